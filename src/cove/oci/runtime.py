@@ -1,0 +1,147 @@
+"""The runtime configuration (``config.json``) of the OCI runtime specification 1.2, as typed dictionaries.
+
+Only the standard library is imported: the zygote uses this module. Field names are the specification's.
+"""
+
+from typing import NotRequired, TypedDict
+
+
+class User(TypedDict, total=False):
+    """Who the process runs as.
+
+    ``username`` is Cove's use of the field on Linux: ``name``, ``uid``, ``name:group`` or ``uid:gid`` as a
+    Dockerfile's USER has it, resolved by the runtime against the container's own /etc/passwd and /etc/group.
+    It wins over ``uid`` and ``gid``. ``additionalGroups`` (ours too) are names or numbers of ``--group-add``.
+    """
+
+    uid: int
+    gid: int
+    umask: int
+    additionalGids: list[int]
+    username: str
+    additionalGroups: list[str]
+
+
+class Box(TypedDict):
+    height: int
+    width: int
+
+
+class Rlimit(TypedDict):
+    type: str
+    soft: int
+    hard: int
+
+
+class Capabilities(TypedDict, total=False):
+    bounding: list[str]
+    effective: list[str]
+    inheritable: list[str]
+    permitted: list[str]
+    ambient: list[str]
+
+
+class Process(TypedDict):
+    args: list[str]
+    cwd: str
+    terminal: NotRequired[bool]
+    consoleSize: NotRequired[Box]
+    env: NotRequired[list[str]]
+    user: NotRequired[User]
+    capabilities: NotRequired[Capabilities]
+    rlimits: NotRequired[list[Rlimit]]
+    noNewPrivileges: NotRequired[bool]
+    oomScoreAdj: NotRequired[int]
+    apparmorProfile: NotRequired[str]
+    selinuxLabel: NotRequired[str]
+
+
+class Root(TypedDict):
+    path: str
+    readonly: NotRequired[bool]
+
+
+class Mount(TypedDict):
+    destination: str
+    source: NotRequired[str]
+    type: NotRequired[str]
+    options: NotRequired[list[str]]
+
+
+class Namespace(TypedDict):
+    type: str  # "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"
+    path: NotRequired[str]
+
+
+class Device(TypedDict):
+    path: str
+    type: str  # "c", "b", "u", "p"
+    major: NotRequired[int]
+    minor: NotRequired[int]
+    fileMode: NotRequired[int]
+    uid: NotRequired[int]
+    gid: NotRequired[int]
+
+
+class DeviceRule(TypedDict):
+    allow: bool
+    type: NotRequired[str]  # "a", "b", "c"
+    major: NotRequired[int]
+    minor: NotRequired[int]
+    access: NotRequired[str]  # letters of "rwm"
+
+
+class MemoryLimits(TypedDict, total=False):
+    limit: int
+    reservation: int
+    swap: int
+    swappiness: int
+    disableOOMKiller: bool
+
+
+class CpuLimits(TypedDict, total=False):
+    shares: int
+    quota: int
+    period: int
+    realtimeRuntime: int
+    realtimePeriod: int
+    cpus: str
+    mems: str
+
+
+class PidsLimit(TypedDict):
+    limit: int
+
+
+class Resources(TypedDict, total=False):
+    devices: list[DeviceRule]
+    memory: MemoryLimits
+    cpu: CpuLimits
+    pids: PidsLimit
+    blockIO: dict[str, object]
+    hugepageLimits: list[dict[str, object]]
+    unified: dict[str, str]
+
+
+class Linux(TypedDict, total=False):
+    namespaces: list[Namespace]
+    devices: list[Device]
+    cgroupsPath: str
+    resources: Resources
+    rootfsPropagation: str
+    maskedPaths: list[str]
+    readonlyPaths: list[str]
+    sysctl: dict[str, str]
+    seccomp: dict[str, object]
+    mountLabel: str
+
+
+class Spec(TypedDict):
+    ociVersion: str
+    process: Process
+    root: Root
+    hostname: NotRequired[str]
+    domainname: NotRequired[str]
+    mounts: NotRequired[list[Mount]]
+    annotations: NotRequired[dict[str, str]]
+    linux: NotRequired[Linux]

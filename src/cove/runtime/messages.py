@@ -1,0 +1,305 @@
+"""What the daemon, the zygote and the shims say to each other.
+
+Every message is one datagram on a SOCK_SEQPACKET unix socket: JSON, with file descriptors beside it
+(SCM_RIGHTS). File descriptors are listed in each docstring in the order in which they travel.
+
+::
+
+    coved                         zygote                   shim                      init
+      │ StartShim ──────────────────▶│ fork ────────────────▶│                         │
+      │                              │                       │ fork ──────────────────▶│ unshare, wait
+      │◀──────────────────────────────── Created (netns) ────│                         │
+      │ (host side of the veth)      │                       │                         │ overlay, mounts
+      │ NetworkReady ───────────────────────────────────────▶│ ───────────────────────▶│ addresses, execve
+      │◀──────────────────────────────── Started ────────────│◀─ close-on-exec pipe ───│
+      │ Attach, Exec, Resize, Signal … ─────────────────────▶│                         │
+      │◀──────────────────────────────── Done | Failed ──────│                         │
+      │◀──────────────────────────────── Exited ─────────────│ (exit.json is written)  │
+
+The control socket of a shim is one end of a socket pair that StartShim carries. It also listens on
+``shim.sock`` in its run directory (mode 0600); a daemon that comes back connects there and sends Query. A shim
+may have several control connections: replies go to the one that asked, notices (Started, Exited, ExecExited,
+Detached) to all. A shim that cannot start the container sends StartFailed and exits. End of file on the
+control socket without Exited or StartFailed means that the shim itself was killed.
+
+The run directory of a container, ``<exec root>/containers/<id>/``:
+
+========================  ==================================================================================
+``config.json``           the OCI configuration (``cove.oci.runtime.Spec``); written by coved
+``start.json``            the StartShim message, so that whoever finds the directory knows what it was
+``shim.sock``             the shim's control socket
+``exec/<exec id>.json``   the OCI ``process`` of an exec; written by coved, removed by the shim once read
+``exit.json``             an Exited message, written atomically by the shim before it goes
+========================  ==================================================================================
+
+Attach streams are SOCK_STREAM unix sockets. Towards the client they carry the raw terminal bytes, or, without
+a terminal, Docker's multiplexed frames (``stream`` byte 1 or 2, three zero bytes, big-endian length, data). From the
+client they carry standard input; shutting down the sending side is its end of file.
+"""
+
+import json
+import socket
+from array import array
+from typing import Any, NamedTuple, NotRequired, TypedDict
+
+MAX_MESSAGE = 1 << 17
+"""Bytes in one datagram. Below the kernel's default send buffer, so that a send never fails for size."""
+
+MAX_DESCRIPTORS = 64
+"""File descriptors in one datagram (the kernel's SCM_MAX_FD is 253)."""
+
+
+class OverlayRoot(TypedDict):
+    """A root file system to be mounted inside the container's mount namespace, at the bundle's ``root.path``.
+
+    ``lower``: directories of unpacked layers, uppermost first. ``upper``, ``work``: of this container.
+    """
+
+    lower: list[str]
+    upper: str
+    work: str
+
+
+class LogTarget(TypedDict):
+    """Where the container's output is kept. ``driver``: ``json-file``, ``local`` or ``none``.
+
+    ``max_size`` in bytes and ``max_file`` files bound it (rotation: ``path``, ``path.1``, …); 0 is no bound.
+    """
+
+    driver: str
+    path: str
+    max_size: int
+    max_file: int
+    attributes: NotRequired[dict[str, str]]
+
+
+class Interface(TypedDict):
+    """A link that is already in the container's network namespace under ``name``; the shim sets it up.
+
+    ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link, or None.
+    """
+
+    name: str
+    addresses: list[str]
+    gateway4: str | None
+    gateway6: str | None
+
+
+class Attachment(TypedDict):
+    """A client's wish to see and feed a container's or exec's streams."""
+
+    attach_id: str
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    detach_keys: str  # Docker's syntax: "ctrl-p,ctrl-q"; "" is none
+
+
+class StartShim(NamedTuple):
+    """coved → zygote. Descriptors: the shim's control socket, then one stream per attachment.
+
+    ``stdin``: keep standard input open (OpenStdin), else /dev/null. ``stdin_once``: close it when the first
+    attachment that feeds it ends. ``init``: run the program below a minimal init. ``await_network``: wait for
+    NetworkReady between Created and the program.
+    """
+
+    container_id: str
+    run_dir: str
+    root: OverlayRoot | None
+    log: LogTarget
+    stdin: bool
+    stdin_once: bool
+    init: bool
+    await_network: bool
+    attachments: list[Attachment]
+
+
+class Created(NamedTuple):
+    """shim → coved. Descriptor: the container's network namespace. ``pid``: of init, as the host sees it."""
+
+    pid: int
+
+
+class NetworkReady(NamedTuple):
+    """coved → shim: the links are in the namespace; go on."""
+
+    interfaces: list[Interface]
+
+
+class Started(NamedTuple):
+    """shim → coved: execve succeeded. ``started_at``: nanoseconds since the epoch."""
+
+    pid: int
+    started_at: int
+
+
+class StartFailed(NamedTuple):
+    """shim → coved: there is no container. ``exit_code``: Docker's 125, 126 or 127; ``message``: for the user.
+
+    Messages follow runc's words where clients look for them: ``exec: "x": executable file not found in $PATH``,
+    ``exec: "/x": stat /x: no such file or directory``, ``exec: "/x": permission denied``.
+    """
+
+    exit_code: int
+    message: str
+
+
+class Exited(NamedTuple):
+    """shim → coved, and the content of exit.json. ``finished_at``: nanoseconds since the epoch.
+
+    ``exit_code``: the program's, or 128 + the signal that killed it.
+    """
+
+    exit_code: int
+    oom_killed: bool
+    finished_at: int
+
+
+class Attach(NamedTuple):
+    """coved → shim. Descriptor: the stream. ``request`` numbers it; Done or Failed answers with the same number."""
+
+    request: int
+    attachment: Attachment
+
+
+class Exec(NamedTuple):
+    """coved → shim. Descriptor: the stream, or none when nothing is attached.
+
+    Answered by Done when execve succeeded, else by Failed with the exit code. ExecExited follows later.
+    """
+
+    request: int
+    exec_id: str
+    attachment: Attachment | None
+
+
+class Resize(NamedTuple):
+    """coved → shim: the terminal of the container (``exec_id`` None) or of an exec has a new size, in characters."""
+
+    request: int
+    exec_id: str | None
+    rows: int
+    columns: int
+
+
+class Signal(NamedTuple):
+    """coved → shim: send ``signal`` (its number) to init, to an exec, or (``everyone``) to every process."""
+
+    request: int
+    exec_id: str | None
+    signal: int
+    everyone: bool
+
+
+class ConfigureNetwork(NamedTuple):
+    """coved → shim: links were added to a running container's namespace; set them up."""
+
+    request: int
+    interfaces: list[Interface]
+
+
+class Query(NamedTuple):
+    """coved → shim: what is there? Answered by State."""
+
+    request: int
+
+
+class State(NamedTuple):
+    """shim → coved. Descriptor: the container's network namespace. ``execs``: running ones, id to host pid.
+
+    ``started_at`` is None while the program has not been executed yet.
+    """
+
+    request: int
+    pid: int
+    started_at: int | None
+    execs: dict[str, int]
+
+
+class Done(NamedTuple):
+    """shim → coved: the request was carried out. ``pid``: of the exec that it started, else None."""
+
+    request: int
+    pid: int | None
+
+
+class Failed(NamedTuple):
+    """shim → coved: the request was refused. ``exit_code``: of an exec that could not start (126, 127), else None."""
+
+    request: int
+    message: str
+    exit_code: int | None
+
+
+class ExecExited(NamedTuple):
+    """shim → coved: an exec ended, and all of its output has been sent to its stream."""
+
+    exec_id: str
+    exit_code: int
+
+
+class Detached(NamedTuple):
+    """shim → coved: the client of this attachment typed its detach keys; the stream is closed."""
+
+    attach_id: str
+
+
+Message = (
+    StartShim
+    | Created
+    | NetworkReady
+    | Started
+    | StartFailed
+    | Exited
+    | Attach
+    | Exec
+    | Resize
+    | Signal
+    | ConfigureNetwork
+    | Query
+    | State
+    | Done
+    | Failed
+    | ExecExited
+    | Detached
+)
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
+
+
+def encode(message: Message) -> bytes:
+    """The datagram of a message."""
+    return json.dumps([type(message).__name__, *message], separators=(",", ":")).encode()
+
+
+def decode(datagram: bytes) -> Message:
+    """The message of a datagram. Raises ValueError when it is none of ours."""
+    kind, *fields = json.loads(datagram)
+    try:
+        message: Message = _KINDS[kind](*fields)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a message of this version: {kind}") from error
+    return message
+
+
+def send(connection: socket.socket, message: Message, descriptors: list[int] | None = None) -> None:
+    """Send one message with its file descriptors. Raises OSError when the peer is gone."""
+    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
+    connection.sendmsg([encode(message)], rights)
+
+
+def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
+    """Receive one message and its (close-on-exec) file descriptors; None at the end of the connection.
+
+    Raises BlockingIOError on a non-blocking socket without a message, ValueError when the datagram is no message.
+    """
+    descriptors = array("i")
+    datagram, ancillary, _flags, _address = connection.recvmsg(
+        MAX_MESSAGE, socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    if not datagram:
+        return None
+    return decode(datagram), list(descriptors)

@@ -1,0 +1,129 @@
+"""The connection to the SQLite file, owned by one thread.
+
+coved is the only writer. Changes are queued to the thread; all that are waiting when it turns to the queue share one
+transaction and so one fsync (group commit), each in a savepoint of its own, so that one that fails undoes only itself.
+"""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cove.errors import Conflict, Internal
+from cove.store.schema import MIGRATIONS
+
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], Any]
+
+log = logging.getLogger(__name__)
+
+MAX_BATCH = 64
+"""Changes that share one transaction: bounds how long the first of them waits for the last."""
+
+
+class _Queued:
+    __slots__ = ("change", "error", "future", "loop", "result")
+
+    def __init__(self, change: Change, loop: asyncio.AbstractEventLoop) -> None:
+        self.change = change
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.cancelled():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Database:
+    """The database of one data root. Open with ``Database(path)``, use from one event loop, ``close`` at the end."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file and bring its schema up to date.
+
+        Raises Internal when the file comes from a newer version, sqlite3.Error when it is no database.
+        """
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(self._connection)
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread.start()
+
+    async def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``change`` in a transaction and return its result once it is on disk.
+
+        The change runs on the database's thread: it may use the connection and must not touch other state. When it
+        raises, its statements are undone and the error is raised here; a violated UNIQUE constraint is sqlite3.IntegrityError.
+        A caller that is cancelled does not cancel the change.
+        """
+        queued = _Queued(change, asyncio.get_running_loop())
+        self._queue.put(queued)
+        result: T = await queued.future
+        return result
+
+    def load(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query at once on the caller's thread; only for start-up, before the first ``run``."""
+        return query(self._connection)
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        self._queue.put(None)
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            batch = [self._queue.get()]
+            while len(batch) < MAX_BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            open_ = None not in batch
+            self._commit([queued for queued in batch if queued is not None])
+
+    def _commit(self, batch: list[_Queued]) -> None:
+        if not batch:
+            return
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for queued in batch:
+                self._apply(queued)
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.error("database: cannot commit: %s", error)
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for queued in batch:
+                queued.error = queued.error or Internal(f"cannot write the database: {error}")
+        for queued in batch:
+            queued.loop.call_soon_threadsafe(queued.settle)
+
+    def _apply(self, queued: _Queued) -> None:
+        self._connection.execute("SAVEPOINT change")
+        try:
+            queued.result = queued.change(self._connection)
+        except BaseException as error:
+            queued.error = error
+            if self._connection.in_transaction:  # SQLite itself rolls back on ENOSPC and the like
+                self._connection.execute("ROLLBACK TO change")
+        if self._connection.in_transaction:
+            self._connection.execute("RELEASE change")
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    (seen,) = connection.execute("PRAGMA user_version").fetchone()
+    if seen > len(MIGRATIONS):
+        raise Conflict(f"the database has schema {seen}; this version of Cove knows {len(MIGRATIONS)}")
+    for number, migration in enumerate(MIGRATIONS[seen:], start=seen + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")

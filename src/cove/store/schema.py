@@ -1,0 +1,56 @@
+"""The schema of the database, as numbered migrations.
+
+Rule: a migration that has been released never changes; a new one is appended. ``PRAGMA user_version`` counts the
+migrations that a file has seen. A file from a newer Cove is refused, never guessed at.
+
+Every table has a ``record`` column: the JSON of the struct that its package defines. The other columns are what is
+looked up, ordered by, or must be unique; uniqueness is a constraint here and nowhere else.
+
+============== =================================================================================================
+containers     one row per container; ``name`` without a leading slash
+images         one row per image; ``id`` is the digest of its configuration blob
+image_names    references (``docker.io/library/busybox:latest``, canonical) to image ids
+layers         unpacked layers by chain id; ``directory`` is the short name below ``layers/``
+blobs          what is in ``blobs/sha256``; rows exist only for blobs that are whole, synced and verified
+networks       one row per network
+endpoints      attachments of containers to networks; an address is in use while its row is there
+ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
+volumes        one row per volume
+============== =================================================================================================
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE containers (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, image TEXT NOT NULL, record BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX containers_image ON containers (image);
+
+    CREATE TABLE images (id TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    CREATE TABLE image_names (
+        reference TEXT PRIMARY KEY, image TEXT NOT NULL REFERENCES images (id), record BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX image_names_image ON image_names (image);
+    CREATE TABLE layers (
+        chain_id TEXT PRIMARY KEY, parent TEXT REFERENCES layers (chain_id),
+        directory TEXT NOT NULL UNIQUE, record BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX layers_parent ON layers (parent);
+    CREATE TABLE blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+
+    CREATE TABLE networks (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, record BLOB NOT NULL) STRICT;
+    CREATE TABLE endpoints (
+        network TEXT NOT NULL REFERENCES networks (id), container TEXT NOT NULL,
+        address4 TEXT, address6 TEXT, record BLOB NOT NULL,
+        PRIMARY KEY (network, container), UNIQUE (network, address4), UNIQUE (network, address6)
+    ) STRICT;
+    CREATE INDEX endpoints_container ON endpoints (container);
+    CREATE TABLE ports (
+        protocol TEXT NOT NULL, address TEXT NOT NULL, port INTEGER NOT NULL, container TEXT NOT NULL,
+        record BLOB NOT NULL, PRIMARY KEY (protocol, address, port)
+    ) STRICT;
+    CREATE INDEX ports_container ON ports (container);
+
+    CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    """,
+)
