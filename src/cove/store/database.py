@@ -65,7 +65,7 @@ class Database:
         """Run ``change`` in a transaction and return its result once it is on disk.
 
         The change runs on the database's thread: it may use the connection and must not touch other state. When it
-        raises, its statements are undone and the error is raised here; a violated UNIQUE constraint is sqlite3.IntegrityError.
+        raises, its statements are undone and the error is raised here (a violated UNIQUE: sqlite3.IntegrityError).
         A caller that is cancelled does not cancel the change.
         """
         queued = _Queued(change, asyncio.get_running_loop())

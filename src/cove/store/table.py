@@ -12,7 +12,7 @@ R = TypeVar("R", bound=msgspec.Struct)
 class Table(Generic[R]):
     """Typed access to one table of the schema, for use inside ``Database.run`` and ``Database.load``.
 
-    ``columns``: for each column except ``record``, how to get its value from a record. ``key``: the primary key's columns.
+    ``columns``: for each column except ``record``, how to get its value from a record. ``key``: the primary key.
     """
 
     def __init__(
