@@ -1,0 +1,146 @@
+"""Every setting of the daemon, declared once: its flag, its key in the configuration file, its default, its help.
+
+Keys are dockerd's where dockerd has the setting. The command line wins over the file; naming a setting in both is
+refused, as dockerd does, except for ``hosts`` that socket activation brings.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cove.errors import InvalidArgument
+
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
+DEFAULT_CONFIG_FILE = "/etc/cove/daemon.json"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
+    """The daemon's configuration: frozen; a reload makes another one."""
+
+    data_root: str = "/var/lib/cove"
+    exec_root: str = "/run/cove"
+    hosts: tuple[str, ...] = ()
+    pidfile: str = ""
+    group: str = "docker"
+    debug: bool = False
+    log_level: str = "info"
+    cgroup_parent: str = "/cove"
+    bridge: str = ""
+    bip: str = ""
+    init: bool = False
+    labels: tuple[str, ...] = ()
+    shutdown_timeout: int = 15
+    tls_verify: bool = msgspec.field(name="tlsverify", default=False)
+
+    def listen_addresses(self) -> tuple[str, ...]:
+        return self.hosts or (f"unix://{self.exec_root}/cove.sock",)
+
+
+class Flag(NamedTuple):
+    """``name``: the field of Settings. ``reloads``: a SIGHUP applies a new value."""
+
+    name: str
+    flags: tuple[str, ...]
+    help: str
+    metavar: str = ""
+    reloads: bool = False
+
+
+FLAGS = (
+    Flag("data_root", ("--data-root",), "directory of images, containers and volumes", "DIR"),
+    Flag("exec_root", ("--exec-root",), "directory of sockets and run-time state", "DIR"),
+    Flag("hosts", ("-H", "--host"), "address to listen on, unix:// or tcp:// (repeatable)", "ADDRESS"),
+    Flag("pidfile", ("-p", "--pidfile"), "file for the daemon's process id", "FILE"),
+    Flag("group", ("-G", "--group"), "group that may use the unix socket", "GROUP"),
+    Flag("debug", ("-D", "--debug"), "log at level debug", reloads=True),
+    Flag("log_level", ("-l", "--log-level"), "debug, info, warn, error or fatal", "LEVEL", reloads=True),
+    Flag("cgroup_parent", ("--cgroup-parent",), "cgroup that holds every container's", "PATH"),
+    Flag("bridge", ("-b", "--bridge"), "name of the default network's bridge", "NAME"),
+    Flag("bip", ("--bip",), "address and prefix of the default bridge", "CIDR"),
+    Flag("init", ("--init",), "run an init in every container"),
+    Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
+    Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of the daemon; absent flags are absent from the namespace."""
+    parser = argparse.ArgumentParser(
+        prog="coved", description="The Cove engine.", argument_default=argparse.SUPPRESS, allow_abbrev=False
+    )
+    parser.add_argument("--config-file", metavar="FILE", help=f"configuration file (default {DEFAULT_CONFIG_FILE})")
+    parser.add_argument("--validate", action="store_true", help="check the configuration and exit")
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for flag in FLAGS:
+        default = fields[flag.name].default
+        text = f"{flag.help} (default {default})" if default not in ("", (), False) else flag.help
+        if isinstance(default, bool):
+            parser.add_argument(*flag.flags, dest=flag.name, action=argparse.BooleanOptionalAction, help=text)
+        elif isinstance(default, tuple):
+            parser.add_argument(*flag.flags, dest=flag.name, action="append", metavar=flag.metavar, help=text)
+        else:
+            parser.add_argument(*flag.flags, dest=flag.name, type=type(default), metavar=flag.metavar, help=text)
+    return parser
+
+
+def load(given: dict[str, Any]) -> Settings:
+    """The settings of a parsed command line (``vars`` of its namespace) and of its configuration file.
+
+    Raises InvalidArgument that names the flag or key.
+    """
+    given = dict(given)
+    given.pop("validate", None)
+    path = given.pop("config_file", None)
+    content = _read_file(Path(path or DEFAULT_CONFIG_FILE), required=path is not None)
+    both = sorted(_key(name) for name in given if _key(name) in content)
+    if both:
+        raise InvalidArgument(
+            "unable to configure the daemon: the following directives are specified both as a flag and in the "
+            f"configuration file: {', '.join(both)}"
+        )
+    merged = content | {_key(name): value for name, value in given.items()}
+    try:
+        settings = msgspec.convert(merged, Settings)
+    except msgspec.ValidationError as error:
+        raise InvalidArgument(f"invalid configuration: {error}") from error
+    return _checked(settings)
+
+
+def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        if required:
+            raise InvalidArgument(f"unable to configure the daemon with file {path}: no such file") from error
+        return {}
+    except (OSError, ValueError) as error:
+        raise InvalidArgument(f"unable to configure the daemon with file {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidArgument(f"unable to configure the daemon with file {path}: it must hold a JSON object")
+    return content
+
+
+def _key(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _checked(settings: Settings) -> Settings:
+    if settings.log_level not in LOG_LEVELS:
+        raise InvalidArgument(f'invalid logging level: "{settings.log_level}"')
+    for name in ("data_root", "exec_root"):
+        if not getattr(settings, name).startswith("/"):
+            raise InvalidArgument(f"--{_key(name)} must be an absolute path")
+    for host in settings.hosts:
+        if not host.startswith(("unix:///", "tcp://", "fd://")):
+            raise InvalidArgument(f"invalid bind address ({host}): use unix:///PATH, tcp://HOST:PORT or fd://")
+    for label in settings.labels:
+        if "=" not in label:
+            raise InvalidArgument(f"bad attribute format: {label}")
+    if not settings.cgroup_parent.startswith("/") or ".." in settings.cgroup_parent.split("/"):
+        raise InvalidArgument(
+            f"--cgroup-parent must be an absolute path below the cgroup root: {settings.cgroup_parent}"
+        )
+    return settings
