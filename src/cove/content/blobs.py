@@ -1,0 +1,166 @@
+"""The blobs of one data root: ``blobs/sha256/<hex>``, and their rows.
+
+A blob is written to ``tmp/``, synced, verified, renamed and then given its row, in that order; what has no row is
+garbage that ``open`` collects.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from cove.digest import Digest
+from cove.errors import InvalidArgument, NotFound
+from cove.store import Database, Table
+
+READ_SIZE = 1 << 20
+
+
+class Blob(msgspec.Struct, frozen=True):
+    """``size`` in bytes."""
+
+    digest: str
+    size: int
+
+
+TABLE: Table[Blob] = Table(
+    "blobs", Blob, ("digest",), {"digest": lambda blob: blob.digest, "size": lambda blob: blob.size}
+)
+
+
+class Blobs:
+    """What is in ``blobs/sha256``. Use from one event loop; file work is done in threads."""
+
+    def __init__(self, database: Database, data_root: Path) -> None:
+        self._database = database
+        self._root = data_root / "blobs" / "sha256"
+        self._temporary = data_root / "tmp"
+        self._present: dict[str, Blob] = {}
+
+    def open(self) -> None:
+        """Read the rows and remove what a stopped daemon left behind. Only at start-up."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
+        os.chmod(self._temporary, 0o700)
+        self._present = {blob.digest: blob for blob in self._database.load(TABLE.select)}
+        for stale in self._temporary.glob("blob-*"):
+            stale.unlink()
+        for file in self._root.iterdir():
+            if f"sha256:{file.name}" not in self._present:
+                file.unlink()
+
+    def get(self, digest: str) -> Blob | None:
+        """The blob of this digest, or None when it is not here."""
+        return self._present.get(digest)
+
+    def path(self, digest: str) -> Path:
+        """Where the bytes are. Raises NotFound when they are not here."""
+        if digest not in self._present:
+            raise NotFound(f"blob {digest} not found")
+        return self._root / Digest.parse(digest).hex
+
+    def temporary(self) -> Path:
+        """A new name for a blob in the making, below ``tmp/``; give it to ``commit`` or unlink it."""
+        return self._temporary / f"blob-{secrets.token_hex(8)}"
+
+    async def read(self, digest: str, limit: int) -> bytes:
+        """All bytes of a small blob. Raises NotFound, and InvalidArgument when it is larger than ``limit`` bytes."""
+        path, size = self.path(digest), self._present[digest].size
+        if size > limit:
+            raise InvalidArgument(f"blob {digest} has {size} bytes, more than the {limit} allowed here")
+        return await asyncio.to_thread(path.read_bytes)
+
+    async def stream(self, digest: str) -> AsyncIterator[bytes]:
+        """The bytes of a blob in large pieces. Raises NotFound."""
+        file = await asyncio.to_thread(self.path(digest).open, "rb", buffering=0)
+        try:
+            while piece := await asyncio.to_thread(file.read, READ_SIZE):
+                yield piece
+        finally:
+            file.close()
+
+    async def put(self, data: bytes) -> Blob:
+        """Keep these bytes; the blob that they are."""
+        digest = str(Digest.of(data))
+        if known := self._present.get(digest):
+            return known
+        temporary = self.temporary()
+        await asyncio.to_thread(temporary.write_bytes, data)
+        blob = Blob(digest, len(data))
+        await self.commit([(temporary, blob)])
+        return blob
+
+    async def receive(self, chunks: AsyncIterator[bytes], expected: Blob) -> Blob:
+        """Keep a stream of bytes that must be exactly ``expected``.
+
+        Raises InvalidArgument when size or digest differ; then nothing is kept.
+        """
+        temporary = self.temporary()
+        try:
+            await self._write(temporary, chunks, expected)
+            await self.commit([(temporary, expected)])
+        finally:
+            temporary.unlink(missing_ok=True)
+        return expected
+
+    async def commit(self, finished: Iterable[tuple[Path, Blob]]) -> None:
+        """Sync files made under ``temporary`` names, verified by the caller, and make them blobs, all or none."""
+        new = {blob.digest: (path, blob) for path, blob in finished if blob.digest not in self._present}
+        await asyncio.to_thread(self._settle, [(path, blob) for path, blob in new.values()])
+        blobs = [blob for _, blob in new.values()]
+        await self._database.run(lambda connection: [TABLE.put(connection, blob) for blob in blobs])
+        self._present.update((blob.digest, blob) for blob in blobs)
+
+    async def remove(self, digests: Iterable[str], used: Callable[[str], bool] = lambda digest: False) -> None:
+        """Forget blobs and delete their files; those that are not here are passed over."""
+        gone = [digest for digest in digests if digest in self._present and not used(digest)]
+        await self._database.run(lambda connection: [TABLE.delete(connection, digest=digest) for digest in gone])
+        for digest in gone:
+            del self._present[digest]
+        await asyncio.to_thread(self._unlink, gone)
+
+    def all(self) -> list[Blob]:
+        """Every blob that is here."""
+        return list(self._present.values())
+
+    async def _write(self, temporary: Path, chunks: AsyncIterator[bytes], expected: Blob) -> None:
+        digest = Digest.parse(expected.digest)
+        checksum, size = digest.hash(), 0
+        with temporary.open("wb", buffering=0) as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > expected.size:
+                    raise InvalidArgument(f"blob {digest}: more than the {expected.size} bytes announced")
+                await asyncio.to_thread(_append, file.fileno(), chunk, checksum.update)
+        if size != expected.size:
+            raise InvalidArgument(f"blob {digest}: {size} bytes, {expected.size} were announced")
+        if checksum.hexdigest() != digest.hex:
+            raise InvalidArgument(f"blob {digest}: digest is {digest.algorithm}:{checksum.hexdigest()}")
+
+    def _settle(self, finished: list[tuple[Path, Blob]]) -> None:
+        for path, blob in finished:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(path, self._root / Digest.parse(blob.digest).hex)
+        directory = os.open(self._root, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def _unlink(self, digests: list[str]) -> None:
+        for digest in digests:
+            (self._root / Digest.parse(digest).hex).unlink(missing_ok=True)
+
+
+def _append(descriptor: int, chunk: bytes, update: Callable[[bytes], None]) -> None:
+    update(chunk)
+    view = memoryview(chunk)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -1,0 +1,10 @@
+"""Images: names, manifests and configurations, and how they come in and go out.
+
+Imports only floors 0 and 1, ``content`` and ``layers``. Start reading with ``images`` (the service that the engine
+uses), then ``records``; ``archive_*`` are the load and save formats, ``imports`` makes an image of a bare tar.
+"""
+
+from cove.images.images import Images
+from cove.images.records import Deleted, HistoryItem, Image, Loaded, LoadProgress, Pruned, Untagged, Use
+
+__all__ = ["Deleted", "HistoryItem", "Image", "Images", "LoadProgress", "Loaded", "Pruned", "Untagged", "Use"]

@@ -1,0 +1,92 @@
+"""What is stored and told about images."""
+
+import msgspec
+
+from cove.digest import chain_ids
+from cove.oci.image import Descriptor, ImageConfig
+
+
+class Image(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image, the row's record as well.
+
+    ``id``: digest of the configuration blob (``sha256:…``). ``manifest``: digest of the manifest blob as it came, or
+    of one made for it. ``layers``: blobs, lowest first, of media types as they came. ``layer_sizes``: unpacked bytes
+    of each, as Docker counts them; ``size`` is their sum. ``tagged``: RFC 3339 time of the last tagging, or empty.
+    ``hidden``: deleted by name and kept on disk only for the containers that still use it.
+    """
+
+    id: str
+    manifest: str
+    config: ImageConfig
+    layers: list[Descriptor]
+    layer_sizes: list[int]
+    tagged: str = ""
+    hidden: bool = False
+
+    @property
+    def size(self) -> int:
+        return sum(self.layer_sizes)
+
+    @property
+    def chain_ids(self) -> list[str]:
+        """The chain id of each layer, lowest first."""
+        return chain_ids(self.config.rootfs.diff_ids)
+
+
+class ImageName(msgspec.Struct, frozen=True):
+    """``reference``: canonical text, with a tag or a digest. ``image``: the image's id."""
+
+    reference: str
+    image: str
+
+
+class HistoryItem(msgspec.Struct, frozen=True):
+    """One line of ``docker history``, newest first: ``id`` is ``<missing>`` below the top. ``created``: seconds."""
+
+    id: str
+    created: int
+    created_by: str
+    tags: list[str]
+    size: int
+    comment: str
+
+
+class Untagged(msgspec.Struct, frozen=True):
+    """``reference`` in familiar form: ``busybox:latest``."""
+
+    reference: str
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """``digest``: an image id or a layer's chain id."""
+
+    digest: str
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """``reclaimed`` in bytes."""
+
+    removed: list[Untagged | Deleted]
+    reclaimed: int
+
+
+class LoadProgress(msgspec.Struct, frozen=True):
+    """``layer``: 12 hex digits of the diff id. ``current`` and ``total`` in bytes."""
+
+    layer: str
+    current: int
+    total: int
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """An image that is now here, under ``reference`` (familiar form), or without a name when that is empty."""
+
+    image: str
+    reference: str
+
+
+class Use(msgspec.Struct, frozen=True):
+    """A container that an image cannot go away under."""
+
+    container: str
+    running: bool

@@ -1,0 +1,10 @@
+"""Unpacked layers: tar streams in, overlay directories out.
+
+Imports only floors 0 and 1 and ``content``. Read ``tar`` (the reader), then ``unpack`` (entries to a directory), then
+``jobs`` and ``worker`` (where that happens: never in the daemon's own process), then ``layers`` (rows, directories).
+"""
+
+from cove.layers.layers import Layer, Layers
+from cove.layers.worker_client import Worker
+
+__all__ = ["Layer", "Layers", "Worker"]
