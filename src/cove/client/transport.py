@@ -1,0 +1,85 @@
+"""Where a daemon listens, and how to open a socket to it.
+
+An endpoint is written as ``unix:///path``, ``tcp://host:port`` or ``http(s)://host:port``, as in ``DOCKER_HOST``.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from cove.errors import InvalidArgument
+
+DEFAULT_HOST = "unix:///run/cove/cove.sock"
+PLAIN_PORT = 2375
+TLS_PORT = 2376
+
+
+class TLSFiles:
+    """Which certificates to show and trust. ``verify`` false accepts any server, as ``--tls`` without ``--tlsverify``."""
+
+    __slots__ = ("ca", "cert", "key", "verify")
+
+    def __init__(self, ca: str, cert: str, key: str, verify: bool) -> None:
+        self.ca = ca
+        self.cert = cert
+        self.key = key
+        self.verify = verify
+
+
+class Endpoint:
+    """A parsed daemon address. ``host`` is what the HTTP Host header carries."""
+
+    __slots__ = ("address", "family", "host", "tls", "url")
+
+    def __init__(self, url: str, tls: TLSFiles | None = None) -> None:
+        self.url = url
+        self.tls = tls
+        scheme, separator, rest = url.partition("://")
+        if not separator:
+            raise InvalidArgument(f"unable to parse docker host `{url}`")
+        if scheme == "unix":
+            self.family = int(socket.AF_UNIX)
+            self.address: str | tuple[str, int] = rest
+            self.host = "cove.sock"
+        elif scheme in ("tcp", "http", "https"):
+            self.family = int(socket.AF_INET)
+            self.address = _host_and_port(rest, url, TLS_PORT if tls else PLAIN_PORT)
+            self.host = rest.partition("/")[0]
+        else:
+            raise InvalidArgument(f'invalid bind address ({url}): unsupported proto "{scheme}"')
+
+    def connect(self) -> socket.socket:
+        """Open a stream socket. Raises OSError when nobody listens there."""
+        if isinstance(self.address, str):
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                sock.connect(self.address)
+            except OSError:
+                sock.close()
+                raise
+            return sock
+        sock = socket.create_connection(self.address)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return _secured(sock, self.address[0], self.tls) if self.tls else sock
+
+
+def _host_and_port(rest: str, url: str, default_port: int) -> tuple[str, int]:
+    netloc = rest.partition("/")[0]
+    host, colon, port = netloc.rpartition(":")
+    if not colon or netloc.endswith("]"):
+        return netloc.strip("[]") or "127.0.0.1", default_port
+    if not port.isdecimal() or int(port) > 65535:
+        raise InvalidArgument(f"invalid port in docker host `{url}`")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _secured(sock: socket.socket, name: str, tls: TLSFiles) -> socket.socket:
+    import ssl
+
+    context = ssl.create_default_context(cafile=tls.ca if tls.verify else None)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.cert:
+        context.load_cert_chain(tls.cert, tls.key)
+    return context.wrap_socket(sock, server_hostname=name)
