@@ -1,0 +1,71 @@
+"""What is stored of a container: the request as given, and the state that must survive the daemon."""
+
+from typing import Literal
+
+import msgspec
+
+from cove.store import Table
+from cove.wire.containers import ContainerConfig, HostConfig, NetworkingConfig
+
+Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+
+
+class MountPoint(msgspec.Struct, omit_defaults=True):
+    """One mount that the user, the image or the engine asked for. ``kind``: bind, volume or tmpfs."""
+
+    kind: str
+    destination: str
+    source: str = ""
+    name: str = ""
+    driver: str = ""
+    mode: str = ""
+    writable: bool = True
+    propagation: str = ""
+    options: list[str] = msgspec.field(default_factory=list)
+    anonymous: bool = False
+    create_source: bool = False
+
+
+class State(msgspec.Struct, omit_defaults=True):
+    """Times are nanoseconds since the epoch, 0 for never. ``stopped``: a user asked for the stop, not the program."""
+
+    status: Status = "created"
+    exit_code: int = 0
+    error: str = ""
+    oom_killed: bool = False
+    started_at: int = 0
+    finished_at: int = 0
+    restart_count: int = 0
+    stopped: bool = False
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """The row of a container.
+
+    ``image``: the image's id; ``image_name``: the reference that the user typed. ``config`` has the image's
+    configuration merged in. ``created``: nanoseconds since the epoch.
+    """
+
+    id: str
+    name: str
+    created: int
+    image: str
+    image_name: str
+    config: ContainerConfig
+    host_config: HostConfig
+    networking: NetworkingConfig
+    mounts: list[MountPoint]
+    state: State = msgspec.field(default_factory=State)
+
+    @property
+    def arguments(self) -> list[str]:
+        """The program and its arguments: entry point, then command."""
+        return [*(self.config.entrypoint or []), *(self.config.cmd or [])]
+
+
+CONTAINERS: Table[Record] = Table(
+    "containers",
+    Record,
+    ("id",),
+    {"id": lambda record: record.id, "name": lambda record: record.name, "image": lambda record: record.image},
+)
