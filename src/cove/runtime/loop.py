@@ -1,0 +1,145 @@
+"""One thread's event loop: file descriptors, deadlines, and children that end.
+
+A callback may be called once more for events that were collected before another callback of the same round
+changed things; so every file descriptor here is non-blocking and every callback tolerates finding nothing to do.
+"""
+
+import heapq
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from itertools import count
+
+READ = select.EPOLLIN
+WRITE = select.EPOLLOUT
+
+Callback = Callable[[int], None]
+"""Is given the epoll events (``select.EPOLLIN`` …) of its file descriptor."""
+
+
+class Deadline:
+    """Something that happens later unless it is cancelled."""
+
+    __slots__ = ("action",)
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        self.action = None
+
+
+class Loop:
+    """Waits for all of a shim's events. ``close`` returns what it holds to the kernel."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callback] = {}
+        self._deadlines: list[tuple[float, int, Deadline]] = []
+        self._order = count()
+        self._children: dict[int, Callable[[int], None]] = {}
+        self._orphan_ended: Callable[[], None] | None = None
+        self._wakeup, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._stopped = False
+
+    def watch(self, fd: int, events: int, callback: Callback) -> None:
+        """Call ``callback`` when ``fd`` has one of ``events`` (EPOLLERR and EPOLLHUP are always among them)."""
+        self._epoll.register(fd, events)
+        self._callbacks[fd] = callback
+
+    def change(self, fd: int, events: int) -> None:
+        self._epoll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching; before the file descriptor is closed. Harmless when it is not watched."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def later(self, seconds: float, action: Callable[[], None]) -> Deadline:
+        """Call ``action`` once, after ``seconds``."""
+        deadline = Deadline(action)
+        heapq.heappush(self._deadlines, (time.monotonic() + seconds, next(self._order), deadline))
+        return deadline
+
+    def reap_children(self) -> None:
+        """Collect children, own and adopted, as they end. They are found by SIGCHLD rather than by a pidfd each:
+
+        the processes that a subreaper inherits are not known before they end.
+        """
+        signal.signal(signal.SIGCHLD, _wake)
+        signal.set_wakeup_fd(self._signalled, warn_on_full_buffer=False)
+        self.watch(self._wakeup, READ, self._collect)
+
+    def child(self, pid: int, ended: Callable[[int], None]) -> None:
+        """Call ``ended`` with the wait status of a child. Until then the process id cannot name another process."""
+        self._children[pid] = ended
+
+    def on_orphan(self, ended: Callable[[], None] | None) -> None:
+        """Call ``ended`` whenever an adopted child has ended."""
+        self._orphan_ended = ended
+
+    def run(self) -> None:
+        """Serve until ``stop``."""
+        while not self._stopped:
+            for fd, events in self._epoll.poll(self._timeout()):
+                callback = self._callbacks.get(fd)
+                if callback is not None:
+                    callback(events)
+            self._run_deadlines()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        """End the loop for good, here or in a forked child: its signal handler goes too."""
+        if self._wakeup in self._callbacks:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._callbacks.clear()
+        self._epoll.close()
+        os.close(self._wakeup)
+        os.close(self._signalled)
+
+    def _timeout(self) -> float | None:
+        while self._deadlines and self._deadlines[0][2].action is None:
+            heapq.heappop(self._deadlines)
+        return max(0.0, self._deadlines[0][0] - time.monotonic()) if self._deadlines else None
+
+    def _run_deadlines(self) -> None:
+        while self._deadlines and self._deadlines[0][0] <= time.monotonic():
+            deadline = heapq.heappop(self._deadlines)[2]
+            if deadline.action is not None:
+                deadline.action()
+
+    def _collect(self, _events: int) -> None:
+        drain(self._wakeup)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        ended = self._children.pop(pid, None)
+        if ended is not None:
+            ended(status)
+        elif self._orphan_ended is not None:
+            self._orphan_ended()
+
+
+def drain(fd: int) -> None:
+    """Discard what a non-blocking pipe holds."""
+    try:
+        while len(os.read(fd, 512)) == 512:
+            pass
+    except BlockingIOError:
+        pass
+
+
+def _wake(_signal: int, _frame: object) -> None:
+    """SIGCHLD needs a handler that is not SIG_DFL for the wake-up descriptor to be written."""

@@ -1,0 +1,173 @@
+"""The standard streams of a container or of an exec: the program on one side, the log and the clients on the other.
+
+Without a terminal there is a pipe for each stream; with one, its master arrives when the program's side has made it.
+A client that is attached before the program runs misses nothing: its output waits in the pipe or terminal until then.
+"""
+
+import fcntl
+import os
+import termios
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from cove.runtime import messages
+from cove.runtime.attachments import STDERR, STDOUT, Attachment
+from cove.runtime.loop import Loop
+from cove.runtime.pumps import Input, Output
+
+_TIOCGPTPEER = 0x5441  # asm-generic/ioctls.h; not in termios
+_NAMES = {STDOUT: "stdout", STDERR: "stderr"}
+
+
+class Log(Protocol):
+    def write(self, stream: str, data: bytes) -> None:
+        """Keep ``data`` of ``stdout`` or ``stderr``."""
+
+
+class Streams:
+    """``stdin_once``: standard input ends with the first client that fed it (Docker's StdinOnce)."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        log: Log | None,
+        *,
+        terminal: bool,
+        stdin: bool,
+        stdin_once: bool,
+        on_detached: Callable[[str], None],
+    ) -> None:
+        self.terminal = terminal
+        self.input: Input | None = None
+        self._loop = loop
+        self._log = log
+        self._stdin = stdin
+        self._stdin_once = stdin_once
+        self._on_detached = on_detached
+        self._outputs: list[Output] = []
+        self._attachments: list[Attachment] = []
+        self._size: tuple[int, int] | None = None
+        self._console: tuple[int, int] | None = None
+        self._finished: Callable[[], None] | None = None
+
+    def attach(self, stream: int, wish: messages.Attachment) -> None:
+        """Add a client; ``stream`` is its socket, taken over. Raises ValueError for unknown detach keys."""
+        wish = {**wish, "stdin": wish["stdin"] and self._stdin}
+        self._attachments.append(Attachment(self._loop, stream, wish, self.terminal, self))
+
+    def pipes(self, stdout: bool = True, stderr: bool = True) -> list[int]:
+        """Make the pipes. The program's three ends, to be closed once it is forked; /dev/null for what is not wanted."""
+        return [self._stdin_pipe(), self._output_pipe(STDOUT, stdout), self._output_pipe(STDERR, stderr)]
+
+    def console(self, master: int) -> None:
+        """The program's terminal is made; ``master`` is taken over."""
+        # As long as this end is open, a program that closes the terminal and opens it again is not a hang-up.
+        peer = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        self._console = (os.dup(master), peer)
+        if self._size is not None:
+            termios.tcsetwinsize(master, self._size)
+        if self._stdin:
+            self.input = Input(self._loop, os.dup(master), self._resume_clients)
+        self._outputs.append(Output(self._loop, master, partial(self._take, STDOUT)))
+        self._resume_clients()
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Raises ValueError without a terminal, OSError for a size that it refuses."""
+        if not self.terminal:
+            raise ValueError("there is no terminal to resize")
+        self._size = (rows, columns)
+        if self._console is not None:
+            termios.tcsetwinsize(self._console[0], self._size)
+
+    @property
+    def drained(self) -> bool:
+        """Whether no process can write any more and all was read."""
+        return self.terminal or all(output.ended for output in self._outputs)
+
+    def drain(self) -> None:
+        """Read what the program has left in its pipes or terminal, even past a client's bound."""
+        for output in self._outputs:
+            output.drain()
+
+    def finish(self, done: Callable[[], None]) -> None:
+        """The program has ended: read the rest, and call ``done`` when every client has got it and is closed."""
+        self.drain()
+        self._close_program_side()
+        self._finished = done
+        for attachment in self._attachments.copy():
+            attachment.finish()
+        self._tell_if_finished()
+
+    def abandon(self) -> None:
+        """Close everything now."""
+        self._close_program_side()
+        for attachment in self._attachments.copy():
+            attachment.close()
+
+    def half_closed(self, attachment: Attachment) -> None:
+        """A client's end of input ends the program's (StdinOnce), or else, as in Docker, that client's attachment.
+
+        At a terminal it means nothing: an end of file is typed there.
+        """
+        if self.terminal:
+            return
+        if self._stdin_once and self.input is not None:
+            self.input.close_when_written()
+        else:
+            attachment.finish()
+
+    def ended(self, attachment: Attachment, detached: bool) -> None:
+        self._attachments.remove(attachment)
+        if attachment.feeds and self._stdin_once and not self.terminal and self.input is not None:
+            self.input.close_when_written()
+        if detached:
+            self._on_detached(attachment.attach_id)
+        self.has_room()
+        self._tell_if_finished()
+
+    def has_room(self) -> None:
+        if not any(attachment.full for attachment in self._attachments):
+            for output in self._outputs:
+                output.resume()
+
+    def _stdin_pipe(self) -> int:
+        if not self._stdin:
+            return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        theirs, ours = os.pipe2(os.O_CLOEXEC)
+        self.input = Input(self._loop, ours, self._resume_clients)
+        self._resume_clients()
+        return theirs
+
+    def _output_pipe(self, stream: int, wanted: bool) -> int:
+        if not wanted:
+            return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        self._outputs.append(Output(self._loop, ours, partial(self._take, stream)))
+        return theirs
+
+    def _take(self, stream: int, data: bytes) -> bool:
+        if self._log is not None:
+            self._log.write(_NAMES[stream], data)
+        audience = [attachment for attachment in self._attachments if attachment.shows(stream)]
+        for attachment in audience:
+            attachment.show(stream, data)
+        return not any(attachment.full for attachment in audience)
+
+    def _resume_clients(self) -> None:
+        for attachment in self._attachments.copy():
+            attachment.resume_input()
+
+    def _close_program_side(self) -> None:
+        for output in self._outputs:
+            output.close()
+        if self.input is not None:
+            self.input.close()
+        for fd in self._console or ():
+            os.close(fd)
+        self._console = None
+
+    def _tell_if_finished(self) -> None:
+        if self._finished is not None and not self._attachments:
+            done, self._finished = self._finished, None
+            done()
