@@ -1,0 +1,21 @@
+"""Resource limits of a process, by the runtime specification's names (getrlimit(2))."""
+
+import resource
+
+NAMES = {name: getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")}
+_UNLIMITED = (1 << 63) - 1
+
+
+def set_limit(name: str, soft: int, hard: int) -> None:
+    """Set a limit such as RLIMIT_NOFILE. -1 and what does not fit into 63 bits mean unlimited.
+
+    Raises ValueError for an unknown name or a soft limit above the hard one.
+    """
+    kind = NAMES.get(name)
+    if kind is None:
+        raise ValueError(f"unknown rlimit {name!r}")
+    resource.setrlimit(kind, (_bounded(soft), _bounded(hard)))
+
+
+def _bounded(value: int) -> int:
+    return resource.RLIM_INFINITY if value < 0 or value >= _UNLIMITED else value

@@ -1,0 +1,89 @@
+"""What a forked child and its shim say to each other before execve.
+
+::
+
+    shim                                init or exec
+      │ fork ───────────────────────────▶│ die with the shim, join the cgroup, unshare
+      │◀── Namespaces (netns) ───────────│ (init only)
+      │                                  │ root file system, mounts, pivot_root
+      │◀── Console (pty master) ─────────│ (with a terminal only)
+      │ ── Interfaces ──────────────────▶│ (init only, and only when start.await_network)
+      │                                  │ user, capabilities, limits
+      │◀── Failure, or end of file ──────│ execve
+
+The channel is a SOCK_SEQPACKET socket pair, close-on-exec in both processes: end of file without Failure means that
+execve succeeded, or that the child was killed before it (the shim sees which from the child's pidfd). Every message
+is one datagram of JSON, ``[name, field, ...]``, with file descriptors beside it.
+"""
+
+import json
+import socket
+from array import array
+from typing import Any, NamedTuple
+
+from cove.runtime.messages import Interface
+
+
+class Namespaces(NamedTuple):
+    """init → shim: the namespaces exist. Descriptor: the network namespace."""
+
+
+class Console(NamedTuple):
+    """child → shim: the terminal exists. Descriptor: its master side."""
+
+
+class Interfaces(NamedTuple):
+    """shim → init: these links are in the network namespace; set them up and go on."""
+
+    interfaces: list[Interface]
+
+
+class Failure(NamedTuple):
+    """child → shim: there will be no program. ``exit_code``: 125, 126 or 127; ``message``: for the user."""
+
+    exit_code: int
+    message: str
+
+
+ChannelMessage = Namespaces | Console | Interfaces | Failure
+
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Namespaces, Console, Interfaces, Failure)}
+_MAX_DATAGRAM = 1 << 17
+_MAX_TEXT = 1 << 14
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """A new channel: the shim's end and the child's end. After the fork each closes the other's (main does it)."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+
+
+def send(channel: socket.socket, message: ChannelMessage, descriptor: int | None = None) -> None:
+    """Send one message, with a file descriptor where its docstring says so. Raises OSError when the peer is gone."""
+    rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
+    channel.sendmsg([json.dumps([type(message).__name__, *message]).encode()], rights)
+
+
+def receive(channel: socket.socket) -> tuple[ChannelMessage, int | None] | None:
+    """The next message and its close-on-exec descriptor; None at the end.
+
+    Raises BlockingIOError on a non-blocking channel without a message, ValueError when it is none of ours.
+    """
+    data, ancillary, _flags, _address = channel.recvmsg(
+        _MAX_DATAGRAM, socket.CMSG_SPACE(array("i").itemsize), socket.MSG_CMSG_CLOEXEC
+    )
+    descriptors = array("i")
+    for level, kind, content in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            descriptors.frombytes(content)
+    if not data:
+        return None
+    name, *fields = json.loads(data)
+    if name not in _KINDS:
+        raise ValueError(f"not a message of the channel: {name}")
+    message: ChannelMessage = _KINDS[name](*fields)
+    return message, (descriptors[0] if descriptors else None)
+
+
+def failure(exit_code: int, message: str) -> Failure:
+    """A Failure that fits into a datagram."""
+    return Failure(exit_code, message[:_MAX_TEXT])
