@@ -1,0 +1,34 @@
+"""What the daemon's configuration says about networks."""
+
+from dataclasses import dataclass
+
+DOCKER_POOLS: tuple[tuple[str, int], ...] = (
+    *((f"172.{second}.0.0/16", 16) for second in range(17, 32)),
+    ("192.168.0.0/16", 20),
+)
+"""Where subnets of new networks come from: a range, and the prefix length of the subnets cut from it, in order.
+
+Docker's defaults ("default-address-pools" in the daemon's reference).
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """``bridge``: the default network's Linux bridge. ``bip``: its address and prefix (CIDR), "" to choose one.
+
+    ``ip_forward``: turn on forwarding in the host's network namespace, without which nothing leaves a bridge.
+    ``host_address``: where ports are published that name no host address, "" for all addresses.
+    """
+
+    bridge: str = "cove0"
+    bip: str = ""
+    mtu: int = 1500
+    pools: tuple[tuple[str, int], ...] = DOCKER_POOLS
+    ip_forward: bool = True
+    masquerade: bool = True
+    host_address: str = ""
+
+    @property
+    def table(self) -> str:
+        """The nftables table, so that daemons side by side, which must name different bridges, do not share one."""
+        return "cove" if self.bridge == "cove0" else f"cove_{self.bridge}".replace(".", "_").replace("-", "_")
