@@ -1,0 +1,74 @@
+"""What a test may need beyond Python: declared by ``@pytest.mark.needs("name", …)``, looked for once, never silent."""
+
+import ctypes.util
+import functools
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Need(NamedTuple):
+    """``what`` completes the sentence "this test needs …"; ``met`` says whether this machine has it."""
+
+    what: str
+    met: Callable[[], bool]
+
+
+def _file_system(name: str) -> Callable[[], bool]:
+    return lambda: name in Path("/proc/filesystems").read_text().split()
+
+
+def _program(name: str) -> Callable[[], bool]:
+    return lambda: shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
+
+
+def _cgroup_v1(controller: str) -> Callable[[], bool]:
+    return lambda: any(
+        controller in line.rsplit(" - ", 1)[1].split()[-1].split(",")
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+        if " - cgroup " in line
+    )
+
+
+def _cgroup_v2(controller: str) -> Callable[[], bool]:
+    def met() -> bool:
+        controllers = Path("/sys/fs/cgroup/cgroup.controllers")
+        return controllers.exists() and controller in controllers.read_text().split()
+
+    return met
+
+
+def _controller(name: str) -> Callable[[], bool]:
+    return lambda: _cgroup_v1(name)() or _cgroup_v2(name)()
+
+
+NEEDS = {
+    "root": Need("to run as root", lambda: os.geteuid() == 0),
+    "overlay": Need("a kernel with overlayfs", _file_system("overlay")),
+    "mqueue": Need("a kernel with POSIX message queues", _file_system("mqueue")),
+    "cgroup-v1": Need("the first version's cgroup hierarchies", _cgroup_v1("memory")),
+    "cgroup-v2": Need("the second version's cgroup hierarchy", _cgroup_v2("memory")),
+    "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
+    "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
+    "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
+    "docker-cli": Need("the stock docker command line", _program("docker")),
+    "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
+    "busybox-static": Need("a static busybox", _program("busybox")),
+    "gpg": Need("gpg, to sign a test's package mirror", _program("gpg")),
+    "package-mirror": Need("apt's configuration of a Debian mirror", lambda: any(_apt_sources())),
+}
+"""Every need by name. A test that names another one is an error."""
+
+
+def _apt_sources() -> list[Path]:
+    lists = [Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]
+    return [path for path in lists if path.is_file() and "debian" in path.read_text(errors="replace")]
+
+
+@functools.cache
+def missing(name: str) -> str | None:
+    """Why the need is not met here, as a sentence; None when it is. Raises KeyError for an unknown name."""
+    need = NEEDS[name]
+    return None if need.met() else f"needs {name}: {need.what}"
