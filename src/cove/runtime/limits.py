@@ -1,0 +1,192 @@
+"""The limits of the OCI configuration, as what is written to which file of which controller; pure.
+
+Values are converted to version 2 as the runtime specification's own conversions have it ("config-linux",
+"cgroups v2"), so that a limit means the same on every machine.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cove.oci.runtime import CpuLimits, DeviceRule, MemoryLimits, Resources
+
+
+class Setting(NamedTuple):
+    """One write. ``alternative``: the file's name on kernels that call it so, or "" when there is none."""
+
+    controller: str
+    file: str
+    value: str
+    alternative: str = ""
+
+
+def version1(resources: Resources) -> list[Setting]:
+    """The writes for version 1 hierarchies, devices excepted. Raises ValueError naming the field."""
+    return [
+        *_memory1(resources.get("memory", {})),
+        *_cpu1(resources.get("cpu", {})),
+        *_pids(resources),
+        *_block1(resources.get("blockIO", {})),
+        *_huge_pages(resources, "limit_in_bytes"),
+    ]
+
+
+def version2(resources: Resources) -> list[Setting]:
+    """The writes for the unified hierarchy, devices excepted. Raises ValueError naming the field."""
+    return [
+        *_memory2(resources.get("memory", {})),
+        *_cpu2(resources.get("cpu", {})),
+        *_pids(resources),
+        *_block2(resources.get("blockIO", {})),
+        *_huge_pages(resources, "max"),
+        *(Setting(_controller_of(file), file, value) for file, value in resources.get("unified", {}).items()),
+    ]
+
+
+def device_rules(rules: list[DeviceRule]) -> list[tuple[str, str]]:
+    """The writes to devices.deny and devices.allow, in their order: (file, line) (devices.rst)."""
+    return [("devices.allow" if rule["allow"] else "devices.deny", _device_line(rule)) for rule in rules]
+
+
+def _device_line(rule: DeviceRule) -> str:
+    kind = rule.get("type", "a") or "a"
+    major, minor = rule.get("major", -1), rule.get("minor", -1)
+    if kind == "a" and major < 0 and minor < 0:
+        return "a"
+    numbers = ":".join("*" if number < 0 else str(number) for number in (major, minor))
+    return f"{kind} {numbers} {rule.get('access', 'rwm') or 'rwm'}"
+
+
+def _memory1(memory: MemoryLimits) -> Iterator[Setting]:
+    limit, swap = memory.get("limit", 0), memory.get("swap", 0)
+    _check_swap(limit, swap)
+    if limit:
+        yield Setting("memory", "memory.limit_in_bytes", str(limit))
+    if swap:
+        yield Setting("memory", "memory.memsw.limit_in_bytes", str(swap))
+    if reservation := memory.get("reservation", 0):
+        yield Setting("memory", "memory.soft_limit_in_bytes", str(reservation))
+    swappiness = memory.get("swappiness", -1)
+    if swappiness >= 0:
+        yield Setting("memory", "memory.swappiness", str(swappiness))
+    if memory.get("disableOOMKiller"):
+        yield Setting("memory", "memory.oom_control", "1")
+
+
+def _memory2(memory: MemoryLimits) -> Iterator[Setting]:
+    limit, swap = memory.get("limit", 0), memory.get("swap", 0)
+    _check_swap(limit, swap)
+    if limit:
+        yield Setting("memory", "memory.max", _or_max(limit))
+    if swap < 0 or (limit < 0 and not swap):
+        yield Setting("memory", "memory.swap.max", "max")
+    elif swap:
+        yield Setting("memory", "memory.swap.max", str(swap - limit))
+    if reservation := memory.get("reservation", 0):
+        yield Setting("memory", "memory.low", _or_max(reservation))
+
+
+def _check_swap(limit: int, swap: int) -> None:
+    if swap > 0 and limit == 0:
+        raise ValueError("memory.swap: a swap limit needs a memory limit")
+    if 0 < swap < limit:
+        raise ValueError("memory.swap: the limit of memory and swap is below that of memory")
+
+
+def _cpu1(cpu: CpuLimits) -> Iterator[Setting]:
+    if shares := cpu.get("shares", 0):
+        yield Setting("cpu", "cpu.shares", str(shares))
+    if period := cpu.get("period", 0):
+        yield Setting("cpu", "cpu.cfs_period_us", str(period))
+    if quota := cpu.get("quota", 0):
+        yield Setting("cpu", "cpu.cfs_quota_us", str(quota))
+    if period := cpu.get("realtimePeriod", 0):
+        yield Setting("cpu", "cpu.rt_period_us", str(period))
+    if runtime := cpu.get("realtimeRuntime", 0):
+        yield Setting("cpu", "cpu.rt_runtime_us", str(runtime))
+    yield from _cpuset(cpu)
+
+
+def _cpu2(cpu: CpuLimits) -> Iterator[Setting]:
+    if shares := cpu.get("shares", 0):
+        yield Setting("cpu", "cpu.weight", str(weight_of_shares(shares)))
+    quota, period = cpu.get("quota", 0), cpu.get("period", 0)
+    if quota or period:
+        yield Setting("cpu", "cpu.max", f"{quota if quota > 0 else 'max'} {period or 100_000}")
+    yield from _cpuset(cpu)
+
+
+def _cpuset(cpu: CpuLimits) -> Iterator[Setting]:
+    if cpus := cpu.get("cpus", ""):
+        yield Setting("cpuset", "cpuset.cpus", cpus)
+    if mems := cpu.get("mems", ""):
+        yield Setting("cpuset", "cpuset.mems", mems)
+
+
+def weight_of_shares(shares: int) -> int:
+    """cpu.weight (1 to 10000) for cpu.shares (2 to 262144).
+
+    The quadratic that runtimes agreed on in 2025: it maps both ends and also the default, 1024, to the default, 100.
+    """
+    if shares <= 2:
+        return 1
+    if shares >= 262_144:
+        return 10_000
+    power = math.log2(shares)
+    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
+
+
+def _pids(resources: Resources) -> Iterator[Setting]:
+    limit = resources.get("pids", {"limit": 0})["limit"]
+    if limit:
+        yield Setting("pids", "pids.max", _or_max(limit))
+
+
+_THROTTLES = {
+    "throttleReadBpsDevice": ("blkio.throttle.read_bps_device", "rbps"),
+    "throttleWriteBpsDevice": ("blkio.throttle.write_bps_device", "wbps"),
+    "throttleReadIOPSDevice": ("blkio.throttle.read_iops_device", "riops"),
+    "throttleWriteIOPSDevice": ("blkio.throttle.write_iops_device", "wiops"),
+}
+
+
+def _block1(block: dict[str, Any]) -> Iterator[Setting]:
+    if weight := block.get("weight"):
+        yield Setting("blkio", "blkio.weight", str(weight), "blkio.bfq.weight")
+    for device in block.get("weightDevice") or []:
+        line = f"{device['major']}:{device['minor']} {device['weight']}"
+        yield Setting("blkio", "blkio.weight_device", line, "blkio.bfq.weight_device")
+    for key, (file, _name) in _THROTTLES.items():
+        for device in block.get(key) or []:
+            yield Setting("blkio", file, f"{device['major']}:{device['minor']} {device['rate']}")
+
+
+def _block2(block: dict[str, Any]) -> Iterator[Setting]:
+    if weight := block.get("weight"):
+        yield Setting("io", "io.weight", f"default {_weight2(weight)}", "io.bfq.weight")
+    for device in block.get("weightDevice") or []:
+        line = f"{device['major']}:{device['minor']} {_weight2(device['weight'])}"
+        yield Setting("io", "io.weight", line, "io.bfq.weight")
+    for key, (_file, name) in _THROTTLES.items():
+        for device in block.get(key) or []:
+            yield Setting("io", "io.max", f"{device['major']}:{device['minor']} {name}={device['rate']}")
+
+
+def _weight2(weight: int) -> int:
+    """From version 1's 10..1000 to version 2's 1..10000."""
+    return 1 + (weight - 10) * 9999 // 990
+
+
+def _huge_pages(resources: Resources, suffix: str) -> Iterator[Setting]:
+    for entry in resources.get("hugepageLimits", []):
+        yield Setting("hugetlb", f"hugetlb.{entry['pageSize']}.{suffix}", str(entry["limit"]))
+
+
+def _controller_of(file: str) -> str:
+    if "/" in file or "." not in file:
+        raise ValueError(f"unified: {file!r} is not a file of a controller")
+    return file.partition(".")[0]
+
+
+def _or_max(limit: int) -> str:
+    return "max" if limit < 0 else str(limit)
