@@ -1,0 +1,276 @@
+"""Links, addresses and routes of the network namespace that a socket was opened in: the host's side.
+
+Messages are written by hand because attaching a container is on the start path, and because the field's library for
+netlink costs a daemon 9 MiB and 100 ms of imports. Sources: rtnetlink(7), linux/if_link.h, linux/rtnetlink.h,
+linux/neighbour.h, linux/veth.h.
+"""
+
+import errno
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
+
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
+_RTM_GETROUTE = 26
+_RTM_NEWNEIGH = 28
+
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
+_ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
+_NDA_LLADDR = 2
+
+_IFF_UP = 1
+_NTF_MASTER, _NUD_NOARP = 4, 0x40
+_TABLE_LOCAL = 255
+_SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 270, 10, 11, 12
+_NLMSGERR_ATTR_MSG = 1
+_TYPE_MASK = 0x3FFF  # the top bits of an attribute's type are flags
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+_IFINFO = struct.Struct("=BxHiII")
+_IFADDR = struct.Struct("=BBBBI")
+_ROUTE = struct.Struct("=BBBBBBBBI")
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
+
+_RECEIVE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link. ``master``: the index of its bridge, 0 for none. ``kind``: ``bridge``, ``veth``…, "" for hardware."""
+
+    index: int
+    name: str
+    kind: str
+    master: int
+    up: bool
+    mtu: int
+
+
+class RouteSocket:
+    """A connection to the kernel's routing messages. Blocks; not for use by two threads at once.
+
+    Every method raises OSError with the call and the kernel's own words when it is refused.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
+            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+        self._sequence = 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> "RouteSocket":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def links(self) -> dict[str, Link]:
+        """All links by name."""
+        answers = self._dump(_RTM_GETLINK, _IFINFO.pack(0, 0, 0, 0, 0))
+        return {link.name: link for link in map(_link, answers)}
+
+    def routes(self) -> list[tuple[IPv4Network | IPv6Network, int]]:
+        """Destinations of all routes but the default ones and those to the host itself, with their link's index."""
+        found = []
+        for family in (socket.AF_INET, socket.AF_INET6):
+            for answer in self._dump(_RTM_GETROUTE, _ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)):
+                if (route := _route(answer)) is not None:
+                    found.append(route)
+        return found
+
+    def addresses(self, index: int) -> list[IPv4Interface | IPv6Interface]:
+        """The addresses of a link."""
+        found: list[IPv4Interface | IPv6Interface] = []
+        for family, interface in ((socket.AF_INET, IPv4Interface), (socket.AF_INET6, IPv6Interface)):
+            for answer in self._dump(_RTM_GETADDR, _IFADDR.pack(family, 0, 0, 0, index)):
+                _family, prefix, _flags, _scope, _index = _IFADDR.unpack_from(answer)
+                attributes = dict(_attributes(answer, _IFADDR.size))
+                found.append(interface((attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS], prefix)))
+        return found
+
+    def create_bridge(self, name: str, mac: str, mtu: int) -> None:
+        """Make a bridge and set it up. Its address is given, else it would change with its ports."""
+        payload = (
+            _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
+            + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+            + _attribute(_IFLA_ADDRESS, _mac(mac))
+            + _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+            + _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, b"bridge"))
+        )
+        self._request(f"create bridge {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
+
+    def create_veth(self, name: str, bridge: int, peer: str, mac: str, mtu: int, namespace: int) -> None:
+        """Make a pair in one message: ``name`` here, up and on the bridge with this index; ``peer`` in ``namespace``.
+
+        ``namespace``: a descriptor of the network namespace that the peer, with address ``mac``, is born in.
+        """
+        size = _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+        other = (
+            _IFINFO.pack(0, 0, 0, 0, 0)
+            + _attribute(_IFLA_IFNAME, peer.encode() + b"\0")
+            + _attribute(_IFLA_ADDRESS, _mac(mac))
+            + size
+            + _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+        )
+        payload = (
+            _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
+            + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+            + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
+            + size
+            + _attribute(
+                _IFLA_LINKINFO,
+                _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, other)),
+            )
+        )
+        self._request(f"create veth {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
+
+    def set_link(self, index: int, *, master: int | None = None, mtu: int | None = None) -> None:
+        """Set a link up, and change its bridge (0: none) or MTU where given."""
+        payload = _IFINFO.pack(0, 0, index, _IFF_UP, _IFF_UP)
+        if master is not None:
+            payload += _attribute(_IFLA_MASTER, struct.pack("=I", master))
+        if mtu is not None:
+            payload += _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+        self._request(f"set link {index}", _RTM_NEWLINK, 0, payload)
+
+    def delete_link(self, name: str) -> None:
+        """Remove a link; ENODEV when there is none."""
+        payload = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        self._request(f"delete link {name}", _RTM_DELLINK, 0, payload)
+
+    def add_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
+        """Give a link an address; nothing happens when it has it."""
+        payload = _address(index, address)
+        if isinstance(address, IPv4Interface):
+            payload += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+        self._request(f"add address {address}", _RTM_NEWADDR, _CREATE | _REPLACE, payload)
+
+    def delete_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
+        self._request(f"delete address {address}", _RTM_DELADDR, 0, _address(index, address))
+
+    def point_bridge_at(self, index: int, mac: str) -> None:
+        """Tell the bridge of port ``index`` that frames for ``mac`` go there, for as long as the port is there.
+
+        A port whose container has just died may still be on the bridge; without this, frames for a container that got
+        the same address go to that one until the new container speaks. Static, since the bridge takes no entry to be
+        aged for a port that has no carrier yet; so no other port can take the address away either.
+        """
+        payload = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, _NUD_NOARP, _NTF_MASTER, 0)
+        payload += _attribute(_NDA_LLADDR, _mac(mac))
+        self._request(f"add {mac} to the bridge of link {index}", _RTM_NEWNEIGH, _CREATE | _REPLACE, payload)
+
+    def _send(self, kind: int, flags: int, payload: bytes) -> int:
+        self._sequence += 1
+        header = _HEADER.pack(_HEADER.size + len(payload), kind, flags | _REQUEST, self._sequence, 0)
+        self._socket.send(header + payload)
+        return self._sequence
+
+    def _receive(self, call: str, sequence: int) -> Iterator[tuple[int, bytes]]:
+        """(type, payload) of each message that answers a request, up to its end; the end itself is not given."""
+        while True:
+            for kind, flags, number, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+                if number != sequence:
+                    continue
+                if kind in (_NLMSG_ERROR, _NLMSG_DONE):
+                    _check(call, flags, payload)
+                    return
+                yield kind, payload
+
+    def _request(self, call: str, kind: int, flags: int, payload: bytes) -> None:
+        for _answer in self._receive(call, self._send(kind, flags | _ACK, payload)):
+            pass
+
+    def _dump(self, kind: int, payload: bytes) -> list[bytes]:
+        answers = self._receive(f"dump {kind}", self._send(kind, _DUMP, payload))
+        return [answer for _kind, answer in answers]
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    length = _ATTRIBUTE.size + len(value)
+    return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length % 4)
+
+
+def _attributes(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & _TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += length + (-length % 4)
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, flags, sequence, _port = _HEADER.unpack_from(data, offset)
+        yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+        offset += length + (-length % 4)
+
+
+def _check(call: str, flags: int, payload: bytes) -> None:
+    (result,) = struct.unpack_from("=i", payload)
+    if result >= 0:
+        return
+    words = ""
+    if flags & _ACK_ATTRIBUTES and flags & _ACK_CAPPED:
+        attributes = dict(_attributes(payload, 4 + _HEADER.size))
+        words = attributes.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
+    reason = os.strerror(-result)
+    raise OSError(-result, f"{call}: {reason} ({words})" if words else f"{call}: {reason}")
+
+
+def _link(answer: bytes) -> Link:
+    _family, _type, index, flags, _change = _IFINFO.unpack_from(answer)
+    attributes = dict(_attributes(answer, _IFINFO.size))
+    information = dict(_attributes(attributes.get(_IFLA_LINKINFO, b""), 0))
+    return Link(
+        index,
+        attributes[_IFLA_IFNAME].rstrip(b"\0").decode(),
+        information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
+        int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),
+        bool(flags & _IFF_UP),
+        int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
+    )
+
+
+def _route(answer: bytes) -> tuple[IPv4Network | IPv6Network, int] | None:
+    family, length, _source, _tos, table, *_rest = _ROUTE.unpack_from(answer)
+    attributes = dict(_attributes(answer, _ROUTE.size))
+    table = int.from_bytes(attributes.get(_RTA_TABLE, bytes([table])), sys.byteorder)
+    if not length or table == _TABLE_LOCAL or family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    destination = ip_network((attributes[_RTA_DST], length), strict=False)
+    return destination, int.from_bytes(attributes.get(_RTA_OIF, b""), sys.byteorder)
+
+
+def _address(index: int, address: IPv4Interface | IPv6Interface) -> bytes:
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    packed = address.ip.packed
+    header = _IFADDR.pack(family, address.network.prefixlen, 0, 0, index)
+    return header + _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+
+
+def _mac(text: str) -> bytes:
+    try:
+        address = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        address = b""
+    if len(address) != 6:
+        raise OSError(errno.EINVAL, f"not a MAC address: {text}")
+    return address

@@ -1,0 +1,16 @@
+"""Settings below /proc/sys. Those below ``net`` are of the network namespace that the caller is in."""
+
+from pathlib import Path
+
+_ROOT = Path("/proc/sys")
+
+
+def read(name: str) -> str:
+    """The value of a setting, e.g. ``net/ipv4/ip_forward``. Raises OSError."""
+    return (_ROOT / name).read_text().strip()
+
+
+def write(name: str, value: str) -> None:
+    """Change a setting; not written when it has the value, since it may be read-only then. Raises OSError."""
+    if read(name) != value:
+        (_ROOT / name).write_text(value)
