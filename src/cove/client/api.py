@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from cove import errors
-from cove.client.http import exchange
+from cove.client.http import BrokenAnswer, exchange
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ class ConnectionFailed(errors.Unavailable):
     """Nobody answers at the endpoint: no socket, refused, or no permission. ``reason`` is the OSError."""
 
     def __init__(self, host: str, reason: OSError) -> None:
-        super().__init__(f"Cannot connect to the Cove daemon at {host}. Is it running? Start it with: cove daemon")
+        if isinstance(reason, PermissionError):
+            message = f"permission denied while trying to connect to the Cove daemon socket at {host}"
+        else:
+            message = f"Cannot connect to the Cove daemon at {host}. Is it running? Start it with: cove daemon"
+        super().__init__(message)
         self.host = host
         self.reason = reason
 
@@ -144,7 +148,7 @@ class Client:
             self._idle = None
             try:
                 return exchange(sock, method, target, {**self._headers, **headers}, body)
-            except (OSError, errors.Unavailable):
+            except (OSError, BrokenAnswer):
                 sock.close()
                 if method not in ("GET", "HEAD"):
                     raise

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Iterator
 
+class BrokenAnswer(Unavailable):
+    """The daemon went away, or sent what is not HTTP, in the middle of an exchange."""
+
+
 MAX_HEAD = 64 * 1024
 CHUNK = 64 * 1024
 
@@ -39,7 +43,7 @@ class Reader:
         while size:
             piece = self.some(min(size, CHUNK))
             if not piece:
-                raise Unavailable("the daemon closed the connection in the middle of a response")
+                raise BrokenAnswer("the daemon closed the connection in the middle of a response")
             pieces.append(piece)
             size -= len(piece)
         return b"".join(pieces)
@@ -48,10 +52,10 @@ class Reader:
         """Everything before ``mark``, which is consumed."""
         while (end := self.pending.find(mark)) < 0:
             if len(self.pending) > limit:
-                raise Unavailable(f"the daemon sent a head of more than {limit} bytes")
+                raise BrokenAnswer(f"the daemon sent a head of more than {limit} bytes")
             piece = self.sock.recv(CHUNK)
             if not piece:
-                raise Unavailable("the daemon closed the connection before it answered")
+                raise BrokenAnswer("the daemon closed the connection before it answered")
             self.pending += piece
         found, self.pending = self.pending[:end], self.pending[end + len(mark) :]
         return found
@@ -115,7 +119,7 @@ class Response:
         while left:
             piece = self.reader.some(min(left, CHUNK))
             if not piece:
-                raise Unavailable("the daemon closed the connection in the middle of a response")
+                raise BrokenAnswer("the daemon closed the connection in the middle of a response")
             left -= len(piece)
             yield piece
 
@@ -174,7 +178,7 @@ def _head(reader: Reader, method: str) -> Response:
     version, _, status_line = first.partition(" ")
     status, _, reason = status_line.partition(" ")
     if not version.startswith("HTTP/1.") or not status.isdecimal():
-        raise Unavailable(f"not an HTTP/1.1 answer: {first[:80]!r}")
+        raise BrokenAnswer(f"not an HTTP/1.1 answer: {first[:80]!r}")
     headers = {}
     for line in rest:
         name, _, value = line.partition(":")

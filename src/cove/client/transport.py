@@ -15,7 +15,7 @@ TLS_PORT = 2376
 
 
 class TLSFiles:
-    """Which certificates to show and trust. ``verify`` false accepts any server, as ``--tls`` without ``--tlsverify``."""
+    """Which certificates to show and trust. ``verify`` false accepts any server (``--tls`` without ``--tlsverify``)."""
 
     __slots__ = ("ca", "cert", "key", "verify")
 

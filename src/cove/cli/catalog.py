@@ -1,0 +1,145 @@
+"""Every command, by name: where its module is and what it is for. Nothing here imports a command.
+
+A row is: the module under ``cli.commands`` (with ``:NAME`` when it declares several), the names in the order the help
+lists them, and the summary. Names that only repeat another are in ``ALIASES`` and stay out of lists.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.command import Command
+
+
+class Entry:
+    __slots__ = ("module", "names", "summary")
+
+    def __init__(self, module: str, names: tuple[str, ...], summary: str) -> None:
+        self.module = module
+        self.names = names
+        self.summary = summary
+
+    def load(self) -> Command:
+        import importlib
+
+        module, _, name = self.module.partition(":")
+        loaded: Command = getattr(importlib.import_module(f"cove.cli.commands.{module}"), name or "COMMAND")
+        return loaded
+
+
+def _both(group: str, name: str) -> tuple[str, str]:
+    return f"{group} {name}", name
+
+
+_CONTAINER = (
+    ("attach", "attach", "Attach local standard input, output, and error streams to a running container"),
+    ("commit", "commit", "Create a new image from a container's changes"),
+    ("cp", "cp", "Copy files/folders between a container and the local filesystem"),
+    ("create", "create", "Create a new container"),
+    ("diff", "diff", "Inspect changes to files or directories on a container's filesystem"),
+    ("exec", "exec", "Execute a command in a running container"),
+    ("export", "export", "Export a container's filesystem as a tar archive"),
+    ("kill", "kill", "Kill one or more running containers"),
+    ("logs", "logs", "Fetch the logs of a container"),
+    ("pause:PAUSE", "pause", "Pause all processes within one or more containers"),
+    ("port", "port", "List port mappings or a specific mapping for the container"),
+    ("rename", "rename", "Rename a container"),
+    ("stop:RESTART", "restart", "Restart one or more containers"),
+    ("run", "run", "Create and run a new container from an image"),
+    ("start", "start", "Start one or more stopped containers"),
+    ("stats", "stats", "Display a live stream of container(s) resource usage statistics"),
+    ("stop:STOP", "stop", "Stop one or more running containers"),
+    ("top", "top", "Display the running processes of a container"),
+    ("pause:UNPAUSE", "unpause", "Unpause all processes within one or more containers"),
+    ("update", "update", "Update configuration of one or more containers"),
+    ("wait", "wait", "Block until one or more containers stop, then print their exit codes"),
+)
+
+_IMAGE = (
+    ("history", "history", "Show the history of an image"),
+    ("load:IMPORT", "import", "Import the contents from a tarball to create a filesystem image"),
+    ("load:LOAD", "load", "Load an image from a tar archive or STDIN"),
+    ("pull", "pull", "Download an image from a registry"),
+    ("save", "save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    ("tag", "tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+)
+
+_ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("rm", ("container rm", "container remove", "rm"), "Remove one or more containers"),
+    ("ps", ("container ls", "container list", "container ps", "ps"), "List containers"),
+    ("prune:CONTAINER", ("container prune",), "Remove all stopped containers"),
+    ("inspect:CONTAINER", ("container inspect",), "Display detailed information on one or more containers"),
+    ("inspect:ANY", ("inspect",), "Return low-level information on Docker objects"),
+    ("images", ("image ls", "image list", "images"), "List images"),
+    ("rmi", ("image rm", "image remove", "rmi"), "Remove one or more images"),
+    ("prune:IMAGE", ("image prune",), "Remove unused images"),
+    ("inspect:IMAGE", ("image inspect",), "Display detailed information on one or more images"),
+    ("bootstrap", ("image bootstrap",), "Make a base image from a Debian package mirror"),
+    ("network:LS", ("network ls", "network list"), "List networks"),
+    ("network:CREATE", ("network create",), "Create a network"),
+    ("network:CONNECT", ("network connect",), "Connect a container to a network"),
+    ("network:DISCONNECT", ("network disconnect",), "Disconnect a container from a network"),
+    ("network:RM", ("network rm", "network remove"), "Remove one or more networks"),
+    ("prune:NETWORK", ("network prune",), "Remove all unused networks"),
+    ("inspect:NETWORK", ("network inspect",), "Display detailed information on one or more networks"),
+    ("volume:LS", ("volume ls", "volume list"), "List volumes"),
+    ("volume:CREATE", ("volume create",), "Create a volume"),
+    (
+        "volume:RM",
+        ("volume rm", "volume remove"),
+        "Remove one or more volumes. You cannot remove a volume that is in use by a container.",
+    ),
+    ("prune:VOLUME", ("volume prune",), "Remove unused local volumes"),
+    ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
+    ("df", ("system df",), "Show disk usage"),
+    ("prune:SYSTEM", ("system prune",), "Remove unused data"),
+    ("events", ("system events", "events"), "Get real time events from the server"),
+    ("info", ("system info", "info"), "Display system-wide information"),
+    ("version", ("version",), "Show the Cove version information"),
+    ("daemon", ("daemon",), "Run the engine"),
+    ("completion", ("completion",), "Generate the autocompletion script for the specified shell"),
+)
+
+ALIASES = frozenset(
+    f"{group} {name}"
+    for group, names in {
+        "container": ("list", "ps", "remove"),
+        "image": ("list", "remove"),
+        "network": ("list", "remove"),
+        "volume": ("list", "remove"),
+    }.items()
+    for name in names
+)
+
+GROUPS = {
+    "container": "Manage containers",
+    "image": "Manage images",
+    "network": "Manage networks",
+    "system": "Manage Cove",
+    "volume": "Manage volumes",
+}
+
+COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
+
+
+def _entries() -> dict[str, Entry]:
+    rows = [
+        *((module, _both("container", name), summary) for module, name, summary in _CONTAINER),
+        *((module, _both("image", name), summary) for module, name, summary in _IMAGE),
+        *_ROWS,
+    ]
+    return {name: entry for entry in (Entry(*row) for row in rows) for name in entry.names}
+
+
+COMMANDS = _entries()
+
+
+def members(group: str) -> list[tuple[str, str]]:
+    """The commands of a group, or the top-level ones for "", sorted, with their summaries."""
+    depth = 2 if group else 1
+    found = [
+        (name.split()[-1], entry.summary)
+        for name, entry in COMMANDS.items()
+        if len(name.split()) == depth and name not in ALIASES and (not group or name.startswith(f"{group} "))
+    ]
+    return sorted(found)

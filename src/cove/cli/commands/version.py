@@ -1,0 +1,112 @@
+"""``cove version``"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cove import __version__
+from cove.cli.command import NO_ARGUMENTS, Command
+from cove.cli.failure import Failure, describe
+from cove.cli.options import OBJECT_FORMAT
+from cove.client.api import API_VERSION
+from cove.errors import CoveError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+_ENGINE_LINES = (
+    ("Version", "Version"),
+    ("API version", "ApiVersion"),
+    ("Go version", "GoVersion"),
+    ("Git commit", "GitCommit"),
+    ("Built", "BuildTime"),
+)
+
+
+def client_facts(api_version: str) -> dict[str, Any]:
+    machine = os.uname()
+    return {
+        "Version": __version__,
+        "ApiVersion": api_version,
+        "DefaultAPIVersion": API_VERSION,
+        "PythonVersion": ".".join(map(str, sys.version_info[:3])),
+        "Os": machine.sysname.lower(),
+        "Arch": _MACHINES.get(machine.machine, machine.machine),
+        "Context": "default",
+    }
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    server: dict[str, Any] | None = None
+    trouble = ""
+    try:
+        server = session.client.json("GET", "/version")
+    except CoveError as error:
+        trouble = describe(error)
+    client = client_facts(session.client.version)
+    form = values.text("format")
+    if form:
+        from cove.cli.records import render_object
+
+        session.print(render_object(form, {"Client": client, "Server": server}))
+    else:
+        session.stdout.write(_client_text(client) + (_server_text(server) if server else ""))
+    if trouble:
+        raise Failure(trouble)
+    return 0
+
+
+def _client_text(client: dict[str, Any]) -> str:
+    api = client["ApiVersion"]
+    if api != client["DefaultAPIVersion"]:
+        api += f" (downgraded from {client['DefaultAPIVersion']})"
+    rows = [
+        ("Version", client["Version"]),
+        ("API version", api),
+        ("Python version", client["PythonVersion"]),
+        ("OS/Arch", f"{client['Os']}/{client['Arch']}"),
+        ("Context", client["Context"]),
+    ]
+    return "Client:\n" + _rows(rows, 1)
+
+
+def _server_text(server: dict[str, Any]) -> str:
+    platform = (server.get("Platform") or {}).get("Name", "")
+    text = f"\nServer:{' ' + platform if platform else ''}\n"
+    for component in server.get("Components") or [
+        {"Name": "Engine", "Version": server.get("Version", ""), "Details": server}
+    ]:
+        details = component.get("Details") or {}
+        text += f" {component['Name']}:\n"
+        rows = _engine_rows(component, details) if component["Name"] == "Engine" else _part_rows(component, details)
+        text += _rows(rows, 2)
+    return text
+
+
+def _engine_rows(component: dict[str, Any], details: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = {**details, "Version": component.get("Version", "")}
+    facts["ApiVersion"] = f"{details.get('ApiVersion', '')} (minimum version {details.get('MinAPIVersion', '')})"
+    rows = [(title, str(facts[key])) for title, key in _ENGINE_LINES if facts.get(key)]
+    rows.append(("OS/Arch", f"{details.get('Os', '')}/{details.get('Arch', '')}"))
+    if "Experimental" in details:
+        rows.append(("Experimental", str(details["Experimental"]).lower()))
+    return rows
+
+
+def _part_rows(component: dict[str, Any], details: dict[str, Any]) -> list[tuple[str, str]]:
+    return [("Version", component.get("Version", "")), *((key, str(value)) for key, value in sorted(details.items()))]
+
+
+def _rows(rows: list[tuple[str, str]], indent: int) -> str:
+    margin = " " * indent
+    return "".join(f"{margin}{title + ':':<18}{value}\n" for title, value in rows)
+
+
+COMMAND = Command(_run, "[OPTIONS]", NO_ARGUMENTS, (OBJECT_FORMAT,))

@@ -1,0 +1,30 @@
+"""How a command ends when it does not end well: what goes to stderr, and the exit code."""
+
+from __future__ import annotations
+
+from cove.client.api import ConnectionFailed
+from cove.client.http import BrokenAnswer
+from cove.errors import CoveError
+
+
+class Failure(Exception):
+    """Print ``message`` (nothing when empty) and exit with ``code``."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+
+
+class FlagFailure(Failure):
+    """An option that cannot be used; the command's usage line is printed after it. Docker's exit code is 125."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 125)
+
+
+def describe(error: CoveError) -> str:
+    """What a user is told of an error: the daemon's words are marked as the daemon's."""
+    if isinstance(error, ConnectionFailed | BrokenAnswer):
+        return error.message
+    return f"Error response from daemon: {error.message}"

@@ -1,0 +1,102 @@
+"""Lists of things: as a table, as JSON lines, or through the user's template.
+
+A ``View`` says which fields one kind of thing has, each with its column title and how to get it. Tables without a
+template do not load the template engine.
+"""
+
+from __future__ import annotations
+
+from cove.cli.failure import Failure
+from cove.cli.tabwriter import align
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
+
+    from cove.cli.session import Session
+
+    Getter = Callable[[Any], Any]
+
+TABLE = "table"
+JSON = "json"
+
+
+class View:
+    """``fields`` maps a name to its column title and getter. A title of "" keeps a field out of tables and JSON.
+
+    ``kind`` is the Go type that error messages name.
+    """
+
+    __slots__ = ("columns", "fields", "kind")
+
+    def __init__(self, kind: str, columns: Sequence[str], fields: dict[str, tuple[str, Getter]]) -> None:
+        self.kind = kind
+        self.columns = columns
+        self.fields = fields
+
+    def row(self, item: Any, columns: Sequence[str]) -> str:
+        return "\t".join(str(self.fields[name][1](item)) for name in columns)
+
+    def titles(self, columns: Sequence[str]) -> str:
+        return "\t".join(self.fields[name][0] for name in columns)
+
+    def as_json(self, item: Any) -> dict[str, Any]:
+        return {name: get(item) for name, (title, get) in sorted(self.fields.items()) if title}
+
+
+def show(
+    session: Session,
+    view: View,
+    items: Iterable[Any],
+    form: str,
+    columns: Sequence[str] | None = None,
+    quiet: str = "",
+    out: Callable[[str], object] | None = None,
+) -> None:
+    """Print ``items`` in the format the user asked for; ``quiet`` names the field of ``--quiet``, or is empty."""
+    write = out or session.stdout.write
+    form = unescape(form) or TABLE
+    if form == TABLE and quiet:
+        write("".join(f"{view.fields[quiet][1](item)}\n" for item in items))
+    elif form == TABLE:
+        chosen = columns or view.columns
+        lines = [view.titles(chosen), *(view.row(item, chosen) for item in items)]
+        write(align("\n".join(lines)) + "\n")
+    elif form == JSON:
+        from cove.cli.template.functions import to_json
+
+        write("".join(to_json(view.as_json(item), escape=True) + "\n" for item in items))
+    else:
+        _templated(write, view, items, form)
+
+
+def unescape(form: str) -> str:
+    return form.replace("\\t", "\t").replace("\\n", "\n")
+
+
+def uses(form: str, *words: str) -> bool:
+    """Whether a format mentions one of these fields, or the whole record."""
+    return any(word in form for word in (*words, "json ."))
+
+
+def _templated(write: Callable[[str], object], view: View, items: Iterable[Any], form: str) -> None:
+    from cove.cli.records import render_rows, render_titles
+
+    in_table = form.startswith(TABLE)
+    source = form.removeprefix(TABLE).lstrip(" \t") if in_table else form
+    rows = render_rows(view, items, source)
+    if not in_table:
+        write("".join(row + "\n" for row in rows))
+        return
+    write(align("\n".join([render_titles(view, source), *rows])) + "\n")
+
+
+def config_format(session: Session, key: str, form: str, quiet: bool = False) -> str:
+    """The format asked for, or the configuration file's for this command (``psFormat`` and its like)."""
+    if form or quiet:
+        return form
+    value = session.config.get(key, "")
+    if not isinstance(value, str):
+        raise Failure(f"{key} in the configuration file is not text")
+    return value

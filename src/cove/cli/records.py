@@ -1,0 +1,89 @@
+"""The bridge from a formatter's view to the template engine; loaded only for a format with a template."""
+
+from __future__ import annotations
+
+from cove.cli.failure import Failure
+from cove.cli.template.evaluate import Template, lenient_lookup
+from cove.cli.template.functions import to_json
+from cove.cli.template.lexer import TemplateError
+from cove.cli.template.values import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from cove.cli.formatter import View
+
+
+class ViewRecord(Record):
+    """One item seen through a view."""
+
+    def __init__(self, view: View, item: Any) -> None:
+        self.view = view
+        self.item = item
+        self.type_name = view.kind
+
+    def field(self, name: str) -> Any:
+        return self.view.fields[name][1](self.item)
+
+
+class Titles(Record):
+    """The row of column titles: a field gives its title."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.type_name = view.kind
+
+    def field(self, name: str) -> Any:
+        if name == "Label":
+            return lambda label: label.rpartition(".")[2].replace("-", " ").replace("_", " ")
+        return self.view.fields[name][0]
+
+
+def _record_json(value: object) -> str:
+    if isinstance(value, ViewRecord):
+        return to_json(value.view.as_json(value.item), escape=True)
+    return to_json(value)
+
+
+def _unchanged(value: object, *rest: object) -> object:
+    return value
+
+
+_TITLE_FUNCTIONS = dict.fromkeys(("json", "title", "lower", "upper", "split", "join", "pad", "truncate"), _unchanged)
+
+
+def render_rows(view: View, items: Iterable[Any], source: str) -> list[str]:
+    template = compile_template(source, "failed to parse template: ", 1, {"json": _record_json})
+    return [_run(template, ViewRecord(view, item)) for item in items]
+
+
+def render_titles(view: View, source: str) -> str:
+    return _run(compile_template(source, "failed to parse template: ", 1, _TITLE_FUNCTIONS), Titles(view))
+
+
+def compile_template(source: str, complaint: str, code: int, functions: Any = None) -> Template:
+    """Parse; a failure ends the command with ``complaint`` before Go's words."""
+    try:
+        return Template(source, functions)
+    except TemplateError as error:
+        raise Failure(f"{complaint}{error}", code) from None
+
+
+def _run(template: Template, record: Record) -> str:
+    try:
+        return template.render(record, lenient_lookup)
+    except TemplateError as error:
+        raise Failure(f"failed to execute template: {error}") from None
+
+
+def render_object(session_format: str, value: Any) -> str:
+    """One JSON object through a format, ``json`` included: for version and info."""
+    if session_format == "json":
+        return to_json(value)
+    template = compile_template(session_format, "template parsing error: ", 64)
+    try:
+        return template.render(value)
+    except TemplateError as error:
+        raise Failure(f"template parsing error: {error}") from None
