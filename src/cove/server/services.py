@@ -1,0 +1,30 @@
+"""What the routes call: one object for each Protocol."""
+
+from dataclasses import dataclass
+
+from cove.server.archives import Archives
+from cove.server.containers import Containers
+from cove.server.execs import Execs
+from cove.server.images import Images
+from cove.server.lifecycle import Lifecycle
+from cove.server.networks import Networks
+from cove.server.output import Output
+from cove.server.system import System
+from cove.server.transfers import Transfers
+from cove.server.volumes import Volumes
+
+
+@dataclass(frozen=True)
+class Services:
+    """The engine as the server sees it; one object may meet several of the Protocols."""
+
+    containers: Containers
+    lifecycle: Lifecycle
+    output: Output
+    archives: Archives
+    execs: Execs
+    images: Images
+    transfers: Transfers
+    networks: Networks
+    volumes: Volumes
+    system: System

@@ -1,0 +1,58 @@
+"""What the engine and the server hand each other for long streams; nothing here is JSON."""
+
+import socket
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+STDOUT = 1
+STDERR = 2
+
+
+class Stream(NamedTuple):
+    """A connection to a program's streams: one end of a SOCK_STREAM pair, its other end held by the shim.
+
+    Reading gives raw terminal bytes when ``tty``, else Docker's multiplexed frames. What is written is standard input;
+    shutting down the sending side is its end of file. Who receives a Stream closes the socket.
+    """
+
+    socket: socket.socket
+    tty: bool
+
+
+class AttachOptions(NamedTuple):
+    """``detach_keys``: Docker's syntax, empty is the default."""
+
+    stdin: bool
+    stdout: bool
+    stderr: bool
+    detach_keys: str
+
+
+class LogEntry(NamedTuple):
+    """One piece of output: a line with its newline, or a part of one.
+
+    ``stream``: STDOUT or STDERR. ``time``: nanoseconds since the epoch. ``details``: attributes kept with the entry.
+    """
+
+    stream: int
+    time: int
+    line: bytes
+    details: dict[str, str] | None = None
+
+
+class LogOptions(NamedTuple):
+    """``since`` and ``until``: nanoseconds since the epoch, 0 is no bound. ``tail``: lines, -1 is all."""
+
+    stdout: bool
+    stderr: bool
+    follow: bool
+    since: int
+    until: int
+    tail: int
+
+
+class Logs(NamedTuple):
+    """Log entries in the order in which they were written, a batch per read; ``tty`` of the container."""
+
+    tty: bool
+    batches: AsyncIterator[list[LogEntry]]
