@@ -52,11 +52,11 @@ class Attachment:
     """One client. It owns its socket's file descriptor."""
 
     def __init__(self, loop: Loop, stream: int, wish: messages.Attachment, terminal: bool, owner: Owner) -> None:
-        """``stream``: the socket, taken over. Raises ValueError for unknown detach keys; the socket is closed then."""
+        """``stream``: the socket, taken over. Raises BadKeys; the socket is closed then."""
         self._socket = socket.socket(fileno=stream)
         try:
             self._detector = detach.Detector(detach.parse(wish["detach_keys"] if terminal else ""))
-        except ValueError:
+        except (ValueError, KeyError, TypeError):
             self._socket.close()
             raise
         self._socket.setblocking(False)
@@ -71,6 +71,7 @@ class Attachment:
         self._half_closed = False
         self._gone = False  # the client takes no output any more; what it had typed is still read
         self._finishing = False
+        self._moved = False
         self.open = True
         self._reading = self.feeds and owner.input is not None
         self._update()
@@ -78,6 +79,12 @@ class Attachment:
     @property
     def full(self) -> bool:
         return len(self._pending) >= MAX_PENDING
+
+    @property
+    def moved(self) -> bool:
+        """Whether the client has taken anything since this was asked last."""
+        moved, self._moved = self._moved, False
+        return moved
 
     def shows(self, stream: int) -> bool:
         """Whether this client wants ``stream``."""
@@ -178,7 +185,9 @@ class Attachment:
 
     def _flush(self) -> None:
         was_full = self.full
-        del self._pending[: self._send((bytes(memoryview(self._pending)[:_SEND_SIZE]),))]
+        sent = self._send((bytes(memoryview(self._pending)[:_SEND_SIZE]),))
+        self._moved = self._moved or sent > 0
+        del self._pending[:sent]
         if self._gone:
             return
         if not self._pending:

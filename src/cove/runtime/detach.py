@@ -6,8 +6,12 @@ Docker's syntax: comma-separated single characters or ``ctrl-`` and one of ``a``
 _CONTROL = "@abcdefghijklmnopqrstuvwxyz[\\]^_"
 
 
+class BadKeys(ValueError):
+    """A text that names no detach keys."""
+
+
 def parse(keys: str) -> bytes:
-    """The bytes that a terminal sends for ``keys``; none for an empty text. Raises ValueError naming the bad key."""
+    """The bytes that a terminal sends for ``keys``; none for an empty text. Raises BadKeys."""
     return bytes(_code(key) for key in keys.split(",")) if keys else b""
 
 
@@ -17,7 +21,7 @@ def _code(key: str) -> int:
     character = key.removeprefix("ctrl-").lower()
     if key.startswith("ctrl-") and len(character) == 1 and character in _CONTROL:
         return _CONTROL.index(character)
-    raise ValueError(f"unknown character in detach keys: {key!r}")
+    raise BadKeys(f"unknown character in detach keys: {key!r}")
 
 
 class Detector:

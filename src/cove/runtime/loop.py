@@ -34,13 +34,15 @@ class Deadline:
 class Loop:
     """Waits for all of a shim's events. ``close`` returns what it holds to the kernel."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
+        """``on_error`` is given what a callback raises, and its file descriptor is forgotten; else it is raised."""
+        self._on_error = on_error
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
         self._deadlines: list[tuple[float, int, Deadline]] = []
         self._order = count()
-        self._children: dict[int, Callable[[int], None]] = {}
-        self._orphan_ended: Callable[[], None] | None = None
+        self._children: dict[int, tuple[Callable[[], None], Callable[[int], None]]] = {}
+        self._orphan_reaped: Callable[[], None] | None = None
         self._wakeup, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stopped = False
 
@@ -72,13 +74,13 @@ class Loop:
         signal.set_wakeup_fd(self._signalled, warn_on_full_buffer=False)
         self.watch(self._wakeup, READ, self._collect)
 
-    def child(self, pid: int, ended: Callable[[int], None]) -> None:
-        """Call ``ended`` with the wait status of a child. Until then the process id cannot name another process."""
-        self._children[pid] = ended
+    def child(self, pid: int, ended: Callable[[], None], reaped: Callable[[int], None]) -> None:
+        """Call ``ended`` when a child has ended and its process id still names it, then ``reaped`` with its status."""
+        self._children[pid] = (ended, reaped)
 
-    def on_orphan(self, ended: Callable[[], None] | None) -> None:
-        """Call ``ended`` whenever an adopted child has ended."""
-        self._orphan_ended = ended
+    def on_orphan(self, reaped: Callable[[], None] | None) -> None:
+        """Call ``reaped`` whenever an adopted child has ended."""
+        self._orphan_reaped = reaped
 
     def run(self) -> None:
         """Serve until ``stop``."""
@@ -86,7 +88,7 @@ class Loop:
             for fd, events in self._epoll.poll(self._timeout()):
                 callback = self._callbacks.get(fd)
                 if callback is not None:
-                    callback(events)
+                    self._call(fd, callback, events)
             self._run_deadlines()
 
     def stop(self) -> None:
@@ -101,6 +103,16 @@ class Loop:
         self._epoll.close()
         os.close(self._wakeup)
         os.close(self._signalled)
+
+    def _call(self, fd: int, callback: Callback, events: int) -> None:
+        try:
+            callback(events)
+        except Exception as error:
+            if self._on_error is None:
+                raise
+            if fd != self._wakeup:
+                self.forget(fd)
+            self._on_error(error)
 
     def _timeout(self) -> float | None:
         while self._deadlines and self._deadlines[0][2].action is None:
@@ -117,19 +129,22 @@ class Loop:
         drain(self._wakeup)
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                child = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if child is None:
                 return
-            self._ended(pid, status)
+            self._reap(child.si_pid)
 
-    def _ended(self, pid: int, status: int) -> None:
-        ended = self._children.pop(pid, None)
+    def _reap(self, pid: int) -> None:
+        ended, reaped = self._children.pop(pid, (None, None))
         if ended is not None:
-            ended(status)
-        elif self._orphan_ended is not None:
-            self._orphan_ended()
+            ended()
+        _pid, status = os.waitpid(pid, 0)
+        if reaped is not None:
+            reaped(status)
+        elif self._orphan_reaped is not None:
+            self._orphan_reaped()
 
 
 def drain(fd: int) -> None:

@@ -38,6 +38,7 @@ client they carry standard input; shutting down the sending side is its end of f
 """
 
 import json
+import os
 import socket
 from array import array
 from typing import Any, NamedTuple, NotRequired, TypedDict
@@ -272,13 +273,24 @@ def encode(message: Message) -> bytes:
     return json.dumps([type(message).__name__, *message], separators=(",", ":")).encode()
 
 
+class UnknownMessage(ValueError):
+    """A message of another version. ``request``: its number, to refuse it with, if it seems to have one."""
+
+    def __init__(self, kind: object, fields: list[object]) -> None:
+        super().__init__(f"not a message of this version: {kind}")
+        self.request = fields[0] if fields and isinstance(fields[0], int) else None
+
+
 def decode(datagram: bytes) -> Message:
-    """The message of a datagram. Raises ValueError when it is none of ours."""
-    kind, *fields = json.loads(datagram)
+    """The message of a datagram. Raises ValueError when it is none, UnknownMessage when it is none of ours."""
+    try:
+        kind, *fields = json.loads(datagram)
+    except (TypeError, RecursionError) as error:
+        raise ValueError("a datagram that is no message") from error
     try:
         message: Message = _KINDS[kind](*fields)
     except (KeyError, TypeError) as error:
-        raise ValueError(f"not a message of this version: {kind}") from error
+        raise UnknownMessage(kind, fields) from error
     return message
 
 
@@ -302,4 +314,9 @@ def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
     if not datagram:
         return None
-    return decode(datagram), list(descriptors)
+    try:
+        return decode(datagram), list(descriptors)
+    except ValueError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise

@@ -4,19 +4,20 @@ Without a terminal there is a pipe for each stream; with one, its master arrives
 A client that is attached before the program runs misses nothing: its output waits in the pipe or terminal until then.
 """
 
-import fcntl
 import os
-import termios
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
+from cove.kernel import tty
 from cove.runtime import messages
 from cove.runtime.attachments import STDERR, STDOUT, Attachment
 from cove.runtime.loop import Loop
 from cove.runtime.pumps import Input, Output
 
-_TIOCGPTPEER = 0x5441  # asm-generic/ioctls.h; not in termios
+STALLED = 10.0
+"""Seconds without progress after which the rest of an ended program's output is given up."""
+
 _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 
 
@@ -50,35 +51,33 @@ class Streams:
         self._size: tuple[int, int] | None = None
         self._console: tuple[int, int] | None = None
         self._finished: Callable[[], None] | None = None
+        self._told = False
 
     def attach(self, stream: int, wish: messages.Attachment) -> None:
-        """Add a client; ``stream`` is its socket, taken over. Raises ValueError for unknown detach keys."""
+        """Add a client; ``stream`` is its socket, taken over. Raises BadKeys."""
         wish = {**wish, "stdin": wish["stdin"] and self._stdin}
         self._attachments.append(Attachment(self._loop, stream, wish, self.terminal, self))
 
     def pipes(self, stdout: bool = True, stderr: bool = True) -> list[int]:
-        """Make the pipes. The program's three ends, to be closed once it is forked; /dev/null for what is not wanted."""
+        """Make the pipes. Returns the program's three ends, to be closed after the fork; /dev/null for unwanted ones."""
         return [self._stdin_pipe(), self._output_pipe(STDOUT, stdout), self._output_pipe(STDERR, stderr)]
 
     def console(self, master: int) -> None:
         """The program's terminal is made; ``master`` is taken over."""
         # As long as this end is open, a program that closes the terminal and opens it again is not a hang-up.
-        peer = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        self._console = (os.dup(master), peer)
+        self._console = (os.dup(master), tty.open_pair(master))
         if self._size is not None:
-            termios.tcsetwinsize(master, self._size)
+            tty.set_window_size(master, *self._size)
         if self._stdin:
             self.input = Input(self._loop, os.dup(master), self._resume_clients)
         self._outputs.append(Output(self._loop, master, partial(self._take, STDOUT)))
         self._resume_clients()
 
     def resize(self, rows: int, columns: int) -> None:
-        """Raises ValueError without a terminal, OSError for a size that it refuses."""
-        if not self.terminal:
-            raise ValueError("there is no terminal to resize")
+        """Give the terminal a size, in characters, now or as soon as there is one."""
         self._size = (rows, columns)
         if self._console is not None:
-            termios.tcsetwinsize(self._console[0], self._size)
+            tty.set_window_size(self._console[0], rows, columns)
 
     @property
     def drained(self) -> bool:
@@ -90,13 +89,27 @@ class Streams:
         for output in self._outputs:
             output.drain()
 
+    @property
+    def attached(self) -> bool:
+        """Whether there is a client."""
+        return bool(self._attachments)
+
+    @property
+    def finishing(self) -> bool:
+        return self._finished is not None
+
     def finish(self, done: Callable[[], None]) -> None:
-        """The program has ended: read the rest, and call ``done`` when every client has got it and is closed."""
+        """The program has ended: read the rest, and call ``done`` once every client has got it and is closed.
+
+        A client that takes nothing for ``STALLED`` seconds is closed without the rest.
+        """
         self.drain()
         self._close_program_side()
         self._finished = done
         for attachment in self._attachments.copy():
             attachment.finish()
+        if self._attachments:
+            self._loop.later(STALLED, self._drop_stalled)
         self._tell_if_finished()
 
     def abandon(self) -> None:
@@ -167,7 +180,14 @@ class Streams:
             os.close(fd)
         self._console = None
 
+    def _drop_stalled(self) -> None:
+        for attachment in self._attachments.copy():
+            if not attachment.moved:
+                attachment.close()
+        if self._attachments:
+            self._loop.later(STALLED, self._drop_stalled)
+
     def _tell_if_finished(self) -> None:
-        if self._finished is not None and not self._attachments:
-            done, self._finished = self._finished, None
-            done()
+        if self._finished is not None and not self._told and not self._attachments:
+            self._told = True
+            self._finished()

@@ -1,0 +1,33 @@
+"""What a shim asks of the kernel for its container, in one place, so that a test can run a shim without privileges."""
+
+import socket
+from typing import NoReturn
+
+from cove.kernel.cgroups import Cgroup
+from cove.oci.runtime import Process, Resources, Spec
+from cove.runtime import cgroup, init, join, namespaces
+from cove.runtime.messages import Interface, StartShim
+from cove.runtime.namespaces import Target
+from cove.runtime.process import Stdio
+
+
+class Isolation:
+    """The real thing; its methods are documented where they lead."""
+
+    def create_cgroup(self, path: str, resources: Resources) -> Cgroup:
+        return cgroup.create(path, resources)
+
+    def enter_pid(self, spec: Spec) -> None:
+        namespaces.enter_pid(spec)
+
+    def open_target(self, pid: int, spec: Spec) -> Target:
+        return namespaces.open_target(pid, spec)
+
+    def configure_network(self, network: int, interfaces: list[Interface]) -> None:
+        raise NotImplementedError
+
+    def init(self, spec: Spec, start: StartShim, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+        init.main(spec, start, group, stdio, channel)
+
+    def join(self, target: Target, process: Process, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+        join.main(target, process, group, stdio, channel)

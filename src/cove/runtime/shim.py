@@ -1,0 +1,295 @@
+"""The process beside one running container: forked from the zygote, single-threaded, an epoll loop.
+
+It makes the control group, forks init, relays its progress, carries output to the log and to clients, answers the
+daemon, and at the end writes the exit record, leaves nothing behind and goes. It outlives the daemon; if it is
+killed, the kernel kills the container's processes with it.
+"""
+
+import json
+import os
+import signal
+import socket
+import time
+from functools import partial
+from typing import NoReturn
+
+from cove.kernel import processes
+from cove.kernel.cgroups import Cgroup
+from cove.oci.runtime import Spec
+from cove.runtime import exit_record, messages, namespaces, report
+from cove.runtime.child import SHIM_NAME, Child
+from cove.runtime.control import Control
+from cove.runtime.execs import Execs, Surroundings
+from cove.runtime.isolation import Isolation
+from cove.runtime.logfile import LogFile
+from cove.runtime.loop import Loop
+from cove.runtime.namespaces import Target
+from cove.runtime.process import Stdio
+from cove.runtime.requests import Requests
+from cove.runtime.streams import Streams
+
+_LEFTOVERS = 5.0
+"""Seconds for killed processes to go; one in an uninterruptible sleep must not keep the record from being written."""
+
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main(start: messages.StartShim, control: socket.socket, streams: list[int], isolation: Isolation) -> NoReturn:
+    """Be the shim of one container, in a process that was just forked. ``streams``: one per attachment."""
+    try:
+        leave_the_daemon()
+        Shim(start, control, streams, isolation).run()
+    except BaseException as error:
+        report.failure(start.run_dir, error)
+    finally:
+        os._exit(0)
+
+
+def leave_the_daemon() -> None:
+    """A session of its own, adopted children, no signal that means the daemon."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    processes.set_child_subreaper()
+    processes.set_name(SHIM_NAME)
+
+
+class Shim:
+    """The container's life, from StartShim to its exit record. It is the init child's parent."""
+
+    def __init__(
+        self, start: messages.StartShim, control: socket.socket, streams: list[int], isolation: Isolation
+    ) -> None:
+        self._start = start
+        self._isolation = isolation
+        self._loop = Loop(partial(report.failure, start.run_dir))
+        self._control = Control(self._loop, Requests(self).handle, self._on_alone)
+        self._control.adopt(control)
+        self._given = streams
+        self._log: LogFile | None = None
+        self._cgroup: Cgroup | None = None
+        self._init: Child | None = None
+        self._network: int | None = None
+        self._target: Target | None = None
+        self._network_ready = not start.await_network
+        self._failure: messages.StartFailed | None = None
+        self._exit_code = 0
+        self._ended = False
+        self._finishing = False
+        self.streams: Streams | None = None
+        self.execs: Execs | None = None
+        self.started_at: int | None = None
+
+    def run(self) -> None:
+        self._loop.reap_children()
+        try:
+            self._begin()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._failure = messages.StartFailed(125, _text(error))
+            self._end()
+        self._loop.run()
+        self._control.close()
+
+    # The container's beginning
+
+    def _begin(self) -> None:
+        start = self._start
+        self._control.listen(start.run_dir)
+        exit_record.write_new(f"{start.run_dir}/start.json", messages.encode(start))
+        with open(f"{start.run_dir}/config.json", "rb") as file:
+            self._spec: Spec = json.loads(file.read())
+        self._log = LogFile(start.log) if start.log["driver"] != "none" else None
+        linux = self._spec.get("linux", {})
+        self._cgroup = self._isolation.create_cgroup(linux["cgroupsPath"], linux.get("resources", {}))
+        self.streams = self._make_streams(self._spec["process"].get("terminal", False))
+        self._isolation.enter_pid(self._spec)
+        self._fork(self.streams, self._cgroup)
+
+    def _make_streams(self, terminal: bool) -> Streams:
+        start = self._start
+        streams = Streams(
+            self._loop,
+            self._log,
+            terminal=terminal,
+            stdin=start.stdin,
+            stdin_once=start.stdin_once,
+            on_detached=lambda attach_id: self._control.notify(messages.Detached(attach_id)),
+        )
+        for wish in start.attachments:
+            streams.attach(self._given.pop(0), wish)
+        return streams
+
+    def _fork(self, streams: Streams, cgroup: Cgroup) -> None:
+        ends = [] if streams.terminal else streams.pipes()
+        stdio = Stdio(*ends) if ends else Stdio(None, None, None)
+        try:
+            self._init = Child(
+                self._loop,
+                lambda channel: self._isolation.init(self._spec, self._start, cgroup, stdio, channel),
+                self,
+            )
+        finally:
+            for end in ends:
+                os.close(end)
+
+    # What init tells
+
+    def namespaces(self, network: int) -> None:
+        assert self._init is not None and self._cgroup is not None
+        self._network = network
+        self._target = self._isolation.open_target(self._init.pid, self._spec)
+        self.execs = Execs(
+            Surroundings(
+                self._loop, self._start.run_dir, self._isolation, self._target, self._cgroup, self._control.notify
+            ),
+            self._leave_when_done,
+        )
+        self._control.notify(messages.Created(self._init.pid), (network,))
+
+    def console(self, master: int) -> None:
+        assert self.streams is not None
+        self.streams.console(master)
+
+    def executed(self) -> None:
+        self.started_at = time.time_ns()
+        self._control.notify(messages.Started(self.pid, self.started_at))
+
+    def failed(self, exit_code: int, message: str) -> None:
+        self._failure = self._failure or messages.StartFailed(exit_code, message)
+
+    def exited(self, exit_code: int) -> None:
+        """Init has ended, and with it a pid namespace of its own; in another one, processes may be left."""
+        self._ended = True
+        self._exit_code = exit_code
+        if namespaces.paths(self._spec).get("pid") == "" or not self._kill_leftovers():
+            self._end()
+        else:
+            self._loop.on_orphan(self._end_without_leftovers)
+            self._loop.later(_LEFTOVERS, self._end)
+
+    # What the daemon asks
+
+    @property
+    def pid(self) -> int:
+        """Init's, as the host sees it; 0 before there is one."""
+        return self._init.pid if self._init is not None else 0
+
+    @property
+    def network(self) -> tuple[int, ...]:
+        """The descriptor of the network namespace, once there is one."""
+        return () if self._network is None else (self._network,)
+
+    @property
+    def running(self) -> bool:
+        return self.started_at is not None and not self._ended
+
+    @property
+    def finishing(self) -> bool:
+        return self._finishing
+
+    def network_ready(self, interfaces: list[messages.Interface]) -> None:
+        if self._init is not None and not self._network_ready:
+            self._network_ready = True
+            self._init.configure(interfaces)
+
+    def configure_network(self, interfaces: list[messages.Interface]) -> None:
+        """Set up links that were added to the running container. Raises OSError."""
+        assert self._network is not None
+        self._isolation.configure_network(self._network, interfaces)
+
+    def signal(self, number: int) -> None:
+        """Signal init. Raises ProcessLookupError when it has ended."""
+        if self._init is None:
+            raise ProcessLookupError("the container has no process yet")
+        self._init.signal(number)
+
+    def signal_everyone(self, number: int) -> None:
+        """Signal every process of the container."""
+        if self._cgroup is None:
+            return
+        if number == signal.SIGKILL:
+            self._cgroup.kill()
+            return
+        for pid in self._cgroup.pids():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+    def _on_alone(self) -> None:
+        """The daemon is gone. A start that waits for its network cannot go on: end it, rather than leave it there."""
+        if not self._network_ready and not self._ended:
+            self._failure = messages.StartFailed(128, "the daemon ended before the container's network was ready")
+            if self._init is not None and self._init.running:
+                self._init.signal(signal.SIGKILL)
+
+    # The container's end
+
+    def _kill_leftovers(self) -> bool:
+        """Kill what is left in the container's control group; whether something still is."""
+        if self._cgroup is None or not self._cgroup.pids():
+            return False
+        self._cgroup.kill()
+        return bool(self._cgroup.pids())
+
+    def _end_without_leftovers(self) -> None:
+        if not self._kill_leftovers():
+            self._end()
+
+    def _end(self) -> None:
+        """Everything that ended the container is over: record it, leave nothing behind, go."""
+        if self._finishing:
+            return
+        self._finishing = True
+        self._loop.on_orphan(None)
+        self._finish_streams()
+        oom_killed = self._release()
+        code = self._failure.exit_code if self._failure is not None else self._exit_code
+        exited = messages.Exited(code, oom_killed, time.time_ns())
+        exit_record.write(self._start.run_dir, exited)
+        self._control.stop_listening()
+        self._control.notify(self._failure or exited)
+        self._leave_when_done()
+
+    def _finish_streams(self) -> None:
+        for stream in self._given:  # never attached
+            os.close(stream)
+        if self.execs is not None:
+            self.execs.finish()
+        if self.streams is None:
+            return
+        if self._failure is None:
+            self.streams.finish(self._leave_when_done)
+        else:
+            self.streams.abandon()
+        if self._log is not None:
+            self._log.finish()
+
+    def _release(self) -> bool:
+        """Give back the namespaces and the control group. Returns whether a process was killed for memory."""
+        held = {*self.network, *(fd for fd in self._target or () if fd is not None)}
+        for descriptor in held:
+            os.close(descriptor)  # the last one takes the container's mounts with it, before anyone is told
+        self._network = self._target = None
+        if self._cgroup is None:
+            return False
+        try:
+            oom_killed = self._cgroup.oom_kills() > 0
+            self._cgroup.remove()
+        except OSError as error:
+            report.failure(self._start.run_dir, error)
+            oom_killed = False
+        return oom_killed
+
+    def _leave_when_done(self) -> None:
+        """Go, unless a client still has output to take."""
+        idle = self.streams is None or not self.streams.attached
+        if self._finishing and idle and (self.execs is None or self.execs.idle):
+            self._loop.stop()
+
+
+def _text(error: Exception) -> str:
+    return f"missing in the configuration: {error}" if isinstance(error, KeyError) else str(error)

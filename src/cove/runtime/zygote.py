@@ -1,0 +1,90 @@
+"""The warm process that shims are forked from: all imports are done, nothing runs in it, its pages are shared.
+
+Single-threaded, no event loop: it waits for StartShim on one socket and forks. It ends with the daemon; the shims do
+not. A start pays for no import, no garbage collection and no reading of the machine's layout.
+"""
+
+import gc
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+from cove.kernel import cgroups, processes
+from cove.runtime import messages, shim
+from cove.runtime.control import close_all
+from cove.runtime.isolation import Isolation
+
+
+def main(descriptor: int) -> NoReturn:
+    """Serve the daemon on a SOCK_SEQPACKET socket until it closes its end."""
+    daemon = socket.socket(fileno=descriptor)
+    daemon.set_inheritable(False)
+    _settle()
+    isolation = Isolation()
+    try:
+        while serve(daemon, isolation):
+            pass
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        os._exit(1)
+    os._exit(0)
+
+
+def _settle() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is for the daemon
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that end are no zombies; nobody here waits for them
+    processes.set_name("cove-zygote")
+    cgroups.layout()
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+
+
+def serve(daemon: socket.socket, isolation: Isolation) -> bool:
+    """Start one shim. Returns whether the daemon is still there."""
+    try:
+        received = messages.receive(daemon)
+    except ValueError as error:
+        print(f"zygote: {error}", file=sys.stderr)
+        return True
+    if received is None:
+        return False
+    message, descriptors = received
+    try:
+        if isinstance(message, messages.StartShim) and len(descriptors) == 1 + len(message.attachments):
+            _fork(daemon, message, descriptors, isolation)
+        else:
+            print(f"zygote: not a start: {message!r}", file=sys.stderr)
+    finally:
+        close_all(descriptors)
+    return True
+
+
+def _fork(daemon: socket.socket, start: messages.StartShim, descriptors: list[int], isolation: Isolation) -> None:
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _refuse(start, descriptors[0], error)
+        return
+    if pid == 0:
+        daemon.close()
+        _quiet()
+        shim.main(start, socket.socket(fileno=descriptors[0]), descriptors[1:], isolation)
+
+
+def _refuse(start: messages.StartShim, control: int, error: OSError) -> None:
+    with socket.socket(fileno=os.dup(control)) as connection:
+        try:
+            messages.send(connection, messages.StartFailed(125, f"cannot start a process: {error.strerror}"))
+        except OSError:
+            print(f"zygote: {start.container_id}: {error}", file=sys.stderr)
+
+
+def _quiet() -> None:
+    """Not hold the daemon's standard error open: whoever reads it waits for its end."""
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
