@@ -5,6 +5,9 @@ from collections import Counter
 import pytest
 
 from harness import needs
+from harness.fixtures import _shared_daemon, daemon, fresh_daemon, peer
+
+__all__ = ["_shared_daemon", "daemon", "fresh_daemon", "peer"]
 
 Skipped = pytest.StashKey[Counter[str]]()
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+TESTING_THE_TESTS = os.environ.get("COVE_TEST_PEER") == "1"
+"""Docker's engine stands in for ours, to show that the tests ask for what Docker does."""
+
 
 class Need(NamedTuple):
     """``what`` completes the sentence "this test needs …"; ``met`` says whether this machine has it."""
@@ -53,6 +56,7 @@ NEEDS = {
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
+    "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "busybox-static": Need("a static busybox", _program("busybox")),

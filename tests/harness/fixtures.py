@@ -1,0 +1,89 @@
+"""Fixtures for tests that need an engine. ``tests/conftest.py`` brings them to every test.
+
+``daemon``: one coved for all tests of a worker, leak-checked after each. ``fresh_daemon``: one for this test alone, to
+be stopped, killed and restarted. ``peer``: Docker's engine. With COVE_TEST_PEER=1 in the environment Docker's engine
+stands in for ``daemon``, without a leak check: a test of what a user sees must pass there too.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.engine import Engine
+from harness.leaks import LeakCheck, remove_everything
+from harness.needs import TESTING_THE_TESTS
+from harness.peer import Peer
+
+_numbers = itertools.count(1)
+
+
+def _name(kind: str) -> str:
+    return f"cove-test-{os.getpid()}-{kind}{next(_numbers)}"
+
+
+def _started(engine: Engine) -> Engine:
+    try:
+        engine.start()
+        engine.load_base_image()
+    except BaseException:
+        engine.close()
+        raise
+    return engine
+
+
+@pytest.fixture(scope="session")
+def peer() -> Iterator[Engine]:
+    """Docker's engine, for comparing; one per worker."""
+    engine = _started(Peer(_name("peer")))
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def _shared_daemon() -> Iterator[tuple[Daemon, LeakCheck]]:
+    daemon = Daemon(_name("d"))
+    _started(daemon)
+    _warm_up(daemon)
+    yield daemon, LeakCheck(daemon)
+    daemon.close()
+
+
+def _warm_up(daemon: Daemon) -> None:
+    """Let the daemon make what it makes once, so that it is not taken for a leak."""
+    daemon.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
+    remove_everything(daemon, keep_images=True)
+
+
+@pytest.fixture
+def daemon(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """An engine with the image busybox and nothing else; what a test leaves is removed, then leaks are looked for."""
+    if TESTING_THE_TESTS:
+        engine: Engine = request.getfixturevalue("peer")
+        yield engine
+        remove_everything(engine, keep_images=True)
+        return
+    shared, leaks = request.getfixturevalue("_shared_daemon")
+    yield shared
+    assert shared.running, f"the daemon ended:\n{shared.log_tail()}"
+    remove_everything(shared, keep_images=True)
+    leaks.check()
+
+
+@pytest.fixture
+def fresh_daemon() -> Iterator[Daemon]:
+    """A coved for one test, which may stop, kill and restart it; it must leave nothing either."""
+    daemon = Daemon(_name("f"))
+    _started(daemon)
+    _warm_up(daemon)
+    leaks = LeakCheck(daemon)
+    try:
+        yield daemon
+        if not daemon.running:
+            daemon.start()
+        remove_everything(daemon, keep_images=True)
+        leaks.check()
+    finally:
+        daemon.close()

@@ -1,0 +1,217 @@
+"""The leak check: after a test, everything an engine can leave behind is what it was before.
+
+An inventory is a list of named things by kind. What the kernel frees in its own time (a network namespace and the veth
+in it, an empty cgroup) is waited for, for a bounded time.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+
+from harness.engine import Engine
+
+if TYPE_CHECKING:
+    from harness.daemon import Daemon
+
+SETTLE_SECONDS = 5.0
+POLL_SECONDS = 0.01
+DESCRIPTOR_SLACK = 6
+"""Descriptors by which the daemon may grow: connections of a client pool and the like."""
+
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+Inventory = Counter[str]
+
+
+class Process(NamedTuple):
+    """A process of the daemon's: in its network namespace or below its cgroup parent."""
+
+    pid: int
+    what: str
+
+    def send(self, signum: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signum)
+
+
+class LeakCheck:
+    """What the daemon had when this was made; ``check`` compares."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._before = inventory(self._daemon)
+        self._descriptors = descriptors(self._daemon)
+
+    def check(self) -> None:
+        """Raises AssertionError that names what is there and was not, and what is gone. Later checks start anew."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self._difference() and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        difference = self._difference()
+        if difference:
+            self._start_anew()  # one leak is one failure, not one of every later test
+        assert not difference, "left behind:\n  " + "\n  ".join(difference)
+
+    def _difference(self) -> list[str]:
+        after = inventory(self._daemon)
+        more = [f"+ {thing} (x{count})" for thing, count in sorted((after - self._before).items())]
+        less = [f"- {thing} (x{count})" for thing, count in sorted((self._before - after).items())]
+        grown = descriptors(self._daemon) - self._descriptors
+        if grown.total() - (self._descriptors - descriptors(self._daemon)).total() > DESCRIPTOR_SLACK:
+            more += [f"+ descriptor {kind} (x{count})" for kind, count in sorted(grown.items())]
+        return more + less
+
+
+def inventory(daemon: "Daemon") -> Inventory:
+    """Everything of the daemon's that a container, an image or a network can leave behind."""
+    return Counter(
+        [
+            *(f"mount {line}" for line in _mounts(daemon)),
+            *(f"interface {name}" for name in _interfaces(f"/proc/{daemon.pid}/net/dev")),
+            *(f"interface {name} of the machine" for name in _interfaces("/proc/self/net/dev")),
+            *(f"network namespace {name}" for name in _network_namespaces()),
+            *(f"nftables {rule}" for rule in _firewall(daemon)),
+            *(f"cgroup {path}" for path in _cgroups(daemon.cgroup_parent)),
+            *(f"process {process.what}" for process in processes(daemon)),
+            *(f"file {path}" for path in _files(daemon)),
+        ]
+    )
+
+
+def descriptors(daemon: "Daemon") -> Counter[str]:
+    """The daemon's open files by kind, without what tells two of a kind apart."""
+    kinds = []
+    directory = f"/proc/{daemon.pid}/fd"
+    for number in os.listdir(directory):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"{directory}/{number}")
+            kinds.append(target.split(":")[0] if ":[" in target else target)
+    return Counter(kinds)
+
+
+def processes(daemon: "Daemon") -> list[Process]:
+    """Every process in the daemon's network namespace or below its cgroup parent, this test's own ones apart."""
+    namespace = daemon.netns.inode
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                ours = os.stat(f"/proc/{entry}/ns/net").st_ino == namespace
+                if ours or f":{daemon.cgroup_parent}/" in Path(f"/proc/{entry}/cgroup").read_text():
+                    found.append(Process(int(entry), _command_line(int(entry))))
+    return found
+
+
+def remove_everything(daemon: Engine, keep_images: bool) -> None:
+    """Remove, through the API, what a test left: containers, then networks, volumes and images."""
+    for container in _listed(daemon, "/containers/json?all=1"):
+        _delete(daemon, f"/containers/{container['Id']}?force=1&v=1")
+    for network in _listed(daemon, "/networks"):
+        if network["Name"] not in {"bridge", "host", "none"}:
+            _delete(daemon, f"/networks/{network['Id']}")
+    for volume in _listed(daemon, "/volumes", "Volumes"):
+        _delete(daemon, f"/volumes/{quote(volume['Name'], safe='')}?force=1")
+    for image in _listed(daemon, "/images/json"):
+        if not (keep_images and "busybox:latest" in (image.get("RepoTags") or [])):
+            _delete(daemon, f"/images/{image['Id']}?force=1")
+        else:
+            for name in image["RepoTags"]:
+                if name != "busybox:latest":
+                    _delete(daemon, f"/images/{quote(name, safe='/:')}")
+
+
+def remove_cgroups(parent: str) -> None:
+    """Remove the (empty) cgroups of a daemon that is gone."""
+    for path in sorted(_cgroup_directories(parent), reverse=True):
+        with contextlib.suppress(OSError):
+            path.rmdir()
+    for hierarchy in _hierarchies():
+        with contextlib.suppress(OSError):
+            (hierarchy / parent.lstrip("/")).rmdir()
+
+
+def _listed(daemon: Engine, target: str, key: str | None = None) -> list[dict[str, Any]]:
+    answer = daemon.http("GET", target)
+    if answer.status in {404, 501}:
+        return []
+    assert answer.status == 200, f"{target}: {answer.body!r}"
+    listed: list[dict[str, Any]] = (answer.json()[key] if key else answer.json()) or []
+    return listed
+
+
+def _delete(daemon: Engine, target: str) -> None:
+    answer = daemon.http("DELETE", target)
+    # 404 and 409: a container with --rm that is going by itself
+    assert answer.status in {200, 204, 404, 409}, f"{target}: {answer.body!r}"
+
+
+def _command_line(pid: int) -> str:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return words[:160] or Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def _mounts(daemon: "Daemon") -> Iterator[str]:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if str(daemon.base) in line:
+            yield " ".join(line.split()[3:])
+
+
+def _interfaces(path: str) -> list[str]:
+    return [line.split(":")[0].strip() for line in Path(path).read_text().splitlines() if ":" in line]
+
+
+def _network_namespaces() -> list[str]:
+    """Names that are not a test's or a trial's own: an engine has no business with any."""
+    directory = Path("/run/netns")
+    names = os.listdir(directory) if directory.exists() else []
+    return [name for name in names if not name.startswith("cove-") and name != "oracle"]
+
+
+def _firewall(daemon: "Daemon") -> Iterator[str]:
+    listed = json.loads(daemon.netns.run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+    for item in listed:
+        for kind, body in item.items():
+            if kind == "metainfo":
+                continue
+            elements = body.pop("elem", [])
+            where = f"{body.get('family')} {body.get('table', '')} {body.get('name', body.get('chain', ''))}"
+            yield f"{kind} {where}: {json.dumps(_without_counts(body), sort_keys=True)}"
+            yield from (f"element of {where}: {json.dumps(_without_counts(each), sort_keys=True)}" for each in elements)
+
+
+def _without_counts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_counts(each) for key, each in value.items() if key not in {"handle", "packets", "bytes"}}
+    return [_without_counts(each) for each in value] if isinstance(value, list) else value
+
+
+def _hierarchies() -> list[Path]:
+    return [CGROUP_ROOT, *(path for path in CGROUP_ROOT.iterdir() if path.is_dir())]
+
+
+def _cgroup_directories(parent: str) -> list[Path]:
+    return [
+        path for hierarchy in _hierarchies() for path in (hierarchy / parent.lstrip("/")).rglob("*") if path.is_dir()
+    ]
+
+
+def _cgroups(parent: str) -> list[str]:
+    return [str(path.relative_to(CGROUP_ROOT)) for path in _cgroup_directories(parent)]
+
+
+def _files(daemon: "Daemon") -> Iterator[str]:
+    """Names at the places where each object has one; not the content of the base image's layer."""
+    for place in ("tmp", "containers", "volumes", "layers", "blobs/sha256"):
+        directory = daemon.data_root / place
+        yield from (f"{place}/{name}" for name in (os.listdir(directory) if directory.exists() else []))
+    for parent, _directories, names in os.walk(daemon.exec_root):
+        yield from (str(Path(parent, name).relative_to(daemon.base)) for name in names)
+    yield from (f"exec/containers/{name}" for name in os.listdir(daemon.exec_root / "containers"))
