@@ -1,7 +1,7 @@
 """Control groups, versions 1 and 2: where they are mounted, and the directories of one container.
 
-A hybrid machine keeps its controllers in version 1 hierarchies beside a version 2 hierarchy with few or none. That one is
-left alone: to move a process there takes a grace period of the kernel (9 ms measured), while version 1 has a way round.
+A hybrid machine keeps its controllers in version 1 hierarchies beside a version 2 hierarchy with few or none, which is
+left alone: to move a process there takes a grace period of the kernel (9 ms measured); version 1 has a way round.
 """
 
 import contextlib

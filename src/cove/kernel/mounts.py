@@ -165,3 +165,24 @@ _fstatfs.argtypes = [ctypes.c_int, ctypes.c_char_p]
 PROC_MAGIC = 0x9FA0
 SYSFS_MAGIC = 0x62656572
 DEVPTS_MAGIC = 0x1CD1
+
+_mount = libc.mount
+_mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p]
+
+
+def mount_with_options(source: str, target: str, kind: str, options: str) -> None:
+    """Mount and attach in one call (mount(2)); ``options`` up to one page."""
+    check(_mount(source.encode(), os.fsencode(target), kind.encode(), 0, os.fsencode(options)), "mount", target)
+
+
+def make_parent_private(path: str) -> None:
+    """The mount that a path is on gets no peers: what is mounted below it then stays in this namespace."""
+    values = struct.pack("QQQQ", 0, 0, PRIVATE, 0)
+    while True:
+        try:
+            system_call("mount_setattr", _MOUNT_SETATTR, AT_FDCWD, os.fsencode(path), 0, values, len(values), path=path)
+            return
+        except OSError:  # not where a mount begins
+            if path == "/":
+                raise
+            path = os.path.dirname(path)

@@ -112,13 +112,8 @@ def read_file(root: int, path: str, limit: int) -> bytes:
 
     Anything but a regular file (a fifo, a device) is refused with ValueError before it is opened for reading.
     """
-    place = open_in_root(root, path, os.O_PATH)
-    try:
-        if not stat.S_ISREG(os.fstat(place).st_mode):
-            raise ValueError(f"{path} is not a regular file")
-        descriptor = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    finally:
-        os.close(place)
+    os.close(_regular(root, path, os.O_PATH))
+    descriptor = _regular(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     with open(descriptor, "rb", buffering=0) as file:
         data = bytearray()
         while len(data) <= limit and (chunk := file.read(limit + 1 - len(data))):
@@ -126,3 +121,11 @@ def read_file(root: int, path: str, limit: int) -> bytes:
     if len(data) > limit:
         raise ValueError(f"{path} is longer than {limit} bytes")
     return bytes(data)
+
+
+def _regular(root: int, path: str, flags: int) -> int:
+    descriptor = open_in_root(root, path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ValueError(f"{path} is not a regular file")
+    return descriptor

@@ -1,5 +1,6 @@
 """What a process can change about itself: prctl, descriptors, signals, the out-of-memory score."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -15,6 +16,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _CLOSE_RANGE = 436  # close_range(2); the same number on every architecture
 _CLOSE_RANGE_CLOEXEC = 4
 _LAST_DESCRIPTOR = 0xFFFFFFFF
+_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(os.uname().machine)
+_JOIN_SESSION_KEYRING = 1
 
 _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
@@ -49,6 +52,13 @@ def set_name(name: str) -> None:
     """The name in /proc/self/comm; the kernel keeps its first 15 bytes."""
     buffer = ctypes.create_string_buffer(name.encode()[:15])
     prctl("PR_SET_NAME", _PR_SET_NAME, ctypes.addressof(buffer))
+
+
+def new_session_keyring() -> None:
+    """Leave the keyring of the session that started us; a kernel without keyrings has none to leave."""
+    if _KEYCTL is not None:
+        with contextlib.suppress(OSError):
+            system_call("keyctl", _KEYCTL, _JOIN_SESSION_KEYRING, None)
 
 
 def close_range(first: int, last: int = _LAST_DESCRIPTOR) -> None:

@@ -49,7 +49,6 @@ ChannelMessage = Namespaces | Console | Interfaces | Failure
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Namespaces, Console, Interfaces, Failure)}
 _MAX_DATAGRAM = 1 << 17
-_MAX_TEXT = 1 << 14
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -84,6 +83,9 @@ def receive(channel: socket.socket) -> tuple[ChannelMessage, int | None] | None:
     return message, (descriptors[0] if descriptors else None)
 
 
-def failure(exit_code: int, message: str) -> Failure:
-    """A Failure that fits into a datagram."""
-    return Failure(exit_code, message[:_MAX_TEXT])
+def has_peer(channel: socket.socket) -> bool:
+    """Whether the other end is still open; does not wait and takes nothing from the channel."""
+    try:
+        return bool(channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except BlockingIOError:
+        return True

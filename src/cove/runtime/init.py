@@ -1,15 +1,23 @@
 """A container's first process, from the fork in the shim to execve.
 
-``channel`` draws who says what to whom. The order of the steps below is the security of it: see each function.
+``channel`` draws who says what to whom. The order of the steps below is the security of it: descriptors are closed
+before anything of the container is touched, the control group is joined while its files are still reachable, sources
+of binds are opened before pivot_root, /proc is written before it is made read-only, and rights are dropped last.
 """
 
+import os
 import socket
 from typing import NoReturn
 
+from cove.kernel import mounts, netlink, paths, processes
+from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Spec
-from cove.runtime.messages import StartShim
-from cove.runtime.process import Stdio
+from cove.runtime import channel as channels
+from cove.runtime import namespaces, pid1, process, rootfs, seal, user
+from cove.runtime.channel import Console, Interfaces, Namespaces
+from cove.runtime.messages import Interface, StartShim
+from cove.runtime.process import CannotStart, Stdio
 
 
 def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
@@ -20,4 +28,107 @@ def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: so
     included, so the shim need not close anything in the child. Ends in execve, or sends Failure and exits with
     its code. With ``start.init`` the process stays as pid 1 and the program is its child.
     """
-    raise NotImplementedError
+    try:
+        _start(spec, start, cgroup, stdio, channel)
+    except BaseException as error:
+        process.fail(channel, error)
+
+
+def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+    process.detach_from_shim(channel, stdio)
+    cgroup.join()
+    _isolate(spec, channel)
+    root = _make_root(spec, start, cgroup)
+    terminal = _make_terminal(spec, root, channel)
+    if start.await_network:
+        _set_up_network(channel)
+    else:
+        _set_up_loopback(spec)
+    _close_off(spec, root)
+    process.set_streams(stdio, terminal)
+    process.enter_directory(root, spec["process"]["cwd"], create=True)
+    _execute(spec, start, root, channel)
+
+
+def _isolate(spec: Spec, channel: socket.socket) -> None:
+    processes.new_session_keyring()
+    namespaces.create(spec)
+    with open("/proc/self/ns/net", "rb", buffering=0) as network:
+        channels.send(channel, Namespaces(), network.fileno())
+    if "uts" in namespaces.paths(spec):
+        if spec.get("hostname"):
+            kernel_namespaces.set_hostname(spec["hostname"])
+        if spec.get("domainname"):
+            kernel_namespaces.set_domainname(spec["domainname"])
+
+
+def _make_root(spec: Spec, start: StartShim, cgroup: Cgroup) -> int:
+    """Mount and furnish the root, and make it this process's; a descriptor of it."""
+    rootfs.isolate(spec)
+    os.umask(0)
+    root = rootfs.mount_root(start.root, spec["root"]["path"])
+    for operation in rootfs.plan(spec, cgroup.layout, cgroup.path):
+        operation.apply(root)
+    mounts.pivot_root(root)
+    return root
+
+
+def _make_terminal(spec: Spec, root: int, channel: socket.socket) -> int | None:
+    if not spec["process"].get("terminal"):
+        return None
+    master, slave = process.open_terminal(root, spec["process"])
+    place = paths.make_file(root, "/dev/console", 0o600)
+    console = mounts.open_tree("", mounts.OPEN_TREE_CLONE | mounts.AT_EMPTY_PATH, slave)
+    mounts.attach(console, place)
+    channels.send(channel, Console(), master)
+    for descriptor in (master, place, console):
+        os.close(descriptor)
+    return slave
+
+
+def _set_up_network(channel: socket.socket) -> None:
+    message = channels.receive(channel)
+    if message is None:
+        raise CannotStart(process.CANNOT_START, "the start was cancelled")
+    interfaces = message[0]
+    if not isinstance(interfaces, Interfaces):
+        raise CannotStart(process.CANNOT_START, f"unexpected {type(interfaces).__name__} on the channel")
+    configure_network(interfaces.interfaces)
+
+
+def _set_up_loopback(spec: Spec) -> None:
+    """Only in a namespace that is new; one that is shared belongs to who made it."""
+    if namespaces.paths(spec).get("network") == "":
+        configure_network([])
+
+
+def configure_network(interfaces: list[Interface]) -> None:
+    """Set up the links of the network namespace that this process is in, lo included; one exchange with the kernel.
+
+    Raises OSError with the step that was refused.
+    """
+    with netlink.Route() as route:
+        route.set_up("lo")
+        for interface in interfaces:
+            for address in interface["addresses"]:
+                route.add_address(interface["name"], address)
+            route.set_up(interface["name"])
+        for interface in interfaces:
+            for gateway in (interface["gateway4"], interface["gateway6"]):
+                if gateway:
+                    route.add_default_route(interface["name"], gateway)
+        route.commit()
+
+
+def _close_off(spec: Spec, root: int) -> None:
+    for operation in seal.plan(spec):
+        operation.apply(root)
+
+
+def _execute(spec: Spec, start: StartShim, root: int, channel: socket.socket) -> NoReturn:
+    identity = user.resolve(root, spec["process"].get("user", {}))
+    os.close(root)
+    process.become(spec["process"], identity)
+    if start.init:
+        pid1.stay(spec["process"].get("terminal", False), channel)
+    process.execute(spec["process"], process.environment(spec["process"], identity))

@@ -1,18 +1,49 @@
 """A further process in a running container (an exec), from the fork in the shim to execve."""
 
+import os
 import socket
 from typing import NoReturn
 
+from cove.kernel import processes
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process
+from cove.runtime import channel as channels
+from cove.runtime import namespaces, process, user
+from cove.runtime.channel import Console
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
 
 
-def main(target: Target, process: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-    """Become ``process`` in the container of ``target``. Called in a child that was just forked; never returns.
+def main(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+    """Become ``wanted`` in the container of ``target``. Called in a child that was just forked; never returns.
 
     As ``init.main``: closes every descriptor but its own, ends in execve, or sends Failure and exits with its code.
-    Sends Console when ``process`` has a terminal. Does not wait for anything on the channel.
+    Sends Console when the process has a terminal. Does not wait for anything on the channel.
     """
-    raise NotImplementedError
+    try:
+        _start(target, wanted, cgroup, stdio, channel)
+    except BaseException as error:
+        process.fail(channel, error)
+
+
+def _start(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+    process.detach_from_shim(channel, stdio, [entry for entry in target if entry is not None])
+    cgroup.join()
+    processes.new_session_keyring()
+    namespaces.join(target)
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    terminal = _make_terminal(root, wanted, channel)
+    process.set_streams(stdio, terminal)
+    process.enter_directory(root, wanted["cwd"], create=False)
+    identity = user.resolve(root, wanted.get("user", {}))
+    process.become(wanted, identity)
+    process.execute(wanted, process.environment(wanted, identity))
+
+
+def _make_terminal(root: int, wanted: Process, channel: socket.socket) -> int | None:
+    if not wanted.get("terminal"):
+        return None
+    master, slave = process.open_terminal(root, wanted)
+    channels.send(channel, Console(), master)
+    os.close(master)
+    return slave

@@ -1,6 +1,28 @@
-"""The last steps before a program runs: who it is, what it may do, and execve."""
+"""The last steps before a program runs: who it is, what it may do, and execve. Shared by init and by execs.
 
-from typing import NamedTuple
+All of it happens in the container's namespaces. Errors have the words and exit codes that users of Docker know.
+"""
+
+import errno
+import fcntl
+import os
+import signal
+import socket
+import stat
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+from cove.kernel import capabilities, paths, processes, rlimits, tty
+from cove.oci.runtime import Process
+from cove.runtime import channel as channels
+from cove.runtime.channel import Failure
+from cove.runtime.user import Identity
+
+CANNOT_START = 125
+CANNOT_INVOKE = 126
+NOT_FOUND = 127
+_DEFAULT_UMASK = 0o022
+_MAX_MESSAGE = 1 << 14
 
 
 class Stdio(NamedTuple):
@@ -9,3 +31,194 @@ class Stdio(NamedTuple):
     stdin: int | None
     stdout: int | None
     stderr: int | None
+
+
+class CannotStart(Exception):
+    """There will be no program. ``exit_code``: 125, 126 or 127."""
+
+    def __init__(self, exit_code: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.message = message
+
+
+def detach_from_shim(channel: socket.socket, stdio: Stdio, others: Sequence[int] = ()) -> None:
+    """The first steps of a forked child: close what is not its own, and do not outlive the shim."""
+    streams = [stream for stream in stdio if stream is not None]
+    processes.close_all_but([channel.fileno(), *streams, *others])
+    processes.set_parent_death_signal(signal.SIGKILL)
+    if not channels.has_peer(channel):  # the shim ended before the line above
+        os._exit(CANNOT_START)
+    processes.set_dumpable(False)
+    processes.reset_signals()
+
+
+def fail(channel: socket.socket, error: BaseException) -> NoReturn:
+    """Tell the shim why there is no program, and exit with the code that it gets."""
+    failure = _failure(error)
+    try:
+        channels.send(channel, failure)
+    finally:
+        os._exit(failure.exit_code)
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, CannotStart):
+        return Failure(error.exit_code, error.message[:_MAX_MESSAGE])
+    if not isinstance(error, OSError):
+        words = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        return Failure(CANNOT_START, words[:_MAX_MESSAGE])
+    words = error.strerror or str(error)
+    if error.filename is not None:
+        words = f"{words}: {error.filename}"
+    codes = {errno.ENOENT: NOT_FOUND, errno.EACCES: CANNOT_INVOKE}  # what Docker makes of the kernel's words
+    return Failure(codes.get(error.errno or 0, CANNOT_START), words[:_MAX_MESSAGE])
+
+
+def open_terminal(root: int, process: Process) -> tuple[int, int]:
+    """Allocate a terminal from the container's own /dev/pts: its master side and its other side."""
+    master = paths.open_in_root(root, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+    slave = tty.open_pair(master)
+    size = process.get("consoleSize")
+    if size:
+        tty.set_window_size(slave, size["height"], size["width"])
+    return master, slave
+
+
+def set_streams(stdio: Stdio, terminal: int | None) -> None:
+    """Make the streams, or the terminal, 0, 1 and 2 of a new session."""
+    os.setsid()
+    if terminal is not None:
+        tty.make_controlling(terminal)
+        sources = [terminal] * 3
+    else:
+        sources = [os.open("/dev/null", os.O_RDWR) if source is None else source for source in stdio]
+    sources = [_above_streams(source) for source in sources]
+    for number, source in enumerate(sources):
+        os.dup2(source, number, inheritable=True)
+
+
+def _above_streams(descriptor: int) -> int:
+    """A copy that a dup2 to 0, 1 or 2 does not overwrite."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) if descriptor <= 2 else descriptor
+
+
+def enter_directory(root: int, path: str, *, create: bool) -> None:
+    """Make ``path`` the working directory, and be sure that it is inside the root."""
+    path = path or "/"
+    try:
+        directory = paths.make_directories(root, path) if create else paths.open_in_root(root, path, _DIRECTORY)
+    except NotADirectoryError:
+        raise CannotStart(CANNOT_START, f"Cannot mkdir: {path} is not a directory") from None
+    except OSError as error:
+        words = os.strerror(error.errno or 0).lower()
+        raise CannotStart(_exit_code(error), f'chdir to cwd ("{path}") set in config.json failed: {words}') from None
+    os.fchdir(directory)
+    os.close(directory)
+    if not os.getcwd().startswith("/"):  # the kernel says "(unreachable)" for a directory of another root
+        raise CannotStart(CANNOT_START, "current working directory is outside of container mount namespace root")
+
+
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY
+
+
+def become(process: Process, identity: Identity) -> None:
+    """Take the limits, the user and the capabilities of the program. Raises OSError, ValueError."""
+    for limit in process.get("rlimits", []):
+        rlimits.set_limit(limit["type"], limit["soft"], limit["hard"])
+    if "oomScoreAdj" in process:
+        processes.set_oom_score_adjustment(process["oomScoreAdj"])
+    os.umask(process.get("user", {}).get("umask", _DEFAULT_UMASK))
+    _give_streams(identity.uid)
+    # A seccomp profile without no_new_privs would be loaded here, while CAP_SYS_ADMIN is still there.
+    _change_user(process, identity)
+    if process.get("noNewPrivileges"):
+        processes.set_no_new_privileges()
+    # A seccomp profile with no_new_privs would be loaded here, as the last thing.
+
+
+def _change_user(process: Process, identity: Identity) -> None:
+    wanted = process.get("capabilities", {})
+    bounding, effective, permitted, inheritable, ambient = (
+        capabilities.mask(wanted.get(kind, []))  # type: ignore[arg-type]
+        for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")
+    )
+    capabilities.limit_bounding(bounding)
+    capabilities.keep_over_setuid(True)
+    os.setgroups(identity.groups)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
+    capabilities.set_own(effective, permitted, inheritable)
+    capabilities.keep_over_setuid(False)
+    capabilities.set_ambient(ambient)
+    processes.set_parent_death_signal(signal.SIGKILL)  # the change of user undid both
+    processes.set_dumpable(False)
+
+
+def _give_streams(uid: int) -> None:
+    """Let the user open its own streams again, as /dev/stdout. Only pipes and terminals change hands."""
+    if uid == 0:
+        return
+    for number in range(3):
+        found = os.fstat(number)
+        if found.st_uid != uid and (stat.S_ISFIFO(found.st_mode) or os.isatty(number)):
+            os.fchown(number, uid, -1)
+
+
+def environment(process: Process, identity: Identity) -> dict[str, str]:
+    """The variables of the program: the last of a name counts, and HOME is the user's when it is not given."""
+    variables = dict(entry.split("=", 1) for entry in process.get("env", []) if "=" in entry[1:])
+    variables.setdefault("HOME", identity.home)
+    if not variables["HOME"]:
+        variables["HOME"] = identity.home
+    return variables
+
+
+def execute(process: Process, variables: dict[str, str]) -> NoReturn:
+    """Run the program in place of this process. Raises CannotStart."""
+    if not process["args"]:
+        raise CannotStart(CANNOT_START, "process.args: No command specified")
+    program = find_program(process["args"][0], variables.get("PATH", ""))
+    processes.close_on_exec_from(3)
+    try:
+        os.execve(program, process["args"], variables)
+    except OSError as error:
+        raise CannotStart(_exit_code(error), f"exec {program}: {os.strerror(error.errno or 0).lower()}") from None
+    except ValueError as error:  # a zero byte in an argument or a variable
+        raise CannotStart(CANNOT_START, f"process: {error}") from None
+
+
+def find_program(name: str, search: str) -> str:
+    """The path of a program, by PATH unless it has a slash, as this process may execute it. Raises CannotStart."""
+    if "/" in name:
+        _check_program(name)
+        return name
+    for directory in search.split(":"):
+        candidate = f"{directory or '.'}/{name}"
+        if name and _is_executable(candidate):
+            return candidate
+    raise CannotStart(NOT_FOUND, f'exec: "{name}": executable file not found in $PATH')
+
+
+def _check_program(name: str) -> None:
+    try:
+        mode = os.stat(name).st_mode
+    except OSError as error:
+        words = os.strerror(error.errno or 0).lower()
+        raise CannotStart(_exit_code(error), f'exec: "{name}": stat {name}: {words}') from None
+    if stat.S_ISDIR(mode):
+        raise CannotStart(CANNOT_INVOKE, f'exec: "{name}": is a directory')
+    if not _is_executable(name):
+        raise CannotStart(CANNOT_INVOKE, f'exec: "{name}": permission denied')
+
+
+def _is_executable(path: str) -> bool:
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISDIR(mode) and bool(mode & 0o111) and os.access(path, os.X_OK)
+
+
+def _exit_code(error: OSError) -> int:
+    return NOT_FOUND if error.errno == errno.ENOENT else CANNOT_INVOKE

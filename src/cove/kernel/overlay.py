@@ -1,0 +1,78 @@
+"""The overlay file system: layers below, one directory above that takes the changes (overlayfs.rst)."""
+
+import errno
+import os
+
+from cove.kernel import mounts
+
+ATTACHED = -1
+"""What ``mount`` returns when the kernel could only mount and attach in one step."""
+
+_MAX_PARAMETER = 255
+"""Bytes of a string that fsconfig takes (fsconfig(2): 256 with the final zero)."""
+
+
+def mount(lower: list[str], upper: str, work: str, target: str) -> int:
+    """A detached overlay mount, or ATTACHED when it had to be mounted at ``target`` by the older call.
+
+    ``lower``: directories, uppermost first. Raises OSError with what the kernel said.
+    """
+    try:
+        return _mount_by_layer(lower, upper, work)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+            raise
+        refusal = error
+    try:
+        _mount_by_options(lower, upper, work, target)
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise refusal from None
+        raise
+    return ATTACHED
+
+
+def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
+    """One parameter per layer ("lowerdir+", Linux 6.5): their number and length do not have to fit into a page."""
+    opened: list[int] = []
+    try:
+        with mounts.FileSystem("overlay") as file_system:
+            file_system.set("source", "overlay")
+            for directory in lower:
+                file_system.set("lowerdir+", _short(directory, opened))
+            file_system.set("upperdir", _short(upper, opened))
+            file_system.set("workdir", _short(work, opened))
+            return file_system.mount()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _short(path: str, opened: list[int]) -> str:
+    if len(os.fsencode(path)) <= _MAX_PARAMETER:
+        return path
+    opened.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    return f"/proc/self/fd/{opened[-1]}"
+
+
+def _mount_by_options(lower: list[str], upper: str, work: str, target: str) -> None:
+    """One string of options, which has to fit into a page: with paths relative to what the layers have in common."""
+    base = os.path.commonpath([*lower, upper, work])
+    former = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    os.chdir(base)
+    try:
+        mounts.mount_with_options("overlay", target, "overlay", options(lower, upper, work, base))
+    finally:
+        os.fchdir(former)
+        os.close(former)
+
+
+def options(lower: list[str], upper: str, work: str, base: str) -> str:
+    """The option string of an overlay, relative to the directory ``base``."""
+    layers = ":".join(_escape(os.path.relpath(directory, base)) for directory in lower)
+    above = _escape(os.path.relpath(upper, base))
+    return f"lowerdir={layers},upperdir={above},workdir={_escape(os.path.relpath(work, base))}"
+
+
+def _escape(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(":", "\\:").replace(",", "\\,")

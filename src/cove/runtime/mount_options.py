@@ -1,0 +1,88 @@
+"""The options of a mount as the runtime configuration spells them (mount(8)); pure."""
+
+from typing import NamedTuple
+
+from cove.kernel import mounts
+
+_SET = {
+    "ro": mounts.READ_ONLY,
+    "nosuid": mounts.NO_SETUID,
+    "nodev": mounts.NO_DEVICES,
+    "noexec": mounts.NO_EXECUTE,
+    "nodiratime": mounts.NO_DIRECTORY_ACCESS_TIME,
+    "nosymfollow": mounts.NO_SYMLINK_FOLLOW,
+}
+_CLEARED = {
+    "rw": mounts.READ_ONLY,
+    "suid": mounts.NO_SETUID,
+    "dev": mounts.NO_DEVICES,
+    "exec": mounts.NO_EXECUTE,
+    "diratime": mounts.NO_DIRECTORY_ACCESS_TIME,
+    "symfollow": mounts.NO_SYMLINK_FOLLOW,
+}
+_ACCESS_TIMES = {
+    "noatime": mounts.NO_ACCESS_TIME,
+    "strictatime": mounts.STRICT_ACCESS_TIME,
+    "relatime": 0,
+    "atime": 0,
+    "norelatime": 0,
+    "nostrictatime": 0,
+}
+_PROPAGATION = {
+    "private": mounts.PRIVATE,
+    "slave": mounts.SLAVE,
+    "shared": mounts.SHARED,
+    "unbindable": mounts.UNBINDABLE,
+}
+_IGNORED = frozenset({"defaults", "async", "newinstance", "tmpcopyup", "copy", "nocopy", "z", "Z"})
+
+
+class Options(NamedTuple):
+    """``set``, ``clear``: attributes of the mount; ``recursive_set``: of all mounts below it as well.
+
+    ``propagation`` is 0 when none is asked for. ``parameters``: what the file system itself is told, in order.
+    """
+
+    bind: bool
+    recursive: bool
+    set: int
+    clear: int
+    recursive_set: int
+    propagation: int
+    recursive_propagation: bool
+    parameters: tuple[tuple[str, str | None], ...]
+
+
+def parse(words: list[str]) -> Options:
+    """Sort the options of a mount by who they are for. Later ones win."""
+    attributes = clear = recursive_set = propagation = 0
+    bind = recursive = recursive_propagation = False
+    parameters: list[tuple[str, str | None]] = []
+    for word in words:
+        if word in ("bind", "rbind"):
+            bind, recursive = True, word == "rbind"
+        elif word in _SET:
+            attributes |= _SET[word]
+        elif word in _CLEARED:
+            attributes &= ~_CLEARED[word]
+        elif word in _ACCESS_TIMES:
+            attributes = attributes & ~mounts.ACCESS_TIMES | _ACCESS_TIMES[word]
+            clear = mounts.ACCESS_TIMES
+        elif word.removeprefix("r") in _PROPAGATION:
+            propagation, recursive_propagation = _PROPAGATION[word.removeprefix("r")], word.startswith("r")
+        elif word.startswith("r") and word[1:] in _SET:
+            recursive_set |= _SET[word[1:]]
+        elif word not in _IGNORED:
+            key, equals, value = word.partition("=")
+            parameters.append((key, value if equals else None))
+    return Options(
+        bind, recursive, attributes, clear, recursive_set, propagation, recursive_propagation, tuple(parameters)
+    )
+
+
+def propagation_of(word: str) -> tuple[int, bool]:
+    """Of ``linux.rootfsPropagation``: the propagation, and whether for all mounts below. Raises ValueError."""
+    kind = word.removeprefix("r")
+    if kind not in _PROPAGATION:
+        raise ValueError(f"linux.rootfsPropagation: {word!r} is no propagation")
+    return _PROPAGATION[kind], word.startswith("r")
