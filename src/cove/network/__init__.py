@@ -1,11 +1,12 @@
 """Networks: drivers, address pools, firewall and published ports, for the host's side of a container's network.
 
-May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, the front that the engine uses; ``bridge`` makes
-links, ``firewall`` owns one nftables table, ``addresses`` and ``ports`` hand out what must be unique.
+May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, the front that the engine uses;
+``bridge`` makes links, ``firewall`` owns one nftables table, ``addresses`` and ``ports`` hand out what must be unique.
 """
 
 from cove.network.driver import Driver, Interface
-from cove.network.networks import Allocation, EndpointRequest, Networks
+from cove.network.endpoints import Allocation, EndpointRequest
+from cove.network.networks import Networks
 from cove.network.ports import PortRequest
 from cove.network.records import EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import NetworkSettings

@@ -22,7 +22,7 @@ class Interface:
 
 
 class Driver(Protocol):
-    """Makes the links of one kind of network. Every method may be called again after a crash and then finishes the work.
+    """Makes the links of one kind of network. Every method may be called again, and then finishes the work.
 
     ``addressed``: endpoints get addresses from the network's pools. ``user_networks``: users may create such networks.
     Failures of the kernel are OSError.
@@ -41,7 +41,7 @@ class Driver(Protocol):
         """A fresh name for the host's end of an endpoint's link; "" when there is none."""
 
     async def attach(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> Interface | None:
-        """Put an endpoint's link into the network namespace with this descriptor; None when there is nothing to set up."""
+        """Put an endpoint's link into the namespace with this descriptor; None when there is nothing to set up."""
 
     async def detach(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
         """Remove an endpoint's link; it may be gone already."""

@@ -1,6 +1,28 @@
-"""Published ports: what was asked for, who holds which host port, and the sockets that reserve them."""
+"""Published ports: what was asked for, who holds which host port, and the sockets that reserve them.
 
+A host port is held three times over: by the primary key of the ``ports`` table, by the claims kept here (a claim on all
+addresses excludes one on a single address, which no key can say), and by a bound socket, so that other programs of the
+host see that it is taken. The kernel translates traffic before it reaches that socket; what does reach it is for the relay.
+"""
+
+import errno
+import itertools
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
+
+from cove.errors import Conflict, InvalidArgument, Unavailable
+from cove.kernel import sysctl
+from cove.network.records import EndpointRecord, PortRecord
+
+log = logging.getLogger(__name__)
+
+WILDCARDS = ("0.0.0.0", "::")
+PROTOCOLS = ("tcp", "udp", "sctp")
+_BACKLOG = 128
 
 
 @dataclass(frozen=True)
@@ -15,3 +37,183 @@ class PortRequest:
     container_port: int
     host_address: str = ""
     host_port: str = ""
+
+
+class HostPorts:
+    """The host ports that containers of this daemon hold.
+
+    ``default_address``: where to publish when a request names no address, "" for all addresses of both families.
+    """
+
+    def __init__(self, default_address: str = "") -> None:
+        self._default_address = default_address
+        self._claims: dict[tuple[str, int], set[str]] = {}
+        self._sockets: dict[tuple[str, str, int], socket.socket] = {}
+        self._next = 0
+
+    def claim(self, name: str, endpoint: EndpointRecord, requests: Iterable[PortRequest]) -> list[PortRecord]:
+        """Take host ports for a container called ``name``; all of them or, on any error, none.
+
+        Raises InvalidArgument (not a port, not an address), Conflict in Docker's words when a port is taken.
+        """
+        taken: list[PortRecord] = []
+        try:
+            for request in requests:
+                taken += self._claim(endpoint, request)
+        except OSError as error:
+            self.release(taken)
+            place = f"endpoint {name} ({endpoint.id})"
+            raise Conflict(f"driver failed programming external connectivity on {place}: {error.strerror}") from error
+        except BaseException:
+            self.release(taken)
+            raise
+        return taken
+
+    def restore(self, ports: Iterable[PortRecord]) -> None:
+        """Hold ports that the database says are published, whether or not their sockets can be bound again."""
+        for port in ports:
+            try:
+                self._hold(port)
+            except OSError as error:
+                self._claims.setdefault((port.protocol, port.port), set()).add(port.address)
+                log.warning("port %s/%s of container %s: %s", port.port, port.protocol, port.container, error.strerror)
+
+    def release(self, ports: Iterable[PortRecord]) -> None:
+        """Give ports back; those that are not held are skipped."""
+        for port in ports:
+            if (reservation := self._sockets.pop((port.protocol, port.address, port.port), None)) is not None:
+                reservation.close()
+            claims = self._claims.get((port.protocol, port.port), set())
+            claims.discard(port.address)
+            if not claims:
+                self._claims.pop((port.protocol, port.port), None)
+
+    def listener(self, port: PortRecord) -> socket.socket | None:
+        """The listening TCP socket that reserves a port, for the relay; None for other protocols."""
+        return self._sockets.get((port.protocol, port.address, port.port)) if port.protocol == "tcp" else None
+
+    def close(self) -> None:
+        for reservation in self._sockets.values():
+            reservation.close()
+        self._sockets.clear()
+
+    def _claim(self, endpoint: EndpointRecord, request: PortRequest) -> list[PortRecord]:
+        _check(request)
+        failure: OSError | None = None
+        for port in self._candidates(request.host_port):
+            try:
+                return self._claim_at(endpoint, request, port)
+            except OSError as error:
+                failure = error
+        raise failure or Unavailable("all ports are allocated")
+
+    def _candidates(self, wanted: str) -> Iterator[int]:
+        """The host ports that a request may get, in the order in which they are tried."""
+        if wanted not in ("", "0"):
+            first, _, last = wanted.partition("-")
+            yield from range(int(first), int(last or first) + 1)
+            return
+        low, high = (int(bound) for bound in sysctl.read("net/ipv4/ip_local_port_range").split())
+        start = min(max(self._next, low), high)
+        for port in itertools.chain(range(start, high + 1), range(low, start)):
+            self._next = port + 1 if port < high else low
+            yield port
+
+    def _claim_at(self, endpoint: EndpointRecord, request: PortRequest, port: int) -> list[PortRecord]:
+        """One record per host address. Raises OSError, with words for the user, when the port is taken on any."""
+        chosen = request.host_address or self._default_address
+        taken: list[PortRecord] = []
+        try:
+            for address in (chosen,) if chosen else WILDCARDS:
+                target = _target(endpoint, request.protocol, address)
+                if target:
+                    record = PortRecord(
+                        request.protocol, address, port, endpoint.container, target, request.container_port
+                    )
+                    if self._hold(record, optional=not chosen and address == "::"):
+                        taken.append(record)
+        except BaseException:
+            self.release(taken)
+            raise
+        return taken
+
+    def _hold(self, port: PortRecord, optional: bool = False) -> bool:
+        """Reserve a port; False when it is ``optional`` and the host does not have the address family."""
+        claims = self._claims.get((port.protocol, port.port), set())
+        if any(_overlap(port.address, other) for other in claims):
+            raise OSError(
+                errno.EADDRINUSE, f"Bind for {_join(port.address, port.port)} failed: port is already allocated"
+            )
+        try:
+            reservation = _reserve(port)
+        except OSError as error:
+            if optional and error.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                return False
+            raise OSError(error.errno, _refusal(port, error)) from error
+        if reservation is not None:
+            self._sockets[port.protocol, port.address, port.port] = reservation
+        self._claims.setdefault((port.protocol, port.port), set()).add(port.address)
+        return True
+
+
+def _check(request: PortRequest) -> None:
+    if request.protocol not in PROTOCOLS:
+        raise InvalidArgument(f"invalid protocol {request.protocol!r}: it must be tcp, udp or sctp")
+    if not 0 < request.container_port < 65536:
+        raise InvalidArgument(f"invalid container port {request.container_port}")
+    if request.host_address:
+        try:
+            ip_address(request.host_address)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid host address {request.host_address!r}") from error
+    bounds = request.host_port.split("-") if request.host_port else []
+    if len(bounds) > 2 or not all(bound.isascii() and bound.isdigit() and int(bound) < 65536 for bound in bounds):
+        raise InvalidArgument(f"invalid host port {request.host_port!r}")
+    if len(bounds) == 2 and not 0 < int(bounds[0]) <= int(bounds[1]):
+        raise InvalidArgument(f"invalid host port range {request.host_port!r}")
+
+
+def _target(endpoint: EndpointRecord, protocol: str, address: str) -> str:
+    """The container's address for traffic to a host address; "" when there is no way from one to the other."""
+    same, other = endpoint.address4, endpoint.address6
+    if ":" in address:
+        same, other = other, same
+    return same or (other if protocol == "tcp" else "")  # the relay carries TCP only
+
+
+def _overlap(address: str, other: str) -> bool:
+    if (":" in address) != (":" in other):
+        return False
+    return address == other or address in WILDCARDS or other in WILDCARDS
+
+
+def _reserve(port: PortRecord) -> socket.socket | None:
+    """A socket bound to a host port, listening for TCP; None for SCTP, which not every kernel has sockets for."""
+    if port.protocol == "sctp":
+        return None
+    family = socket.AF_INET6 if ":" in port.address else socket.AF_INET
+    kind = socket.SOCK_STREAM if port.protocol == "tcp" else socket.SOCK_DGRAM
+    reservation = socket.socket(family, kind | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)
+    try:
+        if family == socket.AF_INET6:
+            reservation.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if kind == socket.SOCK_STREAM:  # connections of a former holder that are in TIME_WAIT are no obstacle
+            reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind((port.address, port.port))
+        if kind == socket.SOCK_STREAM:
+            reservation.listen(_BACKLOG)
+    except BaseException:
+        reservation.close()
+        raise
+    return reservation
+
+
+def _refusal(port: PortRecord, error: OSError) -> str:
+    reason = os.strerror(error.errno or errno.EIO)
+    target = _join(port.target, port.container_port)
+    place = f"{_join(port.address, port.port)}:{target}/{port.protocol}"
+    return f"failed to bind host port for {place}: {reason[0].lower()}{reason[1:]}"
+
+
+def _join(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

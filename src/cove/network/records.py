@@ -64,7 +64,7 @@ PREDEFINED = ("bridge", "host", "none")
 class EndpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A container's attachment to a network, from its start (or connect) to its stop (or disconnect).
 
-    ``address4``, ``address6``, ``gateway4``, ``gateway6``: plain addresses, "" for none; ``prefix4``, ``prefix6``: lengths.
+    ``address4``, ``address6``, ``gateway4``, ``gateway6``: without prefix length (``prefix4``, ``prefix6``), or "".
     ``host_link``: the host's end of the veth pair, "" where the driver makes none. ``interface``: the container's end.
     ``default_route``: the container's traffic to elsewhere leaves through this endpoint.
     """
@@ -88,8 +88,8 @@ class EndpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A published port: ``protocol`` ``address``:``port`` on the host leads to ``target``:``container_port``.
 
-    ``protocol``: tcp, udp or sctp. ``address``: of the host, ``0.0.0.0`` or ``::`` for all. ``target``: the container's address;
-    of the other family than ``address`` where a relay has to carry the traffic.
+    ``protocol``: tcp, udp or sctp. ``address``: of the host, ``0.0.0.0`` or ``::`` for all. ``target``: of the
+    container; of the other family than ``address`` where a relay has to carry the traffic.
     """
 
     protocol: str
@@ -98,6 +98,11 @@ class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     container: str
     target: str
     container_port: int
+
+    @property
+    def relayed(self) -> bool:
+        """The kernel cannot translate between address families: a relay carries the connections."""
+        return (":" in self.address) != (":" in self.target)
 
 
 NETWORKS = Table(

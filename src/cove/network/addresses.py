@@ -1,0 +1,119 @@
+"""Address pools: subnets for networks, addresses for endpoints, and the MAC that follows from an address.
+
+The database's UNIQUE constraint is what makes an address unique; a pool here remembers what is free, so that taking one
+does not look at the others.
+"""
+
+import heapq
+import secrets
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from cove.errors import Conflict, InvalidArgument, Unavailable
+from cove.network.records import Pool
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+
+class AddressPool:
+    """The free addresses of one subnet. ``take`` gives the lowest one, in O(log n)."""
+
+    def __init__(self, owner: str, pool: Pool) -> None:
+        """``owner``: the network, as messages name it. Raises InvalidArgument when the pool contradicts itself."""
+        self.subnet = parse_subnet(pool.subnet)
+        self.gateway = pool.gateway
+        self._owner = owner
+        inner = parse_subnet(pool.range) if pool.range else self.subnet
+        if not _contains(self.subnet, inner):
+            raise InvalidArgument(f"invalid ip-range {inner}: not within subnet {self.subnet}")
+        self._next, self._last = _bounds(self.subnet, inner)
+        self._freed: list[int] = []
+        self._taken = {
+            int(self._within(text, "gateway or auxiliary")) for text in (pool.gateway, *pool.auxiliary.values())
+        }
+
+    def take(self) -> IPAddress:
+        """The lowest free address. Raises Unavailable when there is none."""
+        while self._freed:
+            if (number := heapq.heappop(self._freed)) not in self._taken:
+                return self._mark(number)
+        while self._next <= self._last:
+            self._next += 1
+            if self._next - 1 not in self._taken:
+                return self._mark(self._next - 1)
+        raise Unavailable(
+            f"no available IPv{self.subnet.version} addresses on this network's address pools: {self._owner}"
+        )
+
+    def claim(self, text: str) -> IPAddress:
+        """One address of the caller's choice. Raises InvalidArgument (not of the subnet), Conflict (taken)."""
+        address = self._within(text, "requested")
+        if int(address) in self._taken:
+            raise Conflict("Address already in use")
+        return self._mark(int(address))
+
+    def restore(self, text: str) -> None:
+        """Mark an address that the database says is in use."""
+        self._taken.add(int(ip_address(text)))
+
+    def release(self, text: str) -> None:
+        number = int(ip_address(text))
+        if number in self._taken:
+            self._taken.remove(number)
+            if number < self._next:  # a higher one is met again when the pool gets there
+                heapq.heappush(self._freed, number)
+
+    def _mark(self, number: int) -> IPAddress:
+        self._taken.add(number)
+        return IPv4Address(number) if self.subnet.version == 4 else IPv6Address(number)
+
+    def _within(self, text: str, what: str) -> IPAddress:
+        try:
+            address = ip_address(text)
+        except ValueError as error:
+            raise InvalidArgument(f"invalid {what} address: {text!r}") from error
+        if address not in self.subnet:
+            raise InvalidArgument(f"invalid {what} address {text}: it does not belong to subnet {self.subnet}")
+        return address
+
+
+def _bounds(subnet: IPNetwork, inner: IPNetwork) -> tuple[int, int]:
+    """First and last number of ``inner`` that a container may have: not the subnet's own, nor its broadcast address."""
+    first, last = int(inner[0]), int(inner[-1])
+    if subnet.num_addresses > 2:
+        first = max(first, int(subnet[0]) + 1)
+        last = min(last, int(subnet[-1]) - 1) if subnet.version == 4 else last
+    return first, last
+
+
+def parse_subnet(text: str) -> IPNetwork:
+    """A subnet in CIDR notation; host bits are dropped. Raises InvalidArgument."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid subnet {text!r}: {error}") from error
+
+
+def choose_subnet(pools: Iterable[tuple[str, int]], used: Iterable[IPNetwork]) -> IPv4Network:
+    """The first subnet of ``pools`` (range, prefix length) that overlaps none of ``used``. Raises Unavailable."""
+    taken = sorted((net for net in used if isinstance(net, IPv4Network)), key=lambda net: net.prefixlen)
+    for text, length in pools:
+        base = ip_network(text)
+        if not isinstance(base, IPv4Network) or any(base.subnet_of(net) for net in taken):
+            continue
+        for candidate in base.subnets(new_prefix=length):
+            if not any(candidate.overlaps(net) for net in taken):
+                return candidate
+    raise Unavailable("all predefined address pools have been fully subnetted")
+
+
+def mac_for(address4: str) -> str:
+    """A locally administered MAC: 02:42 and the four bytes of the address, as Docker does; random without one."""
+    tail = IPv4Address(address4).packed if address4 else secrets.token_bytes(4)
+    return (b"\x02\x42" + tail).hex(":")
+
+
+def _contains(outer: IPNetwork, inner: IPNetwork) -> bool:
+    same = outer.version == inner.version
+    return same and int(outer[0]) <= int(inner[0]) and int(inner[-1]) <= int(outer[-1])

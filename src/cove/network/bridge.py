@@ -1,0 +1,145 @@
+"""The bridge driver: a Linux bridge on the host, and a veth pair for each endpoint."""
+
+import errno
+import logging
+import secrets
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
+
+from cove.errors import Conflict
+from cove.kernel import sysctl
+from cove.kernel.rtnetlink import RouteSocket
+from cove.network.addresses import mac_for
+from cove.network.driver import Interface
+from cove.network.links import Links
+from cove.network.records import EndpointRecord, NetworkRecord
+
+log = logging.getLogger(__name__)
+
+_VETH_PREFIX = "veth"
+
+
+class BridgeDriver:
+    """``forward``: whether to turn on forwarding between the host's links when a network starts."""
+
+    addressed = True
+    user_networks = True
+
+    def __init__(self, links: Links, *, forward: bool = True) -> None:
+        self._links = links
+        self._forward = forward
+        self._indexes: dict[str, int] = {}
+
+    async def start_network(self, network: NetworkRecord) -> None:
+        """Make the bridge or adopt the one that is there: address, MTU, up; settings of the kernel that it needs."""
+        self._indexes[network.id] = await self._links.run(lambda route: _make_bridge(route, network))
+        if not network.internal:
+            sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "1")
+        if self._forward and not network.internal:
+            sysctl.write("net/ipv4/ip_forward", "1")
+            if network.ipv6:
+                sysctl.write("net/ipv6/conf/all/forwarding", "1")
+
+    async def stop_network(self, network: NetworkRecord) -> None:
+        self._indexes.pop(network.id, None)
+        await self._links.run(lambda route: _delete(route, network.link))
+
+    def host_link(self) -> str:
+        return _VETH_PREFIX + secrets.token_hex(4)
+
+    async def attach(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> Interface | None:
+        """A pair made again under the same name replaces one that a failed start left behind."""
+        bridge = self._indexes[network.id]
+        await self._links.run(lambda route: _make_pair(route, bridge, network.mtu, endpoint, namespace))
+        return _interface(network, endpoint)
+
+    async def detach(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
+        await self._links.run(lambda route: _delete(route, endpoint.host_link))
+
+    async def reconcile(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
+        """Also puts pairs back on a bridge that was made anew."""
+        return await self._links.run(lambda route: _reconcile(route, self._indexes[network.id], endpoints))
+
+
+def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:
+    found = route.links().get(network.link)
+    if found is None:
+        route.create_bridge(network.link, mac_for(""), network.mtu)
+    elif found.kind != "bridge":
+        raise Conflict(f"cannot make bridge {network.link}: a link of that name is there and is no bridge")
+    elif not found.up or found.mtu != network.mtu:
+        route.set_link(found.index, mtu=network.mtu)
+    index = socket.if_nametoindex(network.link)
+    _set_addresses(route, index, network)
+    return index
+
+
+def _set_addresses(route: RouteSocket, index: int, network: NetworkRecord) -> None:
+    wanted = {ip_interface(f"{pool.gateway}/{ip_network(pool.subnet).prefixlen}") for pool in network.pools}
+    present: set[IPv4Interface | IPv6Interface] = set(route.addresses(index))
+    for address in wanted - present:
+        route.add_address(index, address)
+    for address in present - wanted:
+        if not address.is_link_local:
+            route.delete_address(index, address)
+
+
+def _make_pair(route: RouteSocket, bridge: int, mtu: int, endpoint: EndpointRecord, namespace: int) -> None:
+    pair = (endpoint.host_link, bridge, endpoint.interface, endpoint.mac, mtu, namespace)
+    try:
+        route.create_veth(*pair)
+    except OSError as error:
+        if error.errno != errno.EEXIST or not _delete(route, endpoint.host_link):
+            raise
+        route.create_veth(*pair)
+    route.point_bridge_at(socket.if_nametoindex(endpoint.host_link), endpoint.mac)
+
+
+def _delete(route: RouteSocket, link: str) -> bool:
+    """Remove a link; whether there was one."""
+    try:
+        route.delete_link(link)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return False
+    return True
+
+
+def _reconcile(route: RouteSocket, bridge: int, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
+    links = route.links()
+    known = {endpoint.host_link for endpoint in endpoints}
+    for link in links.values():
+        if (
+            link.master == bridge
+            and link.kind == "veth"
+            and link.name.startswith(_VETH_PREFIX)
+            and link.name not in known
+        ):
+            log.info("removing %s, which belongs to no container", link.name)
+            _delete(route, link.name)
+    lost = []
+    for endpoint in endpoints:
+        found = links.get(endpoint.host_link)
+        if found is None:
+            lost.append(endpoint)
+        elif found.master != bridge or not found.up:
+            route.set_link(found.index, master=bridge)
+            route.point_bridge_at(found.index, endpoint.mac)
+    return lost
+
+
+def _interface(network: NetworkRecord, endpoint: EndpointRecord) -> Interface:
+    addresses = []
+    if endpoint.address4:
+        addresses.append(f"{endpoint.address4}/{endpoint.prefix4}")
+    if endpoint.address6:
+        addresses.append(f"{endpoint.address6}/{endpoint.prefix6}")
+    routed = endpoint.default_route and not network.internal
+    return Interface(
+        endpoint.interface,
+        tuple(addresses),
+        (endpoint.gateway4 or None) if routed else None,
+        (endpoint.gateway6 or None) if routed else None,
+    )

@@ -1,0 +1,67 @@
+"""Published ports as a whole: claims and sockets, firewall elements, the relay, and flows that must not stay."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from cove.kernel import conntrack
+from cove.network.firewall import Firewall
+from cove.network.ports import HostPorts
+from cove.network.records import PortRecord
+from cove.network.relay import Relay
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """Makes claimed ports reachable, and unreachable again. ``ports``: who holds what."""
+
+    def __init__(self, firewall: Firewall, ports: HostPorts) -> None:
+        self.ports = ports
+        self._firewall = firewall
+        self._relay = Relay()
+
+    async def publish(self, ports: Iterable[PortRecord]) -> None:
+        """Lead claimed ports to their containers. Raises OSError when the kernel refuses."""
+        ports = tuple(ports)
+        await self._firewall.publish(ports)
+        self._listen(ports)
+        await _forget_flows(ports)
+
+    async def withdraw(self, ports: Iterable[PortRecord]) -> None:
+        """Undo ``publish``; the ports stay claimed until ``ports.release``."""
+        ports = tuple(ports)
+        for port in ports:
+            if (listener := self.ports.listener(port)) is not None:
+                self._relay.stop(listener)
+        try:
+            await self._firewall.withdraw(ports)
+        except OSError as error:  # what must go is noted: the next transaction replaces the table
+            log.error("firewall: cannot withdraw ports: %s", error)
+        await _forget_flows(ports)
+
+    def restore(self, ports: Iterable[PortRecord]) -> None:
+        """Hold and relay ports that the database has and the firewall leads already."""
+        ports = tuple(ports)
+        self.ports.restore(ports)
+        self._listen(ports)
+
+    async def close(self) -> None:
+        await self._relay.close()
+        self.ports.close()
+
+    def _listen(self, ports: Iterable[PortRecord]) -> None:
+        for port in ports:
+            if (listener := self.ports.listener(port)) is not None:
+                self._relay.start(listener, port)
+
+
+async def _forget_flows(ports: Iterable[PortRecord]) -> None:
+    """A UDP flow has no end: one that began before a change would go on to where it went before."""
+    numbers = {port.port for port in ports if port.protocol == "udp"}
+    if not numbers:
+        return
+    try:
+        await asyncio.to_thread(conntrack.forget_udp, numbers)
+    except OSError as error:
+        log.warning("connection tracker: %s", error)

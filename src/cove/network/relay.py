@@ -1,0 +1,70 @@
+"""Connections to published TCP ports that the kernel cannot translate, carried by the daemon.
+
+The kernel translates addresses within one family, and not to or from ::1. What is left (IPv6 to a container that has
+only IPv4, and ::1) arrives at the sockets that reserve the ports. It stops while the daemon is down; all else goes on.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+
+from cove.network.records import PortRecord
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1 << 16
+_CONNECT_SECONDS = 10.0
+
+
+class Relay:
+    """The connections carried for published ports. Used from one event loop."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, socket.socket] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, listener: socket.socket, port: PortRecord) -> None:
+        """Carry what arrives at a listening, non-blocking socket to the port's target, until ``stop``."""
+        self._listeners[listener.fileno()] = listener
+        asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener, port)
+
+    def stop(self, listener: socket.socket) -> None:
+        """Take no more connections; to be called before the socket is closed."""
+        if self._listeners.pop(listener.fileno(), None) is not None:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+
+    async def close(self) -> None:
+        """Take no more connections and end those that are carried."""
+        for listener in list(self._listeners.values()):
+            self.stop(listener)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self, listener: socket.socket, port: PortRecord) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            connection, _address = listener.accept()
+            task = asyncio.get_running_loop().create_task(self._carry(connection, port))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry(self, connection: socket.socket, port: PortRecord) -> None:
+        with connection:
+            connection.setblocking(False)
+            target = socket.socket(socket.AF_INET6 if ":" in port.target else socket.AF_INET, socket.SOCK_STREAM)
+            with target:
+                target.setblocking(False)
+                with contextlib.suppress(OSError, TimeoutError):
+                    async with asyncio.timeout(_CONNECT_SECONDS):
+                        await asyncio.get_running_loop().sock_connect(target, (port.target, port.container_port))
+                    await asyncio.gather(_copy(connection, target), _copy(target, connection))
+
+
+async def _copy(source: socket.socket, sink: socket.socket) -> None:
+    """Copy until the end of ``source``, and pass the end on, so that a half-closed connection works."""
+    loop = asyncio.get_running_loop()
+    while data := await loop.sock_recv(source, _CHUNK):
+        await loop.sock_sendall(sink, data)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
