@@ -7,7 +7,8 @@ garbage that ``open`` collects.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,7 @@ class Blobs:
         self._root = data_root / "blobs" / "sha256"
         self._temporary = data_root / "tmp"
         self._present: dict[str, Blob] = {}
+        self._changing = asyncio.Lock()
 
     def open(self) -> None:
         """Read the rows and remove what a stopped daemon left behind. Only at start-up."""
@@ -84,14 +86,15 @@ class Blobs:
 
     async def put(self, data: bytes) -> Blob:
         """Keep these bytes; the blob that they are."""
-        digest = str(Digest.of(data))
-        if known := self._present.get(digest):
-            return known
+        staged = await self.stage(data)
+        await self.commit([staged])
+        return staged[1]
+
+    async def stage(self, data: bytes) -> tuple[Path, Blob]:
+        """Write these bytes to a temporary file, for ``commit`` together with others."""
         temporary = self.temporary()
         await asyncio.to_thread(temporary.write_bytes, data)
-        blob = Blob(digest, len(data))
-        await self.commit([(temporary, blob)])
-        return blob
+        return temporary, Blob(str(Digest.of(data)), len(data))
 
     async def receive(self, chunks: AsyncIterator[bytes], expected: Blob) -> Blob:
         """Keep a stream of bytes that must be exactly ``expected``.
@@ -106,21 +109,32 @@ class Blobs:
             temporary.unlink(missing_ok=True)
         return expected
 
-    async def commit(self, finished: Iterable[tuple[Path, Blob]]) -> None:
-        """Sync files made under ``temporary`` names, verified by the caller, and make them blobs, all or none."""
-        new = {blob.digest: (path, blob) for path, blob in finished if blob.digest not in self._present}
-        await asyncio.to_thread(self._settle, [(path, blob) for path, blob in new.values()])
-        blobs = [blob for _, blob in new.values()]
-        await self._database.run(lambda connection: [TABLE.put(connection, blob) for blob in blobs])
-        self._present.update((blob.digest, blob) for blob in blobs)
+    async def commit(self, finished: Sequence[tuple[Path, Blob]]) -> None:
+        """Sync files, verified by the caller, and make them blobs, all or none; then they are gone in any case."""
+        try:
+            async with self._changing:
+                new = {blob.digest: (path, blob) for path, blob in finished if blob.digest not in self._present}
+                if new:
+                    await asyncio.to_thread(self._settle, list(new.values()))
+                    await self._database.run(lambda connection: _insert(connection, new.values()))
+                    self._present.update((digest, blob) for digest, (_, blob) in new.items())
+        finally:
+            for path, _ in finished:
+                path.unlink(missing_ok=True)
 
-    async def remove(self, digests: Iterable[str], used: Callable[[str], bool] = lambda digest: False) -> None:
+    async def remove(self, digests: Iterable[str]) -> None:
         """Forget blobs and delete their files; those that are not here are passed over."""
-        gone = [digest for digest in digests if digest in self._present and not used(digest)]
-        await self._database.run(lambda connection: [TABLE.delete(connection, digest=digest) for digest in gone])
-        for digest in gone:
-            del self._present[digest]
-        await asyncio.to_thread(self._unlink, gone)
+        gone = [digest for digest in digests if self._present.pop(digest, None) is not None]
+        if not gone:
+            return
+
+        def change(connection: sqlite3.Connection) -> None:
+            for digest in gone:
+                TABLE.delete(connection, digest=digest)
+
+        async with self._changing:
+            await self._database.run(change)
+            await asyncio.to_thread(self._unlink, [digest for digest in gone if digest not in self._present])
 
     def all(self) -> list[Blob]:
         """Every blob that is here."""
@@ -157,6 +171,11 @@ class Blobs:
     def _unlink(self, digests: list[str]) -> None:
         for digest in digests:
             (self._root / Digest.parse(digest).hex).unlink(missing_ok=True)
+
+
+def _insert(connection: sqlite3.Connection, finished: Iterable[tuple[Path, Blob]]) -> None:
+    for _, blob in finished:
+        TABLE.put(connection, blob)
 
 
 def _append(descriptor: int, chunk: bytes, update: Callable[[bytes], None]) -> None:

@@ -5,6 +5,6 @@ uses), then ``records``; ``archive_*`` are the load and save formats, ``imports`
 """
 
 from cove.images.images import Images
-from cove.images.records import Deleted, HistoryItem, Image, Loaded, LoadProgress, Pruned, Untagged, Use
+from cove.images.records import Deleted, HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned, Untagged, Use
 
-__all__ = ["Deleted", "HistoryItem", "Image", "Images", "LoadProgress", "Loaded", "Pruned", "Untagged", "Use"]
+__all__ = ["Deleted", "HistoryItem", "Image", "Images", "Listed", "LoadProgress", "Loaded", "Pruned", "Untagged", "Use"]

@@ -3,103 +3,131 @@
 Look-ups are answered from memory, at once; what changes something is a coroutine, done when it is on disk.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cove.content import Blobs
-from cove.images.records import Deleted, HistoryItem, Image, Loaded, LoadProgress, Pruned, Untagged, Use
+from cove.errors import InvalidArgument
+from cove.filters import Filters
+from cove.images import archive_out, imports, listing, loading, making, removal
+from cove.images.changes import apply as apply_changes
+from cove.images.inventory import Inventory
+from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
+from cove.images.removal import InUse, Removed
 from cove.layers import Layers, Worker
-from cove.oci.image import Descriptor
-from cove.platform import Platform
+from cove.oci.image import Config, Descriptor
+from cove.platform import Platform, host
 from cove.reference import Reference
 from cove.store import Database
-
-InUse = Callable[[str], Sequence[Use]]
-"""The containers that use an image, by image id."""
 
 
 class Images:
     """The images of one data root. ``await open()`` first, ``await close()`` at the end; one event loop."""
 
-    blobs: Blobs
-    layers: Layers
+    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None:
+        """``worker`` is the caller's to close."""
+        self._inventory = Inventory(database, data_root, worker)
+        self._worker = worker
+        self._data_root = data_root
 
-    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None: ...
+    @property
+    def blobs(self) -> Blobs:
+        """The blobs that images are made of."""
+        return self._inventory.blobs
+
+    @property
+    def layers(self) -> Layers:
+        """The unpacked layers that images are made of."""
+        return self._inventory.layers
 
     async def open(self) -> None:
         """Read the rows and collect what a stopped daemon left half-made. Before any ``database.run``."""
+        loading.collect(self._data_root)
+        await self._inventory.open()
 
     async def close(self) -> None:
         """Stop what is under way."""
+        await self._inventory.close()
 
     def resolve(self, name: str) -> Image:
         """The image for an id, a unique prefix of one, ``repo``, ``repo:tag`` or ``repo@digest``.
 
         Raises NotFound (``No such image: x:latest``) and InvalidArgument, in Docker's words.
         """
-        raise NotImplementedError
+        return self._inventory.catalog.resolve(name)
 
     def get(self, image_id: str) -> Image:
         """The image of a full id, hidden ones too. Raises NotFound."""
-        raise NotImplementedError
+        return self._inventory.catalog.get(image_id)
 
     def references(self, image_id: str) -> list[Reference]:
         """The names of an image, those with a tag before those with a digest."""
-        raise NotImplementedError
+        return self._inventory.catalog.references(image_id)
 
-    def list(self, filters: Mapping[str, Sequence[str]] | None = None, all_: bool = False) -> list[Image]:
-        """Images that pass every filter, newest first.
+    def select(self, filters: Filters | None = None) -> list[Listed]:
+        """Images that pass every filter, newest first, each with the names that pass (all, without ``reference``).
 
         Filters: dangling, label, before, since, reference, until. Raises InvalidArgument naming a bad one.
         """
-        raise NotImplementedError
+        return listing.select(self._inventory.catalog, filters or Filters())
 
-    def history(self, image: Image) -> "list[HistoryItem]":
+    def history(self, image: Image) -> list[HistoryItem]:
         """How the image was made, newest step first."""
-        raise NotImplementedError
+        return listing.history(self._inventory.catalog, image)
 
-    async def lower_directories(self, image_id: str) -> "list[Path]":
-        """The unpacked layers, uppermost first: the ``lowerdir`` of a container. Hidden images too."""
-        raise NotImplementedError
+    async def lower_directories(self, image_id: str) -> list[Path]:
+        """The unpacked layers, uppermost first: the ``lowerdir`` of a container; empty for an image without layers.
+
+        Of hidden images too. Raises NotFound.
+        """
+        image = self._inventory.catalog.get(image_id)
+        return [self._inventory.layers.path(chain_id) for chain_id in reversed(image.chain_ids)]
 
     def hold(self, image_id: str) -> AbstractContextManager[None]:
-        """While held, the image's layers stay on disk, also before the container's row is written."""
-        raise NotImplementedError
+        """While held, the image's layers stay on disk, also before the container's row is written.
+
+        Enter it in the same turn of the event loop as the ``resolve`` that gave the id.
+        """
+        return self._inventory.hold(image_id)
 
     async def released(self, image_id: str) -> None:
         """To be called when a container of this image is gone: collects the image if it was only kept for it."""
+        await self._inventory.released(image_id)
 
     async def tag(self, image: Image, reference: Reference) -> None:
         """Name the image; a name that another image has is moved. Raises InvalidArgument for a digest reference."""
+        if reference.digest:
+            raise InvalidArgument("refusing to create a tag with a digest reference")
+        await self._inventory.admit(image, [reference.with_default_tag()])
 
-    async def remove(self, name: str, *, force: bool, prune: bool, in_use: InUse) -> "list[Untagged | Deleted]":
-        """Remove a name, or the image, by Docker's rules.
+    async def remove(self, name: str, *, force: bool = False, prune: bool = True, in_use: InUse) -> Removed:
+        """Remove a name, or the image, by Docker's rules; what went, in Docker's order.
 
-        Raises Conflict in Docker's words, NotFound.
+        ``prune`` is about untagged parents, which images here do not have. Raises Conflict in Docker's words, NotFound.
         """
-        raise NotImplementedError
+        return await removal.remove(self._inventory, name, force, in_use)
 
-    async def prune(self, filters: Mapping[str, Sequence[str]], in_use: InUse) -> Pruned:
+    async def prune(self, filters: Filters, in_use: InUse) -> Pruned:
         """Remove unused images: those without a name, or with ``dangling=false`` all that no container uses.
 
-        Filters: dangling, until, label, label!.
+        Filters: dangling, until, label, label!. Raises InvalidArgument naming a bad one.
         """
-        raise NotImplementedError
+        return await removal.prune(self._inventory, filters, in_use)
 
     def load(
         self, chunks: AsyncIterator[bytes], platform: Platform | None = None
     ) -> AsyncIterator[LoadProgress | Loaded]:
-        """Take in a ``docker save`` or OCI archive, compressed or not.
+        """Take in a ``docker save`` or OCI archive, compressed or not. Close the iterator to give up.
 
-        Nothing is visible until the first ``Loaded``; raises InvalidArgument for what is no such archive or does not
+        Each image is visible once its ``Loaded`` comes; raises InvalidArgument for what is no such archive or does not
         match its digests.
         """
-        raise NotImplementedError
+        return loading.load(self._inventory, self._worker, self._data_root, chunks, platform)
 
     def save(self, names: Iterable[str]) -> AsyncIterator[bytes]:
         """A tar with these images that is an OCI layout and has Docker's ``manifest.json``. Raises NotFound at once."""
-        raise NotImplementedError
+        return archive_out.write(self._inventory.blobs, archive_out.choose(self._inventory.catalog, names))
 
     async def import_(
         self,
@@ -110,15 +138,36 @@ class Images:
         changes: Sequence[str] = (),
         platform: Platform | None = None,
         source: str = "-",
+        created: str = "",
+        progress: Callable[[int], None] = lambda read: None,
     ) -> Image:
         """Make an image of one layer from a tar, compressed or not. ``changes``: Dockerfile lines (CMD, ENV, …).
 
-        Raises InvalidArgument naming the bad change or tar entry.
+        ``created``: RFC 3339, now when empty. ``progress`` is told the bytes read. Raises InvalidArgument naming the
+        bad change or tar entry.
         """
-        raise NotImplementedError
+        if reference is not None and reference.digest:
+            raise InvalidArgument("cannot import digest reference")
+        request = imports.Request(
+            config=apply_changes(Config(), changes),
+            platform=platform or host(),
+            message=message or f"Imported from {source}",
+            reference=reference.with_default_tag() if reference else None,
+            created=created,
+        )
+        return await imports.import_tar(self._inventory, chunks, request, progress)
 
     async def add(
-        self, config: bytes, manifest: bytes, layers: Sequence[Descriptor], references: Iterable[Reference]
+        self,
+        config: bytes,
+        manifest: bytes,
+        layers: Sequence[Descriptor],
+        references: Sequence[Reference] = (),
+        progress: Callable[[str, int], None] = lambda diff_id, read: None,
     ) -> Image:
-        """Make an image of blobs that are in ``blobs`` already (a pull, a build): unpacks what is new, then names it."""
-        raise NotImplementedError
+        """Make an image of layer blobs that are in ``blobs`` already (a pull, a build): unpacks what is new, names it.
+
+        ``progress`` is told a diff id and bytes read. Raises InvalidArgument, NotFound for a missing blob.
+        """
+        parts = making.Parts(config, manifest, layers, references)
+        return await making.make(self._inventory, parts, {}, progress)

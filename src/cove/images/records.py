@@ -1,22 +1,27 @@
 """What is stored and told about images."""
 
+from datetime import datetime
+
 import msgspec
 
 from cove.digest import chain_ids
 from cove.oci.image import Descriptor, ImageConfig
+from cove.reference import Reference
+from cove.store import Table
 
 
 class Image(msgspec.Struct, frozen=True, omit_defaults=True):
     """One image, the row's record as well.
 
-    ``id``: digest of the configuration blob (``sha256:…``). ``manifest``: digest of the manifest blob as it came, or
-    of one made for it. ``layers``: blobs, lowest first, of media types as they came. ``layer_sizes``: unpacked bytes
-    of each, as Docker counts them; ``size`` is their sum. ``tagged``: RFC 3339 time of the last tagging, or empty.
-    ``hidden``: deleted by name and kept on disk only for the containers that still use it.
+    ``id``: digest of the configuration blob (``sha256:…``). ``manifest``: digest of the manifest blob as it came, or of
+    one made for it, of media type ``manifest_type``. ``layers``: blobs, lowest first, of media types as they came.
+    ``layer_sizes``: unpacked bytes of each, as Docker counts them; ``size`` is their sum. ``tagged``: RFC 3339 time of
+    the last tagging, or empty. ``hidden``: deleted by name and kept on disk only for containers that still use it.
     """
 
     id: str
     manifest: str
+    manifest_type: str
     config: ImageConfig
     layers: list[Descriptor]
     layer_sizes: list[int]
@@ -32,12 +37,29 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
         """The chain id of each layer, lowest first."""
         return chain_ids(self.config.rootfs.diff_ids)
 
+    @property
+    def created(self) -> float:
+        """When it was made, in seconds since 1970; 0 when the configuration does not say."""
+        return seconds(self.config.created)
+
+    @property
+    def blobs(self) -> list[str]:
+        """The digests of all blobs that it is made of."""
+        return [self.id, self.manifest, *(layer.digest for layer in self.layers)]
+
 
 class ImageName(msgspec.Struct, frozen=True):
     """``reference``: canonical text, with a tag or a digest. ``image``: the image's id."""
 
     reference: str
     image: str
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """An image and those of its names that a listing shows."""
+
+    image: Image
+    references: list[Reference]
 
 
 class HistoryItem(msgspec.Struct, frozen=True):
@@ -79,10 +101,14 @@ class LoadProgress(msgspec.Struct, frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """An image that is now here, under ``reference`` (familiar form), or without a name when that is empty."""
+    """An image that is now here, under ``reference`` (familiar form), or without a name when that is empty.
+
+    ``replaced``: the id of another image that had this name until now, or empty.
+    """
 
     image: str
     reference: str
+    replaced: str = ""
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -90,3 +116,20 @@ class Use(msgspec.Struct, frozen=True):
 
     container: str
     running: bool
+
+
+IMAGES: Table[Image] = Table("images", Image, ("id",), {"id": lambda image: image.id})
+NAMES: Table[ImageName] = Table(
+    "image_names",
+    ImageName,
+    ("reference",),
+    {"reference": lambda name: name.reference, "image": lambda name: name.image},
+)
+
+
+def seconds(created: str | None) -> float:
+    """An RFC 3339 time in seconds since 1970; 0 when there is none or it cannot be read."""
+    try:
+        return max(datetime.fromisoformat(created or "").timestamp(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0

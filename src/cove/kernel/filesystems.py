@@ -4,5 +4,5 @@ from cove.kernel.libc import check, libc
 
 
 def sync(descriptor: int) -> None:
-    """Write back everything of the file system that ``descriptor`` is on and wait for it (syncfs(2)). Raises OSError."""
+    """Write back all of the file system that ``descriptor`` is on and wait for it (syncfs(2)). Raises OSError."""
     check(libc.syncfs(descriptor), "syncfs")

@@ -1,6 +1,28 @@
-"""The unpacked layers of one data root: ``layers/<short name>``, and their rows."""
+"""The unpacked layers of one data root: ``layers/<short name>``, and their rows.
+
+A directory is filled first and gets its row when the file system has been synced; what has no row is garbage that
+``open`` collects. Names are short so that a mount of 128 layers fits in one page of options.
+"""
+
+import asyncio
+import os
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
+
+from cove.digest import Digest
+from cove.errors import InvalidArgument, NotFound
+from cove.kernel import filesystems
+from cove.layers.jobs import Remove, RemoveDone, Unpack, UnpackDone
+from cove.layers.worker_client import Worker
+from cove.store import Database, Table
+
+NAME_BYTES = 4
+GARBAGE_BATCH = 500
 
 
 class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -13,4 +35,203 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True):
     parent: str | None = None
 
 
-class Layers: ...
+class Packed(msgspec.Struct, frozen=True):
+    """A layer to be unpacked: ``path`` is a tar file, compressed or not; ``digest`` names it in messages."""
+
+    diff_id: str
+    path: Path
+    digest: str
+
+
+TABLE: Table[Layer] = Table(
+    "layers",
+    Layer,
+    ("chain_id",),
+    {
+        "chain_id": lambda layer: layer.chain_id,
+        "parent": lambda layer: layer.parent,
+        "directory": lambda layer: layer.directory,
+    },
+)
+
+
+class Layers:
+    """What is in ``layers/``. Use from one event loop."""
+
+    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None:
+        self._database = database
+        self._root = data_root / "layers"
+        self._worker = worker
+        self._present: dict[str, Layer] = {}
+        self._adding = asyncio.Lock()
+        self._slots = asyncio.Semaphore(os.cpu_count() or 1)
+
+    def open(self) -> list[Path]:
+        """Read the rows. Returns directories that a stopped daemon left behind, for ``discard``. Only at start-up."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        os.chmod(self._root, 0o700)
+        self._present = {layer.chain_id: layer for layer in self._database.load(TABLE.select)}
+        known = {layer.directory for layer in self._present.values()}
+        return [entry for entry in self._root.iterdir() if entry.name not in known]
+
+    def get(self, chain_id: str) -> Layer | None:
+        """The layer of this chain id, or None when it is not unpacked here."""
+        return self._present.get(chain_id)
+
+    def uppermost_first(self) -> list[Layer]:
+        """Every layer that is here, each before the one below it."""
+        return sorted(self._present.values(), key=self._height, reverse=True)
+
+    def _height(self, layer: Layer) -> int:
+        height = 0
+        while layer.parent is not None:
+            layer = self._present[layer.parent]
+            height += 1
+        return height
+
+    def path(self, chain_id: str) -> Path:
+        """The directory of a layer. Raises NotFound."""
+        layer = self._present.get(chain_id)
+        if layer is None:
+            raise NotFound(f"layer {chain_id} not found")
+        return self._root / layer.directory
+
+    def fresh(self) -> Path:
+        """A new name for a directory to unpack into; give it to ``adopt`` or ``discard``."""
+        return self._root / secrets.token_hex(NAME_BYTES)
+
+    async def receive(
+        self, chunks: AsyncIterator[bytes], target: Path, plain: Path, progress: Callable[[int], None]
+    ) -> UnpackDone:
+        """Unpack a stream into ``target`` and keep it, decompressed, as the file ``plain``; neither is synced.
+
+        Raises InvalidArgument naming the bad entry; then ``target`` is gone; ``plain`` is the caller's to remove.
+        """
+        job = Unpack(target=str(target), plain=str(plain))
+        async with self._discarding([target]):
+            return await self._worker.run_stream(job, UnpackDone, chunks, progress)
+
+    async def add(
+        self, layers: Sequence[Packed], progress: Callable[[str, int], None] = lambda diff_id, read: None
+    ) -> list[int]:
+        """Unpack those that are not here yet, several at a time, and give them rows, all or none.
+
+        ``layers``: of one image, lowest first. ``progress`` is told a diff id and the bytes read. Returns the unpacked
+        size of each. Raises InvalidArgument when a layer is no valid tar or not what its diff id says.
+        """
+        async with self._adding:
+            chain = _chain(layers)
+            missing = {chain_id: packed for chain_id, packed in chain if chain_id not in self._present}
+            made = {chain_id: self.fresh() for chain_id in missing}
+            async with self._discarding(list(made.values())):
+                sizes = await self._unpack_all(missing, made, progress)
+                await self._settle(chain, made, sizes)
+            return [self._present[chain_id].size for chain_id, _ in chain]
+
+    async def adopt(self, diff_id: str, target: Path, size: int) -> Layer:
+        """Give a lowest layer, unpacked by ``receive``, its row; a second copy of one that is here is removed."""
+        async with self._adding:
+            if diff_id in self._present:
+                await self.discard([target])
+            else:
+                chain = [(diff_id, Packed(diff_id, target, diff_id))]
+                async with self._discarding([target]):
+                    await self._settle(chain, {diff_id: target}, {diff_id: size})
+            return self._present[diff_id]
+
+    async def remove(self, chain_ids: Iterable[str]) -> None:
+        """Remove layers, uppermost first; those that are not here are passed over."""
+        gone = [layer for chain_id in chain_ids if (layer := self._present.pop(chain_id, None)) is not None]
+        if not gone:
+            return
+
+        def change(connection: sqlite3.Connection) -> None:
+            for layer in gone:
+                TABLE.delete(connection, chain_id=layer.chain_id)
+
+        await self._database.run(change)
+        await self.discard([self._root / layer.directory for layer in gone])
+
+    async def discard(self, directories: Sequence[Path]) -> None:
+        """Remove directories that have no row."""
+        for start in range(0, len(directories), GARBAGE_BATCH):
+            paths = [str(path) for path in directories[start : start + GARBAGE_BATCH]]
+            await self._worker.run(Remove(paths), RemoveDone)
+
+    @asynccontextmanager
+    async def _discarding(self, directories: list[Path]) -> AsyncIterator[None]:
+        """When what is done fails, the directories go."""
+        try:
+            yield
+        except BaseException:
+            await asyncio.shield(self.discard(directories))
+            raise
+
+    async def sync(self) -> None:
+        """Wait until everything written to the data root is on disk."""
+        await asyncio.to_thread(_sync, self._root)
+
+    async def _unpack_all(
+        self, missing: dict[str, Packed], made: dict[str, Path], progress: Callable[[str, int], None]
+    ) -> dict[str, int]:
+        tasks = {
+            chain_id: asyncio.ensure_future(self._unpack(packed, made[chain_id], progress))
+            for chain_id, packed in missing.items()
+        }
+        try:
+            await asyncio.gather(*tasks.values())
+        finally:
+            for task in tasks.values():
+                task.cancel()
+            if tasks:
+                await asyncio.wait(tasks.values())
+        return {chain_id: task.result() for chain_id, task in tasks.items()}
+
+    async def _unpack(self, packed: Packed, target: Path, progress: Callable[[str, int], None]) -> int:
+        async with self._slots:
+            source = os.open(packed.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                done = await self._worker.run(
+                    Unpack(target=str(target)), UnpackDone, source, lambda read: progress(packed.diff_id, read)
+                )
+            finally:
+                os.close(source)
+        if done.diff_id != packed.diff_id:
+            raise InvalidArgument(
+                f"layer {packed.digest}: invalid diffID: expected {packed.diff_id!r}, got {done.diff_id!r}"
+            )
+        return done.size
+
+    async def _settle(self, chain: list[tuple[str, Packed]], made: dict[str, Path], sizes: dict[str, int]) -> None:
+        if not made:
+            return
+        new: list[Layer] = []
+        parent: str | None = None
+        for chain_id, packed in chain:
+            if chain_id in made:
+                new.append(Layer(chain_id, packed.diff_id, made[chain_id].name, sizes[chain_id], parent))
+            parent = chain_id
+        await self.sync()
+
+        def change(connection: sqlite3.Connection) -> None:
+            for layer in new:
+                TABLE.insert(connection, layer)
+
+        await self._database.run(change)
+        self._present.update((layer.chain_id, layer) for layer in new)
+
+
+def _chain(layers: Sequence[Packed]) -> list[tuple[str, Packed]]:
+    chain: list[tuple[str, Packed]] = []
+    for packed in layers:
+        above = f"{chain[-1][0]} {packed.diff_id}" if chain else ""
+        chain.append((str(Digest.of(above.encode())) if above else packed.diff_id, packed))
+    return chain
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        filesystems.sync(descriptor)
+    finally:
+        os.close(descriptor)

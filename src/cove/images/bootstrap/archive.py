@@ -52,17 +52,20 @@ def _pockets(codename: str) -> list[str]:
 
 
 def _distinct(sources: Sequence[Source]) -> list[Source]:
-    return list({(source.uri, source.suite): source for source in reversed(sources)}.values())[::-1]
+    found: dict[tuple[str, str], Source] = {}
+    for source in sources:
+        found.setdefault((source.uri, source.suite), source)
+    return list(found.values())
 
 
 def _mirror(mirror: str, suite: str, usable: Sequence[Source], machine: Machine) -> Source:
-    """The named mirror, with the keys that apt has for that suite if it has the suite."""
+    """The named mirror, with the keys that apt has for that suite, or else for the running release."""
     if not mirror.startswith(SCHEMES):
         raise InvalidArgument(f'invalid mirror "{mirror}": it must start with http://, https:// or file:')
     suite = suite or machine.codename
     if not suite:
         raise InvalidArgument("suite is required with mirror: this machine's release has no codename")
-    known = next((source for source in usable if source.suite == suite), None)
+    known = next((source for name in (suite, machine.codename) for source in usable if source.suite == name), None)
     return Source(
         uri=mirror.rstrip("/"),
         suite=suite,

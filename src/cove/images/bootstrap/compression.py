@@ -4,6 +4,7 @@ import gzip
 import lzma
 import sys
 import zlib
+from pathlib import PurePath
 from typing import BinaryIO, cast
 
 if sys.version_info >= (3, 14):
@@ -19,13 +20,13 @@ DAMAGED = (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error, zstd.ZstdErro
 
 def decompressed(file: BinaryIO, name: str) -> BinaryIO:
     """The content of an open file, decompressed as the end of ``name`` says. Raises InvalidArgument for other ends."""
-    suffix = name.rpartition(".")[2]
-    if suffix == "xz":
+    suffix = PurePath(name).suffix
+    if suffix == ".xz":
         return cast(BinaryIO, lzma.LZMAFile(file))
-    if suffix == "gz":
+    if suffix == ".gz":
         return cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb"))
-    if suffix == "zst":
+    if suffix == ".zst":
         return cast(BinaryIO, zstd.ZstdFile(file))
-    if suffix in ("tar", "Packages"):
+    if suffix in ("", ".tar"):
         return file
     raise InvalidArgument(f"{name} has a compression that is not supported")

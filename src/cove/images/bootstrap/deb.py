@@ -62,7 +62,7 @@ class Deb:
             raise InvalidArgument(f"{self.name} has no {prefix}")
         with self._damage_named(), self.path.open("rb") as file:
             window = _Window(file, member)
-            with decompressed(window, member.name) as stream:  # type: ignore[arg-type]
+            with decompressed(window, f"{self.name}: {member.name}") as stream:  # type: ignore[arg-type]
                 with tarfile.open(fileobj=stream, mode="r|") as tar:
                     for info in tar:
                         yield DataEntry(info, tar.extractfile(info) if info.isreg() else None)  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
 """Signatures of releases, checked by gpgv."""
 
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cove.errors import Unavailable
@@ -56,33 +57,40 @@ def _verify(arguments: Sequence[str], keyring: Keyring, name: str) -> None:
             message = "gpgv is needed to verify the signature of a mirror: apt-get install gpgv"
             raise Unavailable(message) from error
     status = [line.split()[1:] for line in done.stdout.decode(errors="replace").splitlines() if line[:8] == "[GNUPG:]"]
-    if any(words[:1] == ["BADSIG"] for words in status) or not any(_good_signers(status, keyring)):
-        raise Unavailable(f"signature of {name} is not valid: {_reason(done.stderr)}")
+    if (refusal := _refusal([words for words in status if words], keyring)) is not None:
+        raise Unavailable(f"signature of {name} is not valid: {refusal or _complaint(done.stderr)}")
 
 
-def _good_signers(status: Sequence[Sequence[str]], keyring: Keyring) -> Iterator[bool]:
-    """One item for each signature that counts; gpgv says GOODSIG and then VALIDSIG (GnuPG's doc/DETAILS).
+def _refusal(status: Sequence[Sequence[str]], keyring: Keyring) -> str | None:
+    """Why the signatures do not count; "" when gpgv says so itself, None when one counts and none is bad.
 
-    A key that is expired or revoked gives EXPKEYSIG or REVKEYSIG before VALIDSIG. Keys that are not in the keyring do
-    no harm: archives sign with the next release's key too.
+    gpgv says GOODSIG and then VALIDSIG (GnuPG's doc/DETAILS); a key that is expired or revoked gives EXPKEYSIG or
+    REVKEYSIG before VALIDSIG. Keys that are not in the keyring do no harm: archives sign with the next release's too.
     """
-    good = False
+    if any(words[0] == "BADSIG" for words in status):
+        return ""
+    good, refusal = False, ""
     for keyword, *values in status:
         if keyword in ("NEWSIG", "EXPKEYSIG", "REVKEYSIG", "EXPSIG", "ERRSIG"):
             good = False
         elif keyword == "GOODSIG":
             good = True
         elif keyword == "VALIDSIG" and good and len(values) >= 10:
-            yield values[7] in _STRONG_HASHES and _may_sign(values[0], values[9], keyring.fingerprints)
+            if values[7] not in _STRONG_HASHES:
+                refusal = f"key {values[0]} signed it with a hash that is too weak"
+            elif not _may_sign(values[0], values[9], keyring.fingerprints):
+                refusal = f"key {values[0]} is not one of those that Signed-By names"
+            else:
+                return None
+    return refusal
 
 
 def _may_sign(key: str, primary: str, allowed: frozenset[str]) -> bool:
     return not allowed or primary in allowed or key in allowed or f"{key}!" in allowed
 
 
-def _reason(output: bytes) -> str:
-    """The last line in which gpgv complains."""
+def _complaint(output: bytes) -> str:
+    """The last line in which gpgv says more than what it looked at."""
     lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-    complaints = [line for line in lines if "signature made" not in line.lower() and "using" not in line]
-    bad = [line for line in complaints if "Good signature" not in line]
-    return (bad or complaints or ["gpgv found no signature"])[-1]
+    said = [line for line in lines if not re.match(r"gpgv: +(Signature made|using|Good signature)", line)]
+    return (said or ["gpgv: no signature found"])[-1]

@@ -5,7 +5,7 @@ from functools import total_ordering
 
 from cove.errors import InvalidArgument
 
-_FORM = re.compile(r"^(?:(?P<epoch>[0-9]+):)?(?P<upstream>[A-Za-z0-9.+~:-]+?)(?:-(?P<revision>[A-Za-z0-9.+~]+))?$")
+_FORM = re.compile(r"(?:(?P<epoch>[0-9]+):)?(?P<upstream>[A-Za-z0-9.+~:-]+?)(?:-(?P<revision>[A-Za-z0-9.+~]+))?(?<!-)")
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 
 _Key = tuple[tuple[tuple[int, ...], int], ...]
@@ -16,8 +16,8 @@ class Version:
     """A version, ordered as dpkg orders them. Raises InvalidArgument for what is no version."""
 
     def __init__(self, text: str) -> None:
-        match = _FORM.match(text)
-        if not match:
+        match = _FORM.fullmatch(text)
+        if not match or (match["epoch"] is None and ":" in text):
             raise InvalidArgument(f"not a package version: {text[:80]!r}")
         self.text = text
         self._key = (int(match["epoch"] or 0), _order(match["upstream"]), _order(match["revision"] or "0"))

@@ -1,0 +1,109 @@
+"""``docker rmi`` and ``docker image prune``: which names and images go, by Docker's rules and in its words."""
+
+from collections.abc import Callable, Sequence
+
+from cove.errors import Conflict
+from cove.filters import Filters
+from cove.images.catalog import named, short_id
+from cove.images.inventory import Inventory
+from cove.images.listing import PRUNE_FILTERS, labels
+from cove.images.records import Deleted, Image, Pruned, Untagged, Use
+from cove.reference import Reference
+from cove.units import parse_moment
+
+InUse = Callable[[str], Sequence[Use]]
+"""The containers that use an image, by image id."""
+Removed = list[Untagged | Deleted]
+
+
+async def remove(inventory: Inventory, name: str, force: bool, in_use: InUse) -> Removed:
+    """See ``Images.remove``."""
+    image = inventory.catalog.resolve(name)
+    if _is_prefix(image.id, name):
+        return await _remove_by_id(inventory, image, force, in_use)
+    return await _remove_by_name(inventory, image, name, force, in_use)
+
+
+async def prune(inventory: Inventory, filters: Filters, in_use: InUse) -> Pruned:
+    """See ``Images.prune``."""
+    filters.check(PRUNE_FILTERS)
+    only_dangling = filters.boolean("dangling") is not False
+    until = filters.single("until")
+    limit = parse_moment(until) / 1e9 if until is not None else None
+    removed: Removed = []
+    before = {layer.chain_id: layer.size for layer in inventory.layers.uppermost_first()}
+    for image in inventory.catalog.visible():
+        names = inventory.catalog.references(image.id)
+        if (only_dangling and any(name.tag for name in names)) or in_use(image.id):
+            continue
+        if (limit is not None and image.created >= limit) or not filters.labels(labels(image)):
+            continue
+        if filters.without_labels(labels(image)):
+            removed += [Untagged(name.familiar) for name in names] + await _drop(inventory, image)
+    reclaimed = sum(before.get(item.digest, 0) for item in removed if isinstance(item, Deleted))
+    return Pruned(removed, reclaimed)
+
+
+async def _remove_by_name(inventory: Inventory, image: Image, name: str, force: bool, in_use: InUse) -> Removed:
+    reference, names = named(name), inventory.catalog.references(image.id)
+    if not force and _is_single(names) and (uses := in_use(image.id)):
+        raise Conflict(
+            f'conflict: unable to remove repository reference "{name}" (must force) - '
+            f"container {short_id(uses[0].container)} is using its referenced image {short_id(image.id)}"
+        )
+    gone = [reference]
+    rest = [other for other in names if other != reference]
+    same = [other for other in rest if other.repository == reference.repository]
+    if reference.tag and all(other.digest for other in same):
+        gone += same  # digests of a repository go with its last tag
+    await inventory.untag(gone)
+    removed: Removed = [Untagged(other.familiar) for other in gone]
+    if len(gone) < len(names):
+        return removed
+    if _conflict(image, [], in_use(image.id), force):
+        return removed  # it stays for the containers
+    return removed + await _drop(inventory, image)
+
+
+async def _remove_by_id(inventory: Inventory, image: Image, force: bool, in_use: InUse) -> Removed:
+    names, uses = inventory.catalog.references(image.id), in_use(image.id)
+    checked = [] if _is_single(names) else names
+    if conflict := _conflict(image, checked, uses, force):
+        raise conflict
+    return [Untagged(name.familiar) for name in names] + await _drop(inventory, image)
+
+
+async def _drop(inventory: Inventory, image: Image) -> Removed:
+    layers = await inventory.drop(image.id)
+    return [Deleted(image.id), *(Deleted(chain_id) for chain_id in layers)]
+
+
+def _conflict(image: Image, names: Sequence[Reference], uses: Sequence[Use], force: bool) -> Conflict | None:
+    """Why the image cannot go; ``names`` count only without ``force``."""
+    for use in uses:
+        if use.running:
+            return _refusal(
+                image, "cannot be forced", f"image is being used by running container {short_id(use.container)}"
+            )
+    if force:
+        return None
+    if names:
+        return _refusal(image, "must be forced", "image is referenced in multiple repositories")
+    if uses:
+        stopped = short_id(uses[0].container)
+        return _refusal(image, "must be forced", f"image is being used by stopped container {stopped}")
+    return None
+
+
+def _refusal(image: Image, how: str, why: str) -> Conflict:
+    return Conflict(f"conflict: unable to delete {short_id(image.id)} ({how}) - {why}")
+
+
+def _is_single(names: Sequence[Reference]) -> bool:
+    """Whether the names are at most one tag, and digests of the same repository."""
+    tags = [name for name in names if name.tag]
+    return len(tags) <= 1 and len({name.repository for name in names}) <= 1
+
+
+def _is_prefix(image_id: str, name: str) -> bool:
+    return image_id.startswith(name) or image_id.removeprefix("sha256:").startswith(name)

@@ -1,0 +1,72 @@
+"""A stream of bytes read by exact counts, from an iterator of large pieces."""
+
+from collections.abc import Iterator
+
+from cove.errors import InvalidArgument
+
+
+class Truncated(InvalidArgument):
+    """The input ended in the middle of something."""
+
+
+class ByteStream:
+    """Reads from ``pieces``; ``position`` counts the bytes taken so far."""
+
+    __slots__ = ("_at", "_pieces", "_view", "position")
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._view = memoryview(b"")
+        self._at = 0
+        self.position = 0
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes, or none at all at the end of the stream. Raises Truncated in between."""
+        end = self._at + count
+        if end <= len(self._view):
+            found = bytes(self._view[self._at : end])
+            self._at = end
+            self.position += count
+            return found
+        found = b"".join(self._up_to(count))
+        if found and len(found) < count:
+            raise Truncated("unexpected end of input")
+        return found
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        """The next ``count`` bytes in order, in pieces that are valid until the next read. Raises Truncated."""
+        for piece in self._up_to(count):
+            count -= len(piece)
+            yield piece
+        if count:
+            raise Truncated("unexpected end of input")
+
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes. Raises Truncated."""
+        end = self._at + count
+        if end <= len(self._view):
+            self._at = end
+            self.position += count
+            return
+        for _ in self.pieces(count):
+            pass
+
+    def drain(self) -> None:
+        """Read to the end of the stream."""
+        self._view, self._at = memoryview(b""), 0
+        for piece in self._pieces:
+            self.position += len(piece)
+
+    def _up_to(self, count: int) -> Iterator[memoryview]:
+        while count:
+            if self._at == len(self._view):
+                piece = next(self._pieces, None)
+                if piece is None:
+                    return
+                self._view, self._at = memoryview(piece), 0
+                continue
+            found = self._view[self._at : self._at + count]
+            self._at += len(found)
+            self.position += len(found)
+            count -= len(found)
+            yield found

@@ -1,0 +1,156 @@
+"""The unpacking worker: a warm, single-threaded interpreter that forks a child per job (see ``jobs``).
+
+Started as ``python -I -m cove.layers.worker DESCRIPTOR``; ends when coved closes the socket, or is gone.
+"""
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from cove.errors import CoveError, Internal
+from cove.layers.jobs import (
+    Done,
+    Failed,
+    Job,
+    Progress,
+    Remove,
+    RemoveDone,
+    Reply,
+    Spool,
+    SpoolDone,
+    Unpack,
+    UnpackDone,
+)
+from cove.layers.pipeline import Input
+from cove.layers.spool import spool
+from cove.layers.tree import remove_tree
+from cove.layers.unpack import Unpacked, unpack
+
+MAX_JOB = 1 << 16
+MAX_DESCRIPTORS = 4
+_PROGRESS_SECONDS = 0.1
+
+
+def main() -> None:
+    """Take jobs until the socket is closed."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no wait: their reply says how they ended
+    os.umask(0)
+    gc.freeze()
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, MAX_JOB, MAX_DESCRIPTORS)
+        if not message:
+            return
+        if os.fork() == 0:
+            control.close()
+            _child(message, descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _child(message: bytes, descriptors: list[int]) -> None:
+    """Do one job and exit, whatever happens."""
+    try:
+        reply = socket.socket(fileno=descriptors[0])
+        threading.Thread(target=_exit_when_closed, args=(reply,), daemon=True).start()
+        with contextlib.suppress(BrokenPipeError):
+            _send(reply, _outcome(message, descriptors[1:], reply))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _outcome(message: bytes, descriptors: list[int], reply: socket.socket) -> Reply:
+    try:
+        return _work(msgspec.json.decode(message, type=Job), descriptors, reply)
+    except CoveError as error:
+        return Failed.of(error)
+    except OSError as error:
+        return Failed.of(Internal(str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        return Failed.of(Internal(f"the unpacking worker failed: {error!r}"))
+
+
+def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
+    match job:
+        case Unpack():
+            return _unpack(job, descriptors[0], _Reporter(reply))
+        case Spool():
+            source = Input(descriptors[0], "", "", False, _Reporter(reply))
+            return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))
+        case Remove():
+            for path in job.paths:
+                _remove(path)
+            return RemoveDone()
+
+
+def _unpack(job: Unpack, source: int, progress: "_Reporter") -> UnpackDone:
+    stream = Input(source, job.raw, job.plain, job.hash_raw, progress)
+    done = Unpacked(0, 0)
+    if job.target:
+        done = _unpack_into(job, stream)
+    else:
+        for _ in stream.pieces():
+            pass
+    return UnpackDone(
+        stream.raw_digest, stream.raw_size, stream.plain_digest, stream.plain_size, done.entries, done.size
+    )
+
+
+def _unpack_into(job: Unpack, stream: Input) -> Unpacked:
+    os.mkdir(job.target, 0o755)
+    top = os.open(job.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return unpack(stream.pieces(), top, job.limits, job.devices)
+    finally:
+        os.close(top)
+
+
+def _remove(path: str) -> None:
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        remove_tree(parent, os.path.basename(path).encode())
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(parent)
+
+
+class _Reporter:
+    """Sends how much was read, now and then."""
+
+    def __init__(self, reply: socket.socket) -> None:
+        self._reply = reply
+        self._next = 0.0
+
+    def __call__(self, read: int) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _PROGRESS_SECONDS
+            _send(self._reply, Progress(read))
+
+
+def _send(reply: socket.socket, message: Reply) -> None:
+    reply.sendall(msgspec.json.encode(message) + b"\n")
+
+
+def _exit_when_closed(reply: socket.socket) -> None:
+    """coved sends nothing here: an end means that it gave the job up, or is gone."""
+    with contextlib.suppress(OSError):
+        reply.recv(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()
