@@ -107,7 +107,7 @@ def wrap(indent: int, width: int, text: str) -> str:
     margin = "\n" + " " * indent
     if room < NARROWEST:
         return text.replace("\n", first)
-    lines = []
+    lines: list[str] = []
     while text or not lines:
         line, text = _cut(room - SLOP, text)
         lines.append(line.replace("\n", margin))

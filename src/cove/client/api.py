@@ -10,18 +10,18 @@ from __future__ import annotations
 import json
 
 from cove import errors
-from cove.client.http import BrokenAnswer, exchange
+from cove.client.http import BrokenAnswer, Reader, exchange, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from cove.client.http import Response
     from cove.client.transport import Endpoint
 
-    Query = dict[str, str | int | bool | list[str] | None]
+    Query = Mapping[str, str | int | bool | list[str] | None]
 
 API_VERSION = "1.51"
 OLDEST_VERSION = "1.24"
@@ -90,6 +90,17 @@ class Client:
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self.request("POST", path, query, json_body(body), upgrade, fresh=True)
         return response.hijack()
+
+    def begin(self, method: str, path: str, query: Query | None = None) -> Pending:
+        """Send a request on a connection of its own and come back at once; the answer is fetched when wanted."""
+        self.negotiate()
+        target = f"/v{self.version}{encode_target(path, query)}"
+        try:
+            sock = self.endpoint.connect()
+            send(sock, method, target, self._headers)
+        except OSError as error:
+            raise ConnectionFailed(self.endpoint.url, error) from error
+        return Pending(sock, method)
 
     def objects(self, method: str, path: str, query: Query | None = None, body: object = None) -> Iterator[Any]:
         """The JSON objects of a streamed answer, one per line, as they come."""
@@ -173,6 +184,45 @@ class Client:
             self._idle = response.reader.sock
         else:
             response.close()
+
+
+class Pending:
+    """A request that has been sent; ``fileno`` is readable when something of the answer has come."""
+
+    def __init__(self, sock: socket.socket, method: str) -> None:
+        self._sock = sock
+        self._method = method
+        self._reader = Reader(sock)
+        self._response: Response | None = None
+
+    def fileno(self) -> int:
+        return self._sock.fileno()
+
+    def accepted(self, seconds: float) -> bool:
+        """Wait until the daemon has begun to answer: it has then taken note of the request."""
+        if self._response is None and _readable(self._sock, seconds):
+            self._response = receive(self._reader, self._method)
+        return self._response is not None
+
+    def json(self) -> Any:
+        """The whole answer, waiting for it. Raises a ``CoveError`` when it is a failure."""
+        response = self._response or receive(self._reader, self._method)
+        if response.status >= 400:
+            raise _failure(response)
+        payload = response.read()
+        self.close()
+        return json.loads(payload) if payload else None
+
+    def close(self) -> None:
+        self._sock.close()
+
+
+def _readable(sock: socket.socket, seconds: float) -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def parse_version(text: str) -> tuple[int, ...]:

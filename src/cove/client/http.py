@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Iterator
 
+
 class BrokenAnswer(Unavailable):
     """The daemon went away, or sent what is not HTTP, in the middle of an exchange."""
 
@@ -139,6 +140,18 @@ def exchange(
     body: bytes | Iterable[bytes] | None = None,
 ) -> Response:
     """Send one request and read the response's head. An iterable body is sent chunked."""
+    send(sock, method, target, headers, body)
+    return receive(Reader(sock), method)
+
+
+def send(
+    sock: socket.socket,
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: bytes | Iterable[bytes] | None = None,
+) -> None:
+    """Send one request and do not wait for what comes back."""
     if isinstance(body, bytes):
         headers = {**headers, "Content-Length": str(len(body))}
     elif body is not None:
@@ -151,7 +164,14 @@ def exchange(
         sock.sendall(head + (body or b""))
     else:
         _send_chunked(sock, head, body)
-    return _response(Reader(sock), method)
+
+
+def receive(reader: Reader, method: str) -> Response:
+    """Read a response's head, past any interim one."""
+    while True:
+        response = _head(reader, method)
+        if response.status != 100:
+            return response
 
 
 def _send_chunked(sock: socket.socket, head: bytes, body: Iterable[bytes]) -> None:
@@ -164,13 +184,6 @@ def _send_chunked(sock: socket.socket, head: bytes, body: Iterable[bytes]) -> No
     except (BrokenPipeError, ConnectionResetError):
         # The daemon may refuse a body before it has read all of it; its answer says why.
         return
-
-
-def _response(reader: Reader, method: str) -> Response:
-    while True:
-        response = _head(reader, method)
-        if response.status != 100:
-            return response
 
 
 def _head(reader: Reader, method: str) -> Response:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def become_daemon(arguments: list[str]) -> int:
-    """Replace this process by the engine's; its options are its own. ``-P`` keeps the working directory off its path."""
+    """Replace this process by the engine's, whose options these are. ``-P``: nothing is imported from the directory."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "cove.daemon.main", *arguments])
 
