@@ -1,19 +1,182 @@
-"""Serve the Engine API on listening sockets."""
+"""Serve the Engine API on listening sockets.
 
+``App`` finds the route of each request and turns errors into answers; ``serve`` puts it on sockets.
+"""
+
+import asyncio
+import itertools
+import logging
+import re
 import socket
+import ssl
+import time
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
 
+from aiohttp import web
+
+from cove.errors import CoveError, InvalidArgument
+from cove.server.archives import ArchiveRoutes
+from cove.server.connection import Connection
+from cove.server.containers import ContainerRoutes
+from cove.server.execs import ExecRoutes
+from cove.server.images import ImageRoutes
+from cove.server.lifecycle import LifecycleRoutes
+from cove.server.lifespan import Lifespan
+from cove.server.networks import NetworkRoutes
+from cove.server.output import OutputRoutes
+from cove.server.reply import error_reply
+from cove.server.request import Request
+from cove.server.routing import Route, Router
 from cove.server.services import Services
+from cove.server.status import status_of
+from cove.server.swarm import SwarmRoutes
+from cove.server.system import SystemRoutes
+from cove.server.transfers import TransferRoutes
+from cove.server.volumes import VolumeRoutes
+from cove.wire import versions
+
+log = logging.getLogger(__name__)
+
+_VERSIONED = re.compile(r"/v(\d{1,4})\.(\d{1,4})(/.*)", re.DOTALL)
+
+MAX_LINE = 64 << 10
+"""Bytes of the request line, and of a header: filters and registry credentials can be long."""
+
+LINGER = 1.0
+"""Seconds to read on from a client whose request was answered before its body ended."""
+
+
+class App:
+    """Every request: version, route, handler, error."""
+
+    def __init__(self, services: Services) -> None:
+        self.lifespan = Lifespan()
+        self._router = Router(_routes(services))
+        self._numbers = itertools.count(1)
+
+    async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
+        started = time.monotonic()
+        number = next(self._numbers)
+        try:
+            response = await self._answer(raw, number)
+        except CoveError as error:
+            response = error_reply(status_of(error), error.message)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            log.exception("request %d: %s %s failed", number, raw.method, raw.raw_path)
+            response = error_reply(500, f"internal error: {type(error).__name__} (request {number} in the log)")
+        if log.isEnabledFor(logging.DEBUG):
+            took = (time.monotonic() - started) * 1000
+            log.debug("request %d: %s %s %d in %.1f ms", number, raw.method, raw.raw_path, response.status, took)
+        return response
+
+    async def _answer(self, raw: web.BaseRequest, number: int) -> web.StreamResponse:
+        path, _, query = raw.raw_path.partition("?")
+        version, path = _split_version(path)
+        found = self._router.match(raw.method, unquote(path) if "%" in path else path)
+        if found is None:
+            return error_reply(404, "page not found")
+        _check(version)
+        route, variables = found
+        request = Request(raw, self.lifespan, number, version, path, query)
+        request.variables = variables
+        if route.carried_out:
+            return await self.lifespan.carry_out(_coroutine(route, request))
+        return await route.handler(request)
+
+
+async def _coroutine(route: Route, request: Request) -> web.StreamResponse:
+    return await route.handler(request)
+
+
+def _routes(services: Services) -> list[Route]:
+    groups: tuple[Any, ...] = (
+        SystemRoutes(services.system),
+        ContainerRoutes(services.containers),
+        LifecycleRoutes(services.lifecycle),
+        OutputRoutes(services.output),
+        ArchiveRoutes(services.archives),
+        ExecRoutes(services.execs),
+        ImageRoutes(services.images),
+        TransferRoutes(services.transfers),
+        NetworkRoutes(services.networks),
+        VolumeRoutes(services.volumes),
+        SwarmRoutes(),
+    )
+    return [route for group in groups for route in group.table()]
+
+
+def _split_version(path: str) -> tuple[versions.ApiVersion, str]:
+    """``/v1.41/info`` → (1, 41), ``/info``; without a version, the newest."""
+    match = _VERSIONED.fullmatch(path)
+    if match is None:
+        return versions.NEWEST, path
+    return (int(match[1]), int(match[2])), match[3]
+
+
+def _check(version: versions.ApiVersion) -> None:
+    if version > versions.NEWEST:
+        raise InvalidArgument(
+            f"client version {versions.text(version)} is too new. "
+            f"Maximum supported API version is {versions.text(versions.NEWEST)}"
+        )
+    if version < versions.OLDEST:
+        raise InvalidArgument(
+            f"client version {versions.text(version)} is too old. Minimum supported API version is "
+            f"{versions.text(versions.OLDEST)}, please upgrade your client to a newer version"
+        )
+
+
+class _Connections(web.Server):
+    """aiohttp's low-level server, with our connections."""
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._kwargs)
 
 
 class Server:
     """An API that is being served."""
 
+    def __init__(self, app: App, connections: web.Server, listeners: Sequence[asyncio.Server]) -> None:
+        self._app = app
+        self._connections = connections
+        self._listeners = listeners
+
     async def stop(self, grace: float = 5.0) -> None:
-        """Stop listening, give requests under way ``grace`` seconds, end streams, close every connection."""
-        raise NotImplementedError
+        """Stop listening, end streams, give what is under way ``grace`` seconds, close every connection."""
+        for listener in self._listeners:
+            listener.close()
+        self._app.lifespan.end_streams()
+        self._connections.pre_shutdown()
+        await self._app.lifespan.wait(grace)
+        await self._connections.shutdown(grace)
 
 
-async def serve(services: Services, sockets: Sequence[socket.socket]) -> Server:
-    """Serve on sockets that already listen (unix or TCP), which the server closes at its end."""
-    raise NotImplementedError
+async def serve(services: Services, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None) -> Server:
+    """Serve on sockets that already listen (unix or TCP), which are the server's from now on.
+
+    ``tls``: for the TCP ones.
+    """
+    app = App(services)
+    connections = _Connections(
+        app.handle,
+        handler_cancellation=True,
+        access_log=None,
+        logger=log,
+        lingering_time=LINGER,
+        auto_decompress=False,
+        max_line_size=MAX_LINE,
+        max_field_size=MAX_LINE,
+    )
+    loop = asyncio.get_running_loop()
+    listeners = []
+    for listener in sockets:
+        if listener.family == socket.AF_UNIX:
+            opened = await loop.create_unix_server(connections, sock=listener, backlog=socket.SOMAXCONN)
+        else:
+            opened = await loop.create_server(connections, sock=listener, backlog=socket.SOMAXCONN, ssl=tls)
+        listeners.append(opened)
+    return Server(app, connections, listeners)

@@ -1,8 +1,17 @@
 """Routes that move a container's files: archive (``docker cp``) and export."""
 
-from collections.abc import AsyncIterator
+import base64
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+import msgspec
+from aiohttp import web
+
+from cove.errors import InvalidArgument
+from cove.server.reply import HEADERS, empty_reply
+from cove.server.request import Request
+from cove.server.routing import Route
+from cove.server.streaming import byte_stream
 from cove.wire.containers import PathStat
 
 
@@ -20,3 +29,53 @@ class Archives(Protocol):
 
     async def export(self, ref: str) -> AsyncIterator[bytes]:
         """The container's whole file system as a tar."""
+
+
+STAT_HEADER = "X-Docker-Container-Path-Stat"
+TAR = "application/x-tar"
+
+
+class ArchiveRoutes:
+    def __init__(self, archives: Archives) -> None:
+        self._archives = archives
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("HEAD", "/containers/{id}/archive", self.stat),
+            Route("GET", "/containers/{id}/archive", self.get),
+            Route("PUT", "/containers/{id}/archive", self.put, stream=True),
+            Route("GET", "/containers/{id}/export", self.export),
+        )
+
+    async def stat(self, request: Request) -> web.Response:
+        found = await self._archives.stat(request.variable("id"), _path(request))
+        return web.Response(headers={**HEADERS, STAT_HEADER: _encoded(found)})
+
+    async def get(self, request: Request) -> web.StreamResponse:
+        found, chunks = await self._archives.get(request.variable("id"), _path(request))
+        return await byte_stream(request, chunks, {**HEADERS, STAT_HEADER: _encoded(found), "Content-Type": TAR})
+
+    async def put(self, request: Request) -> web.Response:
+        await self._archives.put(
+            request.variable("id"),
+            _path(request),
+            request.chunks(),
+            no_overwrite_dir_non_dir=request.flag("noOverwriteDirNonDir"),
+            copy_uid_gid=request.flag("copyUIDGID"),
+        )
+        return empty_reply(200)
+
+    async def export(self, request: Request) -> web.StreamResponse:
+        chunks = await self._archives.export(request.variable("id"))
+        return await byte_stream(request, chunks, {**HEADERS, "Content-Type": "application/octet-stream"})
+
+
+def _path(request: Request) -> str:
+    path = request.text("path")
+    if not path:
+        raise InvalidArgument("path cannot be empty")
+    return path
+
+
+def _encoded(found: PathStat) -> str:
+    return base64.b64encode(msgspec.json.encode(found)).decode()

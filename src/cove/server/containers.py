@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from aiohttp import web
+
+from cove.errors import InvalidArgument
 from cove.filters import Filters
+from cove.server.reply import empty_reply, raw_reply, reply
+from cove.server.request import Request
+from cove.server.routing import Route
+from cove.wire.coding import decode
+from cove.wire.config import Config
 from cove.wire.containers import (
     Change,
     CommitOptions,
@@ -46,3 +54,81 @@ class Containers(Protocol):
 
     async def commit(self, options: CommitOptions) -> str:
         """The id of the new image."""
+
+
+class ContainerRoutes:
+    def __init__(self, containers: Containers) -> None:
+        self._containers = containers
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("GET", "/containers/json", self.list),
+            Route("POST", "/containers/create", self.create),
+            Route("POST", "/containers/prune", self.prune),
+            Route("GET", "/containers/{id}/json", self.inspect),
+            Route("GET", "/containers/{id}/top", self.top),
+            Route("GET", "/containers/{id}/changes", self.changes),
+            Route("POST", "/containers/{id}/rename", self.rename),
+            Route("POST", "/containers/{id}/update", self.update),
+            Route("DELETE", "/containers/{id}", self.remove),
+            Route("POST", "/commit", self.commit),
+        )
+
+    async def list(self, request: Request) -> web.Response:
+        containers = await self._containers.list(
+            all=request.flag("all"),
+            limit=max(request.integer("limit"), 0),
+            size=request.flag("size"),
+            filters=request.filters(),
+        )
+        return reply(containers, request.version)
+
+    async def create(self, request: Request) -> web.Response:
+        body = await request.body()
+        if not body:
+            raise InvalidArgument("invalid JSON: got EOF while reading request body")
+        created = await self._containers.create(
+            decode(body, ContainerCreate), name=request.text("name"), platform=request.text("platform")
+        )
+        return reply(created, request.version, status=201)
+
+    async def inspect(self, request: Request) -> web.Response:
+        found = await self._containers.inspect(request.variable("id"), size=request.flag("size"))
+        return reply(found, request.version)
+
+    async def rename(self, request: Request) -> web.Response:
+        await self._containers.rename(request.variable("id"), request.text("name"))
+        return empty_reply()
+
+    async def update(self, request: Request) -> web.Response:
+        updated = await self._containers.update(request.variable("id"), await request.json(ContainerUpdate))
+        return reply(updated, request.version)
+
+    async def remove(self, request: Request) -> web.Response:
+        await self._containers.remove(
+            request.variable("id"), force=request.flag("force"), volumes=request.flag("v"), link=request.flag("link")
+        )
+        return empty_reply()
+
+    async def prune(self, request: Request) -> web.Response:
+        return reply(await self._containers.prune(request.filters()), request.version)
+
+    async def top(self, request: Request) -> web.Response:
+        return reply(await self._containers.top(request.variable("id"), request.text("ps_args")), request.version)
+
+    async def changes(self, request: Request) -> web.Response:
+        return reply(await self._containers.changes(request.variable("id")), request.version)
+
+    async def commit(self, request: Request) -> web.Response:
+        body = await request.body()
+        options = CommitOptions(
+            container=request.text("container"),
+            repo=request.text("repo"),
+            tag=request.text("tag"),
+            comment=request.text("comment"),
+            author=request.text("author"),
+            pause=request.flag("pause", True),
+            changes=request.texts("changes"),
+            config=decode(body, Config) if body.strip() not in (b"", b"null") else None,
+        )
+        return raw_reply({"Id": await self._containers.commit(options)}, status=201)

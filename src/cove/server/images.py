@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from aiohttp import web
+
+from cove.errors import InvalidArgument
 from cove.filters import Filters
+from cove.server.reply import empty_reply, reply
+from cove.server.request import Request
+from cove.server.routing import Route
 from cove.wire.images import (
     ImageDeleted,
     ImageHistory,
@@ -31,3 +37,53 @@ class Images(Protocol):
     async def prune(self, filters: Filters) -> ImagesPruned: ...
 
     async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]: ...
+
+
+class ImageRoutes:
+    def __init__(self, images: Images) -> None:
+        self._images = images
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("GET", "/images/json", self.list),
+            Route("GET", "/images/search", self.search),
+            Route("POST", "/images/prune", self.prune),
+            Route("GET", "/images/{name*}/json", self.inspect),
+            Route("GET", "/images/{name*}/history", self.history),
+            Route("POST", "/images/{name*}/tag", self.tag),
+            Route("DELETE", "/images/{name*}", self.remove),
+        )
+
+    async def list(self, request: Request) -> web.Response:
+        images = await self._images.list(
+            all=request.flag("all"), filters=request.filters(), shared_size=request.flag("shared-size")
+        )
+        return reply(images, request.version)
+
+    async def inspect(self, request: Request) -> web.Response:
+        return reply(await self._images.inspect(request.variable("name")), request.version)
+
+    async def history(self, request: Request) -> web.Response:
+        return reply(await self._images.history(request.variable("name")), request.version)
+
+    async def tag(self, request: Request) -> web.Response:
+        await self._images.tag(request.variable("name"), repo=request.text("repo"), tag=request.text("tag"))
+        return empty_reply(201)
+
+    async def remove(self, request: Request) -> web.Response:
+        removed = await self._images.remove(
+            request.variable("name"), force=request.flag("force"), prune=not request.flag("noprune")
+        )
+        return reply(removed, request.version)
+
+    async def prune(self, request: Request) -> web.Response:
+        return reply(await self._images.prune(request.filters()), request.version)
+
+    async def search(self, request: Request) -> web.Response:
+        term = request.text("term")
+        if not term:
+            raise InvalidArgument("invalid value for term: it is empty")
+        limit = request.integer("limit", 25)
+        if not 1 <= limit <= 100:
+            raise InvalidArgument(f"Limit {limit} is outside the range of [1, 100]")
+        return reply(await self._images.search(term, limit=limit, filters=request.filters()), request.version)

@@ -6,6 +6,17 @@ from typing import Literal, Protocol
 from cove.wire.containers import ContainerWait
 
 WaitCondition = Literal["not-running", "next-exit", "removed"]
+from collections.abc import Sequence
+from typing import get_args
+
+from aiohttp import web
+
+from cove.errors import InvalidArgument
+from cove.server.reply import JSON_HEADERS, empty_reply
+from cove.server.request import Request
+from cove.server.routing import Route
+from cove.server.streaming import begin
+from cove.wire.coding import encode
 
 
 class Lifecycle(Protocol):
@@ -33,3 +44,64 @@ class Lifecycle(Protocol):
 
         From the moment this returns no exit is missed; the client is told so. Awaiting the result may be cancelled.
         """
+
+
+class LifecycleRoutes:
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self._lifecycle = lifecycle
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("POST", "/containers/{id}/start", self.start),
+            Route("POST", "/containers/{id}/stop", self.stop),
+            Route("POST", "/containers/{id}/restart", self.restart),
+            Route("POST", "/containers/{id}/kill", self.kill),
+            Route("POST", "/containers/{id}/pause", self.pause),
+            Route("POST", "/containers/{id}/unpause", self.unpause),
+            Route("POST", "/containers/{id}/wait", self.wait, stream=True),
+        )
+
+    async def start(self, request: Request) -> web.Response:
+        await self._lifecycle.start(request.variable("id"), detach_keys=request.text("detachKeys"))
+        return empty_reply()
+
+    async def stop(self, request: Request) -> web.Response:
+        await self._lifecycle.stop(
+            request.variable("id"), timeout=request.optional_integer("t"), signal=request.text("signal")
+        )
+        return empty_reply()
+
+    async def restart(self, request: Request) -> web.Response:
+        await self._lifecycle.restart(
+            request.variable("id"), timeout=request.optional_integer("t"), signal=request.text("signal")
+        )
+        return empty_reply()
+
+    async def kill(self, request: Request) -> web.Response:
+        await self._lifecycle.kill(request.variable("id"), request.text("signal"))
+        return empty_reply()
+
+    async def pause(self, request: Request) -> web.Response:
+        await self._lifecycle.pause(request.variable("id"))
+        return empty_reply()
+
+    async def unpause(self, request: Request) -> web.Response:
+        await self._lifecycle.unpause(request.variable("id"))
+        return empty_reply()
+
+    async def wait(self, request: Request) -> web.StreamResponse:
+        """The head is sent once no exit can be missed: ``docker run`` starts the container only after it."""
+        waiting = await self._lifecycle.wait(request.variable("id"), _condition(request.text("condition")))
+        response = await begin(request, JSON_HEADERS)
+        with request.lifespan.stream():
+            await response.write(encode(await waiting, request.version))
+        return response
+
+
+def _condition(text: str) -> WaitCondition:
+    for condition in get_args(WaitCondition):
+        if text == condition:
+            return condition  # type: ignore[no-any-return]
+    if not text:
+        return "not-running"
+    raise InvalidArgument(f'invalid condition: "{text}"')

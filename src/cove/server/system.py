@@ -1,9 +1,16 @@
 """Routes of the engine itself: ping, version, info, events, disk usage, log-in."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from aiohttp import web
+
 from cove.filters import Filters
+from cove.server.reply import HEADERS, raw_reply, reply
+from cove.server.request import Request
+from cove.server.routing import Route
+from cove.server.streaming import json_lines
+from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
 from cove.wire.system import AuthResponse, DiskUsage, Info, Version
@@ -22,3 +29,61 @@ class System(Protocol):
         """What happened since, and what happens until (nanoseconds since the epoch; 0: from now, and for ever)."""
 
     async def auth(self, credentials: AuthConfig) -> AuthResponse: ...
+
+
+PING_HEADERS = {
+    **HEADERS,
+    "Builder-Version": "1",
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Swarm": "inactive",
+    "Content-Type": "text/plain; charset=utf-8",
+}
+"""``Builder-Version`` 1 lets ``docker build`` talk to us without BuildKit."""
+
+
+class SystemRoutes:
+    def __init__(self, system: System) -> None:
+        self._system = system
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("GET", "/_ping", self.ping),
+            Route("HEAD", "/_ping", self.ping),
+            Route("GET", "/version", self.version),
+            Route("GET", "/info", self.info),
+            Route("GET", "/events", self.events),
+            Route("GET", "/system/df", self.disk_usage),
+            Route("POST", "/auth", self.auth),
+            Route("POST", "/build/prune", self.prune_build_cache),
+        )
+
+    async def ping(self, request: Request) -> web.Response:
+        if request.method == "HEAD":
+            return web.Response(headers=PING_HEADERS)
+        return web.Response(body=b"OK", headers=PING_HEADERS)
+
+    async def version(self, request: Request) -> web.Response:
+        version = await self._system.version()
+        version.api_version = versions.text(versions.NEWEST)
+        version.min_api_version = versions.text(versions.OLDEST)
+        return reply(version, request.version)
+
+    async def info(self, request: Request) -> web.Response:
+        return reply(await self._system.info(), request.version)
+
+    async def events(self, request: Request) -> web.StreamResponse:
+        events = await self._system.events(
+            since=request.moment("since"), until=request.moment("until"), filters=request.filters()
+        )
+        return await json_lines(request, events, at_once=True)
+
+    async def disk_usage(self, request: Request) -> web.Response:
+        return reply(await self._system.disk_usage(frozenset(request.texts("type"))), request.version)
+
+    async def auth(self, request: Request) -> web.Response:
+        return reply(await self._system.auth(await request.json(AuthConfig)), request.version)
+
+    async def prune_build_cache(self, request: Request) -> web.Response:
+        """``docker system prune`` asks for it; there is no build cache to free."""
+        return raw_reply({"CachesDeleted": None, "SpaceReclaimed": 0})

@@ -1,8 +1,15 @@
 """Routes that bring images in and out: load, save, import, pull, push, bootstrap."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from aiohttp import web
+
+from cove.errors import InvalidArgument
+from cove.server.reply import HEADERS
+from cove.server.request import Request
+from cove.server.routing import Route
+from cove.server.streaming import byte_stream, json_lines
 from cove.wire.images import AuthConfig, Progress
 
 
@@ -36,3 +43,82 @@ class Transfers(Protocol):
         self, recipe: str, *, tag: str, mirror: str, suite: str, keyring: str, platform: str
     ) -> AsyncIterator[Progress]:
         """Make an image straight from a distribution's packages. Empty strings are the machine's own settings."""
+
+
+TAR = "application/x-tar"
+
+
+class TransferRoutes:
+    def __init__(self, transfers: Transfers) -> None:
+        self._transfers = transfers
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("POST", "/images/load", self.load, stream=True),
+            Route("GET", "/images/get", self.save),
+            Route("GET", "/images/{name*}/get", self.save),
+            Route("POST", "/images/create", self.create, stream=True),
+            Route("POST", "/images/{name*}/push", self.push, stream=True),
+            Route("POST", "/cove/images/bootstrap", self.bootstrap, stream=True),
+        )
+
+    async def load(self, request: Request) -> web.StreamResponse:
+        progress = self._transfers.load(
+            request.chunks(), quiet=request.flag("quiet"), platform=request.text("platform")
+        )
+        return await json_lines(request, progress)
+
+    async def save(self, request: Request) -> web.StreamResponse:
+        one = request.variables.get("name")
+        names = [one] if one else request.texts("names")
+        if not names:
+            raise InvalidArgument("invalid value for names: no image was named")
+        chunks = await self._transfers.save(names, platform=request.text("platform"))
+        return await byte_stream(request, chunks, {**HEADERS, "Content-Type": TAR})
+
+    async def create(self, request: Request) -> web.StreamResponse:
+        """Pull (``fromImage``) or import (``fromSrc``)."""
+        image = request.text("fromImage")
+        if image:
+            progress = self._transfers.pull(
+                image, tag=request.text("tag"), platform=request.text("platform"), auth=request.registry_auth()
+            )
+            return await json_lines(request, progress)
+        return await json_lines(request, self._import(request))
+
+    def _import(self, request: Request) -> AsyncIterator[Progress]:
+        source = request.text("fromSrc")
+        if not source:
+            raise InvalidArgument("invalid value for fromImage: neither fromImage nor fromSrc is given")
+        return self._transfers.import_(
+            request.chunks(),
+            source=source,
+            repo=request.text("repo"),
+            tag=request.text("tag"),
+            message=request.text("message"),
+            changes=request.texts("changes"),
+            platform=request.text("platform"),
+        )
+
+    async def push(self, request: Request) -> web.StreamResponse:
+        progress = self._transfers.push(
+            request.variable("name"),
+            tag=request.text("tag"),
+            platform=request.text("platform"),
+            auth=request.registry_auth(),
+        )
+        return await json_lines(request, progress)
+
+    async def bootstrap(self, request: Request) -> web.StreamResponse:
+        recipe = request.text("recipe")
+        if not recipe:
+            raise InvalidArgument("invalid value for recipe: it is empty")
+        progress = self._transfers.bootstrap(
+            recipe,
+            tag=request.text("tag"),
+            mirror=request.text("mirror"),
+            suite=request.text("suite"),
+            keyring=request.text("keyring"),
+            platform=request.text("platform"),
+        )
+        return await json_lines(request, progress)

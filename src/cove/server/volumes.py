@@ -1,8 +1,14 @@
 """Routes of volumes."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
+from aiohttp import web
+
 from cove.filters import Filters
+from cove.server.reply import empty_reply, reply
+from cove.server.request import Request
+from cove.server.routing import Route
 from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumesPruned
 
 
@@ -18,3 +24,33 @@ class Volumes(Protocol):
         """Raises Conflict while a container uses it."""
 
     async def prune(self, filters: Filters) -> VolumesPruned: ...
+
+
+class VolumeRoutes:
+    def __init__(self, volumes: Volumes) -> None:
+        self._volumes = volumes
+
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("GET", "/volumes", self.list),
+            Route("POST", "/volumes/create", self.create),
+            Route("POST", "/volumes/prune", self.prune),
+            Route("GET", "/volumes/{name}", self.inspect),
+            Route("DELETE", "/volumes/{name}", self.remove),
+        )
+
+    async def list(self, request: Request) -> web.Response:
+        return reply(await self._volumes.list(request.filters()), request.version)
+
+    async def inspect(self, request: Request) -> web.Response:
+        return reply(await self._volumes.inspect(request.variable("name")), request.version)
+
+    async def create(self, request: Request) -> web.Response:
+        return reply(await self._volumes.create(await request.json(VolumeCreate)), request.version, status=201)
+
+    async def remove(self, request: Request) -> web.Response:
+        await self._volumes.remove(request.variable("name"), force=request.flag("force"))
+        return empty_reply()
+
+    async def prune(self, request: Request) -> web.Response:
+        return reply(await self._volumes.prune(request.filters()), request.version)

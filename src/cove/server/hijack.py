@@ -1,0 +1,104 @@
+"""The answer that ends HTTP on a connection, and what to say to aiohttp afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from aiohttp import web
+
+from cove.server.frames import frame
+from cove.server.pump import Pump
+from cove.server.reply import HEADERS
+from cove.server.request import Request
+from cove.server.streaming import closing
+from cove.wire.streams import STDOUT, Stream
+from cove.wire.versions import MULTIPLEXED_MEDIA_TYPE, ApiVersion
+
+RAW = "application/vnd.docker.raw-stream"
+MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+
+
+def media_type(version: ApiVersion, tty: bool) -> str:
+    """The content type of a stream."""
+    return RAW if tty or version < MULTIPLEXED_MEDIA_TYPE else MULTIPLEXED
+
+
+def head(request: Request, tty: bool) -> bytes:
+    """101 to those who ask for an upgrade, 200 to the oldest clients."""
+    if "Upgrade" in request.raw.headers:
+        kind = media_type(request.version, tty)
+        start = f"HTTP/1.1 101 UPGRADED\r\nContent-Type: {kind}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+    else:
+        start = f"HTTP/1.1 200 OK\r\nContent-Type: {RAW}\r\n"
+    common = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+    return f"{start}{common}\r\n".encode()
+
+
+class Deaf:
+    """A takeover that hears nothing of what the client sends."""
+
+    def client_ready(self, client: asyncio.Transport) -> None:
+        pass
+
+    def client_data(self, data: bytes) -> None:
+        pass
+
+    def client_eof(self) -> None:
+        pass
+
+    def client_lost(self) -> None:
+        pass
+
+    def client_full(self) -> None:
+        pass
+
+    def client_drained(self) -> None:
+        pass
+
+
+class Hijacked(web.StreamResponse):
+    """Tells aiohttp that the answer has been given, and that the connection is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        return None
+
+    async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
+        return None
+
+
+async def connect(request: Request, stream: Stream, before: AsyncIterator[bytes] | None = None) -> Hijacked:
+    """Take the connection over for a stream, to the end of it. ``before``: output to send before the stream's own."""
+    with stream.socket:
+        pump = Pump(stream.socket)
+        request.connection.hijack(head(request, stream.tty), pump)
+        with request.lifespan.stream():
+            if before is not None:
+                await _send_all(request, before)
+            await pump.run()
+    return Hijacked()
+
+
+async def output_only(request: Request, output: AsyncIterator[bytes], tty: bool) -> Hijacked:
+    """Take the connection over, send, and end it."""
+    request.connection.hijack(head(request, tty), Deaf())
+    with request.lifespan.stream():
+        await _send_all(request, output)
+    return Hijacked()
+
+
+async def _send_all(request: Request, output: AsyncIterator[bytes]) -> None:
+    async with closing(output):
+        async for data in output:
+            await request.connection.send(data)
+
+
+async def refuse(request: Request, message: str, tty: bool) -> Hijacked:
+    """Say on the stream itself why there is none: clients read nothing else once they asked for an upgrade."""
+    text = f"{message}\r\n".encode()
+    request.connection.hijack(head(request, tty), Deaf())
+    await request.connection.send(text if tty else frame(STDOUT, text))
+    return Hijacked()

@@ -1,0 +1,154 @@
+"""One API request: its version, path parameters, query and body, read as Docker reads them."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from typing import TypeVar
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from cove.errors import Cancelled, InvalidArgument
+from cove.filters import Filters
+from cove.server.connection import Connection
+from cove.server.lifespan import Lifespan
+from cove.units import parse_moment
+from cove.wire.base import Wire
+from cove.wire.coding import decode
+from cove.wire.images import AuthConfig
+from cove.wire.versions import ApiVersion
+
+MAX_JSON = 4 << 20
+"""Bytes of a JSON body."""
+
+CHUNK = 256 << 10
+"""Bytes, about, of one piece of a streamed body."""
+
+T = TypeVar("T", bound=Wire)
+
+_FALSE = frozenset({"", "0", "no", "false", "none"})
+
+
+class Request:
+    """``number`` tells requests apart in the logs. Every reader of a parameter raises InvalidArgument naming it."""
+
+    __slots__ = ("_query", "lifespan", "number", "path", "query_string", "raw", "variables", "version")
+
+    def __init__(
+        self, raw: web.BaseRequest, lifespan: Lifespan, number: int, version: ApiVersion, path: str, query: str
+    ) -> None:
+        self.raw = raw
+        self.lifespan = lifespan
+        self.number = number
+        self.version = version
+        self.path = path
+        self.query_string = query
+        self.variables: dict[str, str] = {}
+        self._query: dict[str, list[str]] | None = None
+
+    @property
+    def method(self) -> str:
+        return self.raw.method
+
+    @property
+    def connection(self) -> Connection:
+        protocol = self.raw.protocol
+        assert isinstance(protocol, Connection)
+        return protocol
+
+    def variable(self, name: str) -> str:
+        """A part of the path."""
+        return self.variables[name]
+
+    def texts(self, name: str) -> list[str]:
+        """All values of a query parameter."""
+        if self._query is None:
+            try:
+                self._query = parse_qs(self.query_string, keep_blank_values=True, max_num_fields=1000)
+            except ValueError as error:
+                raise InvalidArgument(f"invalid query: {error}") from error
+        return self._query.get(name, [])
+
+    def text(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.texts(name)
+        return values[0] if values else default
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A boolean parameter: false when it is empty, 0, no, false or none."""
+        values = self.texts(name)
+        return values[0].strip().lower() not in _FALSE if values else default
+
+    def integer(self, name: str, default: int = 0) -> int:
+        """A number; ``default`` when it is absent or empty."""
+        value = self.text(name)
+        return _integer(name, value) if value else default
+
+    def optional_integer(self, name: str) -> int | None:
+        """A number, or None when it is absent or empty."""
+        value = self.text(name)
+        return _integer(name, value) if value else None
+
+    def moment(self, name: str) -> int:
+        """A time in nanoseconds since the epoch; 0 when it is absent."""
+        value = self.text(name)
+        if value in ("", "0"):
+            return 0
+        try:
+            return parse_moment(value)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"invalid value for {name}: {error.message}") from error
+
+    def filters(self) -> Filters:
+        return Filters.parse(self.text("filters"))
+
+    def registry_auth(self) -> AuthConfig | None:
+        """The credentials in ``X-Registry-Auth``: base64url of JSON. What cannot be read is none, as with Docker."""
+        header = self.raw.headers.get("X-Registry-Auth", "")
+        if not header:
+            return None
+        try:
+            return decode(base64.urlsafe_b64decode(header + "=" * (-len(header) % 4)), AuthConfig)
+        except (binascii.Error, ValueError, InvalidArgument):
+            return None
+
+    async def json(self, kind: type[T]) -> T:
+        """The JSON body; all defaults when there is none."""
+        return decode(await self.body() or b"{}", kind)
+
+    async def body(self) -> bytes:
+        """The whole JSON body. Raises InvalidArgument when it is of another type, or too large."""
+        length = self.raw.content_length
+        if length == 0 or not self.raw.can_read_body:
+            return b""
+        if self.raw.headers.get("Content-Type") and self.raw.content_type != "application/json":
+            raise InvalidArgument(
+                f"unsupported Content-Type header ({self.raw.content_type}): must be 'application/json'"
+            )
+        if length is not None and length > MAX_JSON:
+            raise _too_large()
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk
+            if len(body) > MAX_JSON:
+                raise _too_large()
+        return bytes(body)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives. Raises Cancelled when the client goes away before its end."""
+        content = self.raw.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (web.RequestPayloadError, ConnectionError) as error:
+            raise Cancelled("the client closed the connection before the end of the body") from error
+
+
+def _integer(name: str, value: str) -> int:
+    if not value.lstrip("+-").isascii() or not value.lstrip("+-").isdigit() or len(value) > 20:
+        raise InvalidArgument(f'invalid value for {name}: "{value[:40]}" is not a number')
+    return int(value)
+
+
+def _too_large() -> InvalidArgument:
+    return InvalidArgument(f"the request body is larger than {MAX_JSON >> 20} MiB")

@@ -1,0 +1,90 @@
+"""Streams in a response body: JSON lines and bytes, each item sent as soon as it is there."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from cove.errors import CoveError
+from cove.server.reply import HEADERS, JSON_HEADERS
+from cove.server.request import Request
+from cove.wire.base import Wire
+from cove.wire.coding import encode
+from cove.wire.images import ErrorDetail, Progress
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+async def begin(request: Request, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Send the head of a streamed response, at once."""
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request.raw)
+    return response
+
+
+@contextlib.asynccontextmanager
+async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Ends a generator when its reader does."""
+    try:
+        yield items
+    finally:
+        close: Any = getattr(items, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def json_lines(request: Request, items: AsyncIterator[Wire], *, at_once: bool = False) -> web.StreamResponse:
+    """One line for each item. Unless ``at_once``, the head waits for the first, so that an early error has its status.
+
+    A later error is the last line, as Docker's clients expect it.
+    """
+    response = web.StreamResponse(headers=JSON_HEADERS)
+    if at_once:
+        await response.prepare(request.raw)
+    with request.lifespan.stream():
+        try:
+            async with closing(items):
+                async for item in items:
+                    if not response.prepared:
+                        await response.prepare(request.raw)
+                    await response.write(encode(item, request.version))
+        except (CoveError, OSError) as error:
+            if not response.prepared or isinstance(error, ConnectionError):
+                raise
+            await response.write(encode(_last_line(request, error)))
+    return response
+
+
+def _last_line(request: Request, error: Exception) -> Progress:
+    if isinstance(error, CoveError):
+        message = error.message
+    else:
+        log.error(
+            "request %d: %s %s failed in its stream", request.number, request.method, request.path, exc_info=error
+        )
+        message = str(error)
+    return Progress(error=message, error_detail=ErrorDetail(message=message))
+
+
+async def byte_stream(
+    request: Request, chunks: AsyncIterator[bytes], headers: Mapping[str, str] = HEADERS
+) -> web.StreamResponse:
+    """The bytes as they come. Unless an error is there before the first, it cuts the connection: there is no other sign."""
+    response = web.StreamResponse(headers=headers)
+    with request.lifespan.stream():
+        try:
+            async with closing(chunks):
+                async for chunk in chunks:
+                    if not response.prepared:
+                        await response.prepare(request.raw)
+                    await response.write(chunk)
+        except (CoveError, OSError) as error:
+            if not response.prepared or isinstance(error, ConnectionError):
+                raise
+            _last_line(request, error)
+            raise ConnectionAbortedError(f"the stream failed: {error}") from error
+    return response

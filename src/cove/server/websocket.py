@@ -1,0 +1,51 @@
+"""Attaching over a WebSocket: binary messages, input one way and output without frames the other."""
+
+import asyncio
+import contextlib
+import socket
+
+from aiohttp import WSMsgType, web
+
+from cove.server.frames import Demultiplexer
+from cove.server.pump import READ
+from cove.server.request import Request
+from cove.wire.streams import Stream
+
+
+async def connect(request: Request, stream: Stream) -> web.StreamResponse:
+    """Serve a stream, to the end of it or of the client."""
+    with stream.socket:
+        stream.socket.setblocking(False)
+        client = web.WebSocketResponse()
+        await client.prepare(request.raw)
+        with request.lifespan.stream():
+            feeding = asyncio.create_task(_feed(client, stream.socket))
+            try:
+                await _show(client, stream)
+            finally:
+                feeding.cancel()
+                await asyncio.wait([feeding])
+        await client.close()
+    return client
+
+
+async def _show(client: web.WebSocketResponse, stream: Stream) -> None:
+    loop = asyncio.get_running_loop()
+    frames = None if stream.tty else Demultiplexer()
+    with contextlib.suppress(ConnectionError):
+        while data := await loop.sock_recv(stream.socket, READ):
+            content = data if frames is None else frames.feed(data)
+            if content:
+                await client.send_bytes(content)
+
+
+async def _feed(client: web.WebSocketResponse, stream: socket.socket) -> None:
+    """Messages to the program. When the client closes, so does its input, and with it the stream."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError):
+        async for message in client:
+            if message.type == WSMsgType.TEXT:
+                await loop.sock_sendall(stream, message.data.encode())
+            elif message.type == WSMsgType.BINARY:
+                await loop.sock_sendall(stream, message.data)
+        stream.shutdown(socket.SHUT_RDWR)
