@@ -1,9 +1,8 @@
 """The ``filters`` of list, prune and event queries: names, each with the values that are asked for."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-import msgspec
 
 from cove.errors import InvalidArgument
 
@@ -27,10 +26,12 @@ class Filters(Mapping[str, Sequence[str]]):
         if len(text) > _LIMIT:
             raise InvalidArgument(f"invalid filter: longer than {_LIMIT} characters")
         try:
-            parsed = msgspec.json.decode(text, type=dict[str, list[str] | dict[str, bool]])
-        except msgspec.DecodeError as error:
+            parsed = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise InvalidArgument(f"invalid filter: {error}") from error
-        return cls({name: _chosen(wanted) for name, wanted in parsed.items()})
+        if not isinstance(parsed, dict):
+            raise InvalidArgument("invalid filter: it is not an object of filter names")
+        return cls({name: _chosen(name, wanted) for name, wanted in parsed.items()})
 
     def __getitem__(self, name: str) -> Sequence[str]:
         return self._values[name]
@@ -96,10 +97,12 @@ class Filters(Mapping[str, Sequence[str]]):
 _BOOLEANS = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
 
-def _chosen(wanted: "list[str] | dict[str, bool]") -> Iterable[str]:
-    if isinstance(wanted, dict):
+def _chosen(name: str, wanted: object) -> Iterable[str]:
+    if isinstance(wanted, dict) and all(isinstance(on, bool) for on in wanted.values()):
         return [value for value, on in wanted.items() if on]
-    return wanted
+    if isinstance(wanted, list) and all(isinstance(value, str) for value in wanted):
+        return wanted
+    raise InvalidArgument(f"invalid filter '{name}': neither a list of strings nor an object of true and false")
 
 
 def _matches(pattern: str, value: str) -> bool:

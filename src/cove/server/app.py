@@ -18,7 +18,7 @@ from aiohttp import web
 
 from cove.errors import CoveError, InvalidArgument
 from cove.server.archives import ArchiveRoutes
-from cove.server.connection import Connection
+from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
 from cove.server.execs import ExecRoutes
 from cove.server.images import ImageRoutes
@@ -61,13 +61,10 @@ class App:
         number = next(self._numbers)
         try:
             response = await self._answer(raw, number)
-        except CoveError as error:
-            response = error_reply(status_of(error), error.message)
         except ConnectionError:
             raise
         except Exception as error:
-            log.exception("request %d: %s %s failed", number, raw.method, raw.raw_path)
-            response = error_reply(500, f"internal error: {type(error).__name__} (request {number} in the log)")
+            response = _error_reply(error, raw, number)
         if log.isEnabledFor(logging.DEBUG):
             took = (time.monotonic() - started) * 1000
             log.debug("request %d: %s %s %d in %.1f ms", number, raw.method, raw.raw_path, response.status, took)
@@ -86,6 +83,18 @@ class App:
         if route.carried_out:
             return await self.lifespan.carry_out(_coroutine(route, request))
         return await route.handler(request)
+
+
+def _error_reply(error: Exception, raw: web.BaseRequest, number: int) -> web.Response:
+    """The user gets one line; what is no kind of ours goes to the log. Cuts a connection that has an answer already."""
+    if isinstance(error, CoveError):
+        response = error_reply(status_of(error), error.message)
+    else:
+        log.error("request %d: %s %s failed", number, raw.method, raw.raw_path, exc_info=error)
+        response = error_reply(500, f"internal error: {type(error).__name__} (request {number} in the log)")
+    if answered(raw):
+        raise ConnectionAbortedError("failed after the answer had begun") from error
+    return response
 
 
 async def _coroutine(route: Route, request: Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 Docker's clients send ``Upgrade: tcp``, and may send standard input right behind the request, or close their sending
 side. aiohttp would read these bytes as the next request and end the connection at the half-close. So this class cuts
-the stream behind the head and body of a request that asks for an upgrade, and keeps what follows for whoever takes over.
+the stream behind the head and body of a request that asks for an upgrade, and keeps what follows for who takes over.
 """
 
 import asyncio
@@ -22,6 +22,13 @@ MAX_EARLY = 256 << 10
 
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,15})[ \t]*\r\n", re.IGNORECASE)
+
+
+def answered(request: web.BaseRequest) -> bool:
+    """Whether an answer has begun, so that there cannot be another."""
+    protocol = request.protocol
+    hijacked = isinstance(protocol, Connection) and protocol.hijacked
+    return hijacked or request.writer.output_size > 0
 
 
 class Takeover(Protocol):
@@ -77,6 +84,10 @@ class Connection(RequestHandler):
         if self._early_eof:
             takeover.client_eof()
         transport.resume_reading()
+
+    @property
+    def hijacked(self) -> bool:
+        return self._takeover is not None
 
     async def send(self, data: bytes) -> None:
         """Write to a client that was taken over, and wait while it is full. Raises ConnectionResetError."""

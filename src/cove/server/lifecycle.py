@@ -1,13 +1,7 @@
 """Routes that change a container's state or wait for it: start, stop, restart, kill, pause, unpause, wait."""
 
-from collections.abc import Awaitable
-from typing import Literal, Protocol
-
-from cove.wire.containers import ContainerWait
-
-WaitCondition = Literal["not-running", "next-exit", "removed"]
-from collections.abc import Sequence
-from typing import get_args
+from collections.abc import Awaitable, Sequence
+from typing import Literal, Protocol, get_args
 
 from aiohttp import web
 
@@ -17,6 +11,9 @@ from cove.server.request import Request
 from cove.server.routing import Route
 from cove.server.streaming import begin
 from cove.wire.coding import encode
+from cove.wire.containers import ContainerWait
+
+WaitCondition = Literal["not-running", "next-exit", "removed"]
 
 
 class Lifecycle(Protocol):

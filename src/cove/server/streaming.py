@@ -52,8 +52,10 @@ async def json_lines(request: Request, items: AsyncIterator[Wire], *, at_once: b
                     if not response.prepared:
                         await response.prepare(request.raw)
                     await response.write(encode(item, request.version))
-        except (CoveError, OSError) as error:
-            if not response.prepared or isinstance(error, ConnectionError):
+        except ConnectionError:
+            raise
+        except Exception as error:
+            if not response.prepared:
                 raise
             await response.write(encode(_last_line(request, error)))
     return response
@@ -63,18 +65,17 @@ def _last_line(request: Request, error: Exception) -> Progress:
     if isinstance(error, CoveError):
         message = error.message
     else:
-        log.error(
-            "request %d: %s %s failed in its stream", request.number, request.method, request.path, exc_info=error
-        )
-        message = str(error)
+        log.error("request %d: %s %s failed", request.number, request.method, request.path, exc_info=error)
+        message = f"internal error: {type(error).__name__} (request {request.number} in the log)"
     return Progress(error=message, error_detail=ErrorDetail(message=message))
 
 
 async def byte_stream(
     request: Request, chunks: AsyncIterator[bytes], headers: Mapping[str, str] = HEADERS
 ) -> web.StreamResponse:
-    """The bytes as they come. Unless an error is there before the first, it cuts the connection: there is no other sign."""
+    """The bytes as they come. An error after the first one cuts the connection: there is no other sign."""
     response = web.StreamResponse(headers=headers)
+    whole = False
     with request.lifespan.stream():
         try:
             async with closing(chunks):
@@ -82,9 +83,13 @@ async def byte_stream(
                     if not response.prepared:
                         await response.prepare(request.raw)
                     await response.write(chunk)
-        except (CoveError, OSError) as error:
-            if not response.prepared or isinstance(error, ConnectionError):
-                raise
-            _last_line(request, error)
-            raise ConnectionAbortedError(f"the stream failed: {error}") from error
+        except CoveError as error:
+            if response.prepared:
+                log.warning("request %d: %s broke off: %s", request.number, request.path, error.message)
+            raise
+        whole = True
+    if not whole:
+        raise ConnectionAbortedError("the server stops")
+    if not response.prepared:
+        await response.prepare(request.raw)
     return response
