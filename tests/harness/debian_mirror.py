@@ -6,7 +6,7 @@ import io
 import lzma
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +19,11 @@ MADE = 1_650_000_000
 """When the files of the packages were made, in seconds since the epoch."""
 
 APPLETS = ["[", "busybox", "cat", "env", "httpd", "nc", "ps", "sh", "sleep", "wget"]
-COMPRESSORS = {"xz": lzma.compress, "gz": partial(gzip.compress, mtime=0), "": bytes}
+COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
+    "xz": lzma.compress,
+    "gz": partial(gzip.compress, mtime=0),
+    "": bytes,
+}
 
 
 class Package(NamedTuple):

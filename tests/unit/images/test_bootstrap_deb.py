@@ -163,6 +163,18 @@ def test_applets_are_asked_of_the_program(tmp_path: Path) -> None:
     assert applets(program) == ["[", "ash", "sh"]
 
 
+def test_applets_are_names_only(tmp_path: Path) -> None:
+    program = tmp_path / "busybox"
+    program.write_text("#!/bin/sh\nprintf 'sh\\n..\\n.\\n../x\\n/x\\n-x\\n'\n")
+    assert applets(program) == ["sh"]
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "bin/..", "bin/"])
+def test_tree_refuses_a_path_without_a_name(path: str, tree: Tree) -> None:
+    with pytest.raises(InvalidArgument):
+        tree.file(path, b"")
+
+
 def test_applets_of_another_processor_are_read_in_it(tmp_path: Path) -> None:
     names = [f"applet{letter}" for letter in "abcdefghijkl"] + ["busybox", "cat", "sh", "wget", "zcat"]
     table = "".join(f"{name}\0" for name in sorted(["[", "[[", *names]))

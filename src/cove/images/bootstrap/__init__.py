@@ -1,6 +1,6 @@
 """Base images made from a Debian package mirror: no registry, nothing trusted but the machine's own apt keys.
 
-Imports floors 0 and 1. Start reading with ``run``: it finds the archive (``machine``, ``apt_sources``, ``archive``),
+Imports floors 0 and 1 and ``content``. Start reading with ``run``: it finds the archive (``machine``, ``apt_sources``, ``archive``),
 verifies the release (``release``, ``signature``), picks packages (``packages``, ``version``), unpacks them (``deb``,
 ``tree``) and lets a recipe (``busybox``) finish the root.
 """

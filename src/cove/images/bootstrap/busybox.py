@@ -56,6 +56,7 @@ NSSWITCH = "".join(f"{database + ':':<12}files\n" for database in ("passwd", "gr
 )
 
 _TABLE = re.compile(rb"(?:[a-z0-9_.+\[-]{1,32}\0){16,}")
+_NAME = re.compile(r"[a-z0-9_+\[][a-z0-9_.+\[-]{0,31}")
 _NEVER_LINKED = frozenset({"busybox", "linuxrc"})
 
 
@@ -109,7 +110,7 @@ def _asked(program: Path) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     names = done.stdout.decode("ascii", "replace").split() if done.returncode == 0 else []
-    return [name for name in names if "/" not in name]
+    return [name for name in names if _NAME.fullmatch(name)]
 
 
 def applet_table(program: bytes) -> list[str]:

@@ -8,7 +8,7 @@ from typing import BinaryIO, NamedTuple
 
 from cove.errors import InvalidArgument
 from cove.images.bootstrap import deb822
-from cove.images.bootstrap.compression import DAMAGED, decompressed
+from cove.images.bootstrap.compression import Content
 
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
@@ -61,43 +61,35 @@ class Deb:
         if not member:
             raise InvalidArgument(f"{self.name} has no {prefix}")
         with self._damage_named(), self.path.open("rb") as file:
-            window = _Window(file, member)
-            with decompressed(window, f"{self.name}: {member.name}") as stream:  # type: ignore[arg-type]
-                with tarfile.open(fileobj=stream, mode="r|") as tar:
-                    for info in tar:
-                        yield DataEntry(info, tar.extractfile(info) if info.isreg() else None)  # type: ignore[arg-type]
-                while stream.read(1 << 16):
-                    pass
+            content = Content(_Window(file, member), f"{self.name}: {member.name}")
+            with tarfile.open(fileobj=content, mode="r|") as tar:  # type: ignore[call-overload]
+                for info in tar:
+                    yield DataEntry(info, tar.extractfile(info) if info.isreg() else None)
+            content.check_rest()
 
     @contextmanager
     def _damage_named(self) -> Iterator[None]:
         try:
             yield
-        except (tarfile.TarError, *DAMAGED) as error:
+        except tarfile.TarError as error:
             raise InvalidArgument(f"{self.name} is damaged: {error}") from error
 
 
 class _Window:
-    """A file object over one member."""
+    """One member, as a file."""
 
     def __init__(self, file: BinaryIO, member: Member) -> None:
         file.seek(member.offset)
         self._file = file
         self._left = member.size
 
-    def read(self, size: int = -1) -> bytes:
-        wanted = self._left if size < 0 else min(size, self._left)
+    def read(self, size: int) -> bytes:
+        wanted = min(size, self._left)
         content = self._file.read(wanted)
         self._left -= len(content)
         if len(content) < wanted:
             raise EOFError("it ends too early")
         return content
-
-    def __enter__(self) -> "_Window":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """The file is the caller's."""
 
 
 def _read_members(file: BinaryIO, name: str) -> dict[str, Member]:

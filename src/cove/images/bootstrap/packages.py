@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from cove.errors import InvalidArgument, NotFound, Unavailable
 from cove.images.bootstrap import deb822
 from cove.images.bootstrap.archive import COMPONENT
-from cove.images.bootstrap.compression import DAMAGED, decompressed
+from cove.images.bootstrap.compression import Content, Readable
 from cove.images.bootstrap.download import Downloads, Expected, without_password
 from cove.images.bootstrap.release import Release
 from cove.images.bootstrap.version import Version
@@ -85,15 +84,15 @@ async def _download_index(release: Release, path: str, target: Path, downloads: 
 def _read_index(index: Path, wanted: frozenset[str], release: Release, architecture: str) -> list[Package]:
     where = f"{without_password(release.directory)}/{COMPONENT}/binary-{architecture}/Packages"
     try:
-        with index.open("rb") as file, decompressed(file, index.name) as content:
-            stanzas = list(find_stanzas(content, wanted))
+        with index.open("rb") as file:
+            stanzas = list(find_stanzas(Content(file, index.name), wanted))
         found = [parse_package(stanza.decode(errors="replace"), release, where) for stanza in stanzas]
-    except (InvalidArgument, *DAMAGED) as error:
+    except InvalidArgument as error:
         raise Unavailable(f"{where} cannot be read: {error}") from error
     return [package for package in found if package.architecture in (architecture, "all")]
 
 
-def find_stanzas(index: BinaryIO, wanted: frozenset[str]) -> Iterator[bytes]:
+def find_stanzas(index: Readable, wanted: frozenset[str]) -> Iterator[bytes]:
     """The stanzas of the wanted packages, reading an index in pieces. Each begins with its Package field."""
     starts = tuple(b"Package: %s\n" % name.encode() for name in wanted)
     rest = b""

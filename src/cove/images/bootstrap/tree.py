@@ -138,6 +138,8 @@ class Tree:
 
     def _place(self, path: str, node: Node) -> None:
         parent, _, name = path.rpartition("/")
+        if name in ("", ".", ".."):
+            raise InvalidArgument(f"{path!r} cannot be the path of a file")
         place = "/".join(filter(None, (self._resolve(parent), name)))
         present = self._nodes.get(place)
         if node.kind == tarfile.DIRTYPE and present:
