@@ -8,6 +8,7 @@ client that is gone is forgotten at once.
 import select
 import socket
 import struct
+from contextlib import suppress
 from typing import Protocol
 
 from cove.runtime import detach, messages
@@ -120,11 +121,15 @@ class Attachment:
         self.open = False
         self._pending = bytearray()
         self._unwatch()
-        self._socket.close()
+        self._hang_up()
         self._owner.ended(self, detached)
 
-    def release(self) -> None:
-        """Close the descriptor without a word: in a forked child that has nothing to do with the client."""
+    def _hang_up(self) -> None:
+        """Close the socket; what it holds unread would make the client's end of file a connection reset."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+            while self._socket.recv(_READ_SIZE):
+                pass
         self._socket.close()
 
     def _update(self) -> None:

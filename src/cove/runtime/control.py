@@ -6,7 +6,6 @@ A connection that sends what is no message is closed; the others go on. Only thi
 import os
 import socket
 import struct
-import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -110,9 +109,9 @@ class Connection:
         message, descriptors = received
         try:
             self._handle(self, message, descriptors)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:  # its fields are not what they should be
-            print(f"closing a control connection: {message!r}: {error!r}", file=sys.stderr)
+        except (TypeError, ValueError, KeyError, AttributeError):  # its fields are not what they should be
             self.close()
+            raise  # for the report
         finally:
             close_all(descriptors)
 

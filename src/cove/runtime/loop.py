@@ -42,7 +42,7 @@ class Loop:
         self._deadlines: list[tuple[float, int, Deadline]] = []
         self._order = count()
         self._children: dict[int, tuple[Callable[[], None], Callable[[int], None]]] = {}
-        self._orphan_reaped: Callable[[], None] | None = None
+        self._any_reaped: Callable[[], None] | None = None
         self._wakeup, self._signalled = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stopped = False
 
@@ -78,9 +78,9 @@ class Loop:
         """Call ``ended`` when a child has ended and its process id still names it, then ``reaped`` with its status."""
         self._children[pid] = (ended, reaped)
 
-    def on_orphan(self, reaped: Callable[[], None] | None) -> None:
-        """Call ``reaped`` whenever an adopted child has ended."""
-        self._orphan_reaped = reaped
+    def on_reaped(self, reaped: Callable[[], None] | None) -> None:
+        """Call ``reaped`` whenever a child, own or adopted, has been collected."""
+        self._any_reaped = reaped
 
     def run(self) -> None:
         """Serve until ``stop``."""
@@ -143,8 +143,8 @@ class Loop:
         _pid, status = os.waitpid(pid, 0)
         if reaped is not None:
             reaped(status)
-        elif self._orphan_reaped is not None:
-            self._orphan_reaped()
+        if self._any_reaped is not None:
+            self._any_reaped()
 
 
 def drain(fd: int) -> None:

@@ -84,7 +84,10 @@ class Requests:
         execs = self._container.execs
         if execs is None or not self._container.running:
             raise Refused(NOT_RUNNING)
-        execs.start(message, connection, descriptors.pop() if descriptors else None)
+        try:
+            execs.start(message, connection, descriptors.pop() if descriptors else None)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(f"the exec cannot be started: {error}") from error
 
     def _resize(self, connection: Connection, message: messages.Resize, _descriptors: list[int]) -> None:
         streams = self._container.streams if message.exec_id is None else self._exec_of(message.exec_id).streams

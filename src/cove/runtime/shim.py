@@ -164,10 +164,10 @@ class Shim:
         """Init has ended, and with it a pid namespace of its own; in another one, processes may be left."""
         self._ended = True
         self._exit_code = exit_code
-        if namespaces.paths(self._spec).get("pid") == "" or not self._kill_leftovers():
+        if not self._leftovers():
             self._end()
         else:
-            self._loop.on_orphan(self._end_without_leftovers)
+            self._loop.on_reaped(self._end_without_leftovers)
             self._loop.later(_LEFTOVERS, self._end)
 
     # What the daemon asks
@@ -228,15 +228,15 @@ class Shim:
 
     # The container's end
 
-    def _kill_leftovers(self) -> bool:
-        """Kill what is left in the container's control group; whether something still is."""
-        if self._cgroup is None or not self._cgroup.pids():
-            return False
+    def _leftovers(self) -> bool:
+        """Kill what is left of the container; whether something still is. Its own pid namespace leaves nothing."""
+        if self._cgroup is None or namespaces.paths(self._spec).get("pid") == "" or not self._cgroup.pids():
+            return self.execs is not None and bool(self.execs.running())
         self._cgroup.kill()
-        return bool(self._cgroup.pids())
+        return True
 
     def _end_without_leftovers(self) -> None:
-        if not self._kill_leftovers():
+        if not self._leftovers():
             self._end()
 
     def _end(self) -> None:
@@ -244,7 +244,7 @@ class Shim:
         if self._finishing:
             return
         self._finishing = True
-        self._loop.on_orphan(None)
+        self._loop.on_reaped(None)
         self._finish_streams()
         oom_killed = self._release()
         code = self._failure.exit_code if self._failure is not None else self._exit_code

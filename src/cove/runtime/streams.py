@@ -59,7 +59,7 @@ class Streams:
         self._attachments.append(Attachment(self._loop, stream, wish, self.terminal, self))
 
     def pipes(self, stdout: bool = True, stderr: bool = True) -> list[int]:
-        """Make the pipes. Returns the program's three ends, to be closed after the fork; /dev/null for unwanted ones."""
+        """Make the pipes. Returns the program's three ends, to be closed after the fork; /dev/null where unwanted."""
         return [self._stdin_pipe(), self._output_pipe(STDOUT, stdout), self._output_pipe(STDERR, stderr)]
 
     def console(self, master: int) -> None:
