@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from cove.errors import CoveError, InvalidArgument, NotFound, Unavailable
-from cove.images.bootstrap import Options, Progress, Root, run
+from cove.images.bootstrap import Options, Progress, Root, remove_stale, run
 from cove.images.bootstrap.machine import Machine
+from cove.images.changes import apply_changes
+from cove.oci.image import Config
 from harness.debian_mirror import APPLETS, MADE, DebianMirror, Package, busybox_entries, entry, make_deb, regular
 from harness.openpgp import SHA1, make_key
 
@@ -102,7 +104,7 @@ def test_configuration(mirror: DebianMirror, machine: Machine, tmp_path: Path) -
         }
         assert (config.created, config.architecture, config.os) == ("2022-04-15T05:20:00Z", "amd64", "linux")
         assert config.rootfs.diff_ids == [root.diff_id]
-        assert root.changes()[-1] == 'CMD ["sh"]'
+        assert apply_changes(Config(), root.changes()) == config.config
         assert root.size == root.tar.stat().st_size
 
 
@@ -113,6 +115,31 @@ def test_chunks_are_the_tar(mirror: DebianMirror, machine: Machine, tmp_path: Pa
     mirror.publish()
     with bootstrap(machine, tmp_path) as root:
         assert asyncio.run(read(root)) == root.tar.read_bytes()
+
+
+def test_what_a_killed_daemon_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "bootstrap-abc").mkdir()
+    (tmp_path / "bootstrap-abc" / "root.tar").touch()
+    (tmp_path / "blob-abc").touch()
+    remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["blob-abc"]
+
+
+def test_stopping_it_leaves_nothing(mirror: DebianMirror, machine: Machine, tmp_path: Path) -> None:
+    async def stop_when(status: str) -> None:
+        def report(progress: Progress) -> None:
+            if progress.status == status:
+                task.cancel()
+
+        task = asyncio.create_task(run("busybox", Options(machine=machine, work_dir=tmp_path / "work"), report))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    mirror.publish()
+    (tmp_path / "work").mkdir()
+    for status in ("Reading release", "Download complete", "Unpacking"):
+        asyncio.run(stop_when(status))
+        assert not list((tmp_path / "work").iterdir())
 
 
 def test_over_http_with_progress(mirror: DebianMirror, machine: Machine, tmp_path: Path) -> None:

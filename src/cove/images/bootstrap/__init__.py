@@ -1,12 +1,12 @@
 """Base images made from a Debian package mirror: no registry, nothing trusted but the machine's own apt keys.
 
-Imports floors 0 and 1 and ``content``. Start reading with ``run``: it finds the archive (``machine``, ``apt_sources``, ``archive``),
-verifies the release (``release``, ``signature``), picks packages (``packages``, ``version``), unpacks them (``deb``,
-``tree``) and lets a recipe (``busybox``) finish the root.
+Imports floors 0 and 1 and ``content``. Start reading with ``run``: it finds the archive (``machine``, ``apt_sources``,
+``archive``), verifies the release (``release``, ``signature``), picks packages (``packages``, ``version``), unpacks
+them (``deb``, ``tree``) and lets a recipe (``busybox``) finish the root.
 """
 
 from cove.images.bootstrap.progress import Progress
 from cove.images.bootstrap.root import Root
-from cove.images.bootstrap.run import RECIPES, Options, run
+from cove.images.bootstrap.run import RECIPES, Options, remove_stale, run
 
-__all__ = ["RECIPES", "Options", "Progress", "Root", "run"]
+__all__ = ["RECIPES", "Options", "Progress", "Root", "remove_stale", "run"]

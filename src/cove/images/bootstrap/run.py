@@ -35,6 +35,9 @@ class Recipe(NamedTuple):
 RECIPES: dict[str, Recipe] = {"busybox": Recipe(busybox.PACKAGES, busybox.lay_out, busybox.config)}
 
 
+_PREFIX = "bootstrap-"
+
+
 @dataclass(frozen=True)
 class Options:
     """Where packages come from, when not from where the machine's apt takes them.
@@ -63,7 +66,7 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
     machine = options.machine if options.machine else await asyncio.to_thread(Machine.detect)
     if machine.architecture not in PLATFORMS:
         raise InvalidArgument(f"images cannot name the architecture {machine.architecture}")
-    work = Path(tempfile.mkdtemp(prefix="bootstrap-", dir=options.work_dir))
+    work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=options.work_dir))
     try:
         packages, releases = await _fetch(RECIPES[recipe].packages, options, machine, work, report)
         report(Progress("Unpacking", ", ".join(map(str, packages.values()))))
@@ -71,6 +74,12 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
         raise
+
+
+def remove_stale(work_dir: Path) -> None:
+    """Remove what a killed daemon left in ``work_dir``. Only while nothing runs there: at start-up."""
+    for directory in work_dir.glob(f"{_PREFIX}*"):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 async def _fetch(
