@@ -12,7 +12,7 @@ import pytest
 from cove.errors import CoveError, InvalidArgument, NotFound, Unavailable
 from cove.images.bootstrap import Options, Progress, Root, remove_stale, run
 from cove.images.bootstrap.machine import Machine
-from cove.images.changes import apply_changes
+from cove.images.changes import apply as apply_changes
 from cove.oci.image import Config
 from harness.debian_mirror import APPLETS, MADE, DebianMirror, Package, busybox_entries, entry, make_deb, regular
 from harness.openpgp import SHA1, make_key
