@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 
-_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_GETROUTE = 26
 _RTM_NEWNEIGH = 28
@@ -25,6 +25,7 @@ _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
+_IFLA_PROTINFO, _IFLA_BRPORT_MODE, _NESTED = 12, 4, 0x8000
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
@@ -163,6 +164,16 @@ class RouteSocket:
 
     def delete_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
         self._request(f"delete address {address}", _RTM_DELADDR, 0, _address(index, address))
+
+    def set_hairpin(self, index: int) -> None:
+        """Let the bridge send a frame back out of the port ``index`` that it came from.
+
+        With br_netfilter, addresses are translated inside the bridge: a container that reaches itself by a published
+        port then does so through one port.
+        """
+        payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0)
+        payload += _attribute(_IFLA_PROTINFO | _NESTED, _attribute(_IFLA_BRPORT_MODE, b"\1"))
+        self._request(f"set hairpin mode of link {index}", _RTM_SETLINK, 0, payload)
 
     def point_bridge_at(self, index: int, mac: str) -> None:
         """Tell the bridge of port ``index`` that frames for ``mac`` go there, for as long as the port is there.

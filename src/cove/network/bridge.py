@@ -93,7 +93,12 @@ def _make_pair(route: RouteSocket, bridge: int, mtu: int, endpoint: EndpointReco
         if error.errno != errno.EEXIST or not _delete(route, endpoint.host_link):
             raise
         route.create_veth(*pair)
-    route.point_bridge_at(socket.if_nametoindex(endpoint.host_link), endpoint.mac)
+    _set_port(route, socket.if_nametoindex(endpoint.host_link), endpoint)
+
+
+def _set_port(route: RouteSocket, index: int, endpoint: EndpointRecord) -> None:
+    route.point_bridge_at(index, endpoint.mac)
+    route.set_hairpin(index)
 
 
 def _delete(route: RouteSocket, link: str) -> bool:
@@ -126,7 +131,7 @@ def _reconcile(route: RouteSocket, bridge: int, endpoints: Sequence[EndpointReco
             lost.append(endpoint)
         elif found.master != bridge or not found.up:
             route.set_link(found.index, master=bridge)
-            route.point_bridge_at(found.index, endpoint.mac)
+            _set_port(route, found.index, endpoint)
     return lost
 
 

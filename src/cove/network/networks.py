@@ -1,8 +1,8 @@
 """Networks, and the attachment of containers to them: the package's front.
 
-A start takes what it needs in one commit (``allocate``), which may run beside the start of the shim, and puts links into
-the namespace once it is there (``attach``). What is in the database is in use; the bridges, the firewall, the sockets that
-reserve ports and what is kept in memory follow from it, and are made to by ``open`` and ``reconcile``.
+A start takes what it needs in one commit (``allocate``), which may run beside the start of the shim, and puts links
+into the namespace once it is there (``attach``). What is in the database is in use; the bridges, the firewall, the
+sockets that reserve ports and what is kept in memory follow from it, and are made to by ``open`` and ``reconcile``.
 """
 
 import asyncio

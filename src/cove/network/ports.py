@@ -2,7 +2,7 @@
 
 A host port is held three times over: by the primary key of the ``ports`` table, by the claims kept here (a claim on all
 addresses excludes one on a single address, which no key can say), and by a bound socket, so that other programs of the
-host see that it is taken. The kernel translates traffic before it reaches that socket; what does reach it is for the relay.
+host see that it is taken. The kernel translates traffic before it gets there; what does get there is for the relay.
 """
 
 import errno
