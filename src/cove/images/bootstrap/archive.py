@@ -11,7 +11,7 @@ from cove.images.bootstrap.machine import Machine
 COMPONENT = "main"
 SCHEMES = ("http://", "https://", "file:", "copy:")
 _POCKETS = ("", "-updates", "-security", "/updates")
-"""The suites that make up one release: packages.debian.org's "suite", its point-release updates, its security fixes."""
+"""The suites that make up one release: the release itself, its updates, its security fixes."""
 
 
 def choose_sources(
