@@ -22,6 +22,10 @@ _JOIN_SESSION_KEYRING = 1
 _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
 
+_signal = libc.signal
+_signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
+_signal.restype = ctypes.c_void_p
+
 
 def prctl(call: str, option: int, second: int = 0, third: int = 0) -> int:
     """prctl(2) with integers; ``call`` names it in the error."""
@@ -83,10 +87,12 @@ def close_on_exec_from(first: int) -> None:
 
 
 def reset_signals() -> None:
-    """Default dispositions and an empty mask: what a program expects to inherit (Python ignores SIGPIPE)."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) is not signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
+    """Default dispositions and an empty mask: what a program expects to inherit (Python ignores SIGPIPE).
+
+    By the C function: Python's own, with its enumerations, takes a millisecond for all of them.
+    """
+    for number in range(1, signal.NSIG):
+        _signal(number, None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

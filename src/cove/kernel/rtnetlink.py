@@ -27,7 +27,8 @@ _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
 _IFLA_PROTINFO, _IFLA_BRPORT_MODE, _NESTED = 12, 4, 0x8000
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
-_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
+_IFA_F_NODAD = 2
 _RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
 _NDA_LLADDR = 2
 
@@ -156,10 +157,12 @@ class RouteSocket:
         self._request(f"delete link {name}", _RTM_DELLINK, 0, payload)
 
     def add_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
-        """Give a link an address; nothing happens when it has it."""
+        """Give a link an address, without the IPv6 wait for duplicates; nothing happens when it has it."""
         payload = _address(index, address)
         if isinstance(address, IPv4Interface):
             payload += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+        else:
+            payload += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self._request(f"add address {address}", _RTM_NEWADDR, _CREATE | _REPLACE, payload)
 
     def delete_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:

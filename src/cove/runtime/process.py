@@ -45,12 +45,20 @@ class CannotStart(Exception):
 def detach_from_shim(channel: socket.socket, stdio: Stdio, others: Sequence[int] = ()) -> None:
     """The first steps of a forked child: close what is not its own, and do not outlive the shim."""
     streams = [stream for stream in stdio if stream is not None]
-    processes.close_all_but([channel.fileno(), *streams, *others])
+    processes.close_all_but([0, 1, 2, channel.fileno(), *streams, *others])
+    _fill_streams()
     processes.set_parent_death_signal(signal.SIGKILL)
     if not channels.has_peer(channel):  # the shim ended before the line above
         os._exit(CANNOT_START)
     processes.set_dumpable(False)
     processes.reset_signals()
+
+
+def _fill_streams() -> None:
+    """Whatever is opened from here on must not become 0, 1 or 2, which ``set_streams`` replaces."""
+    while (descriptor := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def fail(channel: socket.socket, error: BaseException) -> NoReturn:

@@ -38,14 +38,14 @@ class _Group(NamedTuple):
 
 
 def resolve(root: int, user: User) -> Identity:
-    """The identity that a configuration means in the container whose root directory is ``root``.
+    """The identity that a configuration means in the container whose root directory is ``root``; root by default.
 
     Raises ValueError in Docker's words: ``unable to find user bogus: no matching entries in passwd file``.
     """
     accounts = _accounts(_read(root, "/etc/passwd"))
     groups = _groups(_read(root, "/etc/group"))
     words = user.get("username", "")
-    found = lookup(words, accounts, groups) if words else _numeric(user, accounts)
+    found = _numeric(user, accounts) if "uid" in user and not words else lookup(words, accounts, groups)
     extra = [_additional(name, groups) for name in user.get("additionalGroups", [])]
     every = dict.fromkeys([found.gid, *found.groups, *user.get("additionalGids", []), *extra])
     return found._replace(groups=tuple(every))
