@@ -164,3 +164,9 @@ def show_duration(nanoseconds: int) -> str:
 def ellipsis(text: str, width: int) -> str:
     """At most ``width`` columns, the last being "…" when something was cut."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def local_offset_time(nanoseconds: int) -> str:
+    """RFC 3339 in local time with nine digits: "2026-11-24T17:53:24.777812439Z"."""
+    text = iso_time(nanoseconds // 10**9)
+    return f"{text[:19]}.{nanoseconds % 10**9:09d}{text[19:]}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from cove.cli.failure import Failure
+from cove.cli.failure import Failure, describe
 from cove.client.api import Client
 from cove.client.transport import DEFAULT_HOST, Endpoint, TLSFiles
-from cove.errors import CoveError, InvalidArgument
+from cove.errors import CoveError, InvalidArgument, NotFound, NotModified
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cove.cli.flags import Values
@@ -84,14 +85,22 @@ class Session:
 _TLS_FILES = ("tlscacert", "tlscert", "tlskey")
 
 
-def for_each(session: Session, names: list[str], act: Any) -> int:
-    """Do ``act(name)`` for each and print the name; the failures are reported together at the end."""
-    from cove.cli.failure import describe
+def for_each(session: Session, names: list[str], act: Callable[[str], object], ignore_missing: bool = False) -> int:
+    """Do ``act(name)`` for each and print the name; the failures are reported together at the end.
 
+    ``ignore_missing`` is for forced removal: what is not there is reported, and is no failure.
+    """
     problems = []
     for name in names:
         try:
             act(name)
+        except NotModified:
+            session.print(name)
+        except NotFound as error:
+            if ignore_missing:
+                session.warn(describe(error))
+            else:
+                problems.append(describe(error))
         except CoveError as error:
             problems.append(describe(error))
         else:

@@ -79,7 +79,11 @@ class Signals:
     def resize_now(self) -> None:
         """Give the container's terminal the size of ours, if we have one."""
         rows, columns = size(STDOUT)
-        if self.resize and (rows or columns):
+        if rows or columns:
+            self.resize_to(rows, columns)
+
+    def resize_to(self, rows: int, columns: int) -> None:
+        if self.resize:
             self._post(self.resize, {"h": rows, "w": columns})
 
     def _pass_on(self, number: int) -> None:

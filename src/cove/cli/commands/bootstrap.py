@@ -1,0 +1,45 @@
+"""``cove image bootstrap``: a base image from a distribution's packages, without a registry."""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, exactly
+from cove.cli.flags import BOOL, STRING, Flag
+from cove.cli.progress import display
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    """Asks the daemon, with an endpoint of Cove's own: POST /images/bootstrap, answered with a progress stream."""
+    query = {
+        "name": arguments[0],
+        "tag": values.text("tag") or None,
+        "mirror": values.text("mirror") or None,
+        "keyring": values.text("keyring") or None,
+        "suite": values.text("suite") or None,
+    }
+    identities: list[Any] = []
+    response = session.client.stream("POST", "/images/bootstrap", query)
+    display(response.lines(), session.stderr if values.on("quiet") else session.stdout, identities.append)
+    if values.on("quiet") and identities:
+        session.print(str(identities[-1].get("ID", "")))
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] NAME",
+    exactly(1),
+    (
+        Flag("keyring", STRING, "Trust the signatures of this keyring (default: the machine's own apt keyrings)"),
+        Flag("mirror", STRING, "Fetch from this package mirror (default: the machine's own apt configuration)"),
+        Flag("quiet", BOOL, "Only show the image ID", "q"),
+        Flag("suite", STRING, "Release of the distribution (default: the machine's own)"),
+        Flag("tag", STRING, "Tag to give the image", "t"),
+    ),
+)

@@ -1,0 +1,24 @@
+"""``cove diff``"""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, exactly
+from cove.cli.failure import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+_KINDS = {0: "C", 1: "A", 2: "D"}
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    if not arguments[0]:
+        raise Failure("Container name cannot be empty")
+    changes = session.client.json("GET", f"/containers/{arguments[0]}/changes")
+    session.stdout.write("".join(f"{_KINDS[change['Kind']]} {change['Path']}\n" for change in changes or []))
+    return 0
+
+
+COMMAND = Command(_run, "CONTAINER", exactly(1))

@@ -1,0 +1,31 @@
+"""``cove export``"""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, exactly
+from cove.cli.failure import Failure
+from cove.cli.files import save_to
+from cove.cli.flags import STRING, Flag
+from cove.cli.terminal import STDOUT, is_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    output = values.text("output")
+    if not output and is_terminal(STDOUT):
+        raise Failure("cowardly refusing to save to a terminal. Use the -o flag or redirect")
+    path = f"/containers/{arguments[0]}/export"
+    save_to(output, "export container", lambda: session.client.stream("GET", path))
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] CONTAINER",
+    exactly(1),
+    (Flag("output", STRING, "Write to a file, instead of STDOUT", "o"),),
+)

@@ -1,0 +1,61 @@
+"""``cove logs``"""
+
+from __future__ import annotations
+
+from cove.cli.attachment import write_all
+from cove.cli.command import Command, exactly
+from cove.cli.flags import BOOL, STRING, Flag
+from cove.cli.moments import moment
+from cove.cli.terminal import STDERR, STDOUT
+from cove.client.streams import STDERR as FRAME_STDERR
+from cove.client.streams import split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    found = session.client.json("GET", f"/containers/{arguments[0]}/json")
+    query = {
+        "stdout": 1,
+        "stderr": 1,
+        "since": moment(values.text("since"), "since"),
+        "until": moment(values.text("until"), "until"),
+        "timestamps": 1 if values.on("timestamps") else None,
+        "follow": 1 if values.on("follow") else None,
+        "tail": values.text("tail"),
+        "details": 1 if values.on("details") else None,
+    }
+    response = session.client.stream("GET", f"/containers/{found['Id']}/logs", query)
+    if found["Config"]["Tty"]:
+        for piece in response.pieces():
+            write_all(STDOUT, piece)
+    else:
+        for kind, payload in split(response.pieces()):
+            write_all(STDERR if kind == FRAME_STDERR else STDOUT, payload)
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] CONTAINER",
+    exactly(1),
+    (
+        Flag("details", BOOL, "Show extra details provided to logs"),
+        Flag("follow", BOOL, "Follow log output", "f"),
+        Flag(
+            "since",
+            STRING,
+            'Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
+        ),
+        Flag("tail", STRING, "Number of lines to show from the end of the logs", "n", "all"),
+        Flag("timestamps", BOOL, "Show timestamps", "t"),
+        Flag(
+            "until",
+            STRING,
+            'Show logs before a timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)',
+        ),
+    ),
+)

@@ -1,0 +1,38 @@
+"""``cove rm``"""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, at_least
+from cove.cli.flags import BOOL, Flag
+from cove.cli.session import for_each
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    query = {
+        "v": 1 if values.on("volumes") else None,
+        "link": 1 if values.on("link") else None,
+        "force": 1 if values.on("force") else None,
+    }
+    return for_each(
+        session,
+        arguments,
+        lambda name: session.client.json("DELETE", f"/containers/{name.strip('/')}", query),
+        ignore_missing=values.on("force"),
+    )
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    at_least(1),
+    (
+        Flag("force", BOOL, "Force the removal of a running container (uses SIGKILL)", "f"),
+        Flag("link", BOOL, "Remove the specified link", "l"),
+        Flag("volumes", BOOL, "Remove anonymous volumes associated with the container", "v"),
+    ),
+)

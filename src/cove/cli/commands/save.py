@@ -1,0 +1,37 @@
+"""``cove save``"""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, at_least
+from cove.cli.failure import Failure
+from cove.cli.files import save_to
+from cove.cli.flags import STRING, Flag
+from cove.cli.terminal import STDOUT, is_terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    output = values.text("output")
+    if not output and is_terminal(STDOUT):
+        raise Failure("cowardly refusing to save to a terminal. Use the -o flag or redirect")
+    save_to(output, "save image", lambda: session.client.stream("GET", "/images/get", {"names": arguments}))
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] IMAGE [IMAGE...]",
+    at_least(1),
+    (
+        Flag("output", STRING, "Write to a file, instead of STDOUT", "o"),
+        Flag(
+            "platform",
+            STRING,
+            'Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+        ),
+    ),
+)

@@ -1,0 +1,80 @@
+"""``cove update``"""
+
+from __future__ import annotations
+
+from cove.cli.command import Command, at_least
+from cove.cli.creation.body import restart_policy
+from cove.cli.creation.kinds import BYTES, CPUS, SWAP_BYTES
+from cove.cli.failure import Failure, describe
+from cove.cli.flags import INT, STRING, UINT16, Flag
+from cove.errors import CoveError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+_KEYS = {
+    "blkio-weight": "BlkioWeight",
+    "cpu-period": "CpuPeriod",
+    "cpu-quota": "CpuQuota",
+    "cpu-rt-period": "CpuRealtimePeriod",
+    "cpu-rt-runtime": "CpuRealtimeRuntime",
+    "cpu-shares": "CpuShares",
+    "cpus": "NanoCpus",
+    "cpuset-cpus": "CpusetCpus",
+    "cpuset-mems": "CpusetMems",
+    "memory": "Memory",
+    "memory-reservation": "MemoryReservation",
+    "memory-swap": "MemorySwap",
+    "pids-limit": "PidsLimit",
+}
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    if not values.given:
+        raise Failure("you must provide one or more flags when using this command")
+    body = {key: values[flag] for flag, key in _KEYS.items() if values.changed(flag)}
+    if values.changed("restart"):
+        try:
+            body["RestartPolicy"] = restart_policy(values.text("restart"))
+        except ValueError as error:
+            raise Failure(str(error)) from None
+    warnings: list[str] = []
+    problems: list[str] = []
+    for name in arguments:
+        try:
+            answer = session.client.json("POST", f"/containers/{name}/update", body=body)
+        except CoveError as error:
+            problems.append(describe(error))
+            continue
+        session.print(name)
+        warnings += answer.get("Warnings") or []
+    if warnings:
+        session.print("\n".join(warnings))
+    if problems:
+        raise Failure("\n".join(problems))
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] CONTAINER [CONTAINER...]",
+    at_least(1),
+    (
+        Flag("blkio-weight", UINT16, "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
+        Flag("cpu-period", INT, "Limit CPU CFS (Completely Fair Scheduler) period"),
+        Flag("cpu-quota", INT, "Limit CPU CFS (Completely Fair Scheduler) quota"),
+        Flag("cpu-rt-period", INT, "Limit the CPU real-time period in microseconds"),
+        Flag("cpu-rt-runtime", INT, "Limit the CPU real-time runtime in microseconds"),
+        Flag("cpu-shares", INT, "CPU shares (relative weight)", "c"),
+        Flag("cpus", CPUS, "Number of CPUs"),
+        Flag("cpuset-cpus", STRING, "CPUs in which to allow execution (0-3, 0,1)"),
+        Flag("cpuset-mems", STRING, "MEMs in which to allow execution (0-3, 0,1)"),
+        Flag("memory", BYTES, "Memory limit", "m"),
+        Flag("memory-reservation", BYTES, "Memory soft limit"),
+        Flag("memory-swap", SWAP_BYTES, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+        Flag("pids-limit", INT, "Tune container pids limit (set -1 for unlimited)"),
+        Flag("restart", STRING, "Restart policy to apply when a container exits"),
+    ),
+)
