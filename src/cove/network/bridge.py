@@ -34,11 +34,15 @@ class BridgeDriver:
     async def start_network(self, network: NetworkRecord) -> None:
         """Make the bridge or adopt the one that is there: address, MTU, up; settings of the kernel that it needs."""
         self._indexes[network.id] = await self._links.run(lambda route: _make_bridge(route, network))
-        if not network.internal:
-            sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "1")
-        if self._forward and not network.internal:
+        has_ipv6 = any(":" in pool.subnet for pool in network.pools)
+        if has_ipv6:  # else the bridge may not look for a neighbour in the first second or two
+            sysctl.write(f"net/ipv6/conf/{network.link}/accept_dad", "0")
+        if network.internal:
+            return
+        sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "1")
+        if self._forward:
             sysctl.write("net/ipv4/ip_forward", "1")
-            if network.ipv6:
+            if has_ipv6:
                 sysctl.write("net/ipv6/conf/all/forwarding", "1")
 
     async def stop_network(self, network: NetworkRecord) -> None:

@@ -40,9 +40,9 @@ _RULES = """
   map published6_any { type inet_proto . inet_service : ipv6_addr . inet_service; }
   chain published {
     dnat ip to meta l4proto . ip daddr . th dport map @published4
-    dnat ip to meta l4proto . th dport map @published4_any
+    meta nfproto ipv4 dnat ip to meta l4proto . th dport map @published4_any
     dnat ip6 to meta l4proto . ip6 daddr . th dport map @published6
-    dnat ip6 to meta l4proto . th dport map @published6_any
+    meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @published6_any
   }
   chain raw {
     type filter hook prerouting priority raw; policy accept;
