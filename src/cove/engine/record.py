@@ -5,13 +5,18 @@ from typing import Literal
 import msgspec
 
 from cove.store import Table
-from cove.wire.containers import ContainerConfig, HostConfig, NetworkingConfig
+from cove.wire.config import Config
+from cove.wire.host_config import HostConfig
+from cove.wire.networks import NetworkingConfig
 
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 
 
 class MountPoint(msgspec.Struct, omit_defaults=True):
-    """One mount that the user, the image or the engine asked for. ``kind``: bind, volume or tmpfs."""
+    """One mount that the user, the image or the engine asked for. ``kind``: bind, volume or tmpfs.
+
+    ``create_source``: a missing directory on the host is made, as ``-v`` has it. ``labels``: of an anonymous volume.
+    """
 
     kind: str
     destination: str
@@ -24,6 +29,7 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
     options: list[str] = msgspec.field(default_factory=list)
     anonymous: bool = False
     create_source: bool = False
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class State(msgspec.Struct, omit_defaults=True):
@@ -51,7 +57,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     created: int
     image: str
     image_name: str
-    config: ContainerConfig
+    config: Config
     host_config: HostConfig
     networking: NetworkingConfig
     mounts: list[MountPoint]

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cove.errors import Conflict, Internal, NotFound, Unavailable
-from cove.runtime import launch, messages
+from cove.runtime import messages
+from cove.runtime.launch import spawn_zygote
 from cove.runtime.messages import (
     Attach,
     Attachment,
@@ -230,7 +231,7 @@ class Zygote:
     def warm(self) -> None:
         """Start the process now, so that the first container does not pay for it."""
         if self._connection is None:
-            self._connection, self._pid = launch.spawn_zygote()
+            self._connection, self._pid = spawn_zygote()
             asyncio.get_running_loop().add_reader(self._connection, self._readable)
 
     def start(self, start: StartShim, streams: list[socket.socket]) -> Shim:

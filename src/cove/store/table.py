@@ -36,6 +36,16 @@ class Table(Generic[R]):
         """Add a row, or replace the one with the same key."""
         connection.execute(self._put, self._row(record))
 
+    def inserting(self, record: R) -> Callable[[sqlite3.Connection], None]:
+        """``insert`` as a change for ``Database.run``, with the record as it is now, whatever happens to it later."""
+        row = self._row(record)
+        return lambda connection: _execute(connection, self._insert, row)
+
+    def putting(self, record: R) -> Callable[[sqlite3.Connection], None]:
+        """``put`` as a change for ``Database.run``, with the record as it is now, whatever happens to it later."""
+        row = self._row(record)
+        return lambda connection: _execute(connection, self._put, row)
+
     def delete(self, connection: sqlite3.Connection, **where: Any) -> int:
         """Remove the rows whose columns have these values; how many they were."""
         return connection.execute(self._delete + _clause(where), tuple(where.values())).rowcount
@@ -51,3 +61,7 @@ class Table(Generic[R]):
 
 def _clause(where: Mapping[str, Any]) -> str:
     return " WHERE " + " AND ".join(f"{column} = ?" for column in where) if where else ""
+
+
+def _execute(connection: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> None:
+    connection.execute(statement, row)

@@ -1,0 +1,211 @@
+"""Every service of the daemon, built in order, and taken down in the reverse order."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from cove.daemon.listeners import listeners
+from cove.daemon.notify import notify
+from cove.daemon.roots import Roots
+from cove.daemon.settings import Settings
+from cove.engine.archives import Archives
+from cove.engine.bundles import Bundles
+from cove.engine.connectivity import Connectivity
+from cove.engine.containers import Containers
+from cove.engine.events import Events
+from cove.engine.execs import Execs
+from cove.engine.images import Images
+from cove.engine.lifecycle import Lifecycle
+from cove.engine.networks import Networks
+from cove.engine.output import Output
+from cove.engine.recovery import Recovery
+from cove.engine.registry import Registry
+from cove.engine.shims import Zygote
+from cove.engine.system import Host, System
+from cove.engine.transfers import Transfers
+from cove.engine.transitions import Transitions
+from cove.engine.views import Views
+from cove.engine.volumes import Volumes
+from cove.errors import Conflict
+from cove.images import Images as ImageStore
+from cove.layers import Worker
+from cove.network import Networks as NetworkStore
+from cove.network import NetworkSettings
+from cove.server.app import serve
+from cove.server.services import Services
+from cove.store import Database
+from cove.volumes import Volumes as VolumeStore
+
+log = logging.getLogger(__name__)
+
+INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini-static")
+"""Static inits that may be mounted into a container for --init; without one the runtime's own is used."""
+
+
+@asynccontextmanager
+async def application(settings: Settings) -> AsyncIterator[Events]:
+    """The daemon from its roots to its listening sockets, while the context lasts; its events."""
+    async with AsyncExitStack() as stack:
+        roots = Roots(Path(settings.data_root), Path(settings.exec_root))
+        stack.callback(roots.close)
+        _empty(roots.data / "tmp")
+        database = Database(roots.data / "cove.db")
+        stack.callback(database.close)
+        stores = await _stores(settings, roots, database, stack)
+        services, events = await _engine(settings, roots, database, stores, stack)
+        sockets = listeners(settings)
+        server = await serve(services, sockets)
+        stack.push_async_callback(server.stop, settings.shutdown_timeout)
+        stack.callback(events.close)
+        _remove_sockets_at_end(settings, stack)
+        yield events
+
+
+class Stores:
+    """What lies on disk: images, volumes, networks."""
+
+    def __init__(self, images: ImageStore, volumes: VolumeStore, networks: NetworkStore) -> None:
+        self.images = images
+        self.volumes = volumes
+        self.networks = networks
+
+
+async def _stores(settings: Settings, roots: Roots, database: Database, stack: AsyncExitStack) -> Stores:
+    worker = Worker()
+    stack.push_async_callback(worker.close)
+    images = ImageStore(database, roots.data, worker)
+    await images.open()
+    stack.push_async_callback(images.close)
+    volumes = VolumeStore(database, roots.data)
+    volumes.open()
+    networks = NetworkStore(database, _network_settings(settings))
+    return Stores(images, volumes, networks)
+
+
+def _network_settings(settings: Settings) -> NetworkSettings:
+    given = NetworkSettings(bip=settings.bip)
+    return NetworkSettings(bridge=settings.bridge, bip=settings.bip) if settings.bridge else given
+
+
+async def _engine(
+    settings: Settings, roots: Roots, database: Database, stores: Stores, stack: AsyncExitStack
+) -> tuple[Services, Events]:
+    events = Events()
+    registry = Registry(database)
+    zygote = Zygote()
+    stack.callback(zygote.close)
+    connectivity = Connectivity(stores.networks)
+    init_path = next((path for path in INITS if Path(path).exists()), None)
+    bundles = Bundles(
+        registry, connectivity, cgroup_parent=settings.cgroup_parent, init_path=init_path, init=settings.init
+    )
+    transitions = Transitions(
+        registry=registry,
+        images=stores.images,
+        volumes=stores.volumes,
+        connectivity=connectivity,
+        bundles=bundles,
+        zygote=zygote,
+        events=events,
+    )
+    recovery = Recovery(
+        database=database,
+        registry=registry,
+        transitions=transitions,
+        networks=stores.networks,
+        data_root=roots.data,
+        run_root=roots.run,
+    )
+    recovery.load()
+    zygote.warm()
+    await stores.networks.open()
+    stack.push_async_callback(stores.networks.close)
+    stack.push_async_callback(transitions.close)
+    await recovery.reconcile()
+    await recovery.apply_policies()
+    views = Views(stores.networks, connectivity)
+    containers = Containers(
+        registry=registry,
+        transitions=transitions,
+        images=stores.images,
+        volumes=stores.volumes,
+        bundles=bundles,
+        views=views,
+        data_root=roots.data,
+        run_root=roots.run,
+    )
+    images = Images(stores.images, containers.image_users, events)
+    volumes = Volumes(stores.volumes, registry, events)
+    services = Services(
+        containers=containers,
+        lifecycle=Lifecycle(registry, transitions),
+        output=Output(registry, transitions),
+        archives=Archives(registry),
+        execs=Execs(registry, events),
+        images=images,
+        transfers=Transfers(stores.images, events, roots.data / "tmp"),
+        networks=Networks(stores.networks, registry, events),
+        volumes=volumes,
+        system=System(
+            host=Host(roots.data, settings.labels, settings.debug, init_path),
+            registry=registry,
+            containers=containers,
+            images=images,
+            volumes=volumes,
+            events=events,
+        ),
+    )
+    return services, events
+
+
+def _empty(directory: Path) -> None:
+    """Delete what an earlier daemon left half made."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+def _remove_sockets_at_end(settings: Settings, stack: AsyncExitStack) -> None:
+    for address in settings.listen_addresses():
+        if address.startswith("unix://"):
+            path = Path(address.removeprefix("unix://"))
+            stack.callback(path.unlink, missing_ok=True)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until ``stop`` is set. Raises CoveError when the daemon cannot start."""
+    async with application(settings):
+        with _pidfile(settings.pidfile):
+            log.info("listening on %s", ", ".join(settings.listen_addresses()))
+            notify("READY=1")
+            await stop.wait()
+            notify("STOPPING=1")
+            log.info("stopping; containers go on running")
+
+
+@contextlib.contextmanager
+def _pidfile(path: str) -> Iterator[None]:
+    """Raises Conflict when the file names a process that runs."""
+    if not path:
+        yield
+        return
+    file = Path(path)
+    if file.exists() and _alive(file):
+        raise Conflict(f"the pid file {path} names a process that runs: remove it if that is no daemon")
+    file.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _alive(file: Path) -> bool:
+    text = file.read_text().strip()
+    return text.isdecimal() and Path(f"/proc/{text}").exists()

@@ -1,0 +1,140 @@
+"""The run directory of one start: the OCI configuration, the files of /etc, and the message to the zygote."""
+
+import contextlib
+import json
+import shutil
+import socket
+
+from cove.engine import etcfiles
+from cove.engine.connectivity import Connectivity, network_mode
+from cove.engine.container import Container
+from cove.engine.registry import Registry
+from cove.engine.specification import Surroundings, specification
+from cove.errors import Conflict
+from cove.runtime.messages import LogTarget, OverlayRoot, StartShim
+from cove.units import parse_size
+
+DEFAULT_CGROUP_PARENT = "/cove"
+DEFAULT_LOG_SIZE = 20 << 20
+DEFAULT_LOG_FILES = 5
+"""Logs are rotated by default: 5 files of 20 MiB each."""
+
+
+class Bundles:
+    """Writes bundles below the run root. ``init_path``: a static init on the host, or None to use the runtime's own."""
+
+    def __init__(
+        self, registry: Registry, connectivity: Connectivity, *, cgroup_parent: str, init_path: str | None, init: bool
+    ) -> None:
+        self._registry = registry
+        self._connectivity = connectivity
+        self._cgroup_parent = cgroup_parent
+        self._init_path = init_path
+        self._init_by_default = init
+
+    def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
+        """Make the run directory; the message that starts the shim, and the streams of those who wait.
+
+        Raises Conflict when a container whose namespace it joins does not run, OSError.
+        """
+        record, paths = container.record, container.paths
+        (paths.run / "exec").mkdir(mode=0o711, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (paths.run / "exit.json").unlink()
+        self._write_etc(container)
+        spec = specification(record, self._surroundings(container))
+        (paths.run / "config.json").write_text(json.dumps(spec))
+        overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
+        waiting = container.take_waiting()
+        start = StartShim(
+            container_id=container.id,
+            run_dir=str(paths.run),
+            root=overlay,
+            log=log_target(container),
+            stdin=record.config.open_stdin,
+            stdin_once=record.config.stdin_once,
+            init=self._wants_init(container) and self._init_path is None,
+            await_network=self._connectivity.needed(container),
+            attachments=[attachment for attachment, _ in waiting],
+        )
+        return start, [stream for _, stream in waiting]
+
+    def discard(self, container: Container) -> None:
+        shutil.rmtree(container.paths.run, ignore_errors=True)
+
+    def cgroup(self, container: Container) -> str:
+        """The container's cgroup, from the root of every hierarchy."""
+        parent = container.record.host_config.cgroup_parent or self._cgroup_parent
+        return f"/{parent.strip('/')}/{container.id}"
+
+    def write_hosts(self, container: Container) -> None:
+        """/etc/hosts, rewritten in place because the container has it mounted."""
+        record = container.record
+        name = record.config.hostname or container.id[:12]
+        names = f"{name}.{record.config.domainname} {name}" if record.config.domainname else name
+        own = [(address, names) for address in self._connectivity.addresses(container)]
+        extra = [self._extra_host(entry) for entry in record.host_config.extra_hosts or []]
+        container.paths.hosts.write_text(etcfiles.hosts(own, extra))
+
+    def _extra_host(self, entry: str) -> tuple[str, str]:
+        name, _, address = entry.partition(":")
+        return (self._connectivity.host_gateway() if address == "host-gateway" else address), name
+
+    def _surroundings(self, container: Container) -> Surroundings:
+        paths = container.paths
+        etc_files = {
+            "/etc/resolv.conf": str(paths.resolv_conf),
+            "/etc/hostname": str(paths.hostname),
+            "/etc/hosts": str(paths.hosts),
+        }
+        return Surroundings(
+            root_path=str(paths.root),
+            cgroup_path=self.cgroup(container),
+            namespaces=self._joined_namespaces(container),
+            etc_files=etc_files,
+            init_path=self._init_path if self._wants_init(container) else None,
+        )
+
+    def _wants_init(self, container: Container) -> bool:
+        wanted = container.record.host_config.init
+        return self._init_by_default if wanted is None else wanted
+
+    def _joined_namespaces(self, container: Container) -> dict[str, str]:
+        host = container.record.host_config
+        modes = {"network": host.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
+        files = {"network": "net", "ipc": "ipc", "pid": "pid"}
+        joined = {}
+        for kind, mode in modes.items():
+            if mode.startswith("container:"):
+                other = self._registry.get(mode.removeprefix("container:"))
+                if not other.running:
+                    raise Conflict(f"cannot join {kind} namespace of a non running container: {other.id}")
+                joined[kind] = f"/proc/{other.pid}/ns/{files[kind]}"
+        return joined
+
+    def _write_etc(self, container: Container) -> None:
+        record, paths = container.record, container.paths
+        host = record.host_config
+        paths.hostname.write_text(f"{record.config.hostname}\n")
+        paths.resolv_conf.write_text(
+            etcfiles.resolv_conf(
+                etcfiles.host_resolv_conf(),
+                host.dns or [],
+                host.dns_search or [],
+                host.dns_options or [],
+                own_loopback=network_mode(container) != "host",
+            )
+        )
+        self.write_hosts(container)
+
+
+def log_target(container: Container) -> LogTarget:
+    """Where the shim writes the container's output, and when it begins a new file."""
+    given = container.record.host_config.log_config
+    options = given.config or {}
+    return {
+        "driver": given.type or "json-file",
+        "path": str(container.paths.log),
+        "max_size": parse_size(options["max-size"]) if "max-size" in options else DEFAULT_LOG_SIZE,
+        "max_file": int(options.get("max-file", DEFAULT_LOG_FILES)),
+    }

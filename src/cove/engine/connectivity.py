@@ -1,0 +1,128 @@
+"""A container's place on its networks, over its life: asked for in its record, held while it runs."""
+
+from collections.abc import Iterator
+
+from cove.engine.container import Container
+from cove.errors import InvalidArgument
+from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest
+from cove.runtime.messages import Interface
+from cove.wire.networks import EndpointSettings
+
+UNLINKED = ("host", "none")
+"""Network modes in which the engine makes no links."""
+
+
+class Connectivity:
+    """Takes addresses and ports at a container's start, gives them back at its end."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+
+    def needed(self, container: Container) -> bool:
+        """The engine makes links for this container."""
+        mode = network_mode(container)
+        return mode not in UNLINKED and not mode.startswith("container:")
+
+    async def prepare(self, container: Container) -> bool:
+        """Take what the container asks for; False when it needs nothing. Raises as ``Networks.allocate``."""
+        if not self.needed(container):
+            return False
+        requests = [endpoint_request(name, settings) for name, settings in wanted(container).items()]
+        await self._networks.allocate(container.id, container.name, requests, port_requests(container))
+        return True
+
+    async def connect(self, container: Container, namespace: int) -> list[Interface]:
+        """Put the links into the namespace; what the shim has to set up."""
+        made: list[Interface] = []
+        for endpoint in self.endpoints(container):
+            interface = await self._networks.attach(endpoint, namespace)
+            if interface is not None:
+                made.append(
+                    {
+                        "name": interface.name,
+                        "addresses": list(interface.addresses),
+                        "gateway4": interface.gateway4,
+                        "gateway6": interface.gateway6,
+                    }
+                )
+        return made
+
+    async def release(self, container: Container) -> None:
+        """Give everything back; harmless when there is nothing."""
+        if self.needed(container):
+            await self._networks.release(container.id)
+
+    def endpoints(self, container: Container) -> tuple[EndpointRecord, ...]:
+        return self._networks.allocation(container.id).endpoints
+
+    def ports(self, container: Container) -> tuple[PortRecord, ...]:
+        return self._networks.allocation(container.id).ports
+
+    def addresses(self, container: Container) -> list[str]:
+        """The container's own addresses, for its /etc/hosts."""
+        found = []
+        for endpoint in self.endpoints(container):
+            found += [address for address in (endpoint.address4, endpoint.address6) if address]
+        return found
+
+    def host_gateway(self) -> str:
+        """What ``host-gateway`` stands for in --add-host: the default bridge's own address."""
+        pools = self._networks.get("bridge").pools
+        return pools[0].gateway.partition("/")[0] if pools else "127.0.0.1"
+
+
+def network_mode(container: Container) -> str:
+    """``bridge``, ``host``, ``none``, ``container:ID`` or a network's name."""
+    mode = container.record.host_config.network_mode
+    return "bridge" if mode in ("", "default") else mode
+
+
+def wanted(container: Container) -> dict[str, EndpointSettings]:
+    """The networks that the container is to be on, the one of its mode first, with what it asks for on each."""
+    mode = network_mode(container)
+    given = {name: settings or EndpointSettings() for name, settings in _given(container)}
+    first = given.pop(mode, None) or (given.pop("default", None) if mode == "bridge" else None)
+    return {mode: first or EndpointSettings(), **given}
+
+
+def _given(container: Container) -> Iterator[tuple[str, EndpointSettings | None]]:
+    yield from (container.record.networking.endpoints_config or {}).items()
+
+
+def endpoint_request(name: str, settings: EndpointSettings) -> EndpointRequest:
+    """What a container asks for on a network, in the words of the network package."""
+    addresses = settings.ipam_config
+    return EndpointRequest(
+        network=name,
+        address4=addresses.ipv4_address if addresses else "",
+        address6=addresses.ipv6_address if addresses else "",
+        mac=settings.mac_address,
+        aliases=tuple(settings.aliases or ()),
+    )
+
+
+def port_requests(container: Container) -> list[PortRequest]:
+    """What ``-p`` and ``-P`` ask for."""
+    record = container.record
+    bindings = dict(record.host_config.port_bindings or {})
+    if record.host_config.publish_all_ports:
+        for port in record.config.exposed_ports or {}:
+            bindings.setdefault(port, None)
+    requests = []
+    for key, wishes in bindings.items():
+        number, protocol = split_port(key)
+        if not wishes:
+            requests.append(PortRequest(protocol, number))
+        for wish in wishes or ():
+            requests.append(PortRequest(protocol, number, wish.host_ip, wish.host_port))
+    return requests
+
+
+def split_port(key: str) -> tuple[int, str]:
+    """``80/tcp`` or ``80``. Raises InvalidArgument."""
+    number, _, protocol = key.partition("/")
+    if not number.isdecimal() or not 0 < int(number) < 65536:
+        raise InvalidArgument(f"invalid port specification: {key!r}")
+    if protocol not in ("", "tcp", "udp", "sctp"):
+        raise InvalidArgument(f"invalid port specification: {key!r}: unknown protocol")
+    return int(number), protocol or "tcp"

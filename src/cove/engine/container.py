@@ -1,0 +1,110 @@
+"""A container while the daemon runs: its record, and what lives only as long as its processes do."""
+
+import asyncio
+import shutil
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from cove.engine.record import Record, Status
+from cove.engine.shims import Shim
+from cove.errors import Conflict
+from cove.runtime.messages import Attachment
+
+
+class Paths(NamedTuple):
+    """Where a container keeps its things. ``data``: until it is removed; ``run``: while it runs."""
+
+    data: Path
+    run: Path
+
+    def discard(self) -> None:
+        """Delete both directories."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.run, ignore_errors=True)
+
+    @property
+    def upper(self) -> Path:
+        return self.data / "upper"
+
+    @property
+    def work(self) -> Path:
+        return self.data / "work"
+
+    @property
+    def root(self) -> Path:
+        return self.data / "rootfs"
+
+    @property
+    def log(self) -> Path:
+        return self.data / f"{self.data.name}-json.log"
+
+    @property
+    def hosts(self) -> Path:
+        return self.data / "hosts"
+
+    @property
+    def hostname(self) -> Path:
+        return self.data / "hostname"
+
+    @property
+    def resolv_conf(self) -> Path:
+        return self.data / "resolv.conf"
+
+
+class Container:
+    """One container. ``lock`` is held while its state changes; ``removed`` is done once it is gone."""
+
+    def __init__(self, record: Record, paths: Paths) -> None:
+        loop = asyncio.get_running_loop()
+        self.record = record
+        self.paths = paths
+        self.lock = asyncio.Lock()
+        self.shim: Shim | None = None
+        self.pid = 0
+        self.execs: set[str] = set()
+        self.waiting: list[tuple[Attachment, socket.socket]] = []
+        self.removed: asyncio.Future[int] = loop.create_future()
+        self.ended: asyncio.Future[int] = loop.create_future()
+        self.restart: asyncio.Task[None] | None = None
+        self.restart_delay = 0.0
+        self.removing = False
+        self.kept = False  # a restart is under way: its stop does not auto-remove
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def status(self) -> Status:
+        return self.record.state.status
+
+    @property
+    def running(self) -> bool:
+        """Its program runs, or is paused."""
+        return self.status in ("running", "paused")
+
+    def require_shim(self) -> Shim:
+        """The shim of a running container. Raises Conflict in Docker's words."""
+        if self.shim is None or not self.running:
+            raise Conflict(f"Container {self.id} is not running")
+        return self.shim
+
+    def end(self, exit_code: int) -> None:
+        """Tell everyone who waits that this run has ended."""
+        ended, self.ended = self.ended, asyncio.get_running_loop().create_future()
+        if not ended.done():
+            ended.set_result(exit_code)
+
+    def take_waiting(self) -> list[tuple[Attachment, socket.socket]]:
+        """The attachments that were made before the start."""
+        taken, self.waiting = self.waiting, []
+        return taken
+
+    def drop_waiting(self) -> None:
+        for _, stream in self.take_waiting():
+            stream.close()

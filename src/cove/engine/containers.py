@@ -1,0 +1,246 @@
+"""The API's requests about containers as records: create, list, inspect, rename, update, remove, prune, top."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from cove.engine import creation, listing, mounts, names, restarts
+from cove.engine.bundles import Bundles
+from cove.engine.container import Container, Paths
+from cove.engine.processes import table
+from cove.engine.record import MountPoint, Record
+from cove.engine.registry import Registry
+from cove.engine.transitions import Transitions
+from cove.engine.views import Views
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, Unimplemented
+from cove.filters import Filters
+from cove.images import Images
+from cove.kernel.cgroups import Cgroup, layout
+from cove.units import parse_moment
+from cove.volumes import Volumes
+from cove.wire.containers import (
+    Change,
+    CommitOptions,
+    ContainerCreate,
+    ContainerCreated,
+    ContainerInspect,
+    ContainersPruned,
+    ContainerSummary,
+    ContainerTop,
+    ContainerUpdate,
+    ContainerUpdated,
+)
+
+
+class Containers:
+    """Makes, shows and removes containers. ``data_root`` and ``run_root``: of the daemon."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        transitions: Transitions,
+        images: Images,
+        volumes: Volumes,
+        bundles: Bundles,
+        views: Views,
+        data_root: Path,
+        run_root: Path,
+    ) -> None:
+        self._registry = registry
+        self._transitions = transitions
+        self._images = images
+        self._volumes = volumes
+        self._bundles = bundles
+        self._views = views
+        self._data_root = data_root
+        self._run_root = run_root
+
+    def paths(self, container_id: str) -> Paths:
+        return Paths(self._data_root / "containers" / container_id, self._run_root / "containers" / container_id)
+
+    async def create(self, request: ContainerCreate, *, name: str, platform: str) -> ContainerCreated:
+        chosen = names.checked(name) if name else self._free_name()
+        if not request.image:
+            raise InvalidArgument("no image specified: Image must be set")
+        image = self._images.resolve(request.image)
+        record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
+        self._join_others(record)
+        with self._images.hold(image.id):
+            container = await self._make(record)
+        self._transitions.publish(container, "create")
+        return ContainerCreated(id=record.id, warnings=[])
+
+    async def _make(self, record: Record) -> Container:
+        await self._settle_mounts(record)
+        container = Container(record, self.paths(record.id))
+        try:
+            _make_directories(container)
+            await self._registry.add(container)
+        except OSError as error:
+            container.paths.discard()
+            raise Internal(f"cannot create container {record.id}: {error}") from error
+        except BaseException:
+            container.paths.discard()
+            raise
+        return container
+
+    def _free_name(self) -> str:
+        while self._registry.name_taken(name := names.made_up()):
+            pass
+        return name
+
+    def _join_others(self, record: Record) -> None:
+        """Replace names of other containers by their ids, and bring in their volumes."""
+        host = record.host_config
+        for field in ("network_mode", "ipc_mode", "pid_mode"):
+            mode = getattr(host, field)
+            if mode.startswith("container:"):
+                other = self._registry.get(mode.removeprefix("container:"))
+                setattr(host, field, f"container:{other.id}")
+        if host.network_mode.startswith("container:"):
+            record.config.hostname = self._registry.get(
+                host.network_mode.removeprefix("container:")
+            ).record.config.hostname
+        for reference in host.volumes_from or []:
+            other = self._registry.get(reference.partition(":")[0])
+            taken = [mount.destination for mount in record.mounts if not mount.anonymous]
+            brought = mounts.inherited(reference, other.record.mounts, taken)
+            covered = {mount.destination for mount in brought}
+            record.mounts = [mount for mount in record.mounts if mount.destination not in covered] + brought
+
+    async def _settle_mounts(self, record: Record) -> None:
+        """Give every mount its source on the host: volumes are made, missing ``-v`` directories too."""
+        for mount in record.mounts:
+            if mount.kind == "volume" and not mount.source:
+                volume = await self._volumes.create(mount.name, labels=mount.labels)
+                mount.name, mount.driver = volume.name, volume.driver
+                mount.source = str(self._volumes.path(volume.name))
+            elif mount.kind == "bind":
+                _settle_bind(mount)
+
+    async def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> Sequence[ContainerSummary]:
+        found = listing.select(self._registry, self._images, filters, all_=all, limit=limit)
+        shown = []
+        for container in found:
+            summary = self._views.summary(container, self._image_name(container.record))
+            if size:
+                summary.size_rw, summary.size_root_fs = self._sizes(container)
+            shown.append(summary)
+        return shown
+
+    def _image_name(self, record: Record) -> str:
+        """What the user called the image, while that name still means it; its id after that."""
+        with contextlib.suppress(CoveError):
+            if self._images.resolve(record.image_name).id == record.image:
+                return record.image_name
+        return record.image
+
+    async def inspect(self, ref: str, *, size: bool) -> ContainerInspect:
+        container = self._registry.get(ref)
+        shown = self._views.inspect(container)
+        if size:
+            shown.size_rw, shown.size_root_fs = self._sizes(container)
+        return shown
+
+    def _sizes(self, container: Container) -> tuple[int, int]:
+        own = _tree_size(container.paths.upper)
+        image = self._images.get(container.record.image)
+        return own, own + image.size
+
+    async def rename(self, ref: str, name: str) -> None:
+        container = self._registry.get(ref)
+        if not name:
+            raise InvalidArgument("Neither old nor new names may be empty")
+        chosen = names.checked(name)
+        if chosen == container.name:
+            raise InvalidArgument("Renaming a container with the same name as its current name")
+        old = container.name
+        async with container.lock:
+            await self._registry.rename(container, chosen)
+        self._transitions.publish(container, "rename", {"oldName": f"/{old}"})
+
+    async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:
+        """Change the restart policy. Limits of a running container change in a later release."""
+        container = self._registry.get(ref)
+        async with container.lock:
+            host = container.record.host_config
+            if request.restart_policy is not None and request.restart_policy.name:
+                previous, host.restart_policy = host.restart_policy, request.restart_policy
+                try:
+                    restarts.checked(host)
+                except InvalidArgument:
+                    host.restart_policy = previous
+                    raise
+            await self._registry.save(container)
+        self._transitions.publish(container, "update")
+        return ContainerUpdated()
+
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+        if link:
+            raise Unimplemented("links between containers are not supported")
+        await self._transitions.remove(self._registry.get(ref), force=force, volumes=volumes)
+
+    async def prune(self, filters: Filters) -> ContainersPruned:
+        filters.check(("until", "label", "label!"))
+        until = filters.single("until")
+        moment = parse_moment(until) if until else None
+        removed, reclaimed = [], 0
+        for container in self._registry:
+            record = container.record
+            stopped = not container.running and container.status != "restarting"
+            labels = record.config.labels or {}
+            fits = filters.labels(labels) and filters.without_labels(labels)
+            if stopped and fits and (moment is None or record.created < moment):
+                reclaimed += _tree_size(container.paths.upper)
+                with contextlib.suppress(Conflict):
+                    await self._transitions.remove(container, force=False, volumes=False)
+                    removed.append(container.id)
+        return ContainersPruned(containers_deleted=removed or None, space_reclaimed=reclaimed)
+
+    async def top(self, ref: str, ps_args: str) -> ContainerTop:
+        container = self._registry.get(ref)
+        container.require_shim()
+        titles, rows = table(Cgroup(layout(), self._bundles.cgroup(container)).pids(), ps_args)
+        return ContainerTop(titles=titles, processes=rows)
+
+    async def changes(self, ref: str) -> Sequence[Change]:
+        raise Unimplemented("diff of containers is not supported yet")
+
+    async def commit(self, options: CommitOptions) -> str:
+        raise Unimplemented("commit is not supported yet")
+
+    def image_users(self, image_id: str) -> Sequence[Container]:
+        """The containers made from an image."""
+        return [container for container in self._registry if container.record.image == image_id]
+
+
+def _make_directories(container: Container) -> None:
+    paths = container.paths
+    paths.data.mkdir(mode=0o710)
+    for directory in (paths.upper, paths.work, paths.root):
+        directory.mkdir(mode=0o755)
+    for file in (paths.hosts, paths.hostname, paths.resolv_conf):
+        file.touch(mode=0o644)
+
+
+def _settle_bind(mount: MountPoint) -> None:
+    if os.path.lexists(mount.source):
+        return
+    if not mount.create_source:
+        raise InvalidArgument(f'invalid mount config for type "bind": bind source path does not exist: {mount.source}')
+    try:
+        os.makedirs(mount.source, mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise Internal(f"error while creating mount source path '{mount.source}': {error.strerror}") from error
+
+
+def _tree_size(root: Path) -> int:
+    """Bytes of the regular files below a directory."""
+    total = 0
+    for directory, _, files in os.walk(root):
+        for name in files:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(directory, name)).st_size
+    return total

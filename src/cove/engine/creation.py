@@ -1,0 +1,172 @@
+"""From a create request and an image to a container's record: merging, defaults and checks. Pure."""
+
+import secrets
+import time
+from collections.abc import Sequence
+
+from cove.engine import mounts, privileges, restarts, signals
+from cove.engine.connectivity import split_port
+from cove.engine.record import Record
+from cove.errors import InvalidArgument
+from cove.oci import image as oci
+from cove.wire.config import Config, HealthConfig
+from cove.wire.containers import ContainerCreate
+from cove.wire.host_config import HostConfig
+from cove.wire.networks import NetworkingConfig
+
+SMALLEST_MEMORY = 6 << 20
+"""Docker refuses limits below 6 MiB: the program could not even be executed."""
+
+READABLE_LOGS = ("", "json-file", "local", "none")
+
+
+def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.ImageConfig, image_name: str) -> Record:
+    """The record of a new container. Raises InvalidArgument that names the field."""
+    container_id = secrets.token_hex(32)
+    config = merged_config(request, image.config or oci.Config())
+    host = request.host_config
+    config.hostname = config.hostname or ("" if host.uts_mode == "host" else container_id[:12])
+    if not (config.entrypoint or config.cmd):
+        raise InvalidArgument("no command specified")
+    check(config, host)
+    complete(host)
+    return Record(
+        id=container_id,
+        name=name,
+        created=time.time_ns(),
+        image=image_id,
+        image_name=image_name,
+        config=config,
+        host_config=host,
+        networking=networking(request.networking_config, host),
+        mounts=mounts.points(config, host),
+    )
+
+
+def merged_config(request: ContainerCreate, image: oci.Config) -> Config:
+    """The request's configuration over the image's, by Docker's rules."""
+    made = Config(**{field: getattr(request, field) for field in Config.__struct_fields__})
+    made.user = made.user or image.user
+    made.working_dir = made.working_dir or image.working_dir
+    made.stop_signal = made.stop_signal or image.stop_signal
+    made.stop_timeout = image.stop_timeout if made.stop_timeout is None else made.stop_timeout
+    made.shell = made.shell or image.shell
+    made.env = _merged_env(image.env or [], made.env or [])
+    made.labels = {**(image.labels or {}), **(made.labels or {})}
+    made.exposed_ports = {**(image.exposed_ports or {}), **(made.exposed_ports or {})} or None
+    made.volumes = {**(image.volumes or {}), **(made.volumes or {})} or None
+    made.healthcheck = _merged_health(made.healthcheck, image.healthcheck)
+    if not made.entrypoint:  # an entry point in the request drops the image's command as well
+        made.cmd = made.cmd or image.cmd
+        made.entrypoint = image.entrypoint if made.entrypoint is None else made.entrypoint
+    elif made.entrypoint == [""]:  # --entrypoint "" asks for none at all
+        made.entrypoint = None
+    return made
+
+
+def _merged_env(image: Sequence[str], request: Sequence[str]) -> list[str]:
+    """The request's first, then what the image has and the request does not, as Docker orders them."""
+    named = {entry.partition("=")[0] for entry in request}
+    return [*request, *(entry for entry in image if entry.partition("=")[0] not in named)]
+
+
+def _merged_health(request: HealthConfig | None, image: oci.Healthcheck | None) -> HealthConfig | None:
+    if image is None:
+        return request
+    inherited = HealthConfig(**{name: getattr(image, name) for name in oci.Healthcheck.__struct_fields__})
+    if request is None:
+        return inherited
+    for name in HealthConfig.__struct_fields__:
+        if not getattr(request, name):
+            setattr(request, name, getattr(inherited, name))
+    return request
+
+
+def complete(host: HostConfig) -> None:
+    """Fill in what a request leaves open, so that an inspection shows what holds."""
+    host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
+    host.ipc_mode = host.ipc_mode or "private"
+    host.cgroupns_mode = host.cgroupns_mode or "private"
+    host.shm_size = host.shm_size or 64 << 20
+    host.runtime = host.runtime or "cove"
+    host.restart_policy.name = host.restart_policy.name or "no"
+    host.log_config.type = host.log_config.type or "json-file"
+    host.log_config.config = host.log_config.config or {}
+    if host.privileged:
+        host.masked_paths, host.readonly_paths = [], []
+    if host.masked_paths is None:
+        host.masked_paths = list(privileges.MASKED_PATHS)
+    if host.readonly_paths is None:
+        host.readonly_paths = list(privileges.READONLY_PATHS)
+    if host.memory and not host.memory_swap:
+        host.memory_swap = host.memory * 2
+
+
+def networking(given: NetworkingConfig, host: HostConfig) -> NetworkingConfig:
+    """The endpoints' settings; those for ``default`` are for the network of the mode."""
+    endpoints = dict(given.endpoints_config or {})
+    if "default" in endpoints:
+        endpoints[host.network_mode] = endpoints.pop("default")
+    return NetworkingConfig(endpoints_config=endpoints)
+
+
+def check(config: Config, host: HostConfig) -> None:
+    """Raises InvalidArgument, in Docker's words where it has them, for what cannot be."""
+    if config.working_dir and not config.working_dir.startswith("/"):
+        raise InvalidArgument(
+            f"the working directory '{config.working_dir}' is invalid, it needs to be an absolute path"
+        )
+    if config.stop_signal:
+        signals.number(config.stop_signal)
+    if len(config.hostname) > 63:
+        raise InvalidArgument(f"invalid hostname: {config.hostname!r} is longer than 63 characters")
+    for entry in config.env or []:
+        if entry.startswith("=") or not entry or "\0" in entry:
+            raise InvalidArgument(f"invalid environment variable: {entry}")
+    for port in (*(config.exposed_ports or {}), *(host.port_bindings or {})):
+        split_port(port)
+    restarts.checked(host)
+    privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
+    if host.log_config.type not in READABLE_LOGS:
+        raise InvalidArgument(f"logger: no log driver named '{host.log_config.type}' is registered")
+    if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):
+        raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
+    _check_limits(host)
+    _check_modes(host)
+
+
+def _check_limits(host: HostConfig) -> None:
+    if host.memory and host.memory < SMALLEST_MEMORY:
+        raise InvalidArgument("Minimum memory limit allowed is 6MB")
+    if host.memory_swap > 0 and not host.memory:
+        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
+    if host.memory and 0 < host.memory_swap < host.memory:
+        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
+    if host.memory and host.memory_reservation > host.memory:
+        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
+    if host.nano_cpus and (host.cpu_quota or host.cpu_period):
+        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    if host.memory_swappiness is not None and not -1 <= host.memory_swappiness <= 100:
+        raise InvalidArgument(f"Invalid value: {host.memory_swappiness}, valid memory swappiness range is 0-100")
+    if host.shm_size < 0:
+        raise InvalidArgument("SHM size can not be less than 0")
+    if not -1000 <= host.oom_score_adj <= 1000:
+        raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
+    for limit in host.ulimits or []:
+        if limit.hard >= 0 and limit.soft > limit.hard:
+            raise InvalidArgument(
+                f"invalid ulimit {limit.name}: soft limit {limit.soft} exceeds hard limit {limit.hard}"
+            )
+
+
+def _check_modes(host: HostConfig) -> None:
+    for flag, mode, kinds in (
+        ("IPC", host.ipc_mode, ("", "none", "private", "shareable", "host")),
+        ("PID", host.pid_mode, ("", "host")),
+        ("UTS", host.uts_mode, ("", "host")),
+        ("cgroup namespace", host.cgroupns_mode, ("", "host", "private")),
+    ):
+        if mode not in kinds and not (flag in ("IPC", "PID") and mode.startswith("container:")):
+            raise InvalidArgument(f"invalid {flag} mode: {mode}")
+    if host.port_bindings and host.network_mode.startswith("container:"):
+        raise InvalidArgument("conflicting options: port publishing and the container type network mode")

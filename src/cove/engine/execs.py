@@ -1,0 +1,209 @@
+"""Further processes in running containers. An exec's record lives in memory, and goes with its container."""
+
+import asyncio
+import json
+import secrets
+import socket
+from dataclasses import dataclass, field
+
+from cove.engine import privileges, specification, streams
+from cove.engine.container import Container
+from cove.engine.events import Events
+from cove.engine.registry import Registry
+from cove.engine.shims import ExecRefused, Shim
+from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.oci.runtime import Process
+from cove.wire.execs import ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart
+from cove.wire.streams import Stream
+
+KEPT = 1000
+"""Execs that are remembered after their end, over all containers, for clients that ask for the exit code late."""
+
+
+@dataclass
+class Exec:
+    """``exit_code`` is None until it has ended, and for one that never started. ``pid``: on the host, 0 before."""
+
+    id: str
+    container: Container
+    config: ExecCreate
+    running: bool = False
+    started: bool = False
+    exit_code: int | None = None
+    pid: int = 0
+    size: tuple[int, int] | None = None
+    watcher: "asyncio.Task[None] | None" = field(default=None, repr=False)
+
+
+class Execs:
+    """Creates, starts and inspects execs."""
+
+    def __init__(self, registry: Registry, events: Events) -> None:
+        self._registry = registry
+        self._events = events
+        self._execs: dict[str, Exec] = {}
+
+    async def create(self, ref: str, request: ExecCreate) -> ExecCreated:
+        """A new exec. Raises Conflict when the container does not run or is paused, InvalidArgument."""
+        container = self._registry.get(ref)
+        if container.status == "paused":
+            raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+        if container.status == "restarting":
+            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+        container.require_shim()
+        if not request.cmd:
+            raise InvalidArgument("No exec command specified")
+        made = Exec(secrets.token_hex(32), container, request)
+        self._forget_ended()
+        self._execs[made.id] = made
+        container.execs.add(made.id)
+        self._publish(made, f"exec_create: {' '.join(request.cmd)}")
+        return ExecCreated(id=made.id)
+
+    async def start(self, exec_id: str, request: ExecStart) -> Stream | None:
+        """Start it. The stream of an attached one; None when ``request.detach``.
+
+        Raises Conflict when it has run already, ExecRefused when it cannot be executed.
+        """
+        made = self._get(exec_id)
+        if made.started:
+            raise Conflict(f"Error: Exec command {made.id} has already run")
+        shim = self._ready(made)
+        made.started = True
+        if request.console_size and made.config.tty:
+            made.size = (request.console_size[0], request.console_size[1])
+        attached = not request.detach
+        ours, theirs = streams.socket_pair() if attached else (None, None)
+        try:
+            await self._launch(made, shim, theirs)
+        except ExecRefused as error:
+            made.exit_code = error.exit_code
+            if ours is not None:
+                ours.close()
+            raise InvalidArgument(
+                f"OCI runtime exec failed: exec failed: unable to start container process: {error.message}: unknown"
+            ) from error
+        except BaseException:
+            if ours is not None:
+                ours.close()
+            raise
+        finally:
+            if theirs is not None:
+                theirs.close()
+        return Stream(ours, made.config.tty) if ours is not None else None
+
+    async def _launch(self, made: Exec, shim: Shim, theirs: "socket.socket | None") -> None:
+        container, config = made.container, made.config
+        path = container.paths.run / "exec" / f"{made.id}.json"
+        path.write_text(json.dumps(self._process(made)))
+        attachment = None
+        if theirs is not None:
+            attachment = streams.attachment(
+                stdin=bool(config.attach_stdin),
+                stdout=bool(config.attach_stdout),
+                stderr=bool(config.attach_stderr),
+                detach_keys=config.detach_keys,
+            )
+        try:
+            made.pid = await shim.exec(made.id, attachment, theirs)
+        finally:
+            path.unlink(missing_ok=True)
+        made.running = True
+        self._publish(made, f"exec_start: {' '.join(config.cmd or [])}")
+        made.watcher = asyncio.create_task(self._watch(made, shim))
+
+    async def _watch(self, made: Exec, shim: Shim) -> None:
+        made.exit_code = await shim.exec_exit(made.id)
+        made.running = False
+        shim.forget_exec(made.id)
+        self._publish(made, "exec_die", {"exitCode": str(made.exit_code)})
+
+    def _process(self, made: Exec) -> Process:
+        """The OCI process: the container's own, but for what the exec says."""
+        record, config = made.container.record, made.config
+        process = specification.process(record)
+        process.pop("consoleSize", None)
+        process["args"] = list(config.cmd or [])
+        process["terminal"] = bool(config.tty)
+        process["cwd"] = config.working_dir or record.config.working_dir or "/"
+        process["env"] = specification.merged(process.get("env", []), config.env or [])
+        process["user"] = specification.user(
+            config.user or record.config.user or "", record.host_config.group_add or []
+        )
+        if config.privileged:
+            process["capabilities"] = privileges.capability_sets(privileges.ALL_CAPABILITIES)
+        if made.size:
+            process["consoleSize"] = {"height": made.size[0], "width": made.size[1]}
+        return process
+
+    async def resize(self, exec_id: str, *, rows: int, columns: int) -> None:
+        """Raises Conflict when the exec does not run."""
+        made = self._get(exec_id)
+        if not made.started:
+            made.size = (rows, columns)
+            return
+        await made.container.require_shim().resize(made.id, rows, columns)
+
+    async def inspect(self, exec_id: str) -> ExecInspect:
+        made = self._get(exec_id)
+        await self._settled(made)
+        config = made.config
+        command = config.cmd or [""]
+        return ExecInspect(
+            id=made.id,
+            running=made.running,
+            exit_code=made.exit_code,
+            process_config=ExecProcess(
+                tty=bool(config.tty),
+                entrypoint=command[0],
+                arguments=command[1:],
+                privileged=bool(config.privileged),
+                user=config.user or "",
+            ),
+            open_stdin=bool(config.attach_stdin),
+            open_stderr=bool(config.attach_stderr),
+            open_stdout=bool(config.attach_stdout),
+            can_remove=False,
+            container_id=made.container.id,
+            detach_keys="",
+            pid=made.pid,
+        )
+
+    async def _settled(self, made: Exec) -> None:
+        """A client asks for the exit code when the stream has ended: let the notice that follows it arrive."""
+        if made.watcher is not None and made.running:
+            await asyncio.sleep(0)
+
+    def _get(self, exec_id: str) -> Exec:
+        made = self._execs.get(exec_id)
+        if made is None:
+            matches = [item for key, item in self._execs.items() if exec_id and key.startswith(exec_id)]
+            if len(matches) != 1:
+                raise NotFound(f"No such exec instance: {exec_id}")
+            made = matches[0]
+        if made.container.id not in self._registry:
+            raise NotFound(f"No such exec instance: {exec_id}")
+        return made
+
+    def _ready(self, made: Exec) -> Shim:
+        if made.container.status == "paused":
+            raise Conflict(f"Container {made.container.id} is paused, unpause the container before exec")
+        return made.container.require_shim()
+
+    def _forget_ended(self) -> None:
+        surplus = len(self._execs) - KEPT
+        if surplus > 0:
+            ended = [item for item in self._execs.values() if item.started and not item.running]
+            for item in ended[:surplus]:
+                del self._execs[item.id]
+                item.container.execs.discard(item.id)
+
+    def _publish(self, made: Exec, action: str, extra: dict[str, str] | None = None) -> None:
+        record = made.container.record
+        attributes = {
+            **(record.config.labels or {}),
+            "execID": made.id,
+            "image": record.image_name,
+            "name": record.name,
+        }
+        self._events.publish("container", action, record.id, attributes | (extra or {}))

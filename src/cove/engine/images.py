@@ -1,0 +1,129 @@
+"""The API's requests about images as records: list, inspect, history, tag, remove, prune."""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from cove.engine.container import Container
+from cove.engine.events import Events
+from cove.engine.views import STORAGE_DRIVER
+from cove.errors import InvalidArgument, Unimplemented
+from cove.filters import Filters
+from cove.images import Deleted, Image, Untagged, Use
+from cove.images import Images as ImageStore
+from cove.images.records import seconds
+from cove.reference import Reference
+from cove.wire.images import (
+    DriverData,
+    ImageDeleted,
+    ImageHistory,
+    ImageInspect,
+    ImageMetadata,
+    ImagesPruned,
+    ImageSummary,
+    RootFS,
+    SearchResult,
+)
+
+Users = Callable[[str], Sequence[Container]]
+"""The containers made from an image, by its id."""
+
+
+class Images:
+    """Shows, names and removes images."""
+
+    def __init__(self, store: ImageStore, users: Users, events: Events) -> None:
+        self._store = store
+        self._users = users
+        self._events = events
+
+    async def list(self, *, all: bool, filters: Filters, shared_size: bool) -> Sequence[ImageSummary]:
+        return [self._summary(item.image, item.references) for item in self._store.select(filters)]
+
+    def _summary(self, image: Image, references: Sequence[Reference]) -> ImageSummary:
+        return ImageSummary(
+            id=image.id,
+            repo_tags=[name.familiar for name in references if name.tag and not name.digest],
+            repo_digests=[name.familiar for name in references if name.digest],
+            created=int(seconds(image.config.created)),
+            size=image.size,
+            labels=(image.config.config.labels if image.config.config else None) or {},
+            containers=len(self._users(image.id)),
+        )
+
+    async def inspect(self, name: str) -> ImageInspect:
+        image = self._store.resolve(name)
+        names = self._store.references(image.id)
+        config = image.config
+        directories = [str(path) for path in await self._store.lower_directories(image.id)]
+        return ImageInspect(
+            id=image.id,
+            repo_tags=[name.familiar for name in names if name.tag and not name.digest],
+            repo_digests=[name.familiar for name in names if name.digest],
+            comment=config.comment or (config.history[-1].comment if config.history else ""),
+            created=config.created or "",
+            docker_version=config.docker_version,
+            author=config.author,
+            config=msgspec.to_builtins(config.config) if config.config else {},
+            architecture=config.architecture,
+            variant=config.variant,
+            os=config.os,
+            os_version=config.os_version,
+            size=image.size,
+            graph_driver=DriverData(
+                name=STORAGE_DRIVER,
+                data={"UpperDir": directories[0], "LowerDir": ":".join(directories[1:])} if directories else {},
+            ),
+            root_fs=RootFS(layers=list(config.rootfs.diff_ids)),
+            metadata=ImageMetadata(last_tag_time=image.tagged) if image.tagged else ImageMetadata(),
+        )
+
+    async def history(self, name: str) -> Sequence[ImageHistory]:
+        return [
+            ImageHistory(
+                id=item.id,
+                created=item.created,
+                created_by=item.created_by,
+                tags=item.tags or None,
+                size=item.size,
+                comment=item.comment,
+            )
+            for item in self._store.history(self._store.resolve(name))
+        ]
+
+    async def tag(self, name: str, *, repo: str, tag: str) -> None:
+        image = self._store.resolve(name)
+        reference = reference_of(repo, tag)
+        if reference is None:
+            raise InvalidArgument("repo is required")
+        await self._store.tag(image, reference)
+        self._events.publish("image", "tag", image.id, {"name": reference.with_default_tag().familiar})
+
+    async def remove(self, name: str, *, force: bool, prune: bool) -> Sequence[ImageDeleted]:
+        removed = await self._store.remove(name, force=force, prune=prune, in_use=self._uses)
+        return [self._removed(item) for item in removed]
+
+    async def prune(self, filters: Filters) -> ImagesPruned:
+        pruned = await self._store.prune(filters, self._uses)
+        shown = [self._removed(item) for item in pruned.removed]
+        return ImagesPruned(images_deleted=shown or None, space_reclaimed=pruned.reclaimed)
+
+    def _removed(self, item: Untagged | Deleted) -> ImageDeleted:
+        if isinstance(item, Untagged):
+            self._events.publish("image", "untag", item.reference, {"name": item.reference})
+            return ImageDeleted(untagged=item.reference)
+        self._events.publish("image", "delete", item.digest, {"name": item.digest})
+        return ImageDeleted(deleted=item.digest)
+
+    def _uses(self, image_id: str) -> Sequence[Use]:
+        return [Use(container.id, container.running) for container in self._users(image_id)]
+
+    async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]:
+        raise Unimplemented("search of registries is not supported yet")
+
+
+def reference_of(repo: str, tag: str) -> Reference | None:
+    """The name that ``repo`` and ``tag`` of a query make; None when there is no repo. Raises InvalidArgument."""
+    if not repo:
+        return None
+    return Reference.parse(f"{repo}@{tag}" if ":" in tag else f"{repo}:{tag}" if tag else repo)

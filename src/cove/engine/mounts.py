@@ -1,0 +1,149 @@
+"""What a request mounts: ``-v``, ``--mount``, ``--tmpfs``, ``--volumes-from`` and the image's VOLUMEs. Pure."""
+
+import posixpath
+from collections.abc import Iterable
+
+from cove.engine.record import MountPoint
+from cove.errors import InvalidArgument
+from cove.wire.config import Config
+from cove.wire.host_config import HostConfig, Mount
+
+PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
+_ACCESS = ("ro", "rw")
+_WORDS = ("z", "Z", "nocopy", "consistent", "cached", "delegated")
+
+TMPFS_DEFAULTS = ["noexec", "nosuid", "nodev"]
+
+
+def points(config: Config, host: HostConfig) -> list[MountPoint]:
+    """All mounts but those of ``--volumes-from``, one per destination. Raises InvalidArgument in Docker's words."""
+    made: dict[str, MountPoint] = {}
+    for point in (*map(_bind, host.binds or []), *map(_mount, host.mounts or []), *_tmpfs(host)):
+        if point.destination in made:
+            raise InvalidArgument(f"Duplicate mount point: {point.destination}")
+        made[point.destination] = point
+    for path in config.volumes or {}:
+        destination = _destination(path, path)
+        made.setdefault(destination, MountPoint("volume", destination, driver="local", anonymous=True))
+    return list(made.values())
+
+
+def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]) -> list[MountPoint]:
+    """The mounts of another container that ``--volumes-from`` brings. ``reference``: with its ``:ro`` or ``:rw``."""
+    mode = reference.partition(":")[2]
+    if mode not in ("", *_ACCESS, "z", "Z"):
+        raise InvalidArgument(f"invalid mode: {mode}")
+    occupied = set(taken)
+    found = []
+    for point in others:
+        if point.kind in ("volume", "bind") and point.destination not in occupied:
+            found.append(
+                MountPoint(
+                    point.kind,
+                    point.destination,
+                    source=point.source,
+                    name=point.name,
+                    driver=point.driver,
+                    mode=mode or point.mode,
+                    writable=point.writable and mode != "ro",
+                    propagation=point.propagation,
+                )
+            )
+    return found
+
+
+def _bind(text: str) -> MountPoint:
+    """``source:destination[:mode]``, or a destination alone for an anonymous volume."""
+    parts = text.split(":")
+    if len(parts) > 3 or not all(parts[:2]):
+        raise InvalidArgument(f"invalid volume specification: '{text}'")
+    if len(parts) == 1:
+        return MountPoint("volume", _destination(parts[0], text), driver="local", anonymous=True)
+    source, destination, mode = parts[0], _destination(parts[1], text), parts[2] if len(parts) == 3 else ""
+    words = mode.split(",") if mode else []
+    unknown = [word for word in words if word not in (*PROPAGATIONS, *_ACCESS, *_WORDS)]
+    if unknown:
+        raise InvalidArgument(f"invalid mode: {mode}")
+    propagation = next((word for word in words if word in PROPAGATIONS), "")
+    if source.startswith("/"):
+        return MountPoint(
+            "bind",
+            destination,
+            source=posixpath.normpath(source),
+            mode=mode,
+            writable="ro" not in words,
+            propagation=propagation or "rprivate",
+            create_source=True,
+        )
+    if "/" in source:
+        raise InvalidArgument(
+            f'create {source}: "{source}" includes invalid characters for a local volume name, only '
+            '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
+        )
+    if propagation:
+        raise InvalidArgument(f"invalid mode: {mode}: propagation is for bind mounts")
+    return MountPoint("volume", destination, name=source, driver="local", mode=mode or "z", writable="ro" not in words)
+
+
+def _mount(mount: Mount) -> MountPoint:
+    destination = _destination(mount.target, mount.target)
+    if mount.type == "bind":
+        if not mount.source.startswith("/"):
+            raise InvalidArgument(
+                f"invalid mount config for type \"bind\": invalid mount path: '{mount.source}' "
+                "mount path must be absolute"
+            )
+        options = mount.bind_options
+        return MountPoint(
+            "bind",
+            destination,
+            source=posixpath.normpath(mount.source),
+            writable=not mount.read_only,
+            propagation=(options.propagation if options else "") or "rprivate",
+            create_source=bool(options and options.create_mountpoint),
+        )
+    if mount.type == "volume":
+        labels = mount.volume_options.labels if mount.volume_options else None
+        return MountPoint(
+            "volume",
+            destination,
+            name=mount.source,
+            driver="local",
+            mode="z",
+            writable=not mount.read_only,
+            anonymous=not mount.source,
+            labels=labels or {},
+        )
+    if mount.type == "tmpfs":
+        return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
+    raise InvalidArgument(f"invalid mount config: mount type {mount.type!r} is not supported")
+
+
+def _mount_tmpfs_options(mount: Mount) -> list[str]:
+    options = list(TMPFS_DEFAULTS)
+    given = mount.tmpfs_options
+    if given and given.size_bytes:
+        options.append(f"size={given.size_bytes}")
+    if given and given.mode:
+        options.append(f"mode={given.mode:o}")
+    return options + (["ro"] if mount.read_only else [])
+
+
+def _tmpfs(host: HostConfig) -> Iterable[MountPoint]:
+    for path, options in (host.tmpfs or {}).items():
+        words = options.split(",") if options else []
+        defaults = [word for word in TMPFS_DEFAULTS if word.removeprefix("no") not in words and word not in words]
+        yield MountPoint("tmpfs", _destination(path, path), mode=options, options=[*defaults, *words])
+
+
+def _destination(path: str, text: str) -> str:
+    if not path.startswith("/"):
+        raise InvalidArgument(
+            f"invalid volume specification: '{text}': invalid mount path: '{path}' mount path must be absolute"
+        )
+    normal = posixpath.normpath(path)
+    if normal in ("/", "//"):
+        raise InvalidArgument(
+            f"invalid volume specification: '{text}': invalid specification: destination can't be '/'"
+        )
+    return normal

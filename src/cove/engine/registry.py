@@ -1,0 +1,104 @@
+"""All containers of the daemon by id and name, and the look-up of what a user types."""
+
+import sqlite3
+from collections.abc import Iterator
+
+from cove.engine.container import Container
+from cove.engine.record import CONTAINERS, Record
+from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.store import Database
+
+
+class Registry:
+    """The containers, in memory as in the database. What changes a row is done when it is on disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_id: dict[str, Container] = {}
+        self._by_name: dict[str, Container] = {}
+
+    def __iter__(self) -> Iterator[Container]:
+        return iter(list(self._by_id.values()))
+
+    def __contains__(self, container_id: str) -> bool:
+        return container_id in self._by_id
+
+    def restore(self, container: Container) -> None:
+        """Add a container whose row exists already."""
+        self._by_id[container.id] = container
+        self._by_name[container.name] = container
+
+    def get(self, reference: str) -> Container:
+        """By id, name (with or without the slash) or unique prefix of an id. Raises NotFound in Docker's words."""
+        name = reference.removeprefix("/")
+        found = self._by_id.get(name) or self._by_name.get(name)
+        if found is not None:
+            return found
+        matches = [container for key, container in self._by_id.items() if name and key.startswith(name)]
+        if len(matches) > 1:
+            raise InvalidArgument(f"Multiple IDs found with provided prefix: {reference}")
+        if not matches:
+            raise NotFound(f"No such container: {reference}")
+        return matches[0]
+
+    def name_taken(self, name: str) -> bool:
+        return name in self._by_name
+
+    def volume_users(self, volume: str) -> list[Container]:
+        """The containers that mount a volume."""
+        return [
+            container
+            for container in self
+            if any(mount.kind == "volume" and mount.name == volume for mount in container.record.mounts)
+        ]
+
+    async def add(self, container: Container) -> None:
+        """Write a new container's row. Raises Conflict, in Docker's words, when its name is taken."""
+        self._refuse_taken(container.name)
+        self.restore(container)  # at once, so that a second create with this name is refused while the row is written
+        try:
+            await self._insert(container.record)
+        except BaseException:
+            self._forget(container)
+            raise
+
+    async def save(self, container: Container) -> None:
+        """Write the record as it is now."""
+        await self._database.run(CONTAINERS.putting(container.record))
+
+    async def rename(self, container: Container, name: str) -> None:
+        """Raises Conflict when the name is taken."""
+        self._refuse_taken(name)
+        old = container.name
+        self._by_name[name] = container
+        container.record.name = name
+        try:
+            await self.save(container)
+        except BaseException:
+            container.record.name = old
+            del self._by_name[name]
+            raise
+        self._by_name.pop(old, None)
+
+    async def remove(self, container: Container) -> None:
+        await self._database.run(lambda connection: CONTAINERS.delete(connection, id=container.id))
+        self._forget(container)
+
+    async def _insert(self, record: Record) -> None:
+        try:
+            await self._database.run(CONTAINERS.inserting(record))
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f'Conflict. The container name "/{record.name}" is already in use.') from error
+
+    def _refuse_taken(self, name: str) -> None:
+        owner = self._by_name.get(name)
+        if owner is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{owner.id}". '
+                "You have to remove (or rename) that container to be able to reuse that name."
+            )
+
+    def _forget(self, container: Container) -> None:
+        self._by_id.pop(container.id, None)
+        if self._by_name.get(container.name) is container:
+            del self._by_name[container.name]

@@ -1,0 +1,267 @@
+"""From a container's record to the OCI configuration that the runtime is given for one start. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from cove.engine import privileges
+from cove.engine.record import MountPoint, Record
+from cove.oci.runtime import (
+    CpuLimits,
+    DeviceRule,
+    Linux,
+    MemoryLimits,
+    Mount,
+    Namespace,
+    Process,
+    Resources,
+    Rlimit,
+    Spec,
+    User,
+)
+from cove.wire.host_config import HostConfig
+
+OCI_VERSION = "1.2.0"
+DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+DEFAULT_SHM_SIZE = 64 << 20
+"""Bytes of /dev/shm, Docker's default."""
+
+
+class Surroundings(NamedTuple):
+    """What the record does not know: where things are on this start.
+
+    ``namespaces``: paths of the namespaces to join, by OCI type; ``etc_files``: sources of the files that are bound
+    over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None.
+    """
+
+    root_path: str
+    cgroup_path: str
+    namespaces: dict[str, str]
+    etc_files: dict[str, str]
+    init_path: str | None
+
+
+def specification(record: Record, around: Surroundings) -> Spec:
+    """The configuration of one start."""
+    host = record.host_config
+    spec: Spec = {
+        "ociVersion": OCI_VERSION,
+        "process": process(record),
+        "root": {"path": around.root_path, "readonly": bool(host.readonly_rootfs)},
+        "mounts": _mounts(record, around),
+        "linux": _linux(record, around),
+    }
+    if "uts" in _own_namespaces(host):
+        spec["hostname"] = record.config.hostname or ""
+        if record.config.domainname:
+            spec["domainname"] = record.config.domainname
+    if host.annotations:
+        spec["annotations"] = dict(host.annotations)
+    return spec
+
+
+def process(record: Record) -> Process:
+    """The container's program."""
+    config, host = record.config, record.host_config
+    made: Process = {
+        "args": record.arguments,
+        "cwd": config.working_dir or "/",
+        "terminal": bool(config.tty),
+        "env": environment(record),
+        "user": user(config.user or "", host.group_add or []),
+        "capabilities": privileges.capability_sets(container_capabilities(host)),
+        "rlimits": _rlimits(host),
+        "noNewPrivileges": "no-new-privileges" in _security_options(host),
+        "oomScoreAdj": host.oom_score_adj or 0,
+    }
+    size = host.console_size
+    if size and size[0] and size[1]:
+        made["consoleSize"] = {"height": size[0], "width": size[1]}
+    return made
+
+
+def environment(record: Record) -> list[str]:
+    """PATH, HOSTNAME and TERM first, then what image and user gave."""
+    first = [DEFAULT_PATH, f"HOSTNAME={record.config.hostname}"]
+    if record.config.tty:
+        first.append("TERM=xterm")
+    return merged(first, record.config.env or [])
+
+
+def merged(first: Sequence[str], given: Sequence[str]) -> list[str]:
+    """Two environments in one: the last word on a name wins, at the place of the first; a bare name is unset."""
+    by_name = {entry.partition("=")[0]: entry for entry in [*first, *given]}
+    return [entry for entry in by_name.values() if "=" in entry]
+
+
+def user(name: str, groups: Sequence[str]) -> User:
+    """Resolved by the runtime inside the container."""
+    return {"username": name, "additionalGroups": list(groups)}
+
+
+def container_capabilities(host: HostConfig) -> tuple[str, ...]:
+    return privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=bool(host.privileged))
+
+
+def _security_options(host: HostConfig) -> set[str]:
+    options = {option.replace(":", "=", 1) for option in host.security_opt or []}
+    return {option.removesuffix("=true") for option in options}
+
+
+def _rlimits(host: HostConfig) -> list[Rlimit]:
+    return [
+        {"type": f"RLIMIT_{limit.name.upper()}", "soft": limit.soft, "hard": limit.hard} for limit in host.ulimits or []
+    ]
+
+
+def _own_namespaces(host: HostConfig) -> list[str]:
+    """The OCI types of the namespaces that are not the host's."""
+    modes = {
+        "pid": host.pid_mode,
+        "ipc": host.ipc_mode,
+        "uts": host.uts_mode,
+        "network": host.network_mode,
+        "cgroup": host.cgroupns_mode,
+    }
+    return ["mount", *(kind for kind, mode in modes.items() if mode != "host")]
+
+
+def _namespaces(host: HostConfig, joined: dict[str, str]) -> list[Namespace]:
+    made: list[Namespace] = []
+    for kind in _own_namespaces(host):
+        namespace: Namespace = {"type": kind}
+        if kind in joined:
+            namespace["path"] = joined[kind]
+        made.append(namespace)
+    return made
+
+
+def _linux(record: Record, around: Surroundings) -> Linux:
+    host = record.host_config
+    made: Linux = {
+        "namespaces": _namespaces(host, around.namespaces),
+        "cgroupsPath": around.cgroup_path,
+        "resources": resources(host),
+        "rootfsPropagation": "rslave",
+        "maskedPaths": list(_paths(host, host.masked_paths, privileges.MASKED_PATHS)),
+        "readonlyPaths": list(_paths(host, host.readonly_paths, privileges.READONLY_PATHS)),
+    }
+    if host.sysctls:
+        made["sysctl"] = dict(host.sysctls)
+    return made
+
+
+def _paths(host: HostConfig, given: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
+    if host.privileged or "systempaths=unconfined" in _security_options(host):
+        return ()
+    return default if given is None else given
+
+
+def resources(host: HostConfig) -> Resources:
+    """Limits, with Docker's conversions: NanoCpus to quota per 100 ms, swap of twice the memory by default."""
+    made: Resources = {"devices": _device_rules(host)}
+    memory = _memory(host)
+    if memory:
+        made["memory"] = memory
+    cpu = _cpu(host)
+    if cpu:
+        made["cpu"] = cpu
+    if host.pids_limit and host.pids_limit > 0:
+        made["pids"] = {"limit": host.pids_limit}
+    if host.blkio_weight:
+        made["blockIO"] = {"weight": host.blkio_weight}
+    return made
+
+
+def _device_rules(host: HostConfig) -> list[DeviceRule]:
+    return list(privileges.PRIVILEGED_DEVICE_RULES if host.privileged else privileges.DEFAULT_DEVICE_RULES)
+
+
+def _memory(host: HostConfig) -> MemoryLimits:
+    made: MemoryLimits = {}
+    if host.memory:
+        made["limit"] = host.memory
+        made["swap"] = host.memory_swap or host.memory * 2
+    if host.memory_reservation:
+        made["reservation"] = host.memory_reservation
+    if host.memory_swappiness is not None and host.memory_swappiness >= 0:
+        made["swappiness"] = host.memory_swappiness
+    if host.oom_kill_disable:
+        made["disableOOMKiller"] = True
+    return made
+
+
+def _cpu(host: HostConfig) -> CpuLimits:
+    made: CpuLimits = {}
+    if host.nano_cpus:
+        made["period"] = 100_000
+        made["quota"] = host.nano_cpus // 10_000
+    if host.cpu_shares:
+        made["shares"] = host.cpu_shares
+    if host.cpu_quota:
+        made["quota"] = host.cpu_quota
+    if host.cpu_period:
+        made["period"] = host.cpu_period
+    if host.cpuset_cpus:
+        made["cpus"] = host.cpuset_cpus
+    if host.cpuset_mems:
+        made["mems"] = host.cpuset_mems
+    return made
+
+
+def _mounts(record: Record, around: Surroundings) -> list[Mount]:
+    """The file systems of the kernel first, then what users mount, parents before children."""
+    host = record.host_config
+    asked = {mount.destination for mount in record.mounts}
+    made = [mount for mount in _kernel_mounts(host) if mount["destination"] not in asked]
+    for destination, source in around.etc_files.items():
+        if destination not in asked:
+            made.append(_bind(source, destination, ["rbind", "rprivate"]))
+    if around.init_path:
+        made.append(_bind(around.init_path, "/sbin/docker-init", ["bind", "ro"]))
+    made += [_user_mount(mount) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))]
+    return made
+
+
+def _kernel_mounts(host: HostConfig) -> list[Mount]:
+    shm_size = host.shm_size or DEFAULT_SHM_SIZE
+    access = "rw" if host.privileged else "ro"
+    fixed = ["nosuid", "noexec", "nodev"]
+    made: list[Mount] = [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": fixed},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        },
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*fixed, access]},
+        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*fixed, access]},
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": fixed},
+        {
+            "destination": "/dev/shm",
+            "type": "tmpfs",
+            "source": "shm",
+            "options": [*fixed, "mode=1777", f"size={shm_size}"],
+        },
+    ]
+    if host.ipc_mode == "host":
+        made = [mount for mount in made if mount["destination"] not in ("/dev/mqueue", "/dev/shm")]
+        made += [_bind(path, path, ["rbind", *fixed]) for path in ("/dev/mqueue", "/dev/shm")]
+    return made
+
+
+def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:
+    return {"destination": destination, "type": "bind", "source": source, "options": list(options)}
+
+
+def _user_mount(mount: MountPoint) -> Mount:
+    if mount.kind == "tmpfs":
+        return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
+    options = ["rbind", mount.propagation or "rprivate", "rw" if mount.writable else "ro", *mount.options]
+    return _bind(mount.source, mount.destination, options)

@@ -1,0 +1,38 @@
+"""The daemon's end of a client's streams: a connected socket whose other end the shim holds."""
+
+import secrets
+import socket
+
+from cove.errors import InvalidArgument
+from cove.runtime.messages import Attachment
+
+DEFAULT_DETACH_KEYS = "ctrl-p,ctrl-q"
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Ours and the shim's."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+
+
+def attachment(*, stdin: bool, stdout: bool, stderr: bool, detach_keys: str) -> Attachment:
+    """A new attachment. Empty ``detach_keys`` means Docker's default. Raises InvalidArgument for keys that are none."""
+    keys = detach_keys or DEFAULT_DETACH_KEYS
+    _check_keys(keys)
+    return {
+        "attach_id": secrets.token_hex(8),
+        "stdin": stdin,
+        "stdout": stdout,
+        "stderr": stderr,
+        "detach_keys": keys,
+    }
+
+
+def _check_keys(keys: str) -> None:
+    for key in keys.split(",") if keys else ():
+        control = key.removeprefix("ctrl-")
+        if len(key) == 1 or (key.startswith("ctrl-") and len(control) == 1 and control.lower() in _CONTROLS):
+            continue
+        raise InvalidArgument(f"Invalid detach keys ({keys}) provided: Unknown character: '{key}'")
+
+
+_CONTROLS = "abcdefghijklmnopqrstuvwxyz@[\\]^_"

@@ -1,0 +1,172 @@
+"""The API's requests about the engine itself: version, information, events, disk usage, log-in."""
+
+import hashlib
+import os
+import platform
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cove import __version__
+from cove.engine.containers import Containers
+from cove.engine.events import Events
+from cove.engine.images import Images
+from cove.engine.registry import Registry
+from cove.engine.views import STORAGE_DRIVER
+from cove.engine.volumes import Volumes
+from cove.errors import Unimplemented
+from cove.filters import Filters
+from cove.kernel.cgroups import layout
+from cove.units import format_time, now
+from cove.wire.events import Event
+from cove.wire.images import AuthConfig
+from cove.wire.system import AuthResponse, Component, DiskUsage, Info, PlatformName, Plugins, Runtime, Version
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+EVENT_FILTERS = "config container daemon event image label network node plugin scope secret service type volume".split()
+
+
+class Host(NamedTuple):
+    """What of the daemon's configuration is shown."""
+
+    data_root: Path
+    labels: Sequence[str]
+    debug: bool
+    init_path: str | None
+
+
+class System:
+    """Speaks for the engine as a whole."""
+
+    def __init__(
+        self,
+        *,
+        host: Host,
+        registry: Registry,
+        containers: Containers,
+        images: Images,
+        volumes: Volumes,
+        events: Events,
+    ) -> None:
+        self._host = host
+        self._registry = registry
+        self._containers = containers
+        self._images = images
+        self._volumes = volumes
+        self._events = events
+
+    async def version(self) -> Version:
+        kernel = os.uname()
+        return Version(
+            platform=PlatformName(name="Cove Engine"),
+            components=[
+                Component(
+                    name="Engine",
+                    version=__version__,
+                    details={"Os": "linux", "Arch": architecture(), "KernelVersion": kernel.release},
+                ),
+                Component(name="Python", version=platform.python_version()),
+            ],
+            version=__version__,
+            go_version=f"python{platform.python_version()}",
+            arch=architecture(),
+            kernel_version=kernel.release,
+        )
+
+    async def info(self) -> Info:
+        kernel = os.uname()
+        statuses = [container.status for container in self._registry]
+        running, paused = statuses.count("running"), statuses.count("paused")
+        return Info(
+            id=_machine_id(),
+            containers=len(statuses),
+            containers_running=running,
+            containers_paused=paused,
+            containers_stopped=len(statuses) - running - paused,
+            images=len(await self._images.list(all=False, filters=Filters(), shared_size=False)),
+            driver=STORAGE_DRIVER,
+            driver_status=[["Backing Filesystem", "overlayfs"], ["Supports d_type", "true"]],
+            plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=["json-file", "local", "none"]),
+            debug=self._host.debug,
+            n_fd=len(os.listdir("/proc/self/fd")),
+            system_time=format_time(now()),
+            cgroup_version="2" if layout().unified else "1",
+            kernel_version=kernel.release,
+            operating_system=_operating_system(),
+            architecture=kernel.machine,
+            ncpu=os.cpu_count() or 1,
+            mem_total=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            docker_root_dir=str(self._host.data_root),
+            name=kernel.nodename,
+            labels=list(self._host.labels),
+            server_version=__version__,
+            runtimes={"cove": Runtime(path="cove-oci")},
+            default_runtime="cove",
+            init_binary=self._host.init_path or "cove-init",
+            security_options=["name=cgroupns"],
+            warnings=None,
+        )
+
+    async def disk_usage(self, types: frozenset[str]) -> DiskUsage:
+        made = DiskUsage()
+        if not types or "image" in types:
+            made.images = list(await self._images.list(all=True, filters=Filters(), shared_size=True))
+            made.layers_size = sum(image.size for image in made.images)
+        if not types or "container" in types:
+            made.containers = list(await self._containers.list(all=True, limit=0, size=True, filters=Filters()))
+        if not types or "volume" in types:
+            made.volumes = (await self._volumes.list(Filters())).volumes
+        return made
+
+    async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:
+        filters.check(EVENT_FILTERS)
+        return self._events.stream(since or None, until or None, lambda event: _wanted(event, filters))
+
+    async def auth(self, credentials: AuthConfig) -> AuthResponse:
+        raise Unimplemented("log-in to registries is not supported yet")
+
+
+def _wanted(event: Event, filters: Filters) -> bool:
+    attributes = event.actor.attributes
+    named = (event.actor.id, attributes.get("name", ""))
+    objects = ("container", "image", "network", "volume", "daemon")
+    return (
+        filters.one_of("type", event.type)
+        and filters.one_of("event", event.action, event.action.partition(":")[0])
+        and filters.one_of("scope", event.scope)
+        and filters.labels(attributes)
+        and all(_is_about(event, kind, named, filters) for kind in objects)
+    )
+
+
+def _is_about(event: Event, kind: str, named: tuple[str, str], filters: Filters) -> bool:
+    """A filter by object: ``container=web``; names, ids and their prefixes; images also by a container's image."""
+    wanted = filters.get(kind)
+    if not wanted:
+        return True
+    if kind == "image":
+        named = (*named, event.actor.attributes.get("image", ""))  # type: ignore[assignment]
+    elif event.type != kind:
+        return False
+    return any(value in named or named[0].startswith(value) for value in wanted)
+
+
+def architecture() -> str:
+    """Docker's name of the machine's architecture."""
+    machine = os.uname().machine
+    return ARCHITECTURES.get(machine, machine)
+
+
+def _operating_system() -> str:
+    return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+
+
+def _machine_id() -> str:
+    """An id of the engine that is the same after a restart, and does not give the machine's own away."""
+    try:
+        machine = Path("/etc/machine-id").read_text().strip()
+    except OSError:
+        machine = os.uname().nodename
+    digest = hashlib.sha256(f"cove {machine}".encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"

@@ -1,0 +1,221 @@
+"""What the API shows of a container: its inspection, and its line in a list."""
+
+import time
+from collections.abc import Iterable
+
+from cove.engine.connectivity import Connectivity, network_mode, wanted
+from cove.engine.container import Container
+from cove.engine.record import State
+from cove.network import EndpointRecord, Networks
+from cove.units import format_time, human_duration
+from cove.wire.containers import (
+    ZERO_TIME,
+    ContainerInspect,
+    ContainerState,
+    ContainerSummary,
+    MountPoint,
+    NetworkSettings,
+    Port,
+    SummaryHostConfig,
+    SummaryNetworkSettings,
+)
+from cove.wire.host_config import PortBinding
+from cove.wire.images import DriverData
+from cove.wire.networks import EndpointSettings
+
+STORAGE_DRIVER = "overlay2"
+"""The name that Docker gives to directories of layers under overlayfs; tools look for it."""
+
+
+class Views:
+    """Builds wire structs from containers."""
+
+    def __init__(self, networks: Networks, connectivity: Connectivity) -> None:
+        self._networks = networks
+        self._connectivity = connectivity
+
+    def inspect(self, container: Container) -> ContainerInspect:
+        record, paths = container.record, container.paths
+        arguments = record.arguments
+        return ContainerInspect(
+            id=record.id,
+            created=format_time(record.created),
+            path=arguments[0],
+            args=arguments[1:],
+            state=state(container),
+            image=record.image,
+            resolv_conf_path=str(paths.resolv_conf),
+            hostname_path=str(paths.hostname),
+            hosts_path=str(paths.hosts),
+            log_path=str(paths.log) if record.host_config.log_config.type == "json-file" else "",
+            name=f"/{record.name}",
+            restart_count=record.state.restart_count,
+            driver=STORAGE_DRIVER,
+            exec_ids=sorted(container.execs) or None,
+            host_config=record.host_config,
+            graph_driver=DriverData(
+                name=STORAGE_DRIVER,
+                data={"UpperDir": str(paths.upper), "WorkDir": str(paths.work), "MergedDir": str(paths.root)},
+            ),
+            mounts=mounts(container),
+            config=record.config,
+            network_settings=self._network_settings(container),
+        )
+
+    def summary(self, container: Container, image_name: str) -> ContainerSummary:
+        record = container.record
+        return ContainerSummary(
+            id=record.id,
+            names=[f"/{record.name}"],
+            image=image_name,
+            image_id=record.image,
+            command=_command_line(record.arguments),
+            created=record.created // 1_000_000_000,
+            ports=self._ports(container),
+            labels=record.config.labels or {},
+            state=record.state.status,
+            status=status_line(container),
+            host_config=SummaryHostConfig(network_mode=record.host_config.network_mode),
+            network_settings=SummaryNetworkSettings(networks=self._endpoints(container)),
+            mounts=mounts(container),
+        )
+
+    def _network_settings(self, container: Container) -> NetworkSettings:
+        networks = self._endpoints(container)
+        made = NetworkSettings(networks=networks, ports=self._port_map(container))
+        if container.running:
+            made.sandbox_id = container.id
+            made.sandbox_key = f"/proc/{container.pid}/ns/net"
+        bridge = networks.get("bridge")
+        if bridge is not None and bridge.ip_address:
+            made.endpoint_id, made.gateway = bridge.endpoint_id, bridge.gateway
+            made.ip_address, made.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
+            made.mac_address = bridge.mac_address
+        return made
+
+    def _endpoints(self, container: Container) -> dict[str, EndpointSettings]:
+        """What was asked for on each network, and what it has there while it runs."""
+        if network_mode(container).startswith("container:"):
+            return {}
+        held = {endpoint.network: endpoint for endpoint in self._connectivity.endpoints(container)}
+        shown = {}
+        for name, asked in wanted(container).items():
+            network = next((item for item in self._networks.all() if name in (item.name, item.id)), None)
+            endpoint = held.pop(network.id, None) if network else None
+            shown[network.name if network else name] = endpoint_settings(asked, network.id if network else "", endpoint)
+        for endpoint in held.values():
+            shown[self._networks.get(endpoint.network).name] = endpoint_settings(
+                EndpointSettings(), endpoint.network, endpoint
+            )
+        return shown
+
+    def _port_map(self, container: Container) -> dict[str, list[PortBinding] | None]:
+        if not container.running:
+            return {}
+        shown: dict[str, list[PortBinding] | None] = dict.fromkeys(container.record.config.exposed_ports or {})
+        for port in self._connectivity.ports(container):
+            key = f"{port.container_port}/{port.protocol}"
+            shown[key] = [*(shown.get(key) or []), PortBinding(host_ip=port.address, host_port=str(port.port))]
+        return shown
+
+    def _ports(self, container: Container) -> list[Port]:
+        if not container.running:
+            return []
+        published = [
+            Port(ip=port.address, private_port=port.container_port, public_port=port.port, type=port.protocol)
+            for port in self._connectivity.ports(container)
+        ]
+        taken = {(port.private_port, port.type) for port in published}
+        for key in container.record.config.exposed_ports or {}:
+            number, _, protocol = key.partition("/")
+            if (int(number), protocol or "tcp") not in taken:
+                published.append(Port(private_port=int(number), type=protocol or "tcp"))
+        return sorted(published, key=lambda port: (port.private_port, port.type, port.public_port, port.ip))
+
+
+def endpoint_settings(asked: EndpointSettings, network_id: str, endpoint: EndpointRecord | None) -> EndpointSettings:
+    """The settings as asked for, with what the endpoint got."""
+    made = EndpointSettings(
+        ipam_config=asked.ipam_config,
+        links=asked.links,
+        aliases=asked.aliases,
+        driver_opts=asked.driver_opts,
+        gw_priority=asked.gw_priority,
+        mac_address=asked.mac_address,
+        network_id=network_id,
+    )
+    if endpoint is not None:
+        made.endpoint_id, made.mac_address = endpoint.id, endpoint.mac
+        made.gateway, made.ip_address, made.ip_prefix_len = endpoint.gateway4, endpoint.address4, endpoint.prefix4
+        made.ipv6_gateway, made.global_ipv6_address = endpoint.gateway6, endpoint.address6
+        made.global_ipv6_prefix_len = endpoint.prefix6
+    return made
+
+
+def state(container: Container) -> ContainerState:
+    """The state object of an inspection."""
+    kept = container.record.state
+    return ContainerState(
+        status=kept.status,
+        running=kept.status in ("running", "paused", "restarting"),
+        paused=kept.status == "paused",
+        restarting=kept.status == "restarting",
+        oom_killed=kept.oom_killed,
+        dead=kept.status == "dead",
+        pid=container.pid,
+        exit_code=kept.exit_code,
+        error=kept.error,
+        started_at=_moment(kept.started_at),
+        finished_at=_moment(kept.finished_at),
+    )
+
+
+def mounts(container: Container) -> list[MountPoint]:
+    """The mounts as an inspection shows them; those of --tmpfs are in the HostConfig, as with Docker."""
+    return [
+        MountPoint(
+            type=mount.kind,
+            name=mount.name,
+            source=mount.source,
+            destination=mount.destination,
+            driver=mount.driver,
+            mode=mount.mode,
+            rw=mount.writable,
+            propagation=mount.propagation,
+        )
+        for mount in container.record.mounts
+        if mount.destination not in (container.record.host_config.tmpfs or {})
+    ]
+
+
+def status_line(container: Container) -> str:
+    """Docker's words: ``Up 2 minutes (Paused)``, ``Exited (0) 3 seconds ago``."""
+    kept = container.record.state
+    if kept.status == "running":
+        return f"Up {_ago(kept.started_at)}"
+    if kept.status == "paused":
+        return f"Up {_ago(kept.started_at)} (Paused)"
+    if kept.status == "restarting":
+        return f"Restarting ({kept.exit_code}) {_ago(kept.finished_at)} ago"
+    if container.removing:
+        return "Removal In Progress"
+    if kept.status == "dead":
+        return "Dead"
+    return "Created" if _never_ran(kept) else f"Exited ({kept.exit_code}) {_ago(kept.finished_at)} ago"
+
+
+def _never_ran(kept: State) -> bool:
+    return not kept.finished_at
+
+
+def _ago(moment: int) -> str:
+    return human_duration((time.time_ns() - moment) / 1e9)
+
+
+def _moment(nanoseconds: int) -> str:
+    return format_time(nanoseconds) if nanoseconds else ZERO_TIME
+
+
+def _command_line(arguments: Iterable[str]) -> str:
+    """As Docker lists it: arguments with white space in them are quoted."""
+    return " ".join(f"'{item}'" if " " in item else item for item in arguments)

@@ -1,0 +1,79 @@
+"""The API's requests about volumes."""
+
+from cove.engine.events import Events
+from cove.engine.registry import Registry
+from cove.errors import Conflict, CoveError, NotFound
+from cove.filters import Filters
+from cove.units import format_time
+from cove.volumes import Volume as VolumeRecord
+from cove.volumes import Volumes as VolumeStore
+from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumesPruned
+
+
+class Volumes:
+    """Shows, makes and removes volumes."""
+
+    def __init__(self, store: VolumeStore, registry: Registry, events: Events) -> None:
+        self._store = store
+        self._registry = registry
+        self._events = events
+
+    async def list(self, filters: Filters) -> VolumeList:
+        filters.check(("dangling", "driver", "label", "name"))
+        dangling = filters.boolean("dangling")
+        shown = [
+            self._shown(record)
+            for record in self._store.list()
+            if filters.one_of("driver", record.driver)
+            and filters.part_of("name", record.name)
+            and filters.labels(record.labels)
+            and (dangling is None or dangling == (not self._registry.volume_users(record.name)))
+        ]
+        return VolumeList(volumes=shown)
+
+    def _shown(self, record: VolumeRecord) -> Volume:
+        return Volume(
+            name=record.name,
+            driver=record.driver,
+            mountpoint=str(self._store.path(record.name)),
+            created_at=format_time(record.created),
+            labels=record.labels or None,
+            options=record.options or None,
+        )
+
+    async def inspect(self, name: str) -> Volume:
+        return self._shown(self._store.get(name))
+
+    async def create(self, request: VolumeCreate) -> Volume:
+        record = await self._store.create(
+            request.name, driver=request.driver, options=request.driver_opts, labels=request.labels
+        )
+        self._events.publish("volume", "create", record.name, {"driver": record.driver})
+        return self._shown(record)
+
+    async def remove(self, name: str, *, force: bool) -> None:
+        try:
+            record = self._store.get(name)
+        except NotFound:
+            if force:
+                return
+            raise
+        users = self._registry.volume_users(name)
+        if users:
+            raise Conflict(f"remove {name}: volume is in use - [{', '.join(user.id for user in users)}]")
+        await self._store.remove(record.name)
+        self._events.publish("volume", "destroy", record.name, {"driver": record.driver})
+
+    async def prune(self, filters: Filters) -> VolumesPruned:
+        filters.check(("all", "label", "label!"))
+        every = filters.boolean("all") is True
+        removed = []
+        for record in self._store.list():
+            fits = filters.labels(record.labels) and filters.without_labels(record.labels)
+            if (every or record.anonymous) and fits and not self._registry.volume_users(record.name):
+                try:
+                    await self.remove(record.name, force=False)
+                except CoveError:
+                    continue
+                removed.append(record.name)
+        return VolumesPruned(volumes_deleted=removed or None)
