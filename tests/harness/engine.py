@@ -25,6 +25,11 @@ BIN = Path(sys.executable).parent
 READY_SECONDS = 20.0
 POLL_SECONDS = 0.005
 STOP_SECONDS = 30.0
+FETCH = """
+import sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+sys.stdout.write(opener.open(sys.argv[1], timeout=5).read().decode())
+"""
 
 
 class Completed(NamedTuple):
@@ -174,7 +179,7 @@ class Engine:
         """The page at ``url`` as the engine's namespace sees it, once there is one. Raises AssertionError."""
         deadline = time.monotonic() + seconds
         while True:
-            done = self.netns.run(["busybox", "wget", "-q", "-T", "5", "-O", "-", url], check=False)
+            done = self.netns.run([sys.executable, "-I", "-c", FETCH, url], check=False)
             if done.returncode == 0:
                 return done.stdout
             assert time.monotonic() < deadline, f"{url}: {done.stderr}"

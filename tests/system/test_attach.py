@@ -1,0 +1,187 @@
+"""``docker attach`` and interactive ``docker run``: streams, terminals, detach keys, the hijacked connection itself."""
+
+import socket
+import struct
+import subprocess
+
+from harness.engine import Engine
+from harness.terminal import on_terminal
+
+
+def state(engine: Engine, name: str) -> str:
+    return engine.docker("inspect", "-f", "{{.State.Status}}", name).out.strip()
+
+
+ECHO = 'while read x; do [ "$x" = end ] && exit 9; echo got $x; done'
+
+
+def say(client: subprocess.Popen[bytes], text: str) -> bytes:
+    """Type a line and read the answer to it."""
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write(f"{text}\n".encode())
+    client.stdin.flush()
+    return client.stdout.readline()
+
+
+def test_attached_client_gets_output_and_code(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", ECHO)
+    with daemon.spawned("docker", "attach", "box") as client:
+        assert say(client, "it") == b"got it\n"
+        assert client.communicate(b"end\n", 30)[0] == b""
+        assert client.returncode == 9
+
+
+def test_interactive_shell(daemon: Engine) -> None:
+    argv = ["docker", "run", "--rm", "-it", "--name", "shell", "busybox", "sh"]
+    with on_terminal(argv, daemon.client_environment(), rows=31, columns=91) as terminal:
+        terminal.expect("# ")
+        terminal.send("tty; stty size\r")
+        terminal.expect("/dev/pts/0\r\n31 91")
+        terminal.send("exit 7\r")
+        assert terminal.wait() == 7
+
+
+def test_resize_reaches_the_program(daemon: Engine) -> None:
+    argv = [
+        "docker",
+        "run",
+        "--rm",
+        "-it",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'stty size' WINCH; echo up; while :; do sleep .05; done",
+    ]
+    with on_terminal(argv, daemon.client_environment()) as terminal:
+        terminal.expect("up")
+        terminal.resize(40, 120)
+        terminal.expect("40 120")
+
+
+def test_control_c_interrupts(daemon: Engine) -> None:
+    argv = [
+        "docker",
+        "run",
+        "--rm",
+        "-it",
+        "busybox",
+        "sh",
+        "-c",
+        "trap 'exit 77' INT; echo up; while :; do sleep .05; done",
+    ]
+    with on_terminal(argv, daemon.client_environment()) as terminal:
+        terminal.expect("up")
+        terminal.send("\x03")
+        assert terminal.wait() == 77
+
+
+def test_detach_and_come_back(daemon: Engine) -> None:
+    with on_terminal(
+        ["docker", "run", "-it", "--name", "box", "busybox", "sh"], daemon.client_environment()
+    ) as terminal:
+        terminal.expect("# ")
+        terminal.send("\x10\x11")
+        assert terminal.wait() == 0
+    assert state(daemon, "box") == "running"
+    with on_terminal(["docker", "attach", "box"], daemon.client_environment()) as terminal:
+        terminal.send("echo $((6*7))\r")
+        terminal.expect("42")
+        terminal.send("exit\r")
+        assert terminal.wait() == 0
+    assert state(daemon, "box") == "exited"
+
+
+def test_own_detach_keys(daemon: Engine) -> None:
+    argv = ["docker", "run", "-it", "--name", "box", "--detach-keys", "ctrl-x,x", "busybox", "sh"]
+    with on_terminal(argv, daemon.client_environment()) as terminal:
+        terminal.expect("# ")
+        terminal.send("\x18x")
+        assert terminal.wait() == 0
+    assert state(daemon, "box") == "running"
+
+
+def test_two_clients_see_the_same(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", ECHO)
+    with daemon.spawned("docker", "attach", "box") as one, daemon.spawned("docker", "attach", "box") as two:
+        say(one, "1")
+        say(two, "2")  # now both are attached
+        say(one, "3")
+        one.communicate(b"end\n", 30)
+        assert two.communicate(timeout=30)[0] == b"got 3\n"
+        assert (one.returncode, two.returncode) == (9, 9)
+
+
+def test_to_a_container_that_does_not_run(daemon: Engine) -> None:
+    daemon.docker("create", "--name", "box", "busybox", "true")
+    done = daemon.docker("attach", "box", check=False)
+    assert done.code == 1
+    assert "cannot attach to a stopped container" in done.err
+
+
+def hijack(engine: Engine, target: str) -> tuple[socket.socket, bytes]:
+    """A connection that the engine has handed over, and its answer's head."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(20)
+    connection.connect(str(engine.socket))
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n"
+    connection.sendall(head.encode())
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += connection.recv(1)
+    return connection, answer
+
+
+def read_to_end(connection: socket.socket) -> bytes:
+    data = b""
+    while more := connection.recv(65536):
+        data += more
+    return data
+
+
+def test_the_wire(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", "read x; echo out; echo err >&2")
+    connection, head = hijack(daemon, "/containers/box/attach?stream=1&stdin=1&stdout=1&stderr=1")
+    with connection:
+        assert head.startswith(b"HTTP/1.1 101 UPGRADED\r\n")
+        assert b"Content-Type: application/vnd.docker." in head
+        connection.sendall(b"go\n")
+        frames = read_to_end(connection)
+    out, err = struct.pack(">BxxxL", 1, 4) + b"out\n", struct.pack(">BxxxL", 2, 4) + b"err\n"
+    assert frames in {out + err, err + out}
+
+
+def test_logs_with_attach(daemon: Engine) -> None:
+    container = daemon.docker("run", "-d", "--name", "box", "busybox", "echo", "earlier").out.strip()
+    daemon.docker("wait", container)
+    connection, _ = hijack(daemon, "/containers/box/attach?logs=1&stdout=1")
+    with connection:
+        assert read_to_end(connection) == struct.pack(">BxxxL", 1, 8) + b"earlier\n"
+
+
+def test_closing_the_sending_side_is_end_of_input(daemon: Engine) -> None:
+    command = ["sh", "-c", "cat; echo end"]
+    body = {"Image": "busybox", "Cmd": command, "OpenStdin": True, "StdinOnce": True, "AttachStdin": True}
+    daemon.http("POST", "/containers/create?name=box", body)
+    connection, _ = hijack(daemon, "/containers/box/attach?stream=1&stdin=1&stdout=1")
+    with connection:
+        assert daemon.http("POST", "/containers/box/start").status == 204
+        connection.sendall(b"hello\n")
+        connection.shutdown(socket.SHUT_WR)
+        data = read_to_end(connection)
+    assert data.endswith(struct.pack(">BxxxL", 1, 4) + b"end\n")
+    assert b"hello\n" in data
+
+
+def test_attach_to_no_container(daemon: Engine) -> None:
+    answer = daemon.http("POST", "/containers/nonesuch/attach")
+    assert answer.status == 404
+    assert "No such container: nonesuch" in answer.body.decode()
+
+
+def test_client_that_is_killed_leaves_the_container(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", ECHO)
+    with daemon.spawned("docker", "attach", "box") as client:
+        assert say(client, "a") == b"got a\n"
+    assert state(daemon, "box") == "running"
+    assert daemon.docker("logs", "box").out == "got a\n"

@@ -1,0 +1,175 @@
+"""Images with the stock clients: import, load, save, tag, list, history, remove."""
+
+import io
+import json
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from harness.base_image import small_tar
+from harness.engine import Engine
+
+
+def import_tar(engine: Engine, directory: Path, name: str, files: dict[str, str], *flags: str) -> str:
+    tar = directory / "root.tar"
+    tar.write_bytes(small_tar(files))
+    return engine.docker("import", *flags, str(tar), name).out.strip()
+
+
+def test_import(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"}, "-c", 'ENTRYPOINT ["/program"]', "-m", "why")
+    assert image.startswith("sha256:")
+    (seen,) = json.loads(daemon.docker("image", "inspect", "mine:1").out)
+    assert seen["Id"] == image
+    assert seen["RepoTags"] == ["mine:1"]
+    assert seen["Config"]["Entrypoint"] == ["/program"]
+    assert seen["Comment"] == "why"
+    assert (seen["Os"], seen["Architecture"]) == ("linux", "amd64")
+    assert len(seen["RootFS"]["Layers"]) == 1
+
+
+@pytest.mark.parametrize("program", ["gzip", "xz", pytest.param("zstd", marks=pytest.mark.needs("cove"))])
+def test_import_of_a_compressed_tar(daemon: Engine, tmp_path: Path, program: str) -> None:
+    plain = import_tar(daemon, tmp_path, "plain", {"file": "x" * 100_000})
+    packed = tmp_path / "packed"
+    packed.write_bytes(subprocess.run([program, "-c", tmp_path / "root.tar"], check=True, capture_output=True).stdout)
+    daemon.docker("import", str(packed), "packed")
+    layers = "{{json .RootFS.Layers}}"
+    assert daemon.docker("inspect", "-f", layers, "packed").out == daemon.docker("inspect", "-f", layers, plain).out
+
+
+def test_what_was_imported_runs(daemon: Engine, tmp_path: Path) -> None:
+    import_tar(daemon, tmp_path, "data", {"dir/file": "content\n"})
+    daemon.docker("create", "--name", "box", "data", "none")
+    done = daemon.docker("start", "box", check=False)
+    assert done.code == 1
+    assert 'exec: "none": executable file not found in $PATH' in done.err
+
+
+def test_save_and_load(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"})
+    daemon.docker("tag", "mine:1", "mine:2")
+    daemon.docker("save", "-o", str(tmp_path / "saved.tar"), "mine:1", "mine:2")
+    with tarfile.open(tmp_path / "saved.tar") as saved:
+        manifest = json.load(saved.extractfile("manifest.json") or io.BytesIO())
+        assert sorted(manifest[0]["RepoTags"]) == ["mine:1", "mine:2"]
+    daemon.docker("rmi", "mine:1", "mine:2")
+    assert daemon.docker("image", "inspect", "mine:1", check=False).code == 1
+    out = daemon.docker("load", "-i", str(tmp_path / "saved.tar")).out
+    assert set(out.splitlines()) == {"Loaded image: mine:1", "Loaded image: mine:2"}
+    assert daemon.docker("image", "inspect", "-f", "{{.Id}}", "mine:2").out.strip() == image
+
+
+def test_saved_by_id_loads_without_a_name(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"})
+    daemon.docker("save", "-o", str(tmp_path / "saved.tar"), image)
+    daemon.docker("rmi", "mine:1")
+    assert daemon.docker("load", "-i", str(tmp_path / "saved.tar")).out == f"Loaded image ID: {image}\n"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "no tar", "empty"])
+def test_load_of_what_is_no_image(daemon: Engine, tmp_path: Path, damage: str) -> None:
+    import_tar(daemon, tmp_path, "mine:1", {"file": "x" * 100_000})
+    saved = tmp_path / "saved.tar"
+    daemon.docker("save", "-o", str(saved), "mine:1")
+    daemon.docker("rmi", "mine:1")
+    content = {"truncated": saved.read_bytes()[:60_000], "no tar": b"x" * 5000, "empty": b""}[damage]
+    saved.write_bytes(content)
+    done = daemon.docker("load", "-i", str(saved), check=False)
+    assert done.code == 1 or "Loaded" not in done.out
+    assert daemon.docker("image", "inspect", "mine:1", check=False).code == 1
+
+
+def test_list(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"}, "-c", "LABEL tier=web")
+    daemon.docker("tag", "mine:1", "example.test:5000/team/mine:2")
+    rows = daemon.docker("images", "--format", "{{.Repository}} {{.Tag}} {{.ID}}").out.splitlines()
+    short = image.removeprefix("sha256:")[:12]
+    assert {f"mine 1 {short}", f"example.test:5000/team/mine 2 {short}"} <= set(rows)
+    assert daemon.docker("images", "-q", "mine").out.split() == [short]
+    assert daemon.docker("images", "-q", "--filter", "label=tier=web").out.split() == [short, short]
+    assert daemon.docker("images", "-q", "--filter", "reference=*/team/*").out.split() == [short]
+
+
+def test_dangling(daemon: Engine, tmp_path: Path) -> None:
+    first = import_tar(daemon, tmp_path, "mine", {"file": "1"})
+    second = import_tar(daemon, tmp_path, "mine", {"file": "2"})
+    dangling = ("images", "-q", "--no-trunc", "--filter", "dangling=true")
+    assert daemon.docker(*dangling).out.split() == [first]
+    assert daemon.docker("inspect", "-f", "{{.Id}}", "mine").out.strip() == second
+    assert first in daemon.docker("image", "prune", "-f").out
+    assert daemon.docker(*dangling).out == ""
+
+
+def test_history(daemon: Engine, tmp_path: Path) -> None:
+    import_tar(daemon, tmp_path, "mine", {"file": "content"}, "-m", "from somewhere")
+    assert daemon.docker("history", "--format", "{{.Comment}}", "mine").out == "from somewhere\n"
+
+
+def test_remove_of_one_name_keeps_the_other(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"})
+    daemon.docker("tag", "mine:1", "mine:2")
+    assert daemon.docker("rmi", "mine:1").out == "Untagged: mine:1\n"
+    out = daemon.docker("rmi", "mine:2").out.splitlines()
+    assert out[:2] == ["Untagged: mine:2", f"Deleted: {image}"]
+
+
+def test_remove_by_id_of_what_has_two_names(daemon: Engine, tmp_path: Path) -> None:
+    image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"})
+    daemon.docker("tag", "mine:1", "other:1")
+    done = daemon.docker("rmi", image, check=False)
+    assert done.code == 1
+    assert "must be forced" in done.err
+    assert f"Deleted: {image}" in daemon.docker("rmi", "-f", image).out
+
+
+def test_remove_of_what_a_container_uses(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    done = daemon.docker("rmi", "busybox", check=False)
+    assert done.code == 1
+    assert "conflict: unable to remove repository reference" in done.err
+    assert daemon.docker("image", "inspect", "busybox").code == 0
+
+
+def test_no_such_image(daemon: Engine) -> None:
+    for command in (("rmi", "nonesuch"), ("tag", "nonesuch", "x"), ("history", "nonesuch")):
+        done = daemon.docker(*command, check=False)
+        assert done.code == 1
+        assert "No such image: nonesuch" in done.err
+
+
+def test_name_that_is_none(daemon: Engine) -> None:
+    done = daemon.docker("tag", "busybox", "Not A Name", check=False)
+    assert done.code == 1
+    assert "reference" in done.err.lower()
+
+
+def test_layers_are_shared(daemon: Engine, tmp_path: Path) -> None:
+    first = import_tar(daemon, tmp_path, "one", {"file": "content"}, "-c", "ENV A=1")
+    second = import_tar(daemon, tmp_path, "two", {"file": "content"}, "-c", "ENV A=2")
+    assert first != second
+    daemon.docker("rmi", "one")
+    daemon.docker("create", "--name", "box", "two", "x")
+    out = tmp_path / "out"
+    daemon.docker("cp", "box:/file", str(out))
+    assert out.read_text() == "content"
+
+
+@pytest.mark.needs("cove")  # Docker 20.10 answers with an error too, but leaves the layer's directory
+@pytest.mark.parametrize("name", ["../escape", "dir/../../../../escape"])
+def test_hostile_names_are_refused(daemon: Engine, tmp_path: Path, name: str) -> None:
+    tar = tmp_path / "root.tar"
+    tar.write_bytes(small_tar({"before": "x", name: "x"}))
+    done = daemon.docker("import", str(tar), "hostile", check=False)
+    assert done.code == 1
+    assert name in done.err
+    assert not list(daemon.base.rglob("escape"))
+    assert not Path("/escape").exists()
+
+
+def test_sdk(daemon: Engine) -> None:
+    image = daemon.sdk.images.get("busybox")
+    assert image.tags == ["busybox:latest"]
+    assert b"".join(image.save(named=True))[257:262] == b"ustar"
