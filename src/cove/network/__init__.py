@@ -7,7 +7,7 @@ May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, 
 from cove.network.driver import Driver, Interface
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.networks import Networks
-from cove.network.ports import PortRequest
+from cove.network.ports import PortRequest, check_request
 from cove.network.records import EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import NetworkSettings
 
@@ -23,4 +23,5 @@ __all__ = [
     "Pool",
     "PortRecord",
     "PortRequest",
+    "check_request",
 ]

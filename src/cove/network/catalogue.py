@@ -126,7 +126,7 @@ def user_network(
         chosen.insert(0, Pool(str(subnet), str(subnet[1])))
     for pool in chosen:
         if _overlaps(pool.subnet, used):
-            raise Forbidden(f"invalid pool request: Pool overlaps with other one on this address space: {pool.subnet}")
+            raise Forbidden("Pool overlaps with other one on this address space")
     if len({parse_subnet(pool.subnet).version for pool in chosen}) < len(chosen):
         raise InvalidArgument("a bridge network has at most one subnet of each address family")
     identity = secrets.token_hex(32)

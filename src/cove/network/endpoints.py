@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from cove.errors import Conflict, InvalidArgument
+from cove.errors import Forbidden, InvalidArgument
 from cove.network.addresses import mac_for
 from cove.network.catalogue import Catalogue
 from cove.network.driver import Driver
@@ -45,16 +45,17 @@ class Endpoints:
         self._driver = driver
 
     def take(
-        self, container_id: str, requests: Sequence[EndpointRequest], held: Sequence[EndpointRecord] = ()
+        self, container_id: str, name: str, requests: Sequence[EndpointRequest], held: Sequence[EndpointRecord] = ()
     ) -> tuple[EndpointRecord, ...]:
-        """New endpoints for a container that has ``held`` already; on an error no address is taken.
+        """New endpoints for a container called ``name`` that has ``held`` already; on an error no address is taken.
 
-        Raises NotFound (network), InvalidArgument (address), Conflict (address or network taken), Unavailable (full).
+        Raises NotFound (network), InvalidArgument (address), Conflict (address taken), Unavailable (full),
+        Forbidden (it is on the network).
         """
         taken: list[EndpointRecord] = []
         try:
             for request in requests:
-                taken.append(self._make(container_id, request, [*held, *taken]))
+                taken.append(self._make(container_id, name, request, [*held, *taken]))
         except BaseException:
             self.free(taken)
             raise
@@ -76,10 +77,12 @@ class Endpoints:
                 if pool is not None:
                     pool.release(address)
 
-    def _make(self, container_id: str, request: EndpointRequest, held: Sequence[EndpointRecord]) -> EndpointRecord:
+    def _make(
+        self, container_id: str, name: str, request: EndpointRequest, held: Sequence[EndpointRecord]
+    ) -> EndpointRecord:
         network = self._catalogue.get(request.network)
         if any(endpoint.network == network.id for endpoint in held):
-            raise Conflict(f"container {container_id} is already attached to network {network.name}")
+            raise Forbidden(f"endpoint with name {name} already exists in network {network.name}")
         bare = EndpointRecord(
             secrets.token_hex(32), network.id, container_id, default_route=False, aliases=request.aliases
         )

@@ -106,7 +106,7 @@ class Networks:
         Raises NotFound (driver), Conflict (name), Forbidden (overlap, predefined name), InvalidArgument.
         """
         if driver not in self._drivers or not self._drivers[driver].user_networks:
-            raise NotFound(f"network driver {driver} cannot make networks here")
+            raise NotFound(f'plugin "{driver}" not found')
         refuse_taken_name(self._catalogue, name)
         used = [*self._catalogue.subnets(), *await self._routes(without="")]
         record = user_network(name, driver, pools, options or {}, self._settings, used)
@@ -160,7 +160,7 @@ class Networks:
         or address, Unavailable when the network has no address left.
         """
         await self.release(container_id)
-        allocation = Allocation(self._endpoints.take(container_id, requests))
+        allocation = Allocation(self._endpoints.take(container_id, name, requests))
         self._allocations[container_id] = allocation
         try:
             allocation = Allocation(allocation.endpoints, self._claim(name, allocation.endpoints, ports))
@@ -177,10 +177,10 @@ class Networks:
         network = self.get(endpoint.network)
         return await self._driver(network).attach(network, endpoint, namespace)
 
-    async def connect(self, container_id: str, request: EndpointRequest) -> EndpointRecord:
-        """Add an endpoint to a running container; ``attach`` follows. Raises as ``allocate``, Conflict when on it."""
+    async def connect(self, container_id: str, name: str, request: EndpointRequest) -> EndpointRecord:
+        """Add an endpoint to a running container; ``attach`` follows. Raises as ``allocate``, Forbidden when on it."""
         before = self.allocation(container_id)
-        (endpoint,) = self._endpoints.take(container_id, [request], before.endpoints)
+        (endpoint,) = self._endpoints.take(container_id, name, [request], before.endpoints)
         self._allocations[container_id] = Allocation((*before.endpoints, endpoint), before.ports)
         try:
             await self._database.run(lambda connection: insert_rows(connection, [endpoint], []))

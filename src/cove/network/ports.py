@@ -98,7 +98,7 @@ class HostPorts:
         self._sockets.clear()
 
     def _claim(self, endpoint: EndpointRecord, request: PortRequest) -> list[PortRecord]:
-        _check(request)
+        check_request(request)
         failure: OSError | None = None
         for port in self._candidates(request.host_port):
             try:
@@ -156,7 +156,8 @@ class HostPorts:
         return True
 
 
-def _check(request: PortRequest) -> None:
+def check_request(request: PortRequest) -> None:
+    """What can be said of a request before a port is claimed. Raises InvalidArgument, for protocol, port or address."""
     if request.protocol not in PROTOCOLS:
         raise InvalidArgument(f"invalid protocol {request.protocol!r}: it must be tcp, udp or sctp")
     if not 0 < request.container_port < 65536:
@@ -168,9 +169,9 @@ def _check(request: PortRequest) -> None:
             raise InvalidArgument(f"invalid host address {request.host_address!r}") from error
     bounds = request.host_port.split("-") if request.host_port else []
     if len(bounds) > 2 or not all(bound.isascii() and bound.isdigit() and int(bound) < 65536 for bound in bounds):
-        raise InvalidArgument(f"invalid host port {request.host_port!r}")
+        raise InvalidArgument(f'invalid port specification: "{request.host_port}"')
     if len(bounds) == 2 and not 0 < int(bounds[0]) <= int(bounds[1]):
-        raise InvalidArgument(f"invalid host port range {request.host_port!r}")
+        raise InvalidArgument(f'invalid port specification: "{request.host_port}"')
 
 
 def _target(endpoint: EndpointRecord, protocol: str, address: str) -> str:
