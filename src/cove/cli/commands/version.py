@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from cove import __version__
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.failure import Failure, describe
+from cove.cli.humanize import parse_rfc3339
 from cove.cli.options import OBJECT_FORMAT
 from cove.client.api import API_VERSION
 from cove.errors import CoveError
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from cove.cli.session import Session
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+
+VALUES_AT = 20
 
 _ENGINE_LINES = (
     ("Version", "Version"),
@@ -51,6 +55,7 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     except CoveError as error:
         trouble = describe(error)
     client = client_facts(session.client.version)
+    _readable_dates(server or {})
     form = values.text("format")
     if form:
         from cove.cli.records import render_object
@@ -61,6 +66,17 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     if trouble:
         raise Failure(trouble)
     return 0
+
+
+def _readable_dates(server: dict[str, Any]) -> None:
+    """Build times as a person writes them: "Thu May  7 21:09:36 2026"."""
+    for component in server.get("Components") or []:
+        details = component.get("Details") or {}
+        try:
+            seconds, _ = parse_rfc3339(details.get("BuildTime", ""))
+        except ValueError:
+            continue
+        details["BuildTime"] = time.strftime("%a %b %e %H:%M:%S %Y", time.gmtime(seconds))
 
 
 def _client_text(client: dict[str, Any]) -> str:
@@ -106,7 +122,7 @@ def _part_rows(component: dict[str, Any], details: dict[str, Any]) -> list[tuple
 
 def _rows(rows: list[tuple[str, str]], indent: int) -> str:
     margin = " " * indent
-    return "".join(f"{margin}{title + ':':<18}{value}\n" for title, value in rows)
+    return "".join(f"{margin}{title + ':':<{VALUES_AT - indent}}{value}\n" for title, value in rows)
 
 
 COMMAND = Command(_run, "[OPTIONS]", NO_ARGUMENTS, (OBJECT_FORMAT,))

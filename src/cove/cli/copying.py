@@ -1,0 +1,226 @@
+"""The archives of ``cp``: packing local files, and unpacking a container's without leaving the destination.
+
+A container's owner chooses what is in its archive, so nothing in it may name a place outside the destination, nor
+reach one through a symbolic link that the same archive made.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import stat as modes
+import tarfile
+
+from cove.cli.failure import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+# Go's file mode bits, as the API's path stat has them.
+_GO_DIRECTORY = 1 << 31
+_GO_SYMLINK = 1 << 27
+PIECE = 1024 * 1024
+
+
+class Stat:
+    """What a container has at a path."""
+
+    __slots__ = ("link_target", "mode", "name")
+
+    def __init__(self, name: str, mode: int, link_target: str) -> None:
+        self.name = name
+        self.mode = mode
+        self.link_target = link_target
+
+    @property
+    def is_directory(self) -> bool:
+        return bool(self.mode & _GO_DIRECTORY)
+
+    @property
+    def is_link(self) -> bool:
+        return bool(self.mode & _GO_SYMLINK)
+
+
+def parse_stat(header: str) -> Stat:
+    """From the ``X-Docker-Container-Path-Stat`` header."""
+    facts = json.loads(base64.b64decode(header))
+    return Stat(facts["name"], facts["mode"], facts.get("linkTarget", ""))
+
+
+def split_copy(argument: str) -> tuple[str, str]:
+    """``name:path`` → its two parts; a local path has no name. ``./a:b`` and ``/a:b`` are local."""
+    if argument.startswith(("/", ".")) or argument == "-":
+        return "", argument
+    name, colon, path = argument.partition(":")
+    return (name, path) if colon and name else ("", argument)
+
+
+def local_destination(target: str, found: Stat, *, contents: bool) -> tuple[str, str]:
+    """The local directory to unpack in, and the name that the archive's root gets there ("" for none).
+
+    Raises Failure when what is there cannot take what comes.
+    """
+    if os.path.isdir(target):
+        return target, "" if contents and found.is_directory else found.name
+    if os.path.lexists(target):
+        if found.is_directory:
+            raise Failure("cannot copy directory")
+        if target.endswith("/"):
+            raise Failure("not a directory")
+    elif target.endswith("/") and not found.is_directory:
+        raise Failure("no such directory")
+    stripped = os.path.abspath(target)
+    parent = os.path.dirname(stripped)
+    if not os.path.isdir(parent):
+        raise Failure(f'invalid output path: directory "{parent}" does not exist')
+    return parent, os.path.basename(stripped)
+
+
+class _Pieces(io.RawIOBase):
+    """An iterable of bytes as a file to read."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            try:
+                self._rest = next(self._pieces)
+            except StopIteration:
+                return 0
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def extract(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: bool) -> None:
+    """Unpack an archive into ``directory``, its root renamed to ``name``. Raises Failure for one that would escape."""
+    links: set[str] = set()
+    folders: list[tuple[str, tarfile.TarInfo]] = []
+    with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|") as archive:
+        for member in archive:
+            place = _place(member.name, directory, name)
+            _refuse_through_links(place, directory, links)
+            if member.islnk():
+                member.linkname = os.path.relpath(_place(member.linkname, directory, name), directory)
+            _unpack(archive, member, place, directory, links)
+            if member.isdir():
+                folders.append((place, member))
+            _own(place, member, keep_owner)
+    for place, member in reversed(folders):
+        os.chmod(place, member.mode & 0o7777)
+        os.utime(place, (member.mtime, member.mtime))
+
+
+def _place(inside: str, directory: str, name: str) -> str:
+    """Where a member goes. The first part of its name is the archive's root."""
+    parts = [part for part in inside.split("/") if part not in ("", ".")]
+    if ".." in parts or inside.startswith("/"):
+        raise Failure(f"refusing an archive entry outside of the destination: {inside}")
+    rest = parts[1:]
+    return os.path.join(directory, *([name] if name else []), *rest)
+
+
+def _refuse_through_links(place: str, directory: str, links: set[str]) -> None:
+    parent = os.path.dirname(place)
+    while len(parent) > len(directory):
+        if parent in links:
+            raise Failure(f"refusing an archive entry beneath a symbolic link of the same archive: {place}")
+        parent = os.path.dirname(parent)
+
+
+def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str, directory: str, links: set[str]) -> None:
+    if member.isdir():
+        os.makedirs(place, exist_ok=True)
+        return
+    if os.path.lexists(place):
+        if os.path.isdir(place) and not os.path.islink(place):
+            raise Failure(f"cannot overwrite directory {place} with a file")
+        os.unlink(place)
+        links.discard(place)
+    if member.issym():
+        os.symlink(member.linkname, place)
+        links.add(place)
+    elif member.islnk():
+        os.link(os.path.join(directory, member.linkname), place, follow_symlinks=False)
+    elif member.isreg():
+        _write(archive, member, place)
+    elif member.isfifo():
+        os.mkfifo(place)
+    else:
+        os.mknod(
+            place,
+            member.mode | (modes.S_IFCHR if member.ischr() else modes.S_IFBLK),
+            os.makedev(member.devmajor, member.devminor),
+        )
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str) -> None:
+    source = archive.extractfile(member)
+    assert source is not None
+    fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as file:
+        while piece := source.read(PIECE):
+            file.write(piece)
+        os.fchmod(fd, member.mode & 0o7777)
+    os.utime(place, (member.mtime, member.mtime))
+
+
+def _own(place: str, member: tarfile.TarInfo, keep_owner: bool) -> None:
+    if keep_owner and os.geteuid() == 0 and not member.islnk():
+        os.chown(place, member.uid, member.gid, follow_symlinks=False)
+
+
+def pack(source: str, name: str, *, follow: bool) -> Iterator[bytes]:
+    """A local file or directory as an archive whose root is ``name`` ("" for a directory's contents)."""
+    real = os.path.realpath(source) if follow or source.endswith("/") else os.path.abspath(source)
+    collected = _Collected()
+    with tarfile.open(fileobj=collected, mode="w|", format=tarfile.PAX_FORMAT, dereference=False) as archive:
+        for path, inside in _walk(real, name):
+            member = archive.gettarinfo(path, inside)
+            if member is None:
+                continue
+            if member.isreg():
+                with open(path, "rb") as file:
+                    archive.addfile(member, file)
+            else:
+                archive.addfile(member)
+            yield from collected.taken()
+    yield from collected.taken()
+
+
+def _walk(real: str, name: str) -> Iterator[tuple[str, str]]:
+    yield real, name or "."
+    if os.path.islink(real) or not os.path.isdir(real):
+        return
+    for folder, directories, files in os.walk(real):
+        relative = os.path.relpath(folder, real)
+        base = os.path.normpath(os.path.join(name or ".", relative))
+        for entry in sorted([*directories, *files]):
+            yield os.path.join(folder, entry), os.path.join(base, entry)
+
+
+class _Collected(io.RawIOBase):
+    """A file to write to, whose bytes are taken out again as they come."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def taken(self) -> list[bytes]:
+        pieces, self._pieces = self._pieces, []
+        return pieces
