@@ -55,39 +55,44 @@ class Takeover(Protocol):
 class Connection(RequestHandler):
     """One client. All on the event loop."""
 
-    __slots__ = ("_body_left", "_early", "_early_eof", "_head", "_last_payload", "_takeover", "_upgrade")
+    __slots__ = ("_body_left", "_early", "_early_eof", "_head", "_last_payload", "_takeover", "_upgrade", "hijacked")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head = b""
         self._upgrade = False
+        self.hijacked = False
         self._body_left = 0
         self._early = bytearray()
         self._early_eof = False
         self._takeover: Takeover | None = None
         self._last_payload: Any = None
 
-    def hijack(self, head: bytes, takeover: Takeover) -> None:
-        """Answer with ``head`` and hand all further bytes to ``takeover``, those that have come already included.
+    def hijack(self, head: bytes) -> None:
+        """Answer with ``head``: no more HTTP. What the client sends is kept until ``hand_over``.
 
         Raises ConnectionResetError when the client is gone. aiohttp closes the transport when the handler returns.
         """
+        if self.transport is None or self.transport.is_closing():
+            raise ConnectionResetError("the client closed the connection")
+        self.hijacked = self._upgrade = True
+        self.transport.write(head)
+
+    def hand_over(self, takeover: Takeover) -> None:
+        """Give ``takeover`` all that the client sent since the request, and all that it will send."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client closed the connection")
         self._takeover = takeover
-        transport.write(head)
         takeover.client_ready(transport)
         if self._early:
             takeover.client_data(bytes(self._early))
             self._early.clear()
         if self._early_eof:
             takeover.client_eof()
+        if self.writing_paused:
+            takeover.client_full()
         transport.resume_reading()
-
-    @property
-    def hijacked(self) -> bool:
-        return self._takeover is not None
 
     async def send(self, data: bytes) -> None:
         """Write to a client that was taken over, and wait while it is full. Raises ConnectionResetError."""
@@ -148,7 +153,7 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         finished = await super().finish_response(request, resp, start_time)
-        if self._upgrade and self._takeover is None:
+        if self._upgrade and not self.hijacked:
             self._decline_upgrade()
         return finished
 
@@ -164,6 +169,8 @@ class Connection(RequestHandler):
             self.close()
 
     def _between_requests(self) -> bool:
+        if self._upgraded:  # a WebSocket, which is aiohttp's
+            return False
         return self._last_payload is None or self._last_payload.is_eof()
 
     def _feed(self, data: bytes) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
-from cove.errors import CoveError, NotFound
+from cove.errors import CoveError
 from cove.server import hijack
 from cove.server.output import terminal_size
 from cove.server.reply import empty_reply, reply
@@ -44,18 +44,21 @@ class ExecRoutes:
         return reply(created, request.version, status=201)
 
     async def start(self, request: Request) -> web.StreamResponse:
-        """Once a client asked for an upgrade it understands nothing but one: why it did not start is output then."""
+        """The head goes out before the program runs, as with Docker: some clients lose output that comes along with it.
+
+        After it, why the program did not start can only be said as output.
+        """
         exec_id, options = request.variable("id"), await request.json(ExecStart)
+        if options.detach:
+            await request.lifespan.carry_out(self._execs.start(exec_id, options), _close)
+            return empty_reply(200)
+        await self._execs.inspect(exec_id)
+        hijack.begin(request, options.tty)
         try:
             stream = await request.lifespan.carry_out(self._execs.start(exec_id, options), _close)
-        except NotFound:
-            raise
         except CoveError as error:
-            if options.detach:
-                raise
             return await hijack.refuse(request, error.message, options.tty)
-        if stream is None:
-            return empty_reply(200)
+        assert stream is not None
         return await hijack.connect(request, stream)
 
     async def resize(self, request: Request) -> web.Response:

@@ -1,6 +1,5 @@
 """The answer that ends HTTP on a connection, and what to say to aiohttp afterwards."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -34,28 +33,6 @@ def head(request: Request, tty: bool) -> bytes:
     return f"{start}{common}\r\n".encode()
 
 
-class Deaf:
-    """A takeover that hears nothing of what the client sends."""
-
-    def client_ready(self, client: asyncio.Transport) -> None:
-        pass
-
-    def client_data(self, data: bytes) -> None:
-        pass
-
-    def client_eof(self) -> None:
-        pass
-
-    def client_lost(self) -> None:
-        pass
-
-    def client_full(self) -> None:
-        pass
-
-    def client_drained(self) -> None:
-        pass
-
-
 class Hijacked(web.StreamResponse):
     """Tells aiohttp that the answer has been given, and that the connection is over."""
 
@@ -70,35 +47,34 @@ class Hijacked(web.StreamResponse):
         return None
 
 
+def begin(request: Request, tty: bool) -> None:
+    """Send the head at once; ``connect``, ``send_all`` or ``refuse`` goes on."""
+    request.connection.hijack(head(request, tty))
+
+
 async def connect(request: Request, stream: Stream, before: AsyncIterator[bytes] | None = None) -> Hijacked:
-    """Take the connection over for a stream, to the end of it. ``before``: output to send before the stream's own."""
+    """Give the connection to a stream, to the end of it. ``before``: output to send before the stream's own."""
     with stream.socket:
         pump = Pump(stream.socket)
-        request.connection.hijack(head(request, stream.tty), pump)
+        request.connection.hand_over(pump)
         with request.lifespan.stream():
             if before is not None:
-                await _send_all(request, before)
+                await send_all(request, before)
             await pump.run()
     return Hijacked()
 
 
-async def output_only(request: Request, output: AsyncIterator[bytes], tty: bool) -> Hijacked:
-    """Take the connection over, send, and end it."""
-    request.connection.hijack(head(request, tty), Deaf())
+async def send_all(request: Request, output: AsyncIterator[bytes]) -> Hijacked:
+    """Send output, and end the connection."""
     with request.lifespan.stream():
-        await _send_all(request, output)
+        async with closing(output):
+            async for data in output:
+                await request.connection.send(data)
     return Hijacked()
-
-
-async def _send_all(request: Request, output: AsyncIterator[bytes]) -> None:
-    async with closing(output):
-        async for data in output:
-            await request.connection.send(data)
 
 
 async def refuse(request: Request, message: str, tty: bool) -> Hijacked:
     """Say on the stream itself why there is none: clients read nothing else once they asked for an upgrade."""
     text = f"{message}\r\n".encode()
-    request.connection.hijack(head(request, tty), Deaf())
     await request.connection.send(text if tty else frame(STDOUT, text))
     return Hijacked()

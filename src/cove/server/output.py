@@ -61,8 +61,10 @@ class OutputRoutes:
         ref = request.variable("id")
         before = await self._earlier_output(request)
         if not request.flag("stream"):
-            return await hijack.output_only(request, before or _nothing(), await self._output.tty(ref))
+            hijack.begin(request, await self._output.tty(ref))
+            return await hijack.send_all(request, before or _nothing())
         stream = await self._output.attach(ref, _attach_options(request))
+        hijack.begin(request, stream.tty)
         return await hijack.connect(request, stream, before)
 
     async def _earlier_output(self, request: Request) -> AsyncIterator[bytes] | None:

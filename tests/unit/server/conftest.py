@@ -34,7 +34,11 @@ class Client:
     def __init__(self, path: str) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
         self.buffer = b""
 
     def close(self) -> None:
@@ -45,6 +49,10 @@ class Client:
         if body:
             lines += [f"Content-Length: {len(body)}", "Content-Type: application/json"]
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body + more)
+
+    def end(self) -> None:
+        """Close the sending side."""
+        self.socket.shutdown(socket.SHUT_WR)
 
     def more(self) -> bytes:
         data = self.socket.recv(1 << 16)

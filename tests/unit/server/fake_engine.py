@@ -5,6 +5,7 @@ Its containers run programs that are coroutines on the far end of a socket pair,
 """
 
 import asyncio
+import contextlib
 import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable
@@ -64,7 +65,8 @@ class Process:
         self.wake()
         loop = asyncio.get_running_loop()
         for one in self.attached:
-            await loop.sock_sendall(one, data if self.tty else frame(stream, data))
+            with contextlib.suppress(ConnectionError):
+                await loop.sock_sendall(one, data if self.tty else frame(stream, data))
 
     def wake(self) -> None:
         self.changed.set()
@@ -72,9 +74,11 @@ class Process:
 
     async def run(self) -> int:
         program = getattr(self, f"_{self.command[0]}", None)
-        self.exit_code = 127 if program is None else await program(*self.command[1:])
-        for one in self.attached:
-            one.close()
+        try:
+            self.exit_code = 127 if program is None else await program(*self.command[1:])
+        finally:
+            for one in self.attached:
+                one.close()
         self.wake()
         return self.exit_code
 

@@ -97,7 +97,11 @@ def test_sdk(api: Any) -> None:
         assert container.status == "exited"
         assert client.containers.list(all=True)[0].name == "n"
         sleeper = client.containers.run("a", ["sleep"], detach=True)
-        assert sleeper.exec_run(["echo", "x"]) == (0, b"x\n")
+        _, taken = sleeper.exec_run(["cat"], stdin=True, socket=True)
+        connection = taken._sock
+        connection.sendall(b"x")
+        assert taken.read(9) == b"\x01\0\0\0\0\0\0\x01x"
+        taken.close()
         container.remove()
         with pytest.raises(docker.errors.NotFound, match="No such container"):
             client.containers.get("n")
@@ -111,13 +115,15 @@ def test_sdk_attach_socket_half_closes(api: Any) -> None:
         made = client.create_container("a", ["cat"], stdin_open=True)
         taken = client.attach_socket(made, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         client.start(made)
-        taken._sock.sendall(b"abc")
-        taken._sock.shutdown(1)
+        connection = taken._sock
+        connection.sendall(b"abc")
+        connection.shutdown(1)
         data = b""
         while piece := taken.read(4096):
             data += piece
         assert b"abc" in data
         assert data.endswith(b"end of input\n")
         taken.close()
+        connection.close()
     finally:
         client.close()

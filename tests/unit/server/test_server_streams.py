@@ -37,7 +37,7 @@ def test_attach_upgrades_echoes_and_half_closes(api: Any) -> None:
         api.request("POST", f"/containers/{container}/start")
         client.socket.sendall(b"hello")
         assert client.exactly(13) == frame(1, b"hello")
-        client.socket.shutdown(1)
+        client.end()
         assert client.rest() == frame(2, b"end of input\n")
 
 
@@ -65,14 +65,14 @@ def test_the_oldest_clients_get_200(api: Any) -> None:
 
 
 def test_input_right_behind_the_request_is_input(api: Any) -> None:
-    container = api.run("cat")
+    container = api.run("cat", start=False)
     early = b"GET /_ping HTTP/1.1\r\n\r\n" * 20000
     with api.client() as client:
-        thread = threading.Thread(target=lambda: (client.socket.sendall(early), client.socket.shutdown(1)))
-        client.send("POST", f"/containers/{container}/attach?{ALL}", b"", *UPGRADE)
-        api.request("GET", "/_ping")
+        path = f"/containers/{container}/attach?{ALL}"
+        thread = threading.Thread(target=lambda: (client.send("POST", path, b"", *UPGRADE, more=early), client.end()))
         thread.start()
         assert client.head()[0] == 101
+        api.request("POST", f"/containers/{container}/start")
         output = client.rest()
         thread.join()
     assert Demultiplexer().feed(output) == early + b"end of input\n"
@@ -83,7 +83,7 @@ def test_exec_input_behind_the_body_and_an_early_half_close(api: Any) -> None:
     exec_id = api.request("POST", f"/containers/{container}/exec", {"Cmd": ["cat"]}).json["Id"]
     with api.client() as client:
         client.send("POST", f"/exec/{exec_id}/start", b'{"Tty":false}', *UPGRADE, more=b"stdin")
-        client.socket.shutdown(1)
+        client.end()
         assert client.head()[0] == 101
         assert Demultiplexer().feed(client.rest()) == b"stdinend of input\n"
     assert api.request("GET", f"/exec/{exec_id}/json").json["ExitCode"] == 0
@@ -332,5 +332,5 @@ def test_stopping_ends_streams_and_carries_out_changes(api: Any) -> None:
         assert stopping.answer().status == 204
         thread.join()
         assert idle.rest() == b""
-        with pytest.raises(ConnectionRefusedError):
-            api.client()
+        with pytest.raises(ConnectionRefusedError), api.client():
+            pass
