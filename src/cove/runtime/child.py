@@ -78,6 +78,8 @@ class Child:
             received = channel.receive(self._channel)
         except BlockingIOError:
             return False
+        except ConnectionResetError:  # it ended without reading all that it was told
+            received = None
         except (OSError, ValueError) as error:
             self._failure = channel.Failure(125, f"a broken start: {error}")
             os.kill(self.pid, signal.SIGKILL)

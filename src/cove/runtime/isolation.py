@@ -1,8 +1,10 @@
 """What a shim asks of the kernel for its container, in one place, so that a test can run a shim without privileges."""
 
+import os
 import socket
 from typing import NoReturn
 
+from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process, Resources, Spec
 from cove.runtime import cgroup, init, join, namespaces
@@ -24,7 +26,16 @@ class Isolation:
         return namespaces.open_target(pid, spec)
 
     def configure_network(self, network: int, interfaces: list[Interface]) -> None:
-        raise NotImplementedError
+        """Set up links in a network namespace, which this process is in meanwhile. Raises OSError."""
+        own = kernel_namespaces.open_namespace(os.getpid(), "network")
+        try:
+            kernel_namespaces.enter(network, "network")
+            try:
+                init.configure_network(interfaces)
+            finally:
+                kernel_namespaces.enter(own, "network")
+        finally:
+            os.close(own)
 
     def init(self, spec: Spec, start: StartShim, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
         init.main(spec, start, group, stdio, channel)

@@ -5,6 +5,7 @@ daemon, and at the end writes the exit record, leaves nothing behind and goes. I
 killed, the kernel kills the container's processes with it.
 """
 
+import gc
 import json
 import os
 import signal
@@ -53,6 +54,7 @@ def leave_the_daemon() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    gc.enable()  # only what is made from here on is ever looked at: the zygote froze the rest
     processes.set_child_subreaper()
     processes.set_name(SHIM_NAME)
 
@@ -140,7 +142,10 @@ class Shim:
     def namespaces(self, network: int) -> None:
         assert self._init is not None and self._cgroup is not None
         self._network = network
-        self._target = self._isolation.open_target(self._init.pid, self._spec)
+        try:
+            self._target = self._isolation.open_target(self._init.pid, self._spec)
+        except OSError:  # init is gone already, as we are about to hear
+            return
         self.execs = Execs(
             Surroundings(
                 self._loop, self._start.run_dir, self._isolation, self._target, self._cgroup, self._control.notify
