@@ -150,13 +150,17 @@ class Cgroup:
         return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].lstrip("-").isdigit()}
 
     def kill(self) -> None:
-        """Kill every process in it and below it, none of which can fork its way out."""
+        """Kill every process in it and below it, none of which can fork its way out; a group that is gone has none."""
         if self.layout.unified:
             try:
                 write_file(f"{self._first}/cgroup.kill", "1")
                 return
             except FileNotFoundError:  # Linux before 5.14
                 pass
+        with contextlib.suppress(FileNotFoundError):
+            self._kill_frozen()
+
+    def _kill_frozen(self) -> None:
         self.freeze()
         try:
             for pid in self.pids():

@@ -25,7 +25,7 @@ _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
-_IFLA_PROTINFO, _IFLA_BRPORT_MODE, _NESTED = 12, 4, 0x8000
+_IFLA_PROTINFO, _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED, _NESTED = 12, 4, 33, 0x8000
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 2
@@ -168,15 +168,15 @@ class RouteSocket:
     def delete_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
         self._request(f"delete address {address}", _RTM_DELADDR, 0, _address(index, address))
 
-    def set_hairpin(self, index: int) -> None:
-        """Let the bridge send a frame back out of the port ``index`` that it came from.
+    def set_port(self, index: int, *, hairpin: bool, isolated: bool) -> None:
+        """Set the flags of a bridge's port. ``isolated``: it exchanges nothing with other isolated ports.
 
-        With br_netfilter, addresses are translated inside the bridge: a container that reaches itself by a published
-        port then does so through one port.
+        ``hairpin``: the bridge may send a frame back out of the port that it came from. With br_netfilter, addresses are
+        translated inside the bridge, and a container that reaches itself by a published port needs that.
         """
-        payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0)
-        payload += _attribute(_IFLA_PROTINFO | _NESTED, _attribute(_IFLA_BRPORT_MODE, b"\1"))
-        self._request(f"set hairpin mode of link {index}", _RTM_SETLINK, 0, payload)
+        flags = _attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + _attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
+        payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0) + _attribute(_IFLA_PROTINFO | _NESTED, flags)
+        self._request(f"set flags of bridge port {index}", _RTM_SETLINK, 0, payload)
 
     def point_bridge_at(self, index: int, mac: str) -> None:
         """Tell the bridge of port ``index`` that frames for ``mac`` go there, for as long as the port is there.

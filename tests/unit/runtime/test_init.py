@@ -96,12 +96,12 @@ def test_kernel_paths_are_masked_and_read_only(container: Container) -> None:
 
 
 def test_devices(container: Container) -> None:
-    script = "cd /dev; ls; echo x > null; head -c 2 zero | od -An -tx1; readlink ptmx fd; mknod /m b 8 0 && cat /m"
+    script = "cd /dev; ls; echo x > null; head -c 2 zero | od -An -tx1; readlink ptmx; readlink fd; mknod /m b 8 0"
     output = container.run("sh", "-c", script).output
     names = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero".split()
     assert output.split()[: len(names)] == names
     assert "00 00\npts/ptmx\n/proc/self/fd\n" in output
-    assert "Operation not permitted" in output  # the cgroup allows no disk
+    assert "Operation not permitted" in output  # the control group allows no disk
 
 
 def test_its_own_cgroup_is_all_it_sees(container: Container) -> None:

@@ -1,0 +1,64 @@
+"""The sealed interpreter: works like the one it is a copy of, and cannot be written, not even by root afterwards."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cove.kernel import interpreter
+
+_ATTACK = """
+import os, sys
+held = os.open("/proc/self/exe", os.O_PATH)
+os.set_inheritable(held, True)
+# Once this program is another one, the executable is no longer busy; only the seal still protects it.
+os.execv("/bin/sh", ["sh", "-c", f"echo pwned 2>/dev/null >> /proc/self/fd/{held} && echo written || echo refused"])
+"""
+
+
+def _run(descriptor: int, program: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-I", "-c", program],
+        executable=f"/proc/self/fd/{descriptor}",
+        pass_fds=[descriptor],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+@pytest.mark.root
+def test_it_is_the_same_python() -> None:
+    descriptor = interpreter.seal()
+    try:
+        assert _run(descriptor, "import sys; print(sys.executable)") == sys.executable
+        assert _run(descriptor, _ATTACK) == "refused"
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.root
+def test_not_even_root_writes_to_an_executable_that_nobody_runs(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    shutil.copy("/bin/true", program)
+    descriptor = interpreter.seal(str(program))
+    try:
+        subprocess.run(["true"], executable=f"/proc/self/fd/{descriptor}", pass_fds=[descriptor], check=True)
+        for flags in (os.O_WRONLY, os.O_RDWR, os.O_WRONLY | os.O_TRUNC):
+            with pytest.raises(OSError, match="Read-only file system"):
+                os.open(f"/proc/self/fd/{descriptor}", flags)
+    finally:
+        os.close(descriptor)
+    assert program.read_bytes() == Path("/bin/true").read_bytes()
+
+
+def test_the_copy_in_memory_is_sealed() -> None:
+    descriptor = interpreter._sealed_memory(os.path.realpath(sys.executable))
+    try:
+        assert _run(descriptor, "import sys; print(sys.version_info[:2])") == str(sys.version_info[:2])
+        assert _run(descriptor, _ATTACK) == "refused"
+    finally:
+        os.close(descriptor)
