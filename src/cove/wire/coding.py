@@ -50,7 +50,8 @@ def _in_our_words(text: str) -> str:
     problem, _, path = text.partition(" - at ")
     problem = problem.replace("`", "")
     path = path.strip("`").removeprefix("$").removeprefix(".")
-    return f"{path}: {problem[:1].lower()}{problem[1:]}" if path else problem
+    problem = problem[:1].lower() + problem[1:]
+    return f"{path}: {problem}" if path else problem
 
 
 # Reading

@@ -102,6 +102,7 @@ def test_sdk(api: Any) -> None:
         connection.sendall(b"x")
         assert taken.read(9) == b"\x01\0\0\0\0\0\0\x01x"
         taken.close()
+        connection.close()
         container.remove()
         with pytest.raises(docker.errors.NotFound, match="No such container"):
             client.containers.get("n")
