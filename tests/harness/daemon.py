@@ -25,19 +25,20 @@ class Daemon(Engine):
             f"--host=unix://{self.socket}",
             f"--pidfile={self.pidfile}",
             f"--cgroup-parent={self.cgroup_parent}",
-            "--debug",
             *self._flags,
         ]
 
     def close(self) -> None:
         """Remove every container, then all else; end what is left of the processes."""
-        if not self.running:
-            self.start()
-        leaks.remove_everything(self, keep_images=False)
-        self.stop()
-        self._end_processes()
-        leaks.remove_cgroups(self.cgroup_parent)
-        super().close()
+        try:
+            if not self.running:
+                self.start()
+            leaks.remove_everything(self, keep_images=False)
+            self.stop()
+        finally:
+            self._end_processes()
+            leaks.remove_cgroups(self.cgroup_parent)
+            super().close()
 
     def _end_processes(self) -> None:
         deadline = time.monotonic() + 5

@@ -44,7 +44,7 @@ def peer() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def _shared_daemon() -> Iterator[tuple[Daemon, LeakCheck]]:
-    daemon = Daemon(_name("d"))
+    daemon = Daemon(_name("d"), "--debug")
     _started(daemon)
     _warm_up(daemon)
     yield daemon, LeakCheck(daemon)
@@ -75,7 +75,7 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[Engine]:
 @pytest.fixture
 def fresh_daemon() -> Iterator[Daemon]:
     """A coved for one test, which may stop, kill and restart it; it must leave nothing either."""
-    daemon = Daemon(_name("f"))
+    daemon = Daemon(_name("f"), "--debug")
     _started(daemon)
     _warm_up(daemon)
     leaks = LeakCheck(daemon)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from harness.engine import Engine
+from harness.netns import NetworkNamespace
 
 if TYPE_CHECKING:
     from harness.daemon import Daemon
@@ -98,15 +99,31 @@ def descriptors(daemon: "Daemon") -> Counter[str]:
 
 
 def processes(daemon: "Daemon") -> list[Process]:
-    """Every process in the daemon's network namespace or below its cgroup parent, this test's own ones apart."""
-    namespace = daemon.netns.inode
+    """Every process in the daemon's network namespace or below its cgroup parent."""
+    found = []
+    for pid in {*in_namespace(daemon.netns), *_below(daemon.cgroup_parent)}:
+        with contextlib.suppress(OSError):
+            found.append(Process(pid, _command_line(pid)))
+    return found
+
+
+def _below(cgroup_parent: str) -> list[int]:
+    return [
+        int(pid)
+        for directory in _cgroup_directories(cgroup_parent)
+        for pid in (directory / "cgroup.procs").read_text().split()
+    ]
+
+
+def in_namespace(netns: NetworkNamespace) -> list[int]:
+    """The processes in a network namespace: an engine's own ones, when containers have theirs."""
+    inode = netns.inode
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
             with contextlib.suppress(OSError):
-                ours = os.stat(f"/proc/{entry}/ns/net").st_ino == namespace
-                if ours or f":{daemon.cgroup_parent}/" in Path(f"/proc/{entry}/cgroup").read_text():
-                    found.append(Process(int(entry), _command_line(int(entry))))
+                if os.stat(f"/proc/{entry}/ns/net").st_ino == inode:
+                    found.append(int(entry))
     return found
 
 

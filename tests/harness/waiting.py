@@ -1,4 +1,4 @@
-"""Waiting for what another process does in its own time: bounded, and with a message that says what was there instead."""
+"""Waiting for what another process does in its own time: bounded, with a message that says what was there."""
 
 import time
 from collections.abc import Callable

@@ -1,0 +1,75 @@
+"""What is measured: one row per thing that a user waits for."""
+
+from bench.measure import Row, client, docker
+from bench.root_tar import root_tar
+from harness.engine import BIN, Engine
+
+MANY = 50
+
+
+def _start_sleeper(engine: Engine) -> None:
+    docker(engine, "run", "-d", "--name", "sleeper", "busybox", "sleep", "86400")
+
+
+def _remove_sleeper(engine: Engine) -> None:
+    docker(engine, "rm", "-f", "sleeper")
+
+
+def _remove_one(engine: Engine) -> None:
+    docker(engine, "rm", "-f", "one")
+
+
+def _names() -> list[str]:
+    return [f"many{number}" for number in range(MANY)]
+
+
+def _start_many(engine: Engine) -> None:
+    for name in _names():
+        docker(engine, "run", "-d", "--name", name, "busybox", "sleep", "86400")
+
+
+def _remove_many(engine: Engine) -> None:
+    docker(engine, "rm", "-f", *_names())
+
+
+def _version(engine: Engine) -> None:
+    client(engine, str(BIN / "cove") if engine.cli == "cove" else "docker", "version")
+
+
+def _run(*flags: str) -> Row:
+    name = " ".join(["run --rm", *flags])
+    return Row(name, lambda engine: docker(engine, "run", "--rm", *flags, "busybox", "true"), target=0.25)
+
+
+ROWS = (
+    _run(),
+    _run("--net", "none"),
+    _run("-p", "8080:80"),
+    Row(
+        "exec",
+        lambda engine: docker(engine, "exec", "sleeper", "true"),
+        before=_start_sleeper,
+        after=_remove_sleeper,
+        target=0.5,
+    ),
+    Row(
+        "create",
+        lambda engine: docker(engine, "create", "--name", "one", "busybox", "true"),
+        reset=_remove_one,
+        target=0.6,
+    ),
+    Row(
+        "run -d",
+        lambda engine: docker(engine, "run", "-d", "--name", "one", "busybox", "sleep", "86400"),
+        reset=_remove_one,
+    ),
+    Row(f"{MANY} x run -d", _start_many, reset=_remove_many, target=0.25),
+    Row(f"rm -f of {MANY}", _remove_many, before=_start_many, reset=_start_many, after=_remove_many),
+    Row(
+        "import of 250 MB",
+        lambda engine: docker(engine, "import", str(root_tar()), "bench-import"),
+        reset=lambda engine: docker(engine, "rmi", "bench-import"),
+        target=0.4,
+    ),
+    Row("version (own command line)", _version, target=2.5),
+)
