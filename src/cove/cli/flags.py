@@ -29,9 +29,12 @@ class Kind:
 
 
 class Flag:
-    """One option. ``default`` is what a command sees when it is absent; ``shown`` is the help's word for it."""
+    """One option. ``default`` is what a command sees when it is absent; ``shown`` is the help's word for it.
 
-    __slots__ = ("default", "help", "hidden", "kind", "name", "short", "shown")
+    ``into`` names the flag whose values it adds to, for an older spelling.
+    """
+
+    __slots__ = ("default", "help", "hidden", "into", "kind", "name", "short", "shown")
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Flag:
         default: Any = None,
         shown: str = "",
         hidden: bool = False,
+        into: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -50,6 +54,7 @@ class Flag:
         self.default = kind.zero if default is None else default
         self.shown = shown
         self.hidden = hidden
+        self.into = into or name
 
     @property
     def spelling(self) -> str:
@@ -93,12 +98,12 @@ class Values:
         except ValueError as error:
             raise FlagFailure(f'invalid argument "{text}" for "{flag.spelling}" flag: {error}') from None
         if flag.kind.many == "append":
-            self._values[flag.name].append(value)
+            self._values[flag.into].append(value)
         elif flag.kind.many == "extend":
-            self._values[flag.name].extend(value)
+            self._values[flag.into].extend(value)
         else:
-            self._values[flag.name] = value
-        self.given.add(flag.name)
+            self._values[flag.into] = value
+        self.given.add(flag.into)
 
 
 HELP = "help"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cove.cli.command import Command
 
 PROGRAM = "cove"
-DEFAULT_WIDTH = 80
+DEFAULT_WIDTH = 79
 SLOP = 5
 NARROWEST = 24
 BLOCK_INDENT = 16
@@ -21,10 +21,7 @@ BLOCK_INDENT = 16
 
 def usage_line(path: str, command: Command) -> str:
     """``cove ps [OPTIONS]``; a command with several forms has a line for each."""
-    return f"\n\t{PROGRAM} ".join(
-        f"{PROGRAM} {path} {form}".rstrip() if not number else f"{path} {form}"
-        for number, form in enumerate(command.usage.split("\n"))
-    )
+    return "\n\t".join(f"{PROGRAM} {path} {form}" for form in command.usage.split("\n"))
 
 
 def command_help(path: str, command: Command, width: int | None = None) -> str:
@@ -68,8 +65,9 @@ def _listed(rows: list[tuple[str, str]], least: int) -> str:
 
 
 def terminal_width() -> int:
+    """One less than the terminal has, so that a full line does not wrap."""
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns or DEFAULT_WIDTH
+        return os.get_terminal_size(sys.stdout.fileno()).columns - 1 or DEFAULT_WIDTH
     except (OSError, ValueError):
         return DEFAULT_WIDTH
 

@@ -61,7 +61,7 @@ DEFAULTS: dict[str, Answer] = {
 
 
 class FakeEngine:
-    """Use as a context manager; ``host`` is where to point a client, ``requests`` what arrived, ``answers`` the table."""
+    """A context manager; ``host`` is where to point a client, ``requests`` what arrived, ``answers`` the table."""
 
     def __init__(self, directory: Path, version: str = "1.51", answers: dict[str, Answer] | None = None) -> None:
         self.socket_path = directory / "engine.sock"

@@ -123,7 +123,7 @@ class _Counted:
 
 COMMAND = Command(
     _run,
-    "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\ncp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
+    "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n[OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
     exactly(2),
     (
         Flag("archive", BOOL, "Archive mode (copy all uid/gid information)", "a"),

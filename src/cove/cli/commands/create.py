@@ -10,6 +10,7 @@ from cove.cli.creation.flags import CREATION_FLAGS
 from cove.cli.failure import Failure
 from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.terminal import size
+from cove.client.api import parse_version
 from cove.errors import NotFound
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ def create_container(session: Session, values: Values, body: dict[str, Any]) -> 
     if values.on("use-api-socket"):
         _mount_api_socket(body)
     body["HostConfig"]["ConsoleSize"] = list(size())
+    _fit_version(session, body)
     if pull == "always":
         _pull(session, values, body["Image"])
     created = _create(session, values, body, pull in ("missing", ""))
@@ -50,6 +52,17 @@ def create_container(session: Session, values: Values, body: dict[str, Any]) -> 
         with open(path, "w", encoding="utf-8") as file:
             file.write(created["Id"])
     return str(created["Id"])
+
+
+def _fit_version(session: Session, body: dict[str, Any]) -> None:
+    """Two fields moved or went with newer versions of the API; the version is asked for only when one is there."""
+    gone = [(body, "MacAddress", (1, 44)), (body["HostConfig"], "KernelMemory", (1, 42))]
+    present = [(owner, key, since) for owner, key, since in gone if key in owner]
+    if present:
+        session.client.negotiate()
+    for owner, key, since in present:
+        if parse_version(session.client.version) >= since:
+            del owner[key]
 
 
 def _create(session: Session, values: Values, body: dict[str, Any], may_pull: bool) -> dict[str, Any]:

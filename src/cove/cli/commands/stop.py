@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _runner(action: str) -> Run:
     def run(session: Session, values: Values, arguments: list[str]) -> int:
-        timeout = next((values.number(name) for name in ("timeout", "time") if values.changed(name)), None)
+        timeout = values.number("timeout") if values.changed("timeout") else None
         query = {"t": timeout, "signal": values.text("signal") or None}
         return for_each(
             session, arguments, lambda name: session.client.json("POST", f"/containers/{name}/{action}", query)
@@ -27,7 +27,7 @@ def _runner(action: str) -> Run:
 _FLAGS = (
     Flag("signal", STRING, "Signal to send to the container", "s"),
     Flag("timeout", INT, "Seconds to wait before killing the container", "t"),
-    Flag("time", INT, "Seconds to wait before killing the container", hidden=True),
+    Flag("time", INT, "Seconds to wait before killing the container", hidden=True, into="timeout"),
 )
 
 STOP = Command(_runner("stop"), "[OPTIONS] CONTAINER [CONTAINER...]", at_least(1), _FLAGS)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+from operator import itemgetter
 
-from cove.cli.creation.flags import SAME_AS
 from cove.cli.creation.key_value_files import read_pairs
 from cove.cli.creation.mounts import split_volumes
 from cove.cli.creation.networks import endpoints, network_mode
@@ -23,8 +23,6 @@ _VALID_DEVICE_MODE = frozenset("rwm")
 
 def build(values: Values, image: str, command: list[str]) -> Body:
     """Raises ValueError, in Docker's words, for options that cannot be used or do not go together."""
-    for older, name in SAME_AS.items():
-        values.many(name).extend(values.many(older))
     body = _config(values, image, command)
     host = _host_config(values)
     body["HostConfig"] = host
@@ -155,8 +153,8 @@ def _host_config(values: Values) -> Body:
         "VolumeDriver": values.text("volume-driver"),
         "VolumesFrom": values.many("volumes-from") or None,
         "ConsoleSize": [0, 0],
-        "CapAdd": values.many("cap-add") or None,
-        "CapDrop": values.many("cap-drop") or None,
+        "CapAdd": _capabilities(values.many("cap-add")),
+        "CapDrop": _capabilities(values.many("cap-drop")),
         "Dns": values.many("dns"),
         "DnsOptions": values.many("dns-option"),
         "DnsSearch": values.many("dns-search"),
@@ -168,7 +166,7 @@ def _host_config(values: Values) -> Body:
         "Privileged": values.on("privileged"),
         "PublishAllPorts": values.on("publish-all"),
         "ReadonlyRootfs": values.on("read-only"),
-        "SecurityOpt": security or None,
+        "SecurityOpt": security if values.many("security-opt") else None,
         "ShmSize": values["shm-size"],
         "Isolation": values.text("isolation"),
         "MaskedPaths": masked,
@@ -194,6 +192,12 @@ def _optional_host(values: Values) -> Body:
     if values.changed("init"):
         found["Init"] = values.on("init")
     return found
+
+
+def _capabilities(names: list[str]) -> list[str] | None:
+    """Upper case, with their prefix, sorted: ``net_admin`` → ``CAP_NET_ADMIN``."""
+    upper = {name.strip().upper() for name in names}
+    return sorted(name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in upper) or None
 
 
 _MODES = (
@@ -225,6 +229,7 @@ def _resources(values: Values) -> Body:
         **{key: values[flag] for key, flag in _PLAIN_RESOURCES.items()},
         "MemorySwappiness": swappiness,
         "Devices": devices,
+        "Ulimits": sorted({limit["Name"]: limit for limit in values.many("ulimit")}.values(), key=itemgetter("Name")),
         "DeviceRequests": requests or None,
         "DeviceCgroupRules": values.many("device-cgroup-rule") or None,
         "CpuCount": 0,
@@ -255,7 +260,6 @@ _PLAIN_RESOURCES = {
     "MemorySwap": "memory-swap",
     "OomKillDisable": "oom-kill-disable",
     "PidsLimit": "pids-limit",
-    "Ulimits": "ulimit",
 }
 
 

@@ -146,10 +146,7 @@ CREATION_FLAGS = (
     Flag("workdir", STRING, "Working directory inside the container", "w"),
     Flag("disable-content-trust", BOOL, "Skip image verification", default=True),
     Flag("help", BOOL, "Print usage"),
-    Flag("dns-opt", LIST, "Set DNS options", hidden=True),
-    Flag("net", NETWORK, "Connect a container to a network", hidden=True),
-    Flag("net-alias", LIST, "Add network-scoped alias for the container", hidden=True),
+    Flag("dns-opt", LIST, "Set DNS options", hidden=True, into="dns-option"),
+    Flag("net", NETWORK, "Connect a container to a network", hidden=True, into="network"),
+    Flag("net-alias", LIST, "Add network-scoped alias for the container", hidden=True, into="network-alias"),
 )
-
-# An older spelling says the same as the flag it stands for.
-SAME_AS = {"dns-opt": "dns-option", "net": "network", "net-alias": "network-alias"}

@@ -119,7 +119,7 @@ def _volume_pair(mount: Mount, key: str, value: str, field: str) -> None:
     elif key == "volume-nocopy":
         _set(options, "NoCopy", _boolean(key, value))
     elif key == "volume-label":
-        options["Labels"].update({name: setting} if name else {})
+        options.setdefault("Labels", {}).update({name: setting} if name else {})
     elif key == "volume-driver":
         options["DriverConfig"]["Name"] = value
     elif key == "volume-opt":
@@ -142,7 +142,7 @@ def _tmpfs_pair(options: Mount, key: str, value: str, field: str) -> None:
 
 
 def _volume_options(mount: Mount) -> Mount:
-    options: Mount = mount.setdefault("VolumeOptions", {"Labels": {}, "DriverConfig": {}})
+    options: Mount = mount.setdefault("VolumeOptions", {"DriverConfig": {}})
     return options
 
 

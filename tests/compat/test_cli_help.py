@@ -1,0 +1,79 @@
+"""Help: the same texts as Docker's, but for the program's name and what only one of them has."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+COMMANDS = """
+attach; commit; cp; create; diff; events; exec; export; history; import; info; inspect; kill; load; logs; pause; port;
+ps; pull; rename; restart; rm; rmi; run; save; start; stats; stop; tag; top; unpause; update; wait; container ls;
+container inspect; container rm; container prune; image ls; image inspect; image rm; image prune; network ls;
+network create; network inspect; network rm; network connect; network disconnect; network prune; volume ls;
+volume create; volume inspect; volume rm; volume prune; system prune; system events; system info
+""".replace("\n", " ").strip()
+
+# Options of clustered volumes and an experiment, which this command line does not have.
+LACKING = {
+    "images": ("--tree",),
+    "image ls": ("--tree",),
+    "volume create": (
+        *("--availability", "--group", "--limit-bytes", "--required-bytes", "--scope", "--secret", "--sharing"),
+        *("--topology-preferred", "--topology-required", "--type"),
+    ),
+    "volume ls": ("--cluster",),
+}
+
+
+def _help(program: str, command: str, directory: Path, fake: ModuleType) -> str:
+    with fake.FakeEngine(directory, "1.50") as engine:
+        argv = ["docker"] if program == "docker" else [sys.executable, "-m", "cove.cli.main"]
+        done = subprocess.run(
+            [*argv, "-H", engine.host, *command.split(), "--help"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def as_cove(text: str) -> str:
+    return re.sub(r"(?<!docs\.)\bdocker\b", "cove", text)
+
+
+def _entries(text: str) -> tuple[str, dict[str, str]]:
+    """What stands before the options, and each option with its text on one line."""
+    head, _, options = text.partition("Options:\n")
+    entries: dict[str, str] = {}
+    current = ""
+    for line in options.splitlines():
+        if match := re.match(r"\s+(?:-\w, )?(--[\w-]+)", line):
+            current = match[1]
+            entries[current] = ""
+        entries[current] += " " + " ".join(line.split())
+    return head, entries
+
+
+@pytest.mark.parametrize("command", [name.strip() for name in COMMANDS.split(";")])
+def test_help_is_the_same(command: str, tmp_path: Path, fake: ModuleType, host: str) -> None:
+    docker_text = as_cove(_help("docker", command, tmp_path, fake))
+    (tmp_path / "engine.sock").unlink()
+    docker = _entries(docker_text)
+    cove = _entries(_help("cove", command, tmp_path, fake))
+    assert cove[0] == docker[0]
+    for option in LACKING.get(command, ()):
+        docker[1].pop(option, None)
+    assert cove[1] == docker[1]
+
+
+def test_help_is_laid_out_the_same(tmp_path: Path, fake: ModuleType, host: str) -> None:
+    docker = _help("docker", "run", tmp_path, fake)
+    (tmp_path / "engine.sock").unlink()
+    assert _help("cove", "run", tmp_path, fake) == as_cove(docker)
