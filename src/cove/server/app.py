@@ -71,7 +71,7 @@ class App:
         return response
 
     async def _answer(self, raw: web.BaseRequest, number: int) -> web.StreamResponse:
-        path, _, query = raw.raw_path.partition("?")
+        path, _, query = _relative(raw.raw_path).partition("?")
         version, path = _split_version(path)
         found = self._router.match(raw.method, unquote(path) if "%" in path else path)
         if found is None:
@@ -116,6 +116,13 @@ def _routes(services: Services) -> list[Route]:
         SwarmRoutes(),
     )
     return [route for group in groups for route in group.table()]
+
+
+def _relative(target: str) -> str:
+    """The path and query of a request's target, which may be a whole URL (RFC 9112, absolute-form)."""
+    if target.startswith("/"):
+        return target
+    return "/" + target.partition("://")[2].partition("/")[2]
 
 
 def _split_version(path: str) -> tuple[versions.ApiVersion, str]:

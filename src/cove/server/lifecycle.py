@@ -5,13 +5,16 @@ from typing import Literal, Protocol, get_args
 
 from aiohttp import web
 
-from cove.errors import InvalidArgument
+from cove.errors import CoveError, InvalidArgument
 from cove.server.reply import JSON_HEADERS, empty_reply
 from cove.server.request import Request
 from cove.server.routing import Route
 from cove.server.streaming import begin
 from cove.wire.coding import encode
-from cove.wire.containers import ContainerWait
+from cove.wire.containers import ContainerWait, WaitError
+
+FAILED = 125
+"""The exit code that clients give when the engine failed, and not the program."""
 
 WaitCondition = Literal["not-running", "next-exit", "removed"]
 
@@ -91,8 +94,16 @@ class LifecycleRoutes:
         waiting = await self._lifecycle.wait(request.variable("id"), _condition(request.text("condition")))
         response = await begin(request, JSON_HEADERS)
         with request.lifespan.stream():
-            await response.write(encode(await waiting, request.version))
+            await response.write(encode(await _outcome(waiting), request.version))
         return response
+
+
+async def _outcome(waiting: Awaitable[ContainerWait]) -> ContainerWait:
+    """The head is out: what goes wrong now is told in the body."""
+    try:
+        return await waiting
+    except CoveError as error:
+        return ContainerWait(status_code=FAILED, error=WaitError(message=error.message))
 
 
 def _condition(text: str) -> WaitCondition:

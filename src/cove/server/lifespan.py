@@ -24,6 +24,8 @@ class Lifespan:
     @contextlib.contextmanager
     def stream(self) -> Iterator[None]:
         """Around a part of a handler that may take for ever: it ends there, without an error, when the server stops."""
+        if self.stopping:
+            raise ConnectionAbortedError("the server stops")
         task = asyncio.current_task()
         assert task is not None
         self._streams.add(task)

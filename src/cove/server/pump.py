@@ -8,7 +8,7 @@ import asyncio
 import socket
 from collections import deque
 
-READ = 128 << 10
+READ = 64 << 10
 """Bytes of output taken at a time."""
 
 HIGH_WATER = 256 << 10
@@ -36,6 +36,7 @@ class Pump:
         self._output_ended = False
         self._running = False
         self._full = False
+        self._lingering: asyncio.TimerHandle | None = None
         self._done: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
@@ -48,6 +49,8 @@ class Pump:
             self._running = False
             self._loop.remove_reader(self._stream)
             self._loop.remove_writer(self._stream)
+            if self._lingering is not None:
+                self._lingering.cancel()
 
     # The client's side
 
@@ -109,7 +112,7 @@ class Pump:
             self._finish()
             return
         client.write_eof()
-        self._loop.call_later(LINGER, self._finish)
+        self._lingering = self._loop.call_later(LINGER, self._finish)
 
     def _finish(self) -> None:
         if not self._done.done():

@@ -265,6 +265,8 @@ class FakeLifecycle(Part):
 
     async def wait(self, ref: str, condition) -> Awaitable[ContainerWait]:
         found = self.store.find(ref)
+        if found.name == "lost":
+            found.done.set_exception(Conflict("the shim was lost"))
         return self._wait(found, condition)
 
     async def _wait(self, found: Container, condition: str) -> ContainerWait:

@@ -48,7 +48,7 @@ def test_versions_out_of_range(api: Any, path: str, message: str) -> None:
     assert (answer.status, answer.json) == (400, {"message": message})
 
 
-@pytest.mark.parametrize("path", ["/v1.24/info", "/v1.51/info", "/info"])
+@pytest.mark.parametrize("path", ["/v1.24/info", "/v1.51/info", "/info", "http://docker/v1.30/info?x=1"])
 def test_versions_in_range(api: Any, path: str) -> None:
     assert api.request("GET", path).json["Name"] == "here"
 

@@ -1,13 +1,18 @@
 """Hijacked connections, logs, events, wait: what is sent when, and how each ends."""
 
 import json
+import logging
+import socket
 import threading
 from typing import Any
 
+import aiohttp
 import pytest
 
+from cove.server.app import serve
 from cove.server.frames import Demultiplexer, frame, log_bytes
 from cove.wire.streams import LogEntry
+from unit.server.fake_engine import fake_services
 
 UPGRADE = ("Connection: Upgrade", "Upgrade: tcp")
 ALL = "stream=1&stdin=1&stdout=1&stderr=1"
@@ -208,6 +213,13 @@ def test_wait_sends_its_head_at_once(api: Any) -> None:
         assert client.chunk() == b""
 
 
+def test_waiting_that_fails_says_so_in_the_body(api: Any) -> None:
+    container = api.run("sleep", start=False)
+    api.request("POST", f"/containers/{container}/rename?name=lost")
+    answer = api.request("POST", "/containers/lost/wait")
+    assert (answer.status, answer.json) == (200, {"StatusCode": 125, "Error": {"Message": "the shim was lost"}})
+
+
 def test_waiting_ends_with_the_client(api: Any) -> None:
     container = api.run("sleep")
     with api.client() as client:
@@ -313,7 +325,20 @@ def test_a_change_is_carried_out_when_its_client_leaves(api: Any) -> None:
     eventually(lambda: ("stopped",) in api.store.calls)
 
 
-def test_stopping_ends_streams_and_carries_out_changes(api: Any) -> None:
+def test_tcp(api: Any) -> None:
+    async def ping() -> tuple[int, str]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        server = await serve(fake_services(api.store), [listener])
+        url = "http://{}:{}/v1.41/_ping".format(*listener.getsockname())
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            told = answer.status, await answer.text()
+        await server.stop(1)
+        return told
+
+    assert api.call(ping) == (200, "OK")
+
+
+def test_stopping_ends_streams_and_carries_out_changes(api: Any, caplog: pytest.LogCaptureFixture) -> None:
     container = api.run("sleep")
     with api.client() as events, api.client() as attached, api.client() as stopping, api.client() as idle:
         events.send("GET", "/events")
@@ -334,3 +359,4 @@ def test_stopping_ends_streams_and_carries_out_changes(api: Any) -> None:
         assert idle.rest() == b""
         with pytest.raises(ConnectionRefusedError), api.client():
             pass
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
