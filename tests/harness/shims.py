@@ -263,6 +263,7 @@ class RunningShim:
         pid = os.fork()
         if pid == 0:
             processes.close_all_but([0, 1, 2, control.fileno(), *streams])
+            shim.ignore_signals()
             shim.main(start, control, streams, self.isolation)
         control.close()
         for stream in streams:

@@ -24,7 +24,8 @@ _LOG = '{"log":'
 # What Go escapes and Python's encoder does not, or writes in another way. Some pass the encoder as lone surrogates,
 # which decoded UTF-8 never holds.
 _BACKSPACE, _FORM_FEED, _INVALID = "\udc08", "\udc0c", "\udcfd"
-_GO_ESCAPES = (
+Escapes = tuple[tuple[str, str], ...]
+_GO_ESCAPES: Escapes = (
     ("<", "\\u003c"),
     (">", "\\u003e"),
     ("&", "\\u0026"),
@@ -106,10 +107,12 @@ class LogFile:
 
     def _lines(self, stream: str, data: bytes, when: str) -> None:
         if len(data) > PIECE and max(map(len, BytesIO(data))) > PIECE:
-            lines: Iterable[str] = [_decode(piece) for line in BytesIO(data) for piece in _split(line)]
+            pieces = [_decode(piece) for line in BytesIO(data) for piece in _split(line)]
+            self._append(self._records(stream, pieces, when))
         else:
-            lines = StringIO(_decode(data), newline="\n")  # splits at \n only
-        self._append(self._records(stream, lines, when))
+            text = _decode(data)
+            lines = StringIO(text, newline="\n")  # splits at \n only
+            self._append(self._records(stream, lines, when, _escapes_for(text)))
 
     def _pieces(self, stream: str, unfinished: _Unfinished, now: str) -> None:
         """Log what an endless line has in whole pieces."""
@@ -121,9 +124,9 @@ class LogFile:
         unfinished.data = unfinished.data[whole:]
         self._append(self._records(stream, pieces, unfinished.since))
 
-    def _records(self, stream: str, lines: Iterable[str], when: str) -> bytes:
+    def _records(self, stream: str, lines: Iterable[str], when: str, escapes: Escapes = _GO_ESCAPES) -> bytes:
         rest = f',"stream":"{stream}"{self._attributes},"time":"{when}"}}\n'
-        return (_LOG + _escape((rest + _LOG).join(map(encode_basestring, lines))) + rest).encode()
+        return (_LOG + _escape((rest + _LOG).join(map(encode_basestring, lines)), escapes) + rest).encode()
 
     def _append(self, records: bytes) -> None:
         while records:
@@ -207,8 +210,13 @@ def _decode(data: bytes) -> str:
     return text
 
 
-def _escape(text: str) -> str:
-    for character, escaped in _GO_ESCAPES:
+def _escapes_for(text: str) -> Escapes:
+    """Those that ``text`` needs: to look costs less than to replace nothing in the longer records."""
+    return tuple(pair for pair in _GO_ESCAPES if pair[0] in text)
+
+
+def _escape(text: str, escapes: Escapes = _GO_ESCAPES) -> str:
+    for character, escaped in escapes:
         text = text.replace(character, escaped)
     return text
 

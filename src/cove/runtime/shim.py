@@ -46,14 +46,17 @@ def main(start: messages.StartShim, control: socket.socket, streams: list[int], 
         os._exit(0)
 
 
+def ignore_signals() -> None:
+    """For the process that shims are forked from, as each start would pay for it: no signal that means the daemon."""
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def leave_the_daemon() -> None:
-    """A session of its own, adopted children, no signal that means the daemon."""
+    """A session of its own, and adopted children."""
     os.setsid()
     os.chdir("/")
     os.umask(0o022)
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     gc.enable()  # only what is made from here on is ever looked at: the zygote froze the rest
     processes.set_child_subreaper()
     processes.set_name(SHIM_NAME)

@@ -33,7 +33,7 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _settle() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is for the daemon
+    shim.ignore_signals()  # the end of the daemon's socket ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that end are no zombies; nobody here waits for them
     processes.set_name("cove-zygote")
     cgroups.layout()
