@@ -171,8 +171,8 @@ class RouteSocket:
     def set_port(self, index: int, *, hairpin: bool, isolated: bool) -> None:
         """Set the flags of a bridge's port. ``isolated``: it exchanges nothing with other isolated ports.
 
-        ``hairpin``: the bridge may send a frame back out of the port that it came from. With br_netfilter, addresses are
-        translated inside the bridge, and a container that reaches itself by a published port needs that.
+        ``hairpin``: the bridge may send a frame back out of the port that it came from. With br_netfilter, addresses
+        are translated inside the bridge, and a container that reaches itself by a published port needs that.
         """
         flags = _attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + _attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
         payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0) + _attribute(_IFLA_PROTINFO | _NESTED, flags)

@@ -53,17 +53,24 @@ class BridgeDriver:
         return _VETH_PREFIX + secrets.token_hex(4)
 
     async def attach(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> Interface | None:
-        """A pair made again under the same name replaces one that a failed start left behind."""
-        bridge = self._indexes[network.id]
-        await self._links.run(lambda route: _make_pair(route, bridge, network.mtu, endpoint, namespace))
+        """A pair of the same name that a failed start left is replaced; a bridge that is gone is made."""
+        try:
+            await self._make_pair(network, endpoint, namespace)
+        except (KeyError, OSError):
+            await self.start_network(network)
+            await self._make_pair(network, endpoint, namespace)
         return _interface(network, endpoint)
+
+    async def _make_pair(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> None:
+        bridge = self._indexes[network.id]
+        await self._links.run(lambda route: _make_pair(route, bridge, network, endpoint, namespace))
 
     async def detach(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
         await self._links.run(lambda route: _delete(route, endpoint.host_link))
 
     async def reconcile(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
         """Also puts pairs back on a bridge that was made anew."""
-        return await self._links.run(lambda route: _reconcile(route, self._indexes[network.id], endpoints))
+        return await self._links.run(lambda route: _reconcile(route, network, endpoints))
 
 
 def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:
@@ -89,20 +96,22 @@ def _set_addresses(route: RouteSocket, index: int, network: NetworkRecord) -> No
             route.delete_address(index, address)
 
 
-def _make_pair(route: RouteSocket, bridge: int, mtu: int, endpoint: EndpointRecord, namespace: int) -> None:
-    pair = (endpoint.host_link, bridge, endpoint.interface, endpoint.mac, mtu, namespace)
+def _make_pair(
+    route: RouteSocket, bridge: int, network: NetworkRecord, endpoint: EndpointRecord, namespace: int
+) -> None:
+    pair = (endpoint.host_link, bridge, endpoint.interface, endpoint.mac, network.mtu, namespace)
     try:
         route.create_veth(*pair)
     except OSError as error:
         if error.errno != errno.EEXIST or not _delete(route, endpoint.host_link):
             raise
         route.create_veth(*pair)
-    _set_port(route, socket.if_nametoindex(endpoint.host_link), endpoint)
+    _set_port(route, socket.if_nametoindex(endpoint.host_link), network, endpoint)
 
 
-def _set_port(route: RouteSocket, index: int, endpoint: EndpointRecord) -> None:
+def _set_port(route: RouteSocket, index: int, network: NetworkRecord, endpoint: EndpointRecord) -> None:
     route.point_bridge_at(index, endpoint.mac)
-    route.set_hairpin(index)
+    route.set_port(index, hairpin=True, isolated=not network.icc)
 
 
 def _delete(route: RouteSocket, link: str) -> bool:
@@ -116,12 +125,14 @@ def _delete(route: RouteSocket, link: str) -> bool:
     return True
 
 
-def _reconcile(route: RouteSocket, bridge: int, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
+def _reconcile(route: RouteSocket, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
     links = route.links()
+    if (bridge := links.get(network.link)) is None:
+        return list(endpoints)
     known = {endpoint.host_link for endpoint in endpoints}
     for link in links.values():
         if (
-            link.master == bridge
+            link.master == bridge.index
             and link.kind == "veth"
             and link.name.startswith(_VETH_PREFIX)
             and link.name not in known
@@ -133,9 +144,9 @@ def _reconcile(route: RouteSocket, bridge: int, endpoints: Sequence[EndpointReco
         found = links.get(endpoint.host_link)
         if found is None:
             lost.append(endpoint)
-        elif found.master != bridge or not found.up:
-            route.set_link(found.index, master=bridge)
-            _set_port(route, found.index, endpoint)
+        elif found.master != bridge.index or not found.up:
+            route.set_link(found.index, master=bridge.index)
+            _set_port(route, found.index, network, endpoint)
     return lost
 
 

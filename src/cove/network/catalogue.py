@@ -1,5 +1,6 @@
 """The networks that there are, found by name or id, each with its address pools."""
 
+import logging
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,8 @@ from cove.network.records import (
     Pool,
 )
 from cove.network.settings import NetworkSettings
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 
@@ -41,7 +44,7 @@ class Catalogue:
         self._pools.pop(network.id, None)
 
     def all(self) -> list[NetworkRecord]:
-        return list(self._records.values())
+        return sorted(self._records.values(), key=lambda network: network.created)
 
     def named(self, name: str) -> NetworkRecord | None:
         return next((network for network in self._records.values() if network.name == name), None)
@@ -79,6 +82,8 @@ def default_bridge(
     ``used``: destinations of the host's routes, those through this bridge left out. Raises InvalidArgument (bip).
     """
     if former is not None and in_use:
+        if former.link != settings.bridge or (settings.bip and former.pools != (_bip_pool(settings.bip),)):
+            log.warning("the default bridge stays as it is while containers are on it")
         return former
     fits = former is not None and former.pools and not _overlaps(former.pools[0].subnet, used)
     if settings.bip:

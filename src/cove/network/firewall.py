@@ -92,10 +92,12 @@ class BridgePolicy:
     subnets6: tuple[str, ...] = ()
     masquerade: bool = True
     internal: bool = False
+    icc: bool = True
 
     def elements(self) -> list[tuple[str, str]]:
         """(set, element) of each element that stands for this network."""
-        found = [("bridges", f'"{self.link}"'), ("within", f'"{self.link}" . "{self.link}"')]
+        found = [("bridges", f'"{self.link}"')]
+        found += [("within", f'"{self.link}" . "{self.link}"')] if self.icc else []
         found += [("internal", f'"{self.link}"')] if self.internal else []
         for kind, masqueraded, subnets in (
             ("subnets4", "masqueraded4", self.subnets4),
@@ -109,7 +111,7 @@ class BridgePolicy:
 class Firewall:
     """The table of one daemon. Changes that wait for each other share a transaction.
 
-    Failures of the kernel are OSError; then the table is what it was.
+    Failures of the kernel are OSError; then the table is what it was, and the next change replaces it.
     """
 
     def __init__(self, table: str) -> None:
@@ -121,6 +123,7 @@ class Firewall:
         self._turn = asyncio.Lock()
         self._waiting: list[str] = []
         self._batch: asyncio.Task[None] | None = None
+        self._unsure = False
 
     async def open(self, bridges: Iterable[BridgePolicy], ports: Iterable[PortRecord]) -> None:
         """Replace whatever table of ours is there with one that holds these."""
@@ -169,11 +172,15 @@ class Firewall:
     async def _commit(self) -> None:
         async with self._turn:  # what joins while another transaction runs goes with this one
             commands, self._waiting, self._batch = self._waiting, [], None
-            try:
-                await self._in_thread("\n".join(commands))
-            except OSError as error:
-                log.warning("firewall: %s; replacing the table", error)
-                await self._in_thread(self._replacement())
+            if not self._unsure:
+                try:
+                    await self._in_thread("\n".join(commands))
+                    return
+                except OSError as error:
+                    log.warning("firewall: %s; replacing the table", error)
+            self._unsure = True  # until one transaction has put everything right
+            await self._in_thread(self._replacement())
+            self._unsure = False
 
     def _replacement(self) -> str:
         elements = [element for bridge in self._bridges.values() for element in bridge.elements()]

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from cove.errors import Forbidden, NotFound
+from cove.errors import CoveError, Forbidden, NotFound
 from cove.kernel.rtnetlink import RouteSocket
 from cove.network.addresses import IPNetwork
 from cove.network.bridge import BridgeDriver
@@ -23,7 +23,7 @@ from cove.network.links import Links
 from cove.network.null import NullDriver
 from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
-from cove.network.records import MASQUERADE_OPTION, NETWORKS, EndpointRecord, NetworkRecord, Pool, PortRecord
+from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.rows import delete_rows, insert_rows, load_rows, put_networks
 from cove.network.settings import NetworkSettings
 from cove.store import Database
@@ -77,8 +77,17 @@ class Networks:
         for network in self._catalogue.all():
             driver = self._driver(network)
             for endpoint in await driver.reconcile(network, self.endpoints_on(network.id)):
-                interface = await driver.attach(network, endpoint, running[endpoint.container])
-                restored.setdefault(endpoint.container, []).extend([interface] if interface else [])
+                try:
+                    interface = await driver.attach(network, endpoint, running[endpoint.container])
+                except OSError as error:
+                    log.error(
+                        "network %s: cannot give container %s its link back: %s",
+                        network.name,
+                        endpoint.container,
+                        error,
+                    )
+                else:
+                    restored.setdefault(endpoint.container, []).extend([interface] if interface else [])
         return restored
 
     def all(self) -> list[NetworkRecord]:
@@ -107,17 +116,17 @@ class Networks:
         """
         if driver not in self._drivers or not self._drivers[driver].user_networks:
             raise NotFound(f'plugin "{driver}" not found')
+        routes = await self._routes(without="")
         refuse_taken_name(self._catalogue, name)
-        used = [*self._catalogue.subnets(), *await self._routes(without="")]
+        used = [*self._catalogue.subnets(), *routes]
         record = user_network(name, driver, pools, options or {}, self._settings, used)
         record = msgspec.structs.replace(
             record, labels=dict(labels or {}), internal=internal, attachable=attachable, ipv6=ipv6
         )
-        refuse_taken_name(self._catalogue, name)  # another request may have come first while routes were read
         self._catalogue.add(record)
         try:
             await self._database.run(lambda connection: NETWORKS.insert(connection, record))
-            await self._start(record)
+            await self._driver(record).start_network(record)
             if (policy := _policy(record)) is not None:
                 await self._firewall.add_bridge(policy)
         except BaseException:
@@ -244,6 +253,8 @@ class Networks:
             known.get("none") or predefined("none", "null"),
         ]
         fresh = [network for network in made if known.get(network.name) != network]
+        if former is not None and former.link != made[0].link:
+            await self._drivers["bridge"].stop_network(former)
         await self._database.run(lambda connection: put_networks(connection, fresh))
         for network in made:
             self._catalogue.add(network)
@@ -258,7 +269,13 @@ class Networks:
         return await self._links.run(read)
 
     async def _start(self, network: NetworkRecord) -> None:
-        await self._driver(network).start_network(network)
+        """A network of a user's that cannot be made now is tried again when a container is attached to it."""
+        try:
+            await self._driver(network).start_network(network)
+        except (CoveError, OSError) as error:
+            if network.predefined:
+                raise
+            log.error("network %s: %s", network.name, error)
 
     def _restore(self, endpoints: Sequence[EndpointRecord], ports: Sequence[PortRecord]) -> None:
         for endpoint in endpoints:
@@ -283,11 +300,14 @@ class Networks:
         return tuple(self._publisher.ports.claim(name, routed, ports)) if routed is not None else ()
 
     async def _discard(self, network: NetworkRecord) -> None:
-        if (policy := _policy(network)) is not None:
-            await self._firewall.remove_bridge(policy.link)
-        await self._driver(network).stop_network(network)
-        await self._database.run(lambda connection: NETWORKS.delete(connection, id=network.id))
-        self._catalogue.remove(network)
+        self._catalogue.remove(network)  # so that no container gets on it meanwhile
+        try:
+            await self._firewall.remove_bridge(network.link)
+            await self._driver(network).stop_network(network)
+            await self._database.run(lambda connection: NETWORKS.delete(connection, id=network.id))
+        except BaseException:
+            self._catalogue.add(network)
+            raise
 
 
 def _policy(network: NetworkRecord) -> BridgePolicy | None:
@@ -299,6 +319,7 @@ def _policy(network: NetworkRecord) -> BridgePolicy | None:
         network.link,
         tuple(subnet for subnet in subnets if ":" not in subnet),
         tuple(subnet for subnet in subnets if ":" in subnet),
-        masquerade=network.options.get(MASQUERADE_OPTION, "true") != "false",
+        masquerade=network.masquerade,
         internal=network.internal,
+        icc=network.icc,
     )

@@ -53,6 +53,16 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return int(self.options.get(MTU_OPTION) or 1500)
 
     @property
+    def icc(self) -> bool:
+        """Whether containers on the network may talk to each other."""
+        return self.options.get(ICC_OPTION, "true") != "false"
+
+    @property
+    def masquerade(self) -> bool:
+        """Whether traffic to elsewhere leaves the host under the host's address."""
+        return self.options.get(MASQUERADE_OPTION, "true") != "false"
+
+    @property
     def predefined(self) -> bool:
         """Made by the daemon; a user can neither remove it nor choose addresses on it."""
         return self.name in PREDEFINED

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 
+from cove.errors import Conflict
 from cove.network.records import ENDPOINTS, NETWORKS, PORTS, EndpointRecord, NetworkRecord, PortRecord
 
 
@@ -20,11 +21,14 @@ def put_networks(connection: sqlite3.Connection, networks: Iterable[NetworkRecor
 def insert_rows(
     connection: sqlite3.Connection, endpoints: Iterable[EndpointRecord], ports: Iterable[PortRecord]
 ) -> None:
-    """Raises sqlite3.IntegrityError when an address or a host port is taken."""
-    for endpoint in endpoints:
-        ENDPOINTS.insert(connection, endpoint)
-    for port in ports:
-        PORTS.insert(connection, port)
+    """Raises Conflict when an address or a host port is taken, or the network is gone."""
+    try:
+        for endpoint in endpoints:
+            ENDPOINTS.insert(connection, endpoint)
+        for port in ports:
+            PORTS.insert(connection, port)
+    except sqlite3.IntegrityError as error:
+        raise Conflict(f"an address or port is taken: {error}") from error
 
 
 def delete_rows(

@@ -1,11 +1,13 @@
 """Real packets through the default bridge, its firewall and published ports. Root; in namespaces of the test's own."""
 
+import asyncio
 import socket
 import struct
+from ipaddress import ip_interface
 
 import pytest
 
-from cove.errors import Conflict, Forbidden
+from cove.errors import Conflict, Forbidden, InvalidArgument, NotFound, Unavailable
 from cove.kernel import nftables, sysctl
 from cove.kernel.rtnetlink import RouteSocket
 from cove.network import EndpointRequest, Pool, PortRequest
@@ -329,5 +331,129 @@ def test_connect_and_disconnect_while_running(world, run):
             with pytest.raises(OSError):
                 await world.ask(one, "172.18.0.9", 80, timeout=0.3)
             assert [held.interface for held in networks.allocation("one").endpoints] == ["eth0"]
+
+    run(scenario())
+
+
+def test_without_icc_neighbours_do_not_reach_each_other(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            await networks.create("apart", options={"com.docker.network.bridge.enable_icc": "false"})
+            one, _ = await world.run(networks, "one", network="apart")
+            two, _ = await world.run(networks, "two", network="apart")
+            world.serve(two, 80)
+            world.serve(world.outside, 82)
+            assert await world.ask(world.host, "172.18.0.3", 80) == "172.18.0.1"
+            assert await world.ask(one, OUTSIDE, 82) == HOST
+            with pytest.raises(OSError):
+                await world.ask(one, "172.18.0.3", 80, timeout=0.3)
+
+    run(scenario())
+
+
+def test_a_bridge_that_vanishes_under_a_running_daemon_is_made_for_the_next_container(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            with RouteSocket() as route:
+                route.delete_link("cove0")
+            one, _ = await world.run(networks, "one")
+            world.serve(one, 80)
+            assert await world.ask(world.host, "172.17.0.2", 80) == "172.17.0.1"
+
+    run(scenario())
+
+
+def test_attaching_twice_and_allocating_twice_is_attaching_and_allocating_once(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            request = PortRequest("tcp", 80, host_port="8080")
+            namespace, first = await world.run(networks, "one", request)
+            await networks.attach(first.endpoints[0], namespace)
+            assert len(_veths()) == 2
+            again, second = await world.run(networks, "one", request)
+            assert second.endpoints[0].address4 == first.endpoints[0].address4
+            assert second.ports == first.ports
+            world.serve(again, 80)
+            assert await world.ask(world.outside, HOST, 8080) == OUTSIDE
+
+    run(scenario())
+
+
+def test_what_cannot_be_had_leaves_nothing_taken(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            await networks.create("small", pools=[Pool("10.30.0.0/30", "")])
+            _, given = await world.run(networks, "one", PortRequest("tcp", 80, host_port="8080"), network="small")
+            with pytest.raises(Unavailable, match="no available IPv4 addresses"):
+                await world.run(networks, "two", network="small")
+            with pytest.raises(Conflict, match="port is already allocated"):
+                await world.run(
+                    networks, "two", PortRequest("tcp", 1, host_port="8081"), PortRequest("tcp", 80, host_port="8080")
+                )
+            with pytest.raises(InvalidArgument, match="user specified IP address"):
+                await world.run(networks, "two", address4="172.17.0.9")
+            with pytest.raises(NotFound):
+                await world.run(networks, "two", network="nowhere")
+            assert networks.allocation("two").endpoints == ()
+            _, given = await world.run(networks, "three", PortRequest("tcp", 1, host_port="8081"))
+            assert given.endpoints[0].address4 == "172.17.0.2"
+
+    run(scenario())
+
+
+def test_host_and_none_have_endpoints_without_links(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            for name in ("host", "none"):
+                allocation = await networks.allocate(
+                    name, name, [EndpointRequest(network=name)], [PortRequest("tcp", 80, host_port="80")]
+                )
+                assert allocation.ports == ()
+                assert await networks.attach(allocation.endpoints[0], world.host) is None
+                assert networks.endpoints_on(networks.get(name).id) == list(allocation.endpoints)
+                with pytest.raises(Forbidden, match=f"{name} is a pre-defined network and cannot be removed"):
+                    await networks.remove(name)
+        async with world.daemon() as networks:
+            assert [network.name for network in networks.all()] == ["bridge", "host", "none"]
+            await networks.reconcile({})
+            assert networks.allocation("host").endpoints == ()
+
+    run(scenario())
+
+
+def test_the_bridge_keeps_clear_of_the_hosts_routes_and_follows_the_settings(world, run):
+    async def scenario():
+        with RouteSocket() as route:
+            route.add_address(route.links()["uplink"].index, ip_interface("172.17.9.1/24"))
+        async with world.daemon() as networks:
+            assert networks.get("bridge").pools[0].subnet == "172.18.0.0/16"
+            identity = networks.get("bridge").id
+        async with world.daemon(bridge="other0", bip="10.40.0.1/24", mtu=1400) as networks:
+            one, given = await world.run(networks, "one")
+            assert (networks.get("bridge").id, given.endpoints[0].address4) == (identity, "10.40.0.2")
+            with RouteSocket() as route:
+                links = route.links()
+            assert "cove0" not in links and links["other0"].mtu == links[given.endpoints[0].host_link].mtu == 1400
+            world.serve(world.outside, 82)
+            assert await world.ask(one, OUTSIDE, 82) == HOST
+
+    run(scenario())
+
+
+def test_a_starting_container_that_is_cancelled_gives_everything_back(world, run):
+    async def scenario():
+        async with world.daemon() as networks:
+            request = PortRequest("tcp", 80, host_port="8080")
+            for rounds in range(1, 12):
+                task = asyncio.ensure_future(
+                    networks.allocate("one", "one", [EndpointRequest(network="bridge")], [request])
+                )
+                for _ in range(rounds):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await networks.release("one")
+            _, given = await world.run(networks, "two", request)
+            assert given.endpoints[0].address4 == "172.17.0.2"
 
     run(scenario())

@@ -1,0 +1,64 @@
+from ipaddress import ip_network
+
+import pytest
+
+from cove.errors import Forbidden, InvalidArgument, NotFound
+from cove.network import NetworkRecord, NetworkSettings, Pool
+from cove.network.catalogue import Catalogue, default_bridge, user_network
+
+SETTINGS = NetworkSettings()
+
+
+def test_networks_are_found_by_id_name_and_start_of_an_id():
+    catalogue = Catalogue()
+    one, two = NetworkRecord("ab12", "one", "null"), NetworkRecord("ab34", "two", "null")
+    catalogue.add(one)
+    catalogue.add(two)
+    assert [catalogue.get(reference) for reference in ("ab12", "two", "ab3")] == [one, two, two]
+    with pytest.raises(InvalidArgument, match="network ab is ambiguous"):
+        catalogue.get("ab")
+    for reference in ("three", ""):
+        with pytest.raises(NotFound, match="not found"):
+            catalogue.get(reference)
+
+
+def test_the_default_bridge_stays_what_it_was_unless_it_no_longer_fits():
+    first = default_bridge(SETTINGS, [], None, False)
+    assert (first.pools[0].subnet, first.pools[0].gateway) == ("172.17.0.0/16", "172.17.0.1")
+    assert default_bridge(SETTINGS, [], first, False) == first
+    moved = default_bridge(SETTINGS, [ip_network("172.17.5.0/24")], first, False)
+    assert (moved.id, moved.pools[0].subnet) == (first.id, "172.18.0.0/16")
+    assert default_bridge(SETTINGS, [ip_network("172.17.5.0/24")], first, True) == first
+    told = default_bridge(NetworkSettings(bip="10.1.2.3/24"), [], first, False)
+    assert (told.pools[0].subnet, told.pools[0].gateway) == ("10.1.2.0/24", "10.1.2.3")
+    assert default_bridge(NetworkSettings(bip="10.1.2.3/24"), [], first, True) == first
+
+
+@pytest.mark.parametrize("bip", ["10.0.0.0/24", "10.0.0.1/32", "10.0.0.1/31", "fd00::1/64", "x", "10.0.0.1/99"])
+def test_a_bip_that_cannot_be_used_is_refused(bip):
+    with pytest.raises(InvalidArgument, match="bip"):
+        default_bridge(NetworkSettings(bip=bip), [], None, False)
+
+
+def make(name="mine", pools=(), used=()):
+    return user_network(name, "bridge", pools, {}, SETTINGS, used)
+
+
+def test_a_user_network_gets_what_was_left_open():
+    network = make(used=[ip_network("172.17.0.0/16")])
+    assert (network.pools[0].subnet, network.pools[0].gateway) == ("172.18.0.0/16", "172.18.0.1")
+    assert network.link == f"br-{network.id[:12]}"
+    dual = make(pools=[Pool("fd01::/64", "")])
+    assert [pool.subnet for pool in dual.pools] == ["172.17.0.0/16", "fd01::/64"]
+
+
+def test_what_a_user_network_cannot_be_is_refused():
+    with pytest.raises(Forbidden, match="Pool overlaps"):
+        make(pools=[Pool("10.0.0.0/8", "")], used=[ip_network("10.9.0.0/16")])
+    with pytest.raises(Forbidden, match="predefined host network"):
+        make("host")
+    for name in ("", "-x", "a b", "a/b"):
+        with pytest.raises(InvalidArgument, match="network name"):
+            make(name)
+    with pytest.raises(InvalidArgument, match="at most one subnet"):
+        make(pools=[Pool("10.0.0.0/24", ""), Pool("10.0.1.0/24", "")])
