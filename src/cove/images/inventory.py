@@ -5,6 +5,7 @@ blobs. So a row never misses what it stands on; what no row stands on any more i
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -15,11 +16,14 @@ from pathlib import Path
 import msgspec
 
 from cove.content import Blobs
+from cove.errors import CoveError
 from cove.images.catalog import Catalog
 from cove.images.records import IMAGES, NAMES, Image, ImageName
 from cove.layers import Layers, Worker
 from cove.reference import Reference
 from cove.store import Database
+
+log = logging.getLogger(__name__)
 
 
 class Inventory:
@@ -48,7 +52,7 @@ class Inventory:
             [layer.chain_id for layer in self.layers.uppermost_first()], [blob.digest for blob in self.blobs.all()]
         )
         if garbage:
-            self._collecting = asyncio.ensure_future(self.layers.discard(garbage))
+            self._collecting = asyncio.ensure_future(self._discard(garbage))
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -130,6 +134,12 @@ class Inventory:
         image = self.catalog.images.get(image_id)
         if image is not None and image.hidden:
             await self.drop(image_id)
+
+    async def _discard(self, garbage: list[Path]) -> None:
+        try:
+            await self.layers.discard(garbage)
+        except CoveError as error:  # the next start tries again
+            log.warning("images: cannot remove what an earlier run left: %s", error.message)
 
     def _delete(self, connection: sqlite3.Connection, hidden: Image) -> bool:
         """Delete the rows, or hide the image and return True when a container uses it. On the database's thread."""
