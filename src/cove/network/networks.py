@@ -186,10 +186,10 @@ class Networks:
         network = self.get(endpoint.network)
         return await self._driver(network).attach(network, endpoint, namespace)
 
-    async def connect(self, container_id: str, name: str, request: EndpointRequest) -> EndpointRecord:
+    async def connect(self, container_id: str, request: EndpointRequest, name: str = "") -> EndpointRecord:
         """Add an endpoint to a running container; ``attach`` follows. Raises as ``allocate``, Forbidden when on it."""
         before = self.allocation(container_id)
-        (endpoint,) = self._endpoints.take(container_id, name, [request], before.endpoints)
+        (endpoint,) = self._endpoints.take(container_id, name or container_id, [request], before.endpoints)
         self._allocations[container_id] = Allocation((*before.endpoints, endpoint), before.ports)
         try:
             await self._database.run(lambda connection: insert_rows(connection, [endpoint], []))

@@ -321,12 +321,12 @@ def test_connect_and_disconnect_while_running(world, run):
             one, _ = await world.run(networks, "one")
             two, _ = await world.run(networks, "two", network="mine", address4="172.18.0.9")
             world.serve(two, 80)
-            endpoint = await networks.connect("one", "one", EndpointRequest(network="mine"))
+            endpoint = await networks.connect("one", EndpointRequest(network="mine"))
             assert (endpoint.interface, endpoint.default_route) == ("eth1", False)
             world.configure(one, await networks.attach(endpoint, one))
             assert await world.ask(one, "172.18.0.9", 80) == "172.18.0.2"
             with pytest.raises(Forbidden, match="endpoint with name one already exists in network mine"):
-                await networks.connect("one", "one", EndpointRequest(network="mine"))
+                await networks.connect("one", EndpointRequest(network="mine"))
             await networks.disconnect("one", "mine")
             with pytest.raises(OSError):
                 await world.ask(one, "172.18.0.9", 80, timeout=0.3)
