@@ -18,6 +18,9 @@ import msgspec
 from cove.errors import CoveError, Internal, InvalidArgument
 from cove.layers.tar import Limits
 
+CONTROL = 3
+"""The worker's descriptor of the socket that jobs come by."""
+
 
 class Unpack(msgspec.Struct, frozen=True, tag=True):
     """Read the second descriptor (a tar, compressed or not) to its end.

@@ -1,6 +1,6 @@
 """The unpacking worker: a warm, single-threaded interpreter that forks a child per job (see ``jobs``).
 
-Started as ``python -I -m cove.layers.worker DESCRIPTOR``; ends when coved closes the socket, or is gone.
+Started as ``python -I -m cove.layers.worker``; ends when coved closes the socket, or is gone.
 """
 
 import contextlib
@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -18,6 +17,7 @@ import msgspec
 
 from cove.errors import CoveError, Internal
 from cove.layers.jobs import (
+    CONTROL,
     Done,
     Failed,
     Job,
@@ -42,9 +42,10 @@ _PROGRESS_SECONDS = 0.1
 
 def main() -> None:
     """Take jobs until the socket is closed."""
-    control = socket.socket(fileno=int(sys.argv[1]))
+    control = socket.socket(fileno=CONTROL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no wait: their reply says how they ended
     os.umask(0)
+    os.chdir("/")
     gc.freeze()
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, MAX_JOB, MAX_DESCRIPTORS)

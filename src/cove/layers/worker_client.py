@@ -5,7 +5,6 @@ import contextlib
 import fcntl
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
@@ -13,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from cove.errors import Internal
-from cove.layers.jobs import Failed, Job, Progress, Reply
+from cove.layers.jobs import CONTROL, Failed, Job, Progress, Reply
 
 PIPE_SIZE = 1 << 20
 MAX_REPLY = 1 << 26
@@ -26,11 +25,11 @@ class Worker:
 
     def __init__(self, idle_seconds: float = 60.0) -> None:
         self._idle_seconds = idle_seconds
-        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
         self._control: socket.socket | None = None
         self._active = 0
         self._idle: asyncio.TimerHandle | None = None
-        self._reaps: set[asyncio.Task[int]] = set()
+        self._reaps: set[asyncio.Task[tuple[int, int]]] = set()
 
     async def run(
         self,
@@ -121,21 +120,28 @@ class Worker:
         if self._control is None:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                command = [sys.executable, "-I", "-m", "cove.layers.worker", str(theirs.fileno())]
-                self._process = subprocess.Popen(
-                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True, cwd="/"
-                )
+                self._pid = _spawn(theirs.fileno())
         return self._control
 
     def _stop(self) -> None:
         self._idle = None
-        if self._control is None or self._process is None:
+        if self._control is None:
             return
         self._control.close()
         self._control = None
-        reap = asyncio.ensure_future(asyncio.to_thread(self._process.wait))
+        reap = asyncio.ensure_future(asyncio.to_thread(os.waitpid, self._pid, 0))
         self._reaps.add(reap)
         reap.add_done_callback(self._reaps.discard)
+
+
+def _spawn(control: int) -> int:
+    command = [sys.executable, "-I", "-m", "cove.layers.worker"]
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_DUP2, control, CONTROL),
+    ]
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    return os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True)
 
 
 async def _answer(reply: socket.socket, kind: type[T], progress: Callable[[int], None]) -> T:
