@@ -35,8 +35,9 @@ def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: so
 
 
 def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-    process.detach_from_shim(channel, stdio)
+    stdio = process.detach_from_shim(channel, stdio)
     cgroup.join()
+    process.set_oom_score(spec["process"])
     _isolate(spec, channel)
     root = _make_root(spec, start, cgroup)
     terminal = _make_terminal(spec, root, channel)
@@ -55,7 +56,7 @@ def _isolate(spec: Spec, channel: socket.socket) -> None:
     namespaces.create(spec)
     with open("/proc/self/ns/net", "rb", buffering=0) as network:
         channels.send(channel, Namespaces(), network.fileno())
-    if "uts" in namespaces.paths(spec):
+    if namespaces.paths(spec).get("uts") == "":
         if spec.get("hostname"):
             kernel_namespaces.set_hostname(spec["hostname"])
         if spec.get("domainname"):

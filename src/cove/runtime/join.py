@@ -27,8 +27,9 @@ def main(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel:
 
 
 def _start(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-    process.detach_from_shim(channel, stdio, [entry for entry in target if entry is not None])
+    stdio = process.detach_from_shim(channel, stdio, [entry for entry in target if entry is not None])
     cgroup.join()
+    process.set_oom_score(wanted)
     processes.new_session_keyring()
     namespaces.join(target)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

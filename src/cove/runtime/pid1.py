@@ -28,10 +28,7 @@ def stay(terminal: bool, channel: socket.socket) -> None:
         return
     processes.set_name("init")
     channel.close()
-    null = os.open("/dev/null", os.O_RDWR)
-    for number in range(3):  # the program's streams end when the program closes them, not when its init does
-        os.dup2(null, number)
-    processes.close_range(3)
+    processes.close_range(0)  # the program's streams end when the program closes them, not when its init does
     os._exit(_watch(child, forwarded))
 
 

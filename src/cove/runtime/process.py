@@ -9,10 +9,11 @@ import os
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from cove.kernel import capabilities, paths, processes, rlimits, tty
+from cove.kernel import capabilities, mounts, paths, processes, rlimits, tty
 from cove.oci.runtime import Process
 from cove.runtime import channel as channels
 from cove.runtime.channel import Failure
@@ -42,23 +43,29 @@ class CannotStart(Exception):
         self.message = message
 
 
-def detach_from_shim(channel: socket.socket, stdio: Stdio, others: Sequence[int] = ()) -> None:
-    """The first steps of a forked child: close what is not its own, and do not outlive the shim."""
+def detach_from_shim(channel: socket.socket, stdio: Stdio, others: Sequence[int] = ()) -> Stdio:
+    """The first steps of a forked child: close what is not its own, do not outlive the shim, import nothing more.
+
+    Returns the streams with the host's /dev/null where there are none. The import system is switched off because
+    from here on modules would be found in the container's file system.
+    """
     streams = [stream for stream in stdio if stream is not None]
     processes.close_all_but([0, 1, 2, channel.fileno(), *streams, *others])
-    _fill_streams()
+    null = _open_null()
     processes.set_parent_death_signal(signal.SIGKILL)
     if not channels.has_peer(channel):  # the shim ended before the line above
         os._exit(CANNOT_START)
     processes.set_dumpable(False)
     processes.reset_signals()
+    sys.meta_path.clear()
+    return Stdio(*(null if stream is None else stream for stream in stdio))
 
 
-def _fill_streams() -> None:
-    """Whatever is opened from here on must not become 0, 1 or 2, which ``set_streams`` replaces."""
+def _open_null() -> int:
+    """Above 2: whatever is opened from here on must not become one of the streams that ``set_streams`` replaces."""
     while (descriptor := os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)) <= 2:
         pass
-    os.close(descriptor)
+    return descriptor
 
 
 def fail(channel: socket.socket, error: BaseException) -> NoReturn:
@@ -85,7 +92,10 @@ def _failure(error: BaseException) -> Failure:
 
 def open_terminal(root: int, process: Process) -> tuple[int, int]:
     """Allocate a terminal from the container's own /dev/pts: its master side and its other side."""
-    master = paths.open_in_root(root, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+    master = paths.open_in_root(root, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    if mounts.file_system_magic(master) != mounts.DEVPTS_MAGIC:
+        raise CannotStart(CANNOT_START, "/dev/pts is not a devpts file system")
+    os.set_blocking(master, True)
     slave = tty.open_pair(master)
     size = process.get("consoleSize")
     if size:
@@ -98,17 +108,20 @@ def set_streams(stdio: Stdio, terminal: int | None) -> None:
     os.setsid()
     if terminal is not None:
         tty.make_controlling(terminal)
-        sources = [terminal] * 3
-    else:
-        sources = [os.open("/dev/null", os.O_RDWR) if source is None else source for source in stdio]
-    sources = [_above_streams(source) for source in sources]
-    for number, source in enumerate(sources):
+    sources = [source if terminal is None else terminal for source in stdio]
+    for number, source in enumerate([_above_streams(source) for source in sources if source is not None]):
         os.dup2(source, number, inheritable=True)
 
 
 def _above_streams(descriptor: int) -> int:
     """A copy that a dup2 to 0, 1 or 2 does not overwrite."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3) if descriptor <= 2 else descriptor
+
+
+def set_oom_score(process: Process) -> None:
+    """While /proc is still the host's: a container could have put something else there."""
+    if "oomScoreAdj" in process:
+        processes.set_oom_score_adjustment(process["oomScoreAdj"])
 
 
 def enter_directory(root: int, path: str, *, create: bool) -> None:
@@ -134,8 +147,6 @@ def become(process: Process, identity: Identity) -> None:
     """Take the limits, the user and the capabilities of the program. Raises OSError, ValueError."""
     for limit in process.get("rlimits", []):
         rlimits.set_limit(limit["type"], limit["soft"], limit["hard"])
-    if "oomScoreAdj" in process:
-        processes.set_oom_score_adjustment(process["oomScoreAdj"])
     os.umask(process.get("user", {}).get("umask", _DEFAULT_UMASK))
     _give_streams(identity.uid)
     # A seccomp profile without no_new_privs would be loaded here, while CAP_SYS_ADMIN is still there.

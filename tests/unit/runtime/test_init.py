@@ -1,14 +1,18 @@
 """The first process of a container, for real: what the program sees, and what attacks from an image come to."""
 
 import errno
+import importlib
 import os
 import shutil
+import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cove.kernel import overlay
+from cove.runtime import seal
 from harness import containers
 from harness.containers import Container
 
@@ -247,10 +251,10 @@ def test_a_missing_source_is_named(container: Container) -> None:
     assert "No such file or directory" in failure.message
 
 
-def test_mounts_do_not_reach_the_host(container: Container) -> None:
-    before = Path("/proc/self/mountinfo").read_text()
+def test_mounts_do_not_reach_the_host(container: Container, tmp_path: Path) -> None:
     container.run("true")
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    assert list((tmp_path / "container/root").iterdir()) == []
 
 
 def test_the_working_directory(container: Container, image: Path) -> None:
@@ -384,3 +388,27 @@ def test_a_kernel_without_the_newer_overlay_calls(container: Container, monkeypa
 @pytest.mark.parametrize("user", [{}, {"username": "ann"}])
 def test_the_program_dies_with_its_shim(container: Container, user: dict[str, object]) -> None:
     assert not container.outlives_its_shim("sleep", "100", user=user)
+
+
+def test_no_module_is_imported_from_the_container(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    def import_something(*_arguments: object) -> None:
+        importlib.import_module("colorsys")
+
+    assert "colorsys" not in sys.modules
+    monkeypatch.setattr(seal, "plan", import_something)
+    monkeypatch.setattr(warnings, "filters", [])
+    failure = container.run("true").failure
+    assert failure is not None
+    assert "ModuleNotFoundError" in failure.message
+
+
+def test_an_exec_trusts_no_terminal_that_the_container_made(container: Container) -> None:
+    container.spec["mounts"] = [mount for mount in container.spec["mounts"] if mount["destination"] != "/dev/pts"]
+    outcome = container.run(
+        "sh", "-c", "mkdir -p /dev/pts; mkfifo /dev/pts/ptmx; sleep 100",
+        execs=(
+            containers.process("sh", "-c", "while [ ! -e /dev/pts/ptmx ]; do sleep 0.01; done"),
+            containers.process("true", terminal=True),
+        ),
+    )  # fmt: skip
+    assert outcome.execs[1].failure == (125, "/dev/pts is not a devpts file system")
