@@ -29,7 +29,7 @@ class Worker:
         self._control: socket.socket | None = None
         self._active = 0
         self._idle: asyncio.TimerHandle | None = None
-        self._reaps: set[asyncio.Task[tuple[int, int]]] = set()
+        self._reaps: set[asyncio.Task[None]] = set()
 
     async def run(
         self,
@@ -129,9 +129,14 @@ class Worker:
             return
         self._control.close()
         self._control = None
-        reap = asyncio.ensure_future(asyncio.to_thread(os.waitpid, self._pid, 0))
+        reap = asyncio.ensure_future(asyncio.to_thread(_reap, self._pid))
         self._reaps.add(reap)
         reap.add_done_callback(self._reaps.discard)
+
+
+def _reap(pid: int) -> None:
+    with contextlib.suppress(ChildProcessError):  # the daemon may have its own way with children
+        os.waitpid(pid, 0)
 
 
 def _spawn(control: int) -> int:

@@ -116,7 +116,11 @@ def test_it_ends_when_it_is_idle(tmp_path: Path) -> None:
     async def body() -> None:
         worker = Worker(idle_seconds=0)
         await worker.run(Remove([]), RemoveDone)
-        await asyncio.to_thread(os.waitid, os.P_PID, worker._pid, os.WEXITED | os.WNOWAIT)
+        first = worker._pid
+        while worker._control is not None:
+            await asyncio.sleep(0)
+        await asyncio.wait(worker._reaps)
+        assert not Path(f"/proc/{first}").exists()
         await worker.run(Remove([]), RemoveDone)
         await worker.close()
 
