@@ -71,6 +71,12 @@ def show(
         _templated(write, view, items, form)
 
 
+def check_format(view: View, form: str, item: Any) -> None:
+    """Run a template over ``item`` for its errors alone. Raises Failure."""
+    if form not in ("", TABLE, JSON):
+        _templated(lambda text: None, view, [item], unescape(form))
+
+
 def unescape(form: str) -> str:
     return form.replace("\\t", "\t").replace("\\n", "\n")
 

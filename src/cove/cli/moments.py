@@ -18,11 +18,11 @@ _ZONED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d
 _NUMBER = re.compile(r"-?\d+(\.\d+)?$")
 
 
-def moment(text: str, name: str) -> str | None:
+def moment(text: str, name: str = "") -> str | None:
     """Seconds since the epoch with nine digits of fraction, as the API takes them; None for nothing.
 
     ``text`` is such a number, an RFC 3339 time (of our own zone when it names none), or a duration before now.
-    Raises Failure, which names the option.
+    Raises Failure, which names the option if ``name`` does.
     """
     if not text:
         return None
@@ -35,7 +35,8 @@ def moment(text: str, name: str) -> str | None:
     try:
         return _absolute(text)
     except ValueError as error:
-        raise Failure(f'invalid value for "{name}": failed to parse value as time or duration: "{text}"') from error
+        prefix = f'invalid value for "{name}": ' if name else ""
+        raise Failure(f'{prefix}failed to parse value as time or duration: "{text}"') from error
 
 
 def _ago(text: str) -> str:

@@ -22,11 +22,14 @@ def address_pools(values: Values) -> list[Pool]:
     pools: dict[str, Pool] = {}
     parsed: list[Network] = []
     for subnet in subnets:
+        pools[subnet] = {"Subnet": subnet}
+        if len(subnets) == 1:
+            # The daemon judges it.
+            continue
         network = _network(subnet)
         if any(network.version == other.version and network.overlaps(other) for other in parsed):
             raise ValueError("multiple overlapping subnet configuration is not supported")
         parsed.append(network)
-        pools[subnet] = {"Subnet": subnet}
     for text in ranges:
         owner = _owner(pools, _network(text).network_address, f"no matching subnet for range {text}")
         if "IPRange" in owner:

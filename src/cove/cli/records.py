@@ -78,12 +78,32 @@ def _run(template: Template, record: Record) -> str:
         raise Failure(f"failed to execute template: {error}") from None
 
 
-def render_object(session_format: str, value: Any) -> str:
-    """One JSON object through a format, ``json`` included: for version and info."""
-    if session_format == "json":
+class Struct(Record):
+    """A JSON object that Go has as a struct of the named type."""
+
+    def __init__(self, type_name: str, value: dict[str, Any]) -> None:
+        self.type_name = type_name
+        self.value = value
+
+    def field(self, name: str) -> Any:
+        return self.value[name]
+
+
+def render_object(form: str, value: dict[str, Any], type_name: str, name: str = "") -> str:
+    """One JSON object through a format, ``json`` included: for version and info.
+
+    ``type_name`` and ``name`` are the Go type and the template's name that error messages give.
+    """
+    if form == "json":
         return to_json(value)
-    template = compile_template(session_format, "template parsing error: ", 64)
     try:
-        return template.render(value)
+        return Template(form, {"json": _struct_json}).render(Struct(type_name, value))
     except TemplateError as error:
-        raise Failure(f"template parsing error: {error}") from None
+        words = str(error).replace("template: :", f"template: {name}:", 1)
+        words = words.replace('executing ""', f'executing "{name}"', 1)
+        is_running = "executing" in words
+        raise Failure(words if is_running else f"template parsing error: {words}", 1 if is_running else 64) from None
+
+
+def _struct_json(value: object) -> str:
+    return to_json(value.value if isinstance(value, Struct) else value)

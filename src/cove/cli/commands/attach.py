@@ -10,7 +10,7 @@ from cove.cli.flags import BOOL, Flag
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
 from cove.cli.streaming import check_terminal, detach_keys
-from cove.cli.terminal import STDOUT, size
+from cove.cli.terminal import STDOUT, is_terminal, size
 from cove.errors import CoveError
 
 TYPE_CHECKING = False
@@ -70,8 +70,8 @@ def _follow(attachment: Attachment, signals: Signals, waiting: Pending) -> int:
 
 def _nudge(signals: Signals) -> None:
     """Two changes of size make a shell draw its prompt again for someone who attaches a second time."""
-    rows, columns = size(STDOUT)
-    if signals.resize and (rows or columns):
+    if signals.resize and is_terminal(STDOUT):
+        rows, columns = size(STDOUT)
         signals.resize_to(rows + 1, columns + 1)
         signals.resize_now()
 

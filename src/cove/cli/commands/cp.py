@@ -56,6 +56,8 @@ def _from_container(session: Session, values: Values, container: str, path: str,
 
 
 def _to_container(session: Session, values: Values, container: str, source: str, path: str) -> int:
+    if source != "-" and not os.path.lexists(source.rstrip("/") or "/"):
+        raise Failure(f"lstat {os.path.abspath(source)}: no such file or directory")
     target = _stat(session, container, path)
     if target and target.is_link:
         path = os.path.join(os.path.dirname(path), target.link_target)
@@ -77,8 +79,6 @@ def _to_container(session: Session, values: Values, container: str, source: str,
 
 def _remote_destination(path: str, target: Stat | None, source: str) -> tuple[str, str]:
     """The directory to unpack in, and the name there ("" for the contents of a directory)."""
-    if not os.path.lexists(source.rstrip("/") or "/"):
-        raise Failure(f"lstat {os.path.abspath(source)}: no such file or directory")
     is_directory = os.path.isdir(source)
     if target is not None and target.is_directory:
         contents = source.endswith("/.") or source == "."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
+from cove.cli.failure import Failure
 from cove.cli.flags import STRING, Flag
 from cove.cli.humanize import local_offset_time
 from cove.cli.moments import moment
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
     query = {
-        "since": moment(values.text("since"), "since"),
-        "until": moment(values.text("until"), "until"),
+        "since": moment(values.text("since")),
+        "until": moment(values.text("until")),
         "filters": encode_filters(values.many("filter")),
     }
     write = _writer(values.text("format"))
@@ -40,28 +41,40 @@ def _writer(form: str) -> Callable[[Event], str]:
     from cove.cli.formatter import unescape
     from cove.cli.inspected import GoMap
     from cove.cli.records import compile_template
-    from cove.cli.template.evaluate import lenient_lookup, strict_lookup
+    from cove.cli.template.evaluate import lenient_lookup
+    from cove.cli.template.lexer import TemplateError
 
     template = compile_template(unescape(form), "Error parsing format: ", 64)
 
     def lookup(value: Event, name: str) -> Any:
         if name == "Attributes":
             return GoMap(value.get(name) or {})
-        if name == "TimeNano":
-            name = "timeNano"
-        return (
-            lenient_lookup(value, name) if isinstance(value, GoMap) else strict_lookup(value, _wire_name(value, name))
-        )
+        if isinstance(value, GoMap):
+            return lenient_lookup(value, name)
+        wire = name if name in value else _WIRE_NAMES.get(name, name)
+        if wire not in value and wire not in _OPTIONAL:
+            raise LookupError(f"can't evaluate field {name} in type *events.Message")
+        return value.get(wire, "")
 
-    return lambda event: template.render(event, lookup)
+    def write(event: Event) -> str:
+        try:
+            return template.render(event, lookup)
+        except TemplateError as error:
+            raise Failure(f"Error parsing format: {error}", 64) from None
+
+    return write
 
 
-_WIRE_NAMES = {"Status": "status", "From": "from", "Time": "time", "Scope": "scope", "ID": "id"}
-
-
-def _wire_name(value: Event, name: str) -> str:
-    """A few fields of an event have lower-case names in JSON, and Go's in a template."""
-    return name if name in value else _WIRE_NAMES.get(name, name)
+# A few fields of an event have lower-case names in JSON, and Go's in a template; three are only on some events.
+_WIRE_NAMES = {
+    "Status": "status",
+    "From": "from",
+    "Time": "time",
+    "TimeNano": "timeNano",
+    "Scope": "scope",
+    "ID": "id",
+}
+_OPTIONAL = ("status", "from", "id")
 
 
 def as_line(event: Event) -> str:

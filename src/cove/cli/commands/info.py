@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
-from cove.cli.commands.version import client_facts
+from cove.cli.commands.version import client_facts, render
 from cove.cli.failure import Failure, describe
 from cove.cli.humanize import memory
 from cove.cli.options import OBJECT_FORMAT
@@ -30,9 +30,7 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     client = {"Debug": session.options.on("debug"), **client_facts(session.client.version)}
     form = values.text("format")
     if form:
-        from cove.cli.records import render_object
-
-        session.print(render_object(form, {**facts, "ClientInfo": client}))
+        render(session, form, {**facts, "ClientInfo": client}, "system.dockerInfo")
     else:
         _pretty(session, client, facts)
     if trouble:

@@ -9,6 +9,7 @@ from cove.cli.failure import Failure
 from cove.cli.flags import BOOL, Flag
 from cove.cli.humanize import size
 from cove.cli.options import encode_filters, prune_flags
+from cove.client.api import parse_version
 from cove.errors import NotFound, Unimplemented
 
 TYPE_CHECKING = False
@@ -96,7 +97,10 @@ def _volume(session: Session, values: Values, arguments: list[str]) -> int:
     everything = values.on("all")
     if everything and any(key == "all" for key, _ in values.many("filter")):
         raise Failure("conflicting options: cannot specify both --all and --filter all=1")
-    which = "all local" if everything else "anonymous local"
+    session.client.negotiate()
+    # Before 1.42 the daemon removed named volumes too.
+    every = everything or parse_version(session.client.version) < (1, 42)
+    which = "all local" if every else "anonymous local"
     words = f"WARNING! This will remove {which} volumes not used by at least one container."
     return _one(session, values, prune_volumes, words, everything)
 

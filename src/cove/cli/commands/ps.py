@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.flags import BOOL, INT, Flag
-from cove.cli.formatter import View, config_format, show, uses
+from cove.cli.formatter import View, check_format, config_format, show, uses
 from cove.cli.humanize import ago, ellipsis, local_time, short_size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.published import summary
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Item = dict[str, Any]
 
 COLUMNS = ("ID", "Image", "Command", "RunningFor", "Status", "Ports", "Names")
+# A list with nothing in it still refuses a format with an unknown field.
+NO_CONTAINER = {"Id": "", "Image": "", "Command": "", "Created": 0, "Status": ""}
 COMMAND_WIDTH = 20
 MOUNT_WIDTH = 15
 
@@ -105,8 +107,11 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         "filters": encode_filters(values.many("filter")),
     }
     items = session.client.json("GET", "/containers/json", query)
+    view = container_view(not values.on("no-trunc"))
+    if not items:
+        check_format(view, form, NO_CONTAINER)
     columns = (*COLUMNS, "Size") if size else COLUMNS
-    show(session, container_view(not values.on("no-trunc")), items, form, columns, "ID" if values.on("quiet") else "")
+    show(session, view, items, form, columns, "ID" if values.on("quiet") else "")
     return 0
 
 

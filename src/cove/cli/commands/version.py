@@ -58,14 +58,24 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     _readable_dates(server or {})
     form = values.text("format")
     if form:
-        from cove.cli.records import render_object
-
-        session.print(render_object(form, {"Client": client, "Server": server}))
+        render(session, form, {"Client": client, "Server": server}, "system.versionInfo", "version")
     else:
         session.stdout.write(_client_text(client) + (_server_text(server) if server else ""))
     if trouble:
         raise Failure(trouble)
     return 0
+
+
+def render(session: Session, form: str, facts: dict[str, Any], type_name: str, name: str = "") -> None:
+    """Print facts in the user's format; a template that fails while it runs leaves an empty line, as Docker's does."""
+    from cove.cli.records import render_object
+
+    try:
+        session.print(render_object(form, facts, type_name, name))
+    except Failure as failure:
+        if failure.code == 1:
+            session.print()
+        raise
 
 
 def _readable_dates(server: dict[str, Any]) -> None:

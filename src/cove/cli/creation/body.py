@@ -300,7 +300,7 @@ def _security_option(text: str) -> str:
     if not equals and key != "no-new-privileges":
         key, equals, value = text.partition(":")
     if key != "no-new-privileges" and not value:
-        raise ValueError(f"invalid --security-opt: {json.dumps(text)}")
+        raise ValueError(f"Invalid --security-opt: {json.dumps(text)}")
     if key != "seccomp" or value in ("builtin", "unconfined"):
         return text
     try:
