@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from functools import partial
 
 from bench import memory
 from bench.measure import Result, measure
@@ -64,8 +65,8 @@ def _engines(ours: str) -> list[tuple[str, Engine]]:
 
 def _measure(engines: list[Engine], wanted: list[str], rounds: int) -> list[Result]:
     """The times, then the memory, which is looked at first: what rows leave in an engine's heap is not idle memory."""
-    held = [_announced(name, lambda take=take: take(engines)) for name, take in MEMORY if name in wanted]
-    timed = [_announced(row.name, lambda row=row: measure(row, engines, rounds)) for row in ROWS if row.name in wanted]
+    held = [_announced(name, partial(take, engines)) for name, take in MEMORY if name in wanted]
+    timed = [_announced(row.name, partial(measure, row, engines, rounds)) for row in ROWS if row.name in wanted]
     return [*timed, *held]
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 CACHE = Path("/tmp/cove-bench-root.tar")
 SIZE = 250 << 20
+FULL = 4096
+"""Bytes left of a place's share at which it counts as full."""
+
 LARGEST_FILE = 24 << 20
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/share")
 
@@ -28,6 +31,8 @@ def _fill(tar: tarfile.TarFile) -> None:
     for place in PLACES:
         left[place] += spare
         for path in _walk(place):
+            if left[place] < FULL:
+                break
             details = os.lstat(path)
             size = details.st_size if stat.S_ISREG(details.st_mode) else 0
             if size <= min(left[place], LARGEST_FILE):

@@ -25,6 +25,9 @@ POLL_SECONDS = 0.01
 DESCRIPTOR_SLACK = 6
 """Descriptors by which the daemon may grow: connections of a client pool and the like."""
 
+WORKER = "-m cove.layers.worker"
+"""A process for heavy work, which comes when there is some and goes when there was none for a while."""
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 Inventory = Counter[str]
 
@@ -77,11 +80,11 @@ def inventory(daemon: "Daemon") -> Inventory:
         [
             *(f"mount {line}" for line in _mounts(daemon)),
             *(f"interface {name}" for name in _interfaces(f"/proc/{daemon.pid}/net/dev")),
-            *(f"interface {name} of the machine" for name in _interfaces("/proc/self/net/dev")),
+            *(f"interface {name} of the machine" for name in _interfaces("/proc/self/net/dev") if "demo" not in name),
             *(f"network namespace {name}" for name in _network_namespaces()),
             *(f"nftables {rule}" for rule in _firewall(daemon)),
             *(f"cgroup {path}" for path in _cgroups(daemon.cgroup_parent)),
-            *(f"process {process.what}" for process in processes(daemon)),
+            *(f"process {process.what}" for process in processes(daemon) if WORKER not in process.what),
             *(f"file {path}" for path in _files(daemon)),
         ]
     )

@@ -21,7 +21,7 @@ class Terminal:
         self.seen = ""
 
     def expect(self, text: str, seconds: float = 15) -> None:
-        """Read until ``text`` appears in what has not been expected yet. Raises AssertionError with what came instead."""
+        """Read until ``text`` appears after what was expected before. Raises AssertionError with what came instead."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
             ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
