@@ -125,7 +125,9 @@ class Shim:
         return state, (descriptors[0] if descriptors else None)
 
     def close(self) -> None:
-        """Let go of the shim; the container runs on."""
+        """Let go of the shim; the container runs on. Does nothing the second time."""
+        if self._connection.fileno() < 0:
+            return
         self._loop.remove_reader(self._connection)
         self._connection.close()
 

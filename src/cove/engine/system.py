@@ -18,6 +18,7 @@ from cove.errors import Unimplemented
 from cove.filters import Filters
 from cove.kernel.cgroups import layout
 from cove.units import format_time, now
+from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
 from cove.wire.system import AuthResponse, Component, DiskUsage, Info, PlatformName, Plugins, Runtime, Version
@@ -64,12 +65,19 @@ class System:
                 Component(
                     name="Engine",
                     version=__version__,
-                    details={"Os": "linux", "Arch": architecture(), "KernelVersion": kernel.release},
+                    details={
+                        "ApiVersion": _dotted(versions.NEWEST),
+                        "MinAPIVersion": _dotted(versions.OLDEST),
+                        "GoVersion": "",
+                        "Os": "linux",
+                        "Arch": architecture(),
+                        "KernelVersion": kernel.release,
+                        "Experimental": "false",
+                    },
                 ),
                 Component(name="Python", version=platform.python_version()),
             ],
             version=__version__,
-            go_version=f"python{platform.python_version()}",
             arch=architecture(),
             kernel_version=kernel.release,
         )
@@ -150,6 +158,10 @@ def _is_about(event: Event, kind: str, named: tuple[str, str], filters: Filters)
     elif event.type != kind:
         return False
     return any(value in named or named[0].startswith(value) for value in wanted)
+
+
+def _dotted(version: versions.ApiVersion) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 def architecture() -> str:
