@@ -48,7 +48,7 @@ class Exec:
         self._request = request.request
         self._asked_by = asked_by
         self._on_end = on_end
-        self._started = False
+        self.started = False
         self._exit_code: int | None = None
 
     def start(self, process: Process, stdio: Stdio) -> None:
@@ -67,7 +67,7 @@ class Exec:
         self.streams.console(master)
 
     def executed(self) -> None:
-        self._started = True
+        self.started = True
         self._asked_by.send(messages.Done(self._request, self.child.pid))
 
     def failed(self, exit_code: int, message: str) -> None:
@@ -76,7 +76,7 @@ class Exec:
 
     def exited(self, exit_code: int) -> None:
         self._exit_code = exit_code
-        if not self._started:
+        if not self.started:
             self._on_end(self)
             return
         self.streams.drain()
@@ -132,8 +132,13 @@ class Execs:
         return not self._by_id
 
     def running(self) -> dict[str, int]:
-        """Their ids and process ids as the host sees them."""
-        return {exec_.id: exec_.child.pid for exec_ in self._by_id.values() if exec_.child.running}
+        """Those whose program runs: their ids, and their process ids as the host sees them."""
+        return {exec_.id: exec_.child.pid for exec_ in self._by_id.values() if exec_.started and exec_.child.running}
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process is left of any, be it one that never came to its program."""
+        return any(exec_.child.running for exec_ in self._by_id.values())
 
     def finish(self) -> None:
         """The container has ended: wait for nothing but slow clients."""

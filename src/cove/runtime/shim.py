@@ -239,7 +239,7 @@ class Shim:
     def _leftovers(self) -> bool:
         """Kill what is left of the container; whether something still is. Its own pid namespace leaves nothing."""
         if self._cgroup is None or namespaces.paths(self._spec).get("pid") == "" or not self._cgroup.pids():
-            return self.execs is not None and bool(self.execs.running())
+            return self.execs is not None and self.execs.alive
         self._cgroup.kill()
         return True
 
