@@ -145,10 +145,13 @@ def _run(options: Values, path: str, entry: Entry, words: list[str]) -> int:
         from cove.cli.usage import count_complaint
 
         raise Failure(count_complaint(path, command, *complaint))
+    session = Session(options, path)
     try:
-        return command.run(Session(options, path), values, positional)
+        return command.run(session, values, positional)
     except CoveError as error:
         raise Failure(describe(error)) from error
+    finally:
+        session.close()
 
 
 def _report(message: str, code: int) -> int:

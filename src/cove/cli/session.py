@@ -43,6 +43,10 @@ class Session:
         except InvalidArgument as error:
             raise Failure(error.message) from error
 
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
     @property
     def host(self) -> str:
         hosts = self.options.many("host")

@@ -113,6 +113,8 @@ class _Parser:
             if token.kind == closing or (closing == ")" and token.text == ")" and token.kind == "symbol"):
                 self.next()
                 break
+            if token.kind == "close" and closing == ")":
+                raise self.error("unclosed left paren")
             calls.append(self.call(context))
         if not calls:
             raise self.error(f"missing value for {context}")
