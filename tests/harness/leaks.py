@@ -51,7 +51,11 @@ class LeakCheck:
         self._start_anew()
 
     def _start_anew(self) -> None:
+        deadline = time.monotonic() + SETTLE_SECONDS
         self._before = inventory(self._daemon)
+        while any(thing.startswith("interface veth") for thing in self._before) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)  # of a container that was just removed
+            self._before = inventory(self._daemon)
         self._descriptors = descriptors(self._daemon)
 
     def check(self) -> None:

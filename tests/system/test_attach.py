@@ -15,19 +15,20 @@ def state(engine: Engine, name: str) -> str:
 ECHO = 'while read x; do [ "$x" = end ] && exit 9; echo got $x; done'
 
 
-def say(client: subprocess.Popen[bytes], text: str) -> bytes:
-    """Type a line and read the answer to it."""
+def say(client: subprocess.Popen[bytes], text: str) -> None:
+    """Type a line and read up to the answer to it; what others said may come before."""
     assert client.stdin is not None
     assert client.stdout is not None
     client.stdin.write(f"{text}\n".encode())
     client.stdin.flush()
-    return client.stdout.readline()
+    while (line := client.stdout.readline()) != f"got {text}\n".encode():
+        assert line, "the stream ended without the answer"
 
 
 def test_attached_client_gets_output_and_code(daemon: Engine) -> None:
     daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", ECHO)
     with daemon.spawned("docker", "attach", "box") as client:
-        assert say(client, "it") == b"got it\n"
+        say(client, "it")
         assert client.communicate(b"end\n", 30)[0] == b""
         assert client.returncode == 9
 
@@ -182,6 +183,6 @@ def test_attach_to_no_container(daemon: Engine) -> None:
 def test_client_that_is_killed_leaves_the_container(daemon: Engine) -> None:
     daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", ECHO)
     with daemon.spawned("docker", "attach", "box") as client:
-        assert say(client, "a") == b"got a\n"
+        say(client, "a")
     assert state(daemon, "box") == "running"
     assert daemon.docker("logs", "box").out == "got a\n"
