@@ -4,9 +4,12 @@ Hand-written because every import and every exchange here is on the way to the u
 one datagram and are acknowledged together (rtnetlink(7)).
 """
 
+import contextlib
+import fcntl
 import os
 import socket
 import struct
+from array import array
 
 _NEWLINK, _NEWADDR, _NEWROUTE = 16, 20, 24
 _REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
@@ -19,6 +22,8 @@ _RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
 _RTNH_F_ONLINK = 4
 _HEADER = struct.Struct("=IHHII")
 _BUFFER = 1 << 16
+_SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A
+_LINK_REQUEST = struct.Struct("@16sP16x")  # struct ifreq
 
 
 class Route:
@@ -28,9 +33,11 @@ class Route:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._requests: list[bytes] = []
         self._steps: list[str] = []
+        self._links: list[str] = []
 
     def set_up(self, name: str) -> None:
-        """Switch a link on."""
+        """Switch a link on; after ``commit`` it carries packets."""
+        self._links.append(name)
         self._add(f"link {name} up", _NEWLINK, 0, struct.pack("=BxHiII", 0, 0, _index(name), _IFF_UP, _IFF_UP))
 
     def add_address(self, name: str, address: str) -> None:
@@ -66,6 +73,9 @@ class Route:
         while answered < len(requests):
             data = self._socket.recv(_BUFFER)
             answered += _check_answers(data, steps)
+        for name in self._links:
+            notice_carrier(name)
+        self._links.clear()
 
     def close(self) -> None:
         self._socket.close()
@@ -81,6 +91,17 @@ class Route:
         header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _ACK | flags, number, 0)
         self._requests.append(header + body)
         self._steps.append(step)
+
+
+def notice_carrier(name: str) -> None:
+    """Have the kernel act on a link's carrier now, not when its worker gets to it: until then it drops what is sent.
+
+    A first packet that is dropped is only sent again after a second. (An older kernel may answer without acting; then all is as it was.)
+    """
+    answer = array("I", [_ETHTOOL_GLINK, 0])
+    request = _LINK_REQUEST.pack(name.encode(), answer.buffer_info()[0])
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_:
+        fcntl.ioctl(any_, _SIOCETHTOOL, request)
 
 
 def _check_answers(data: bytes, steps: list[str]) -> int:

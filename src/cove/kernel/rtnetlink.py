@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 
+from cove.kernel.netlink import notice_carrier
+
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_GETROUTE = 26
@@ -118,29 +120,28 @@ class RouteSocket:
         self._request(f"create bridge {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
 
     def create_veth(self, name: str, bridge: int, peer: str, mac: str, mtu: int, namespace: int) -> None:
-        """Make a pair in one message: ``name`` here, up and on the bridge with this index; ``peer`` in ``namespace``.
+        """Make a pair: ``name`` here, up and on the bridge with this index; ``peer`` in ``namespace``, up as well.
 
-        ``namespace``: a descriptor of the network namespace that the peer, with address ``mac``, is born in.
+        ``namespace``: a descriptor of the network namespace that the peer, with address ``mac``, is born in. Of a new
+        pair only the first end can be up, which has to be the peer: an end gets its carrier when it is set up after the
+        other, and it is here that the bridge must have seen the carrier before the container's first packet.
         """
         size = _attribute(_IFLA_MTU, struct.pack("=I", mtu))
-        other = (
-            _IFINFO.pack(0, 0, 0, 0, 0)
+        ours = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0") + size
+        payload = (
+            _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
             + _attribute(_IFLA_IFNAME, peer.encode() + b"\0")
             + _attribute(_IFLA_ADDRESS, _mac(mac))
             + size
             + _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
-        )
-        payload = (
-            _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
-            + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
-            + _attribute(_IFLA_MASTER, struct.pack("=I", bridge))
-            + size
             + _attribute(
                 _IFLA_LINKINFO,
-                _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, other)),
+                _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, ours)),
             )
         )
         self._request(f"create veth {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
+        self.set_link(socket.if_nametoindex(name), master=bridge)
+        notice_carrier(name)
 
     def set_link(self, index: int, *, master: int | None = None, mtu: int | None = None) -> None:
         """Set a link up, and change its bridge (0: none) or MTU where given."""

@@ -335,6 +335,24 @@ def test_connect_and_disconnect_while_running(world, run):
     run(scenario())
 
 
+def test_the_very_first_packet_of_a_container_arrives(world, run):
+    """The bridge must not wait for the kernel to notice that the link has a carrier: a lost packet costs a second."""
+
+    async def scenario():
+        async with world.daemon() as networks:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+                service.settimeout(0.9)
+                service.bind(("172.17.0.1", 9000))
+                for number in range(10):
+                    name = f"container{number}"
+                    namespace, _ = await world.run(networks, name)
+                    with world.inside(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
+                        client.sendto(name.encode(), ("172.17.0.1", 9000))
+                        assert service.recv(100) == name.encode()
+
+    run(scenario())
+
+
 def test_without_icc_neighbours_do_not_reach_each_other(world, run):
     async def scenario():
         async with world.daemon() as networks:
