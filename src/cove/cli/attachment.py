@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import select
-import socket
+from _socket import MSG_DONTWAIT, SHUT_WR
 
 from cove.cli.terminal import STDERR, STDIN, STDOUT, EscapeKeys, RawMode
 from cove.client.streams import STDERR as FRAME_STDERR
@@ -16,6 +16,8 @@ from cove.client.streams import Splitter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket as Socket
+
     from cove.cli.signals import Signals
     from cove.client.api import Pending
 
@@ -33,7 +35,7 @@ class Attachment:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: Socket,
         leftover: bytes,
         signals: Signals,
         *,
@@ -50,7 +52,7 @@ class Attachment:
         self._escape = EscapeKeys(keys) if tty else None
         self._unsent = b""
         self._input_over = not stdin
-        self._plain = type(sock) is socket.socket
+        self._plain = not hasattr(sock, "unwrap")
 
     def pump(self, ended: Pending | None = None) -> None:
         """Copy until the output ends, or until ``ended`` answers if it is given. Raises Detached."""
@@ -134,13 +136,13 @@ class Attachment:
 
     def _send_some(self, data: bytes) -> int:
         # A TLS socket takes no flags; it is left to block.
-        return self.sock.send(data, socket.MSG_DONTWAIT) if self._plain else self.sock.send(data)
+        return self.sock.send(data, MSG_DONTWAIT) if self._plain else self.sock.send(data)
 
     def _close_write(self) -> None:
         if not self._plain:
             return
         try:
-            self.sock.shutdown(socket.SHUT_WR)
+            self.sock.shutdown(SHUT_WR)
         except OSError:
             return
 

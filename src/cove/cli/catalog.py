@@ -20,10 +20,9 @@ class Entry:
         self.summary = summary
 
     def load(self) -> Command:
-        import importlib
-
         module, _, name = self.module.partition(":")
-        loaded: Command = getattr(importlib.import_module(f"cove.cli.commands.{module}"), name or "COMMAND")
+        name = name or "COMMAND"
+        loaded: Command = getattr(__import__(f"cove.cli.commands.{module}", fromlist=[name]), name)
         return loaded
 
 

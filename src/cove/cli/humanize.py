@@ -106,19 +106,36 @@ def iso_time(seconds_since_epoch: int) -> str:
 
 
 def parse_rfc3339(text: str) -> tuple[int, str]:
-    """Seconds since the epoch and the digits of the fraction. Raises ValueError."""
-    import calendar
+    """Seconds since the epoch and the digits of the fraction. Raises ValueError.
 
+    By hand: strptime brings locale, datetime and calendar with it, 6 ms of a command's 30.
+    """
     main, zone = text[:19], text[19:]
     fraction = ""
     if zone.startswith("."):
         fraction = zone[1 : 1 + len(zone[1:]) - len(zone[1:].lstrip("0123456789"))]
         zone = zone[1 + len(fraction) :]
-    seconds = calendar.timegm(time.strptime(main, "%Y-%m-%dT%H:%M:%S"))
+    if len(main) != 19 or main[4] + main[7] + main[10] + main[13] + main[16] != "--T::":
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    year, month, day, hour, minute, second = (
+        int(main[start:end]) for start, end in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))
+    )
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second <= 60):
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
+    seconds = _days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second
     if zone in ("Z", "z", ""):
         return seconds, fraction
+    if len(zone) != 6 or zone[0] not in "+-" or zone[3] != ":":
+        raise ValueError(f"not an RFC 3339 time: {text!r}")
     sign = -1 if zone[0] == "-" else 1
     return seconds - sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60), fraction
+
+
+def _days(year: int, month: int, day: int) -> int:
+    """Days from 1970-01-01 in the Gregorian calendar; a year here begins in March, so that leap days come last."""
+    year -= month <= 2
+    in_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return year * 365 + year // 4 - year // 100 + year // 400 + in_year - 719468
 
 
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}

@@ -38,8 +38,19 @@ GLOBAL_FLAGS = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line (``sys.argv`` by default) and return its exit code."""
-    words = sys.argv[1:] if arguments is None else arguments
+    """Run one command line and return its exit code; ``sys.argv`` by default, and then the process ends here.
+
+    It ends without taking the interpreter down in order, which would be 3 ms of nothing but freeing memory.
+    """
+    if arguments is not None:
+        return _outcome(arguments)
+    code = _outcome(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _outcome(words: list[str]) -> int:
     from cove.cli.failure import Failure
 
     try:
@@ -51,8 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # What reads our output has gone; nothing more can be said, not even by the interpreter as it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return PIPE_CLOSED
 
 
@@ -158,10 +168,16 @@ def _report(message: str, code: int) -> int:
     """Print to stderr what went wrong, after what is already on stdout."""
     try:
         sys.stdout.flush()
-    finally:
-        if message:
-            sys.stderr.write(message + "\n")
+    except BrokenPipeError:
+        _drop_stdout()
+    if message:
+        sys.stderr.write(message + "\n")
     return code
+
+
+def _drop_stdout() -> None:
+    """What reads our output has gone; what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

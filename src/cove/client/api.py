@@ -14,7 +14,7 @@ from cove.client.http import BrokenAnswer, Reader, exchange, receive, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from _socket import socket as Socket
     from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
@@ -63,7 +63,7 @@ class Client:
         self.server_version: str | None = None
         self._settled = version is not None
         self._headers = {"Host": endpoint.host, "User-Agent": user_agent}
-        self._idle: socket.socket | None = None
+        self._idle: Socket | None = None
 
     # The three ways to use it: a JSON answer, a streamed answer, a connection of one's own.
 
@@ -85,7 +85,7 @@ class Client:
         """Send a request and return the response with its body still to be read. The caller closes it."""
         return self.request(method, path, query, body, headers)
 
-    def hijack(self, path: str, query: Query | None = None, body: object = None) -> tuple[socket.socket, bytes]:
+    def hijack(self, path: str, query: Query | None = None, body: object = None) -> tuple[Socket, bytes]:
         """POST, ask to take over the connection, and return the socket and the first bytes of the stream."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self.request("POST", path, query, json_body(body), upgrade, fresh=True)
@@ -189,7 +189,7 @@ class Client:
 class Pending:
     """A request that has been sent; ``fileno`` is readable when something of the answer has come."""
 
-    def __init__(self, sock: socket.socket, method: str) -> None:
+    def __init__(self, sock: Socket, method: str) -> None:
         self._sock = sock
         self._method = method
         self._reader = Reader(sock)
@@ -217,7 +217,7 @@ class Pending:
         self._sock.close()
 
 
-def _readable(sock: socket.socket, seconds: float) -> bool:
+def _readable(sock: Socket, seconds: float) -> bool:
     import select
 
     poll = select.poll()

@@ -11,7 +11,7 @@ from cove.errors import Unavailable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from _socket import socket as Socket
     from collections.abc import Iterable, Iterator
 
 
@@ -28,7 +28,7 @@ class Reader:
 
     __slots__ = ("pending", "sock")
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: Socket) -> None:
         self.sock = sock
         self.pending = b""
 
@@ -108,7 +108,7 @@ class Response:
         if rest:
             yield rest
 
-    def hijack(self) -> tuple[socket.socket, bytes]:
+    def hijack(self) -> tuple[Socket, bytes]:
         """Give up the raw socket and the bytes of the stream that were already read."""
         leftover, self.reader.pending = self.reader.pending, b""
         return self.reader.sock, leftover
@@ -133,7 +133,7 @@ class Response:
 
 
 def exchange(
-    sock: socket.socket,
+    sock: Socket,
     method: str,
     target: str,
     headers: dict[str, str],
@@ -145,7 +145,7 @@ def exchange(
 
 
 def send(
-    sock: socket.socket,
+    sock: Socket,
     method: str,
     target: str,
     headers: dict[str, str],
@@ -174,7 +174,7 @@ def receive(reader: Reader, method: str) -> Response:
             return response
 
 
-def _send_chunked(sock: socket.socket, head: bytes, body: Iterable[bytes]) -> None:
+def _send_chunked(sock: Socket, head: bytes, body: Iterable[bytes]) -> None:
     sock.sendall(head)
     try:
         for piece in body:

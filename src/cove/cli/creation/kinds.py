@@ -97,11 +97,11 @@ def _host_entry(text: str) -> str:
 
 def is_address(text: str) -> bool:
     """Whether this is an IPv4 or IPv6 address. (The ipaddress module costs 5 ms to import.)"""
-    import socket
+    from _socket import AF_INET, AF_INET6, inet_pton
 
-    for family in (socket.AF_INET, socket.AF_INET6):
+    for family in (AF_INET, AF_INET6):
         try:
-            socket.inet_pton(family, text)
+            inet_pton(family, text)
         except (OSError, ValueError):
             continue
         return True
