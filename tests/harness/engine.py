@@ -128,8 +128,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop the process and remove its roots and its network namespace."""
-        if self._client is not None:
-            self._client.close()
+        self.disconnect()
         if self.running:
             self.stop()
         self.netns.delete()
@@ -165,10 +164,16 @@ class Engine:
 
     @property
     def sdk(self) -> DockerClient:
-        """Docker's SDK for Python, connected; one client for the life of the engine."""
+        """Docker's SDK for Python, connected; kept until ``disconnect``."""
         if self._client is None:
             self._client = DockerClient(base_url=f"unix://{self.socket}", timeout=60)
         return self._client
+
+    def disconnect(self) -> None:
+        """Close the connections that the SDK keeps open."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def http(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 30

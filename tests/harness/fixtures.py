@@ -68,6 +68,7 @@ def daemon(request: pytest.FixtureRequest) -> Iterator[Engine]:
     shared, leaks = request.getfixturevalue("_shared_daemon")
     yield shared
     assert shared.running, f"the daemon ended:\n{shared.log_tail()}"
+    shared.disconnect()
     remove_everything(shared, keep_images=True)
     leaks.check()
 
@@ -83,6 +84,7 @@ def fresh_daemon() -> Iterator[Daemon]:
         yield daemon
         if not daemon.running:
             daemon.start()
+        daemon.disconnect()
         remove_everything(daemon, keep_images=True)
         leaks.check()
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.base_image import small_tar
+from harness.base_image import busybox_root, small_tar
 from harness.engine import Engine
 
 
@@ -147,14 +147,15 @@ def test_name_that_is_none(daemon: Engine) -> None:
 
 
 def test_layers_are_shared(daemon: Engine, tmp_path: Path) -> None:
-    first = import_tar(daemon, tmp_path, "one", {"file": "content"}, "-c", "ENV A=1")
-    second = import_tar(daemon, tmp_path, "two", {"file": "content"}, "-c", "ENV A=2")
+    tar = tmp_path / "root.tar"
+    tar.write_bytes(busybox_root())
+    first = daemon.docker("import", "-c", "ENV A=1", str(tar), "one").out
+    second = daemon.docker("import", "-c", "ENV A=2", str(tar), "two").out
     assert first != second
     daemon.docker("rmi", "one")
-    daemon.docker("create", "--name", "box", "two", "x")
-    out = tmp_path / "out"
-    daemon.docker("cp", "box:/file", str(out))
-    assert out.read_text() == "content"
+    assert daemon.docker("run", "--rm", "two", "sh", "-c", "echo $A").out == "2\n"
+    daemon.docker("rmi", "two")
+    assert daemon.docker("run", "--rm", "busybox", "echo", "still here").out == "still here\n"
 
 
 @pytest.mark.needs("cove")  # Docker 20.10 answers with an error too, but leaves the layer's directory

@@ -48,7 +48,7 @@ def test_exec_format_error(daemon: Engine, tmp_path: Path) -> None:
     program.write_bytes(b"\x7fnot an executable")
     program.chmod(0o755)
     done = daemon.docker("run", "--rm", "-v", f"{program}:/program", "busybox", "/program", check=False)
-    assert done.code in {1, 126}  # newer engines answer 126 … and older ones report what init said
+    assert done.code in {1, 125}  # the client's code for a refused start; Docker 20.10 learns of it too late: 1
     assert "exec format error" in done.err
 
 
