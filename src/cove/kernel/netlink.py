@@ -96,8 +96,8 @@ class Route:
 def notice_carrier(name: str) -> None:
     """Have the kernel act on a link's carrier now, not when its worker gets to it: until then it drops what is sent.
 
-    A first packet that is dropped is only sent again after a second. An older kernel may answer without acting; then all
-    is as it would have been.
+    A first packet that is dropped is only sent again after a second. An older kernel may answer without acting;
+    then all is as it would have been.
     """
     answer = array("I", [_ETHTOOL_GLINK, 0])
     request = _LINK_REQUEST.pack(name.encode(), answer.buffer_info()[0])
