@@ -131,7 +131,7 @@ class Execs:
             config.user or record.config.user or "", record.host_config.group_add or []
         )
         if config.privileged:
-            process["capabilities"] = privileges.capability_sets(privileges.ALL_CAPABILITIES)
+            process["capabilities"] = privileges.capability_sets(privileges.available())
         if made.size:
             process["consoleSize"] = {"height": made.size[0], "width": made.size[1]}
         return process
@@ -146,7 +146,7 @@ class Execs:
 
     async def inspect(self, exec_id: str) -> ExecInspect:
         made = self._get(exec_id)
-        await self._settled(made)
+        self._settle(made)
         config = made.config
         command = config.cmd or [""]
         return ExecInspect(
@@ -169,10 +169,11 @@ class Execs:
             pid=made.pid,
         )
 
-    async def _settled(self, made: Exec) -> None:
-        """A client asks for the exit code when the stream has ended: let the notice that follows it arrive."""
-        if made.watcher is not None and made.running:
-            await asyncio.sleep(0)
+    def _settle(self, made: Exec) -> None:
+        """Note the end at once: a client asks for the exit code when the stream has ended, before the watcher runs."""
+        if made.running and made.exit_code is None and made.container.shim is not None:
+            made.exit_code = made.container.shim.exec_exit_code(made.id)
+            made.running = made.exit_code is None
 
     def _get(self, exec_id: str) -> Exec:
         made = self._execs.get(exec_id)

@@ -4,8 +4,10 @@ The defaults are Docker's, so that an image which runs there runs here.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from cove.errors import InvalidArgument
+from cove.kernel.capabilities import bounding, mask
 from cove.oci.runtime import Capabilities, DeviceRule
 
 ALL_CAPABILITIES = tuple(
@@ -62,6 +64,13 @@ DEFAULT_DEVICE_RULES: tuple[DeviceRule, ...] = (
 PRIVILEGED_DEVICE_RULES: tuple[DeviceRule, ...] = ({"allow": True, "access": "rwm"},)
 
 
+@cache
+def available() -> tuple[str, ...]:
+    """The capabilities that this daemon can hand out: the kernel's, less what its own bounding set lacks."""
+    own = bounding()
+    return tuple(name for name in ALL_CAPABILITIES if mask([name]) & own)
+
+
 def capability(name: str) -> str:
     """The kernel's name of a capability as a user writes it. Raises InvalidArgument in Docker's words."""
     full = name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
@@ -71,14 +80,14 @@ def capability(name: str) -> str:
 
 
 def capabilities(add: Sequence[str], drop: Sequence[str], *, privileged: bool) -> tuple[str, ...]:
-    """The capabilities of a container, in the kernel's order. ``ALL`` in either list means all of them."""
+    """The capabilities of a container, in the kernel's order. ``ALL`` in either list means all that there are."""
     if privileged:
-        return ALL_CAPABILITIES
+        return available()
     added = [item.upper() for item in add]
     dropped = [item.upper() for item in drop]
     chosen = set(DEFAULT_CAPABILITIES)
     if "ALL" in added or "CAP_ALL" in added:
-        chosen = set(ALL_CAPABILITIES)
+        chosen = set(available())
     elif "ALL" in dropped or "CAP_ALL" in dropped:
         chosen = set()
     chosen |= {capability(item) for item in add if item.upper() not in ("ALL", "CAP_ALL")}

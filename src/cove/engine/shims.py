@@ -157,6 +157,8 @@ class Shim:
     def _send(self, message: Message, descriptors: list[int]) -> None:
         try:
             messages.send(self._connection, message, descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            raise Conflict(f"container {self.container_id} is not running") from None  # its Exited is on the way
         except OSError as error:
             raise Unavailable(f"the shim of container {self.container_id} does not answer: {error}") from error
 
@@ -213,6 +215,11 @@ class Shim:
             _settle(future, 137)
         for waiting in (self.created, self.started):
             waiting.cancel()
+
+    def exec_exit_code(self, exec_id: str) -> int | None:
+        """The exit code of an exec whose ExecExited has come."""
+        future = self._exec_exits.get(exec_id)
+        return future.result() if future is not None and future.done() else None
 
     def forget_exec(self, exec_id: str) -> None:
         """Drop what is remembered of an exec that has ended."""

@@ -22,6 +22,9 @@ from cove.wire.host_config import HostConfig
 
 OCI_VERSION = "1.2.0"
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INIT = "/sbin/docker-init"
+"""Where the init of --init is mounted, as in Docker."""
+
 DEFAULT_SHM_SIZE = 64 << 20
 """Bytes of /dev/shm, Docker's default."""
 
@@ -43,9 +46,12 @@ class Surroundings(NamedTuple):
 def specification(record: Record, around: Surroundings) -> Spec:
     """The configuration of one start."""
     host = record.host_config
+    program = process(record)
+    if around.init_path:
+        program["args"] = [INIT, "--", *program["args"]]
     spec: Spec = {
         "ociVersion": OCI_VERSION,
-        "process": process(record),
+        "process": program,
         "root": {"path": around.root_path, "readonly": bool(host.readonly_rootfs)},
         "mounts": _mounts(record, around),
         "linux": _linux(record, around),
@@ -217,7 +223,7 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
         if destination not in asked:
             made.append(_bind(source, destination, ["rbind", "rprivate"]))
     if around.init_path:
-        made.append(_bind(around.init_path, "/sbin/docker-init", ["bind", "ro"]))
+        made.append(_bind(around.init_path, INIT, ["bind", "ro"]))
     made += [_user_mount(mount) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))]
     return made
 

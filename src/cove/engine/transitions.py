@@ -257,10 +257,13 @@ class Transitions:
             container.record.state.stopped = True
             if container.status == "paused":
                 await self.unpause(container)
-        await self._signal(container, number)
-        self.publish(container, "kill", {"signal": str(number)})
         if number == signal.SIGKILL:
+            with contextlib.suppress(Conflict):  # it has just ended by itself
+                await self._signal(container, number)
             await asyncio.shield(ended)
+        else:
+            await self._signal(container, number)
+        self.publish(container, "kill", {"signal": str(number)})
 
     async def _signal(self, container: Container, number: int) -> None:
         await container.require_shim().signal(number)

@@ -90,6 +90,12 @@ def mask(names: list[str]) -> int:
     return bits
 
 
+def bounding() -> int:
+    """The bits of this process's bounding set: what it, and what it starts, can ever have."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return next((int(line.split()[1], 16) for line in file if line.startswith("CapBnd:")), 0)
+
+
 def limit_bounding(bits: int) -> None:
     """Drop every capability that is not in ``bits`` from the bounding set: no execve gives it back."""
     for number in range(LAST + 1):

@@ -86,14 +86,14 @@ class Exec:
             self._around.loop.later(_GRACE, self.finish)
 
     def finish(self) -> None:
-        """Send the clients what there is, and tell that the exec has ended."""
-        if not self.streams.finishing:
-            self.streams.finish(self._finished)
+        """Tell that the exec has ended, and send the clients the rest.
 
-    def _finished(self) -> None:
-        assert self._exit_code is not None
-        self._around.notify(messages.ExecExited(self.id, self._exit_code))
-        self._on_end(self)
+        In this order: a client that has seen the end of the stream asks the daemon for the exit code at once.
+        """
+        if not self.streams.finishing:
+            assert self._exit_code is not None
+            self._around.notify(messages.ExecExited(self.id, self._exit_code))
+            self.streams.finish(lambda: self._on_end(self))
 
 
 class Execs:

@@ -233,7 +233,7 @@ class Failed(NamedTuple):
 
 
 class ExecExited(NamedTuple):
-    """shim → coved: an exec ended, and all of its output has been sent to its stream."""
+    """shim → coved: an exec ended. Comes before the end of its stream, which may still carry the last output."""
 
     exec_id: str
     exit_code: int
