@@ -64,6 +64,10 @@ def _outcome(words: list[str]) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return PIPE_CLOSED
+    except OSError as error:
+        # A file, or our own output, that cannot be read or written.
+        _drop_stdout()
+        return _report(f"cove: {error.filename or 'output'}: {(error.strerror or str(error)).lower()}", 1)
 
 
 def _dispatch(words: list[str]) -> int:
