@@ -5,6 +5,7 @@ import random
 import subprocess
 import threading
 import time
+from collections import Counter
 
 import pytest
 
@@ -21,13 +22,15 @@ class Busy:
     """Clients that run, exec, stop and remove, again and again, whatever becomes of the daemon."""
 
     def __init__(self, daemon: Daemon) -> None:
+        self.done: Counter[str] = Counter()
         self._daemon = daemon
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._life, args=(number,)) for number in range(2)]
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Busy":
         for thread in self._threads:
             thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -45,7 +48,8 @@ class Busy:
                 ("rm", "-f", name),
             ):
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._daemon.docker(*command, check=False, timeout=20)
+                    finished = self._daemon.docker(*command, check=False, timeout=20)
+                    self.done[command[0]] += finished.code == 0
 
 
 @pytest.mark.parametrize("seed", [1])
@@ -53,11 +57,12 @@ def test_at_random_moments(fresh_daemon: Daemon, seed: int) -> None:
     moments = random.Random(seed)
     fresh_daemon.docker("run", "-d", "--name", "witness", "busybox", "sh", "-c", COUNT)
     pid = fresh_daemon.docker("inspect", "-f", "{{.State.Pid}}", "witness").out
-    with Busy(fresh_daemon):
+    with Busy(fresh_daemon) as busy:
         for _ in range(MOMENTS):
             time.sleep(moments.uniform(0, LONGEST_LIFE_SECONDS))  # the moment is the test's input, not a wait
             fresh_daemon.kill9()
             fresh_daemon.start()
+    assert min(busy.done[verb] for verb in ("run", "exec", "stop", "rm")) > 3, busy.done  # it was a busy life
     assert fresh_daemon.docker("inspect", "-f", "{{.State.Pid}}", "witness").out == pid
     fresh_daemon.docker("kill", "witness")
     lines = fresh_daemon.docker("logs", "witness").out.split()
