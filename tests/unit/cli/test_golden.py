@@ -197,3 +197,19 @@ def test_completion_scripts_know_the_commands(cove: Callable[..., Any]) -> None:
         for word in ("bootstrap", "--publish", "system", "restart"):
             assert word.removeprefix("--") in script, (shell, word)
     assert "unknown command: cove completion tcsh" in cove("completion", "tcsh").err
+
+
+def test_bootstrap_shows_progress_and_sends_what_was_asked(
+    cove: Callable[..., Any], engine: Any, fake: ModuleType
+) -> None:
+    lines = b"".join(
+        json.dumps(message).encode() + b"\n"
+        for message in ({"status": "Fetching", "id": "busybox"}, {"aux": {"ID": "sha256:feed"}})
+    )
+    engine.answers["POST /cove/images/bootstrap"] = fake.Reply(200, raw=lines)
+    assert (
+        cove("image", "bootstrap", "--mirror", "http://mirror.test/d", "-t", "base:1", "busybox").out
+        == "busybox: Fetching\n"
+    )
+    assert engine.requests[-1].target.endswith("?recipe=busybox&tag=base%3A1&mirror=http%3A%2F%2Fmirror.test%2Fd")
+    assert cove("image", "bootstrap", "-q", "busybox").out == "sha256:feed\n"

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
-    """Asks the daemon, with an endpoint of Cove's own: POST /images/bootstrap, answered with a progress stream."""
+    """Asks the daemon, at an endpoint of Cove's own that answers with a progress stream."""
     query = {
-        "name": arguments[0],
+        "recipe": arguments[0],
         "tag": values.text("tag") or None,
         "mirror": values.text("mirror") or None,
         "keyring": values.text("keyring") or None,
         "suite": values.text("suite") or None,
+        "platform": values.text("platform") or None,
     }
     identities: list[Any] = []
-    response = session.client.stream("POST", "/images/bootstrap", query)
+    response = session.client.stream("POST", "/cove/images/bootstrap", query)
     display(response.lines(), session.stderr if values.on("quiet") else session.stdout, identities.append)
     if values.on("quiet") and identities:
         session.print(str(identities[-1].get("ID", "")))
@@ -38,6 +39,7 @@ COMMAND = Command(
     (
         Flag("keyring", STRING, "Trust the signatures of this keyring (default: the machine's own apt keyrings)"),
         Flag("mirror", STRING, "Fetch from this package mirror (default: the machine's own apt configuration)"),
+        Flag("platform", STRING, "Make it for this platform (default: the machine's own)"),
         Flag("quiet", BOOL, "Only show the image ID", "q"),
         Flag("suite", STRING, "Release of the distribution (default: the machine's own)"),
         Flag("tag", STRING, "Tag to give the image", "t"),
