@@ -9,6 +9,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 
 from cove.errors import Conflict
 from cove.kernel import sysctl
+from cove.kernel.netlink import notice_carrier
 from cove.kernel.rtnetlink import RouteSocket
 from cove.network.addresses import mac_for
 from cove.network.driver import Interface
@@ -107,6 +108,7 @@ def _make_pair(
             raise
         route.create_veth(*pair)
     _set_port(route, socket.if_nametoindex(endpoint.host_link), network, endpoint)
+    notice_carrier(network.link)  # which the bridge has from its first port on
 
 
 def _set_port(route: RouteSocket, index: int, network: NetworkRecord, endpoint: EndpointRecord) -> None:

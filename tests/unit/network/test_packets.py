@@ -348,7 +348,7 @@ def test_the_very_first_packet_of_a_container_arrives(world, run):
                     namespace, _ = await world.run(networks, name)
                     with world.inside(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as client:
                         client.sendto(name.encode(), ("172.17.0.1", 9000))
-                        assert service.recv(100) == name.encode()
+                        assert service.recv(100) == name.encode(), name
 
     run(scenario())
 
