@@ -64,6 +64,7 @@ class Client:
         self._settled = version is not None
         self._headers = {"Host": endpoint.host, "User-Agent": user_agent}
         self._idle: Socket | None = None
+        self._streams: list[Socket] = []
 
     # The three ways to use it: a JSON answer, a streamed answer, a connection of one's own.
 
@@ -82,13 +83,16 @@ class Client:
         body: bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
     ) -> Response:
-        """Send a request and return the response with its body still to be read. The caller closes it."""
-        return self.request(method, path, query, body, headers)
+        """Send a request and return the response with its body still to be read; ``close`` of either ends it."""
+        response = self.request(method, path, query, body, headers)
+        self._streams.append(response.reader.sock)
+        return response
 
     def hijack(self, path: str, query: Query | None = None, body: object = None) -> tuple[Socket, bytes]:
         """POST, ask to take over the connection, and return the socket and the first bytes of the stream."""
         upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"}
         response = self.request("POST", path, query, json_body(body), upgrade, fresh=True)
+        self._streams.append(response.reader.sock)
         return response.hijack()
 
     def begin(self, method: str, path: str, query: Query | None = None) -> Pending:
@@ -104,8 +108,7 @@ class Client:
 
     def objects(self, method: str, path: str, query: Query | None = None, body: object = None) -> Iterator[Any]:
         """The JSON objects of a streamed answer, one per line, as they come."""
-        response = self.request(method, path, query, json_body(body))
-        for line in response.lines():
+        for line in self.stream(method, path, query, json_body(body)).lines():
             if line.strip():
                 yield json.loads(line)
 
@@ -147,9 +150,11 @@ class Client:
         return response
 
     def close(self) -> None:
-        if self._idle is not None:
-            self._idle.close()
-            self._idle = None
+        """Close every connection, the streamed and hijacked ones too."""
+        for sock in [*self._streams, *([self._idle] if self._idle else [])]:
+            sock.close()
+        self._streams.clear()
+        self._idle = None
 
     def _send(
         self, method: str, target: str, headers: dict[str, str], body: bytes | Iterable[bytes] | None, fresh: bool
