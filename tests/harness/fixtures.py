@@ -25,9 +25,12 @@ def _name(kind: str) -> str:
 
 
 def _started(engine: Engine) -> Engine:
+    """Start it, with the base image, and with what it makes once and would else be taken for a leak."""
     try:
         engine.start()
         engine.load_base_image()
+        engine.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
+        remove_everything(engine, keep_images=True)
     except BaseException:
         engine.close()
         raise
@@ -46,15 +49,10 @@ def peer() -> Iterator[Engine]:
 def _shared_daemon() -> Iterator[tuple[Daemon, LeakCheck]]:
     daemon = Daemon(_name("d"), "--debug")
     _started(daemon)
-    _warm_up(daemon)
-    yield daemon, LeakCheck(daemon)
-    daemon.close()
-
-
-def _warm_up(daemon: Daemon) -> None:
-    """Let the daemon make what it makes once, so that it is not taken for a leak."""
-    daemon.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
-    remove_everything(daemon, keep_images=True)
+    try:
+        yield daemon, LeakCheck(daemon)
+    finally:
+        daemon.close()
 
 
 @pytest.fixture
@@ -78,9 +76,8 @@ def fresh_daemon() -> Iterator[Daemon]:
     """A coved for one test, which may stop, kill and restart it; it must leave nothing either."""
     daemon = Daemon(_name("f"), "--debug")
     _started(daemon)
-    _warm_up(daemon)
-    leaks = LeakCheck(daemon)
     try:
+        leaks = LeakCheck(daemon)
         yield daemon
         if not daemon.running:
             daemon.start()
