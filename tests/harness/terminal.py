@@ -29,6 +29,13 @@ class Terminal:
             assert self._read(), f"the terminal closed before {text!r}, after {self.seen!r}"
         self.seen = self.seen.split(text, 1)[1]
 
+    def shows(self, text: str, seconds: float = 0.2) -> bool:
+        """Whether ``text`` appears within a moment."""
+        ready, _, _ = select.select([self._master], [], [], seconds)
+        if ready:
+            self._read()
+        return text in self.seen
+
     def send(self, text: str) -> None:
         """Type ``text``; "\\r" is the return key."""
         os.write(self._master, text.encode())

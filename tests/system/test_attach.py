@@ -1,11 +1,13 @@
 """``docker attach`` and interactive ``docker run``: streams, terminals, detach keys, the hijacked connection itself."""
 
+import itertools
 import socket
 import struct
 import subprocess
 
 from harness.engine import Engine
 from harness.terminal import on_terminal
+from harness.waiting import eventually
 
 
 def state(engine: Engine, name: str) -> str:
@@ -56,8 +58,13 @@ def test_resize_reaches_the_program(daemon: Engine) -> None:
     ]
     with on_terminal(argv, daemon.client_environment()) as terminal:
         terminal.expect("up")
-        terminal.resize(40, 120)
-        terminal.expect("40 120")
+        drag = itertools.cycle([(30, 90), (40, 120)])  # the client begins to listen to the window after the start
+
+        def seen() -> bool:
+            terminal.resize(*next(drag))
+            return terminal.shows("40 120")
+
+        eventually(seen)
 
 
 def test_control_c_interrupts(daemon: Engine) -> None:

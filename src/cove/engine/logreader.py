@@ -1,7 +1,7 @@
 """Reading a container's log: the last lines, and what is being written now.
 
-The shim writes and rotates the files (``path``, and older ``path.1``, ``path.2`` …); this module only reads. Following
-waits for inotify events and for the end of the container, never for time to pass.
+The shim writes and rotates the files (``path``, and older ``path.1``, ``path.2`` …; a log of one file is truncated
+instead); this module only reads. Following waits for inotify events and for the end of the container, never for time to pass.
 """
 
 import asyncio
@@ -39,87 +39,120 @@ async def read(path: Path, tail: int | None, follow: "asyncio.Future[int] | None
     """The lines of a log, oldest first, in batches.
 
     ``tail``: only so many of the last lines (None: all). ``follow``: go on with new lines until this future is done
-    and the file is read to its end.
+    and the file is read to its end; without it, what is there at the call is read and no more.
     """
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Inotify()) if follow is not None else None
         if watch is not None:
             watch.add(path.parent, _WATCHED)  # before the first read, so that nothing is written unnoticed
-        older, current = _open(path, stack)
-        position = 0
+        files = _snapshot(path)
+        for file in files:
+            stack.callback(file.close)
         if tail is not None:
-            older, position = _seek_tail(older, current, tail)
-        for descriptor, start in older:
-            async for batch in _File(descriptor, start).lines():
+            _seek_tail(files, tail)
+        for file in files if follow is None else files[:-1]:
+            async for batch in file.lines(file.size()):
                 yield batch
-        reader = _Newest(path, current, position, stack)
-        async for batch in reader.rest():
-            yield batch
+            file.close()
         if follow is not None and watch is not None:
-            async for batch in _follow(reader, watch, follow):
+            newest = _Newest(path, files[-1] if files else None)
+            stack.callback(newest.close)
+            async for batch in _follow(newest, watch, follow):
                 yield batch
 
 
 class _File:
-    """Reads whole lines of one file from a position on."""
+    """Reads whole lines of one file, which it owns, from a position on."""
 
-    def __init__(self, descriptor: int, position: int) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._position = position
+        self.position = 0
 
-    async def lines(self) -> AsyncIterator[list[LogLine]]:
-        while chunk := self._whole_lines():
-            self._position += len(chunk)
+    def close(self) -> None:
+        """Does nothing the second time."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def size(self) -> int:
+        return os.fstat(self._descriptor).st_size
+
+    def inode(self) -> int:
+        return os.fstat(self._descriptor).st_ino
+
+    async def lines(self, end: int | None = None) -> AsyncIterator[list[LogLine]]:
+        """Those that are there, or those before ``end``, however fast more are written."""
+        if self.size() < self.position:  # a log of one file is truncated to rotate it
+            self.position = 0
+        while chunk := self._whole_lines(end):
+            self.position += len(chunk)
             yield _parsed(chunk)
             await asyncio.sleep(0)
 
-    def _whole_lines(self) -> bytes:
-        """The next chunk up to its last newline, read further where a single line is longer than it."""
-        chunk = os.pread(self._descriptor, CHUNK, self._position)
-        end = chunk.rfind(b"\n") + 1
-        while not end and len(chunk) % CHUNK == 0 and chunk:
-            more = os.pread(self._descriptor, CHUNK, self._position + len(chunk))
-            if not more:
-                break
-            chunk += more
-            end = chunk.rfind(b"\n") + 1
-        return chunk[:end]
+    def seek_tail(self, wanted: int) -> int:
+        """Go to where at most ``wanted`` whole lines follow; how many more there would have to be."""
+        position = _after_last_newline(self._descriptor, self.size())
+        last = position - 1  # ends the last line: it is no line's beginning
+        self.position = position if wanted <= 0 else 0
+        while position > 0 and wanted > 0:
+            start = max(0, position - CHUNK)
+            block = os.pread(self._descriptor, position - start, start)
+            cut = min(len(block), last - start)
+            while (cut := block.rfind(b"\n", 0, cut)) >= 0:
+                wanted -= 1
+                if wanted == 0:
+                    self.position = start + cut + 1
+                    return 0
+            position = start
+        return wanted - (last >= 0) if wanted > 0 else 0
 
-    def is_at(self, path: Path) -> bool:
-        """The file has this name still; also while no file has it, between the two steps of a rotation."""
-        try:
-            return os.stat(path).st_ino == os.fstat(self._descriptor).st_ino
-        except FileNotFoundError:
-            return True
+    def _whole_lines(self, end: int | None) -> bytes:
+        """The next chunk up to its last newline, read further where a single line is longer than it."""
+        chunk = b""
+        while b"\n" not in chunk:
+            at = self.position + len(chunk)
+            more = os.pread(self._descriptor, CHUNK if end is None else min(CHUNK, max(0, end - at)), at)
+            if not more:
+                return b""
+            chunk += more
+        return chunk[: chunk.rfind(b"\n") + 1]
 
 
 class _Newest:
-    """The newest file of a log, and those that replace it in turn."""
+    """The newest file of a log, and those that replace it in turn; none is skipped as long as it is kept."""
 
-    def __init__(self, path: Path, descriptor: int | None, position: int, stack: contextlib.ExitStack) -> None:
+    def __init__(self, path: Path, file: _File | None) -> None:
         self._path = path
-        self._stack = stack
-        self._file = _File(descriptor, position) if descriptor is not None else None
+        self._file = file
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     async def rest(self) -> AsyncIterator[list[LogLine]]:
         """Every whole line that is there now."""
-        while self._file is not None or self._reopen():
-            assert self._file is not None
-            current = self._file.is_at(self._path)  # asked before reading: a file that was left is complete
+        if self._file is None:
+            self._file = next(iter(_snapshot(self._path)), None)
+        while self._file is not None:
+            successor = self._successor(self._file)  # asked before reading: a file that was left is complete
             async for batch in self._file.lines():
                 yield batch
-            if current:
+            if successor is None:
                 return
-            self._file = None
+            self._file.close()
+            self._file = successor
 
-    def _reopen(self) -> bool:
-        try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        self._stack.callback(os.close, descriptor)
-        self._file = _File(descriptor, 0)
-        return True
+    def _successor(self, file: _File) -> _File | None:
+        """The file that was begun after this one; the oldest there is if this one is no longer kept."""
+        if _inode(str(self._path)) == file.inode():
+            return None
+        files = _snapshot(self._path)
+        known = [other.inode() for other in files]
+        at = known.index(file.inode()) + 1 if file.inode() in known else 0
+        for number, other in enumerate(files):
+            if number != at:
+                other.close()
+        return files[at] if at < len(files) else None
 
 
 async def _follow(reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]") -> AsyncIterator[list[LogLine]]:
@@ -149,54 +182,58 @@ async def _follow(reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]")
         loop.remove_reader(watch.fileno())
 
 
-def _open(path: Path, stack: contextlib.ExitStack) -> tuple[list[tuple[int, int]], int | None]:
-    """Descriptors of the older files with where to start in each, oldest first, and of the newest file."""
-    found: list[int] = []
-    for number in range(len(list(path.parent.glob(f"{path.name}.*"))) + 1):
-        name = f"{path}.{number}" if number else str(path)
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        stack.callback(os.close, descriptor)
-        found.append(descriptor)
-    if not found:
-        return [], None
-    return [(descriptor, 0) for descriptor in reversed(found[1:])], found[0]
+def _snapshot(path: Path) -> list[_File]:
+    """Every file of the log, oldest first, as they are between two renames of a rotation."""
+    while True:
+        opened = {name: _File(descriptor) for name in _names(path) if (descriptor := _open(name)) >= 0}
+        found = list(opened.values())
+        if _names(path) == list(opened) and all(_inode(name) == file.inode() for name, file in opened.items()):
+            return found
+        for file in found:
+            file.close()
 
 
-def _seek_tail(older: list[tuple[int, int]], current: int | None, wanted: int) -> tuple[list[tuple[int, int]], int]:
-    """Where to start for ``wanted`` lines: the older files that are still needed, and the newest's position."""
-    if current is None:
-        return [], 0
-    position, left = _tail_position(current, wanted)
-    needed: list[tuple[int, int]] = []
-    for descriptor, _ in reversed(older):
-        if left <= 0:
-            break
-        start, left = _tail_position(descriptor, left)
-        needed.insert(0, (descriptor, start))
-    return needed, position
+def _names(path: Path) -> list[str]:
+    """The names of the log's files, oldest first."""
+    prefix = f"{path.name}."
+    try:
+        numbers = [name.removeprefix(prefix) for name in os.listdir(path.parent) if name.startswith(prefix)]
+    except FileNotFoundError:  # the container was removed
+        return []
+    older = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
+    return [*(f"{path}.{number}" for number in older), *([str(path)] if path.exists() else [])]
 
 
-def _tail_position(descriptor: int, wanted: int) -> tuple[int, int]:
-    """The offset from which at most ``wanted`` whole lines follow, and how many more there would have to be."""
-    position = os.fstat(descriptor).st_size
-    missing = wanted
-    first = True
-    while position > 0 and wanted > 0:
-        start = max(0, position - CHUNK)
-        block = os.pread(descriptor, position - start, start)
-        cut = len(block) - 1 if first and block.endswith(b"\n") else len(block)
-        first = False
-        while (cut := block.rfind(b"\n", 0, cut)) >= 0:
-            missing -= 1
-            if missing == 0:
-                return start + cut + 1, 0
-        position = start
-    if wanted <= 0:
-        return position, 0
-    return 0, missing - (0 if first else 1)
+def _open(name: str) -> int:
+    """A descriptor; -1 when there is no such file any more."""
+    try:
+        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return -1
+
+
+def _inode(name: str) -> int:
+    try:
+        return os.stat(name).st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def _seek_tail(files: list[_File], wanted: int) -> None:
+    """Leave ``wanted`` lines to read in all of the files."""
+    for file in reversed(files):
+        wanted = file.seek_tail(wanted)
+
+
+def _after_last_newline(descriptor: int, size: int) -> int:
+    """The offset where the last whole line ends; 0 when there is none."""
+    while size > 0:
+        start = max(0, size - CHUNK)
+        found = os.pread(descriptor, size - start, start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        size = start
+    return 0
 
 
 def _parsed(chunk: bytes) -> list[LogLine]:

@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 
 SOCKET_NAME = "shim.sock"
 
+ABANDON_TIMEOUT = 10.0
+"""Seconds that a shim gets to undo a start before it is left to itself."""
+
 
 class ExecRefused(Conflict):
     """An exec could not start. ``exit_code``: what a client reports, 126 or 127."""
@@ -123,6 +126,15 @@ class Shim:
         if not isinstance(state, State):
             raise Internal(f"shim of {self.container_id}: unexpected answer {type(state).__name__}")
         return state, (descriptors[0] if descriptors else None)
+
+    async def abandon(self) -> None:
+        """Tell the shim that nobody waits for its start any more, and wait until it is gone."""
+        if self.alive:
+            with contextlib.suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self.exited), ABANDON_TIMEOUT)
+        self.close()
 
     def close(self) -> None:
         """Let go of the shim; the container runs on. Does nothing the second time."""

@@ -144,8 +144,8 @@ class Transitions:
             os.close(namespace)
 
     async def _abandon(self, container: Container, shim: Shim) -> None:
-        """Give up a start: without a control connection the shim ends what it has begun; then its cgroup is free."""
-        shim.close()
+        """Give up a start: the shim ends what it has begun, and is gone when this returns."""
+        await shim.abandon()
         await self._collect_cgroup(container)
 
     # end
@@ -178,6 +178,11 @@ class Transitions:
         again = again and not container.removing and restarts.wanted(container.record.host_config.restart_policy, state)
         if again:
             state.status = "restarting"
+        if container.id not in self._registry:  # removed meanwhile
+            await self._connectivity.release(container)
+            self._bundles.discard(container)
+            container.end(exited.exit_code)
+            return
         removes = container.record.host_config.auto_remove and not (container.removing or container.kept)
         kept = self._remove(container) if removes else self._registry.save(container)
         await asyncio.gather(self._connectivity.release(container), kept)
@@ -220,14 +225,14 @@ class Transitions:
 
         Raises NotModified when it does not run.
         """
-        number = signals.number(signal_name or container.record.config.stop_signal or "SIGTERM")
-        container.record.state.stopped = True
-        if self._cancel_restart(container):
-            container.record.state.status = "exited"
-            await self._registry.save(container)
-            return
-        if not container.running:
-            raise NotModified(f"container {container.id} is already stopped")
+        number = _stop_signal(container, signal_name)
+        async with container.lock:
+            container.record.state.stopped = True
+            if self._cancel_restart(container):
+                await self._set_status(container, "exited")
+                return
+            if not container.running:
+                raise NotModified(f"container {container.id} is already stopped")
         await self._stop(container, timeout, number)
         self.publish(container, "stop")
 
@@ -253,10 +258,10 @@ class Transitions:
         if not container.running:
             raise Conflict(f"Cannot kill container: {container.id}: Container {container.id} is not running")
         ended = container.ended
-        if number == signal.SIGKILL:
+        if number in (signal.SIGKILL, _stop_signal(container, "")):
             container.record.state.stopped = True
-            if container.status == "paused":
-                await self.unpause(container)
+        if number == signal.SIGKILL and container.status == "paused":
+            await self.unpause(container)
         if number == signal.SIGKILL:
             with contextlib.suppress(Conflict):  # it has just ended by itself
                 await self._signal(container, number)
@@ -270,7 +275,7 @@ class Transitions:
 
     async def restart(self, container: Container, timeout: int | None, signal_name: str) -> None:
         """Stop it if it runs, and start it."""
-        number = signals.number(signal_name or container.record.config.stop_signal or "SIGTERM")
+        number = _stop_signal(container, signal_name)
         self._cancel_restart(container)
         if container.running:
             container.record.state.stopped = True  # the policy must not start it as well
@@ -325,16 +330,20 @@ class Transitions:
         await self._registry.remove(container)
         container.drop_waiting()
         await self._images.released(container.record.image)
+        if volumes:
+            await self._remove_anonymous_volumes(container)
         self.publish(container, "destroy")
         if not container.removed.done():
             container.removed.set_result(container.record.state.exit_code)
-        self._spawn(self._discard(container, volumes=volumes))
+        self._spawn(self._discard(container))
 
-    async def _discard(self, container: Container, *, volumes: bool) -> None:
+    async def _discard(self, container: Container) -> None:
         """Delete what lies on disk of a container whose row is gone."""
         self._bundles.discard(container)
         await asyncio.to_thread(shutil.rmtree, container.paths.data, ignore_errors=True)
-        for mount in container.record.mounts if volumes else ():
+
+    async def _remove_anonymous_volumes(self, container: Container) -> None:
+        for mount in container.record.mounts:
             if mount.kind == "volume" and mount.anonymous and not self._registry.volume_users(mount.name):
                 with contextlib.suppress(CoveError):
                     await self._volumes.remove(mount.name)
@@ -398,6 +407,11 @@ async def _finish(prepared: "asyncio.Future[bool]") -> None:
     """Let an allocation that is under way come to its end, so that the release that follows finds all of it."""
     with contextlib.suppress(Exception):
         await prepared
+
+
+def _stop_signal(container: Container, signal_name: str) -> int:
+    """The signal that a request names, or that the container has for its stop. Raises InvalidArgument."""
+    return signals.number(signal_name or container.record.config.stop_signal or "SIGTERM")
 
 
 def _destroy(cgroup: Cgroup) -> None:
