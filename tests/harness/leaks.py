@@ -28,6 +28,9 @@ DESCRIPTOR_SLACK = 6
 WORKER = "-m cove.layers.worker"
 """A process for heavy work, which comes when there is some and goes when there was none for a while."""
 
+UNSETTLED = ("interface veth", "file containers/", "cgroup ")
+"""What a container that was just removed leaves for a moment; a daemon without containers has none of it."""
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 Inventory = Counter[str]
 
@@ -53,7 +56,7 @@ class LeakCheck:
     def _start_anew(self) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
         self._before = inventory(self._daemon)
-        while any(thing.startswith("interface veth") for thing in self._before) and time.monotonic() < deadline:
+        while any(thing.startswith(UNSETTLED) for thing in self._before) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)  # of a container that was just removed
             self._before = inventory(self._daemon)
         self._descriptors = descriptors(self._daemon)
