@@ -1,7 +1,8 @@
 """Reading a container's log: the last lines, and what is being written now.
 
-The shim writes and rotates the files (``path``, and older ``path.1``, ``path.2`` …; a log of one file is truncated
-instead); this module only reads. Following waits for inotify events and for the end of the container, never for time to pass.
+The shim writes and rotates the files: ``path``, and older ``path.1``, ``path.2`` …; a log of one file is truncated
+instead. This module only reads. Following waits for inotify events and for the end of the container, never for time
+to pass.
 """
 
 import asyncio
