@@ -74,10 +74,11 @@ class LeakCheck:
     def _difference(self) -> list[str]:
         after = inventory(self._daemon)
         more = [f"+ {thing} (x{count})" for thing, count in sorted((after - self._before).items())]
-        less = [f"- {thing} (x{count})" for thing, count in sorted((self._before - after).items())]
         grown = descriptors(self._daemon) - self._descriptors
         if grown.total() - (self._descriptors - descriptors(self._daemon)).total() > DESCRIPTOR_SLACK:
             more += [f"+ descriptor {kind} (x{count})" for kind, count in sorted(grown.items())]
+        gone = self._before - after
+        less = [f"- {thing} (x{count})" for thing, count in sorted(gone.items()) if not thing.startswith(UNSETTLED)]
         return more + less
 
 

@@ -257,7 +257,10 @@ class Shim:
         oom_killed = self._release()
         code = self._failure.exit_code if self._failure is not None else self._exit_code
         exited = messages.Exited(code, oom_killed, time.time_ns())
-        exit_record.write(self._start.run_dir, exited)
+        try:
+            exit_record.write(self._start.run_dir, exited)
+        except OSError as error:  # a daemon that gave up the start has removed the directory; a full disk
+            report.failure(self._start.run_dir, error)
         self._control.stop_listening()
         self._control.notify(self._failure or exited)
         self._leave_when_done()

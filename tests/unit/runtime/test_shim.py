@@ -1,6 +1,7 @@
 """A shim's life: start, end, failures, signals, requests, a daemon that goes and comes back."""
 
 import os
+import shutil
 import select
 import signal
 import stat
@@ -112,6 +113,16 @@ def test_a_start_whose_daemon_goes_before_the_network_is_there_is_undone(start: 
     recorded = exit_record.read(str(shim.directory))
     assert recorded is not None and recorded.exit_code == 128
     assert shim.isolation.cgroup_removed.exists()
+
+
+def test_an_undone_start_ends_though_its_directory_is_gone(start: Start) -> None:
+    shim = start("true", await_network=True)
+    created = shim.expect(messages.Created)
+    shutil.rmtree(shim.directory)
+    shim.control.close()
+    os.waitpid(shim.pid, 0)  # it ends
+    shim.pid = 0
+    assert not alive(created.pid)
 
 
 def test_a_container_outlives_its_daemon_which_comes_back(start: Start) -> None:
