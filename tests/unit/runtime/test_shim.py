@@ -1,8 +1,8 @@
 """A shim's life: start, end, failures, signals, requests, a daemon that goes and comes back."""
 
 import os
-import shutil
 import select
+import shutil
 import signal
 import stat
 from collections.abc import Callable
