@@ -5,6 +5,7 @@ transaction and so one fsync (group commit), each in a savepoint of its own, so 
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -50,13 +51,10 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open or create the file and bring its schema up to date.
 
-        Raises Internal when the file comes from a newer version, sqlite3.Error when it is no database.
+        Raises Conflict when the file comes from a newer version, Internal when it is no database or out of reach.
         """
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(self._connection)
+        self._connection = _opened(path)
+        self._closed = False
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="database", daemon=True)
         self._thread.start()
@@ -65,9 +63,11 @@ class Database:
         """Run ``change`` in a transaction and return its result once it is on disk.
 
         The change runs on the database's thread: it may use the connection and must not touch other state. When it
-        raises, its statements are undone and the error is raised here (a violated UNIQUE: sqlite3.IntegrityError).
-        A caller that is cancelled does not cancel the change.
+        raises, its statements are undone and the error is raised here (a violated UNIQUE: sqlite3.IntegrityError; a
+        full or broken disk: Internal). A caller that is cancelled does not cancel the change.
         """
+        if self._closed:
+            raise Internal("the database is closed")
         queued = _Queued(change, asyncio.get_running_loop())
         self._queue.put(queued)
         result: T = await queued.future
@@ -78,7 +78,10 @@ class Database:
         return query(self._connection)
 
     def close(self) -> None:
-        """Finish what is queued and close the file."""
+        """Finish what is queued and close the file. Does nothing the second time."""
+        if self._closed:
+            return
+        self._closed = True
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
@@ -105,20 +108,43 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for queued in batch:
-                queued.error = queued.error or Internal(f"cannot write the database: {error}")
+                queued.error = queued.error or _failure(error)
         for queued in batch:
-            queued.loop.call_soon_threadsafe(queued.settle)
+            with contextlib.suppress(RuntimeError):  # its loop was closed: nobody waits
+                queued.loop.call_soon_threadsafe(queued.settle)
 
     def _apply(self, queued: _Queued) -> None:
+        """Run one change. Raises sqlite3.Error when SQLite gave up the whole transaction, as on a full disk."""
         self._connection.execute("SAVEPOINT change")
         try:
             queued.result = queued.change(self._connection)
         except BaseException as error:
-            queued.error = error
-            if self._connection.in_transaction:  # SQLite itself rolls back on ENOSPC and the like
-                self._connection.execute("ROLLBACK TO change")
-        if self._connection.in_transaction:
-            self._connection.execute("RELEASE change")
+            queued.error = _failure(error) if isinstance(error, sqlite3.OperationalError) else error
+            if not self._connection.in_transaction:  # what followed would be committed one by one, and called failed
+                raise sqlite3.OperationalError(str(error)) from error
+            self._connection.execute("ROLLBACK TO change")
+        self._connection.execute("RELEASE change")
+
+
+def _failure(error: BaseException) -> Internal:
+    return Internal(f"cannot write the database: {error}")
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    connection = None
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise Internal(f"cannot open the database {path}: {error}") from error
+        raise
+    return connection
 
 
 def _migrate(connection: sqlite3.Connection) -> None:

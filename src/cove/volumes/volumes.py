@@ -1,18 +1,21 @@
 """The volumes of one data root: ``volumes/<name>/_data`` and their rows."""
 
+import contextlib
 import re
 import secrets
 import shutil
-import sqlite3
 import time
-from asyncio import to_thread
+from asyncio import Lock, to_thread
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.store import Database, Table
+
+LONGEST_NAME = 255
+"""A volume's name is that of its directory (NAME_MAX)."""
 
 _NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
@@ -38,14 +41,20 @@ class Volumes:
         self._database = database
         self._root = data_root / "volumes"
         self._volumes: dict[str, Volume] = {}
+        self._lock = Lock()  # held while what is in memory, in the database and in the directory may differ
 
     def open(self) -> None:
-        """Read the rows, and remove the directories that have none (of a create or remove that was cut short)."""
+        """Read the rows; remove the directories that have none, of a create or remove that was cut short.
+
+        A row whose directory is gone (a machine that lost power) gets an empty one.
+        """
         self._root.mkdir(mode=0o701, exist_ok=True)
         self._volumes = {volume.name: volume for volume in self._database.load(VOLUMES.select)}
         for directory in self._root.iterdir():
             if directory.name not in self._volumes:
                 shutil.rmtree(directory)
+        for name in self._volumes:
+            self._make_directory(name)
 
     def list(self) -> list[Volume]:
         return sorted(self._volumes.values(), key=lambda volume: volume.name)
@@ -74,35 +83,54 @@ class Volumes:
         Raises InvalidArgument for a bad name or driver, Conflict when the name has another driver.
         """
         anonymous = not name
-        name = name or secrets.token_hex(32)
-        existing = self._volumes.get(name)
-        if existing is not None:
-            if driver not in ("", existing.driver):
-                raise Conflict(f'volume "{name}" already exists with driver "{existing.driver}"')
-            return existing
-        volume = _checked(
-            Volume(name, driver or "local", time.time_ns(), dict(options or {}), dict(labels or {}), anonymous)
+        wanted = Volume(
+            name or secrets.token_hex(32), driver, time.time_ns(), dict(options or {}), dict(labels or {}), anonymous
         )
-        path = self.path(name)
-        path.parent.mkdir(mode=0o701, exist_ok=True)
-        path.mkdir(mode=0o755, exist_ok=True)
-        self._volumes[name] = volume
+        async with self._lock:
+            existing = self._volumes.get(wanted.name)
+            if existing is None:
+                return await self._add(_checked(wanted))
+        if driver not in ("", existing.driver):
+            raise Conflict(f'volume "{name}" already exists with driver "{existing.driver}"')
+        return existing
+
+    async def _add(self, volume: Volume) -> Volume:
+        self._volumes[volume.name] = volume  # now, as a caller who goes away does not stop the insertion
         try:
-            await self._database.run(lambda connection: VOLUMES.put(connection, volume))
-        except (sqlite3.Error, OSError):
-            self._volumes.pop(name, None)
+            self._make_directory(volume.name)
+            await self._database.run(VOLUMES.inserting(volume))
+        except Exception as error:
+            self._volumes.pop(volume.name, None)
+            shutil.rmtree(self._root / volume.name, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise Internal(f"create {volume.name}: {error.strerror or error}") from error
             raise
         return volume
 
+    def _make_directory(self, name: str) -> None:
+        self.path(name).parent.mkdir(mode=0o701, exist_ok=True)
+        self.path(name).mkdir(mode=0o755, exist_ok=True)
+
     async def remove(self, name: str) -> None:
         """Remove a volume and its data. The caller has made sure that nothing uses it. Raises NotFound."""
-        self.get(name)
-        await self._database.run(lambda connection: VOLUMES.delete(connection, name=name))
-        self._volumes.pop(name, None)
-        await to_thread(shutil.rmtree, self._root / name, ignore_errors=True)
+        async with self._lock:
+            self.get(name)
+            await self._database.run(lambda connection: VOLUMES.delete(connection, name=name))
+            self._volumes.pop(name, None)
+            rubbish = self._root / f".{secrets.token_hex(8)}"  # out of the way of the next volume of this name
+            with contextlib.suppress(FileNotFoundError):
+                (self._root / name).rename(rubbish)
+        await to_thread(shutil.rmtree, rubbish, ignore_errors=True)
 
 
 def _checked(volume: Volume) -> Volume:
+    volume = msgspec.structs.replace(volume, driver=volume.driver or "local")
+    if len(volume.name) == 1:
+        raise InvalidArgument(
+            f"create {volume.name}: volume name is too short, names should be at least two alphanumeric characters"
+        )
+    if len(volume.name) > LONGEST_NAME:
+        raise InvalidArgument(f"create {volume.name}: volume name is longer than {LONGEST_NAME} characters")
     if not _NAME.fullmatch(volume.name):
         raise InvalidArgument(
             f'create {volume.name}: "{volume.name}" includes invalid characters for a local volume name, '
