@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from cove.runtime import messages
 from harness.shims import Client, RunningShim
+from harness.waiting import eventually
 
 Start = Callable[..., RunningShim]
 
@@ -134,4 +135,4 @@ def test_a_hundred_execs_at_once(start: Start) -> None:
             assert received[0].exit_code == 0
             seen.append(received[0].exec_id)
     assert sorted(seen) == sorted(clients)
-    assert len(os.listdir(f"/proc/{shim.pid}/fd")) == before
+    eventually(lambda: len(os.listdir(f"/proc/{shim.pid}/fd")), lambda count: count == before)
