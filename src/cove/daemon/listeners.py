@@ -1,14 +1,15 @@
 """The sockets that the API is served on: unix, tcp, and those that systemd hands over (socket activation)."""
 
-import contextlib
+import errno
 import grp
 import logging
 import os
 import socket
+import stat
 from urllib.parse import urlsplit
 
 from cove.daemon.settings import Settings
-from cove.errors import InvalidArgument, Unavailable
+from cove.errors import Conflict, InvalidArgument, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +18,24 @@ FIRST_PASSED = 3
 
 
 def listeners(settings: Settings) -> list[socket.socket]:
-    """Open every address of the settings. Raises InvalidArgument or Unavailable with the address in it."""
+    """Open every address of the settings. Raises InvalidArgument, Conflict or Unavailable that names it."""
     passed = _passed_sockets()
-    opened: list[socket.socket] = []
-    for address in settings.listen_addresses():
-        if address.startswith("fd://"):
-            if not passed:
+    opened = list(passed)
+    try:
+        for address in settings.listen_addresses():
+            if address.startswith("unix://"):
+                opened.append(_unix(address.removeprefix("unix://"), settings.group))
+            elif address.startswith("tcp://"):
+                opened.append(_tcp(address))
+            elif not passed:
                 raise InvalidArgument(
                     "no sockets found via socket activation: make sure the service was started by systemd"
                 )
-            opened += passed
-            passed = []
-        elif address.startswith("unix://"):
-            opened.append(_unix(address.removeprefix("unix://"), settings.group))
-        else:
-            opened.append(_tcp(address))
-    return opened + passed
+    except BaseException:
+        for listener in opened:
+            listener.close()
+        raise
+    return opened
 
 
 def _passed_sockets() -> list[socket.socket]:
@@ -48,32 +51,58 @@ def _passed_sockets() -> list[socket.socket]:
 
 
 def _unix(path: str, group: str) -> socket.socket:
-    os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)  # of a daemon that is gone: the lock on the roots is ours
+    gid = _gid(group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    mask = os.umask(0o177)
     try:
-        listener.bind(path)
+        os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
+        _clear(path)
+        _bind(listener, path, gid)
     except OSError as error:
         listener.close()
         raise Unavailable(f"cannot listen on unix://{path}: {error.strerror or error}") from error
-    finally:
-        os.umask(mask)
-    _share_with(path, group)
-    listener.listen(socket.SOMAXCONN)
+    except BaseException:
+        listener.close()
+        raise
     return listener
 
 
-def _share_with(path: str, group: str) -> None:
-    """Mode 0660 with the group where it exists; root alone otherwise."""
+def _clear(path: str) -> None:
+    """Remove the socket of a daemon that is gone. Raises Conflict for one that answers, and for any other file."""
     try:
-        gid = grp.getgrnam(group).gr_gid
-    except KeyError:
-        log.debug("no group %s: the socket is root's alone", group)
-        gid = 0
+        kind = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise Conflict(f"cannot listen on unix://{path}: there is a file that is no socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as probe:
+        if probe.connect_ex(path) in (0, errno.EAGAIN):
+            raise Conflict(f"cannot listen on unix://{path}: another process does")
+    os.unlink(path)
+
+
+def _bind(listener: socket.socket, path: str, gid: int) -> None:
+    """Root's alone until the group has it: mode 0660 in the end."""
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
     os.chown(path, 0, gid)
     os.chmod(path, 0o660)
+    listener.listen(socket.SOMAXCONN)
+
+
+def _gid(group: str) -> int:
+    """A group by name or number; root's where the default group does not exist. Raises InvalidArgument."""
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        if group.isdecimal():
+            return int(group)
+    if group != Settings().group:
+        raise InvalidArgument(f"--group: no group {group}")
+    log.debug("no group %s: the socket is root's alone", group)
+    return 0
 
 
 def _tcp(address: str) -> socket.socket:

@@ -11,6 +11,7 @@
 ======================================  ==========================================================
 """
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -27,13 +28,16 @@ class Roots:
         self.run = exec_root
         for directory, mode in ((data_root, 0o710), (exec_root, 0o711)):
             directory.mkdir(mode=mode, parents=True, exist_ok=True)
-        self._locks = [_lock(directory) for directory in (data_root, exec_root)]
+        with contextlib.ExitStack() as locks:
+            for directory in dict.fromkeys((data_root.resolve(), exec_root.resolve())):
+                locks.callback(os.close, _lock(directory))
+            self._locks = locks.pop_all()
         for directory in (data_root / "containers", data_root / "tmp", data_root / "volumes", exec_root / "containers"):
             directory.mkdir(mode=0o710, exist_ok=True)
 
     def close(self) -> None:
-        for lock in self._locks:
-            os.close(lock)
+        """Let go of the locks."""
+        self._locks.close()
 
 
 def _lock(directory: Path) -> int:

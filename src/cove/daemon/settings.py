@@ -116,7 +116,7 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
         if required:
             raise InvalidArgument(f"unable to configure the daemon with file {path}: no such file") from error
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArgument(f"unable to configure the daemon with file {path}: {error}") from error
     if not isinstance(content, dict):
         raise InvalidArgument(f"unable to configure the daemon with file {path}: it must hold a JSON object")
