@@ -180,6 +180,10 @@ class Shim:
                 received = messages.receive(self._connection)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                # The shim went without reading our last request. The kernel says so once, ahead of what the shim
+                # had sent before: its Exited is still in the queue.
+                continue
             except (OSError, ValueError) as error:
                 log.error("shim of %s: %s", self.container_id, error)
                 received = None

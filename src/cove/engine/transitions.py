@@ -167,6 +167,7 @@ class Transitions:
         """
         state = container.record.state
         if exited is None:
+            log.warning("container %s: its shim was killed", container.id[:12])
             exited = Exited(KILLED, False, time.time_ns())
             await self._collect_cgroup(container)
         container.shim, container.pid = None, 0
