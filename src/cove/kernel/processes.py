@@ -18,9 +18,23 @@ _CLOSE_RANGE_CLOEXEC = 4
 _LAST_DESCRIPTOR = 0xFFFFFFFF
 _KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219}.get(os.uname().machine)
 _JOIN_SESSION_KEYRING = 1
+_CHANGED_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCHLD,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+)
 
 _prctl = libc.prctl
 _prctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
+
+_prctl_text = libc["prctl"]  # another object for the same function: ctypes keeps one list of types with each
+_prctl_text.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong]
 
 _signal = libc.signal
 _signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
@@ -53,9 +67,11 @@ def set_no_new_privileges() -> None:
 
 
 def set_name(name: str) -> None:
-    """The name in /proc/self/comm; the kernel keeps its first 15 bytes."""
-    buffer = ctypes.create_string_buffer(name.encode()[:15])
-    prctl("PR_SET_NAME", _PR_SET_NAME, ctypes.addressof(buffer))
+    """The name in /proc/self/comm; the kernel keeps its first 15 bytes.
+
+    Not by a ctypes buffer, of which each is a new class: making one wrote to 170 KiB of the shim's shared memory.
+    """
+    check(_prctl_text(_PR_SET_NAME, name.encode()[:15], 0, 0, 0), "prctl PR_SET_NAME")
 
 
 def new_session_keyring() -> None:
@@ -87,11 +103,12 @@ def close_on_exec_from(first: int) -> None:
 
 
 def reset_signals() -> None:
-    """Default dispositions and an empty mask: what a program expects to inherit (Python ignores SIGPIPE).
+    """Default dispositions and an empty mask: what a program expects to inherit.
 
-    By the C function: Python's own, with its enumerations, takes a millisecond for all of them.
+    Only of the signals that the runtime or Python (SIGPIPE, SIGXFSZ) ignores or handles: the zygote starts with the
+    defaults of all. By the C function: Python's own converts to enumerations and back.
     """
-    for number in range(1, signal.NSIG):
+    for number in _CHANGED_SIGNALS:
         _signal(number, None)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -1,6 +1,7 @@
 """How the daemon starts the zygote: a fresh interpreter from a sealed copy, without site-packages."""
 
 import os
+import signal
 import socket
 import sys
 
@@ -12,6 +13,7 @@ from cove.runtime.zygote import main
 main({descriptor})
 """
 _DESCRIPTOR = 3
+_RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def spawn_zygote(log: int = 2) -> tuple[socket.socket, int]:
@@ -35,6 +37,8 @@ def spawn_zygote(log: int = 2) -> tuple[socket.socket, int]:
                 (os.POSIX_SPAWN_DUP2, theirs.fileno(), _DESCRIPTOR),
             ],
             setsid=True,
+            setsigmask=(),
+            setsigdef=_RESETTABLE,
         )
     except BaseException:
         ours.close()

@@ -268,9 +268,12 @@ Message = (
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps makes one for each message
+
+
 def encode(message: Message) -> bytes:
     """The datagram of a message."""
-    return json.dumps([type(message).__name__, *message], separators=(",", ":")).encode()
+    return _ENCODER.encode([type(message).__name__, *message]).encode()
 
 
 class UnknownMessage(ValueError):

@@ -42,6 +42,19 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     containers.remove_parent()
 
 
+def test_it_inherits_no_ignored_signal() -> None:
+    """What it ignores, programs would: only those that it changes itself are reset for them."""
+    former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    try:
+        zygote = Zygote()
+        status = Path(f"/proc/{zygote.pid}/status").read_text()
+        zygote.close()
+    finally:
+        signal.signal(signal.SIGTTOU, former)
+    (ignored,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:")]
+    assert not ignored >> (signal.SIGTTOU - 1) & 1
+
+
 class Box:
     """One container below a zygote. ``control`` is the daemon's end of the shim's control socket."""
 
