@@ -1,10 +1,14 @@
 """The answer that ends HTTP on a connection, and what to say to aiohttp afterwards."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 from aiohttp import web
 
+from cove.kernel.sockets import unread
+from cove.server.connection import Connection
 from cove.server.frames import frame
 from cove.server.pump import Pump
 from cove.server.reply import HEADERS
@@ -15,6 +19,10 @@ from cove.wire.versions import MULTIPLEXED_MEDIA_TYPE, ApiVersion
 
 RAW = "application/vnd.docker.raw-stream"
 MULTIPLEXED = "application/vnd.docker.multiplexed-stream"
+
+HEAD_LOOKS = 100
+HEAD_PAUSE = 0.001
+"""How often, and how many seconds apart, to look whether a client has read the head of the answer."""
 
 
 def media_type(version: ApiVersion, tty: bool) -> str:
@@ -52,12 +60,31 @@ def begin(request: Request, tty: bool) -> None:
     request.connection.hijack(head(request, tty))
 
 
+async def _head_was_read(connection: Connection) -> None:
+    """Give a client on the machine a moment to read the head by itself.
+
+    docker-py reads the head with a buffer that it then drops: output that came with it would be lost.
+    """
+    transport = connection.transport
+    client = transport.get_extra_info("socket") if transport is not None else None
+    if client is None or client.family != socket.AF_UNIX:
+        return
+    for _ in range(HEAD_LOOKS):
+        try:
+            if not unread(client):
+                return
+        except OSError:
+            return
+        await asyncio.sleep(HEAD_PAUSE)
+
+
 async def connect(request: Request, stream: Stream, before: AsyncIterator[bytes] | None = None) -> Hijacked:
     """Give the connection to a stream, to the end of it. ``before``: output to send before the stream's own."""
     with stream.socket:
         pump = Pump(stream.socket)
         request.connection.hand_over(pump)
         with request.lifespan.stream():
+            await _head_was_read(request.connection)
             if before is not None:
                 await send_all(request, before)
             await pump.run()

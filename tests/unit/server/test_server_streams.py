@@ -94,6 +94,18 @@ def test_exec_input_behind_the_body_and_an_early_half_close(api: Any) -> None:
     assert api.request("GET", f"/exec/{exec_id}/json").json["ExitCode"] == 0
 
 
+def test_output_does_not_come_with_the_head(api: Any) -> None:
+    """docker-py drops what it reads along with the head."""
+    container = api.run("sleep")
+    exec_id = api.request("POST", f"/containers/{container}/exec", {"Cmd": ["echo", "x"]}).json["Id"]
+    with api.client() as client:
+        client.send("POST", f"/exec/{exec_id}/start", b'{"Tty":false}', *UPGRADE)
+        client.socket.recv(1, socket.MSG_PEEK)
+        api.request("GET", "/_ping")  # the server is free to send the output by now
+        assert client.socket.recv(1 << 16).endswith(b"\r\n\r\n")
+        assert client.rest() == frame(1, b"x\n")
+
+
 def test_exec_body_in_two_pieces(api: Any) -> None:
     container = api.run("sleep")
     exec_id = api.request("POST", f"/containers/{container}/exec", {"Cmd": ["echo", "x"]}).json["Id"]
