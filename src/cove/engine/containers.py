@@ -81,7 +81,7 @@ class Containers:
         except OSError as error:
             container.paths.discard()
             raise Internal(f"cannot create container {record.id}: {error}") from error
-        except BaseException:
+        except Exception:  # not when the caller was cancelled: the row is written all the same
             container.paths.discard()
             raise
         return container

@@ -58,7 +58,7 @@ class Registry:
         self.restore(container)  # at once, so that a second create with this name is refused while the row is written
         try:
             await self._insert(container.record)
-        except BaseException:
+        except Exception:  # not when the caller was cancelled: the row is written all the same
             self._forget(container)
             raise
 
@@ -74,9 +74,12 @@ class Registry:
         container.record.name = name
         try:
             await self.save(container)
-        except BaseException:
+        except Exception:
             container.record.name = old
             del self._by_name[name]
+            raise
+        except BaseException:  # the caller was cancelled; the row is written all the same
+            self._by_name.pop(old, None)
             raise
         self._by_name.pop(old, None)
 

@@ -184,6 +184,9 @@ class Shim:
                 # The shim went without reading our last request. The kernel says so once, ahead of what the shim
                 # had sent before: its Exited is still in the queue.
                 continue
+            except messages.UnknownMessage as error:  # of a newer shim: its container is well
+                log.warning("shim of %s: %s", self.container_id, error)
+                continue
             except (OSError, ValueError) as error:
                 log.error("shim of %s: %s", self.container_id, error)
                 received = None
@@ -197,7 +200,7 @@ class Shim:
             case Done() | Failed() | State():
                 self._reply(message, descriptors)
             case Created(pid):
-                _settle(self.created, (pid, descriptors[0]))
+                self._settle_created(pid, descriptors)
             case Started():
                 _settle(self.started, message)
             case StartFailed():
@@ -211,6 +214,12 @@ class Shim:
                 pass  # the stream's end tells the client
             case _:
                 log.warning("shim of %s: unexpected %s", self.container_id, type(message).__name__)
+
+    def _settle_created(self, pid: int, descriptors: list[int]) -> None:
+        if descriptors and not self.created.done():
+            self.created.set_result((pid, descriptors.pop(0)))
+        for descriptor in descriptors:  # nobody waits for it any more
+            os.close(descriptor)
 
     def _reply(self, message: Done | Failed | State, descriptors: list[int]) -> None:
         future = self._replies.get(message.request)
