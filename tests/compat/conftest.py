@@ -1,6 +1,7 @@
 """Running the same command line with ``docker`` and with ``cove`` against one daemon.
 
-``COVE_TEST_HOST`` names the daemon: a socket's path or a URL.
+The daemon is ours, the one that the tests of a worker share; ``COVE_TEST_HOST``, a socket's path or a URL, names another,
+such as Docker's engine with the image busybox.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +22,10 @@ from types import ModuleType
 
 import pytest
 
-DEFAULT_HOST = "/tmp/oracle/docker.sock"
+from harness.daemon import Daemon
+from harness.leaks import LeakCheck, remove_everything
+from harness.needs import COMPARED_HOST
+
 TIMEOUT = 30
 PROGRAMS = {"docker": ["docker"], "cove": [sys.executable, "-m", "cove.cli.main"]}
 NAME = f"covecompat-{os.getpid()}"
@@ -36,14 +39,24 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def host() -> str:
-    value = os.environ.get("COVE_TEST_HOST", DEFAULT_HOST)
-    url = value if "://" in value else f"unix://{value}"
-    if shutil.which("docker") is None:
-        pytest.skip("needs the stock docker command")
-    if url.startswith("unix://") and not Path(url.removeprefix("unix://")).exists():
-        pytest.skip(f"needs a daemon at {url}")
-    return url
+def host(request: pytest.FixtureRequest) -> str:
+    if COMPARED_HOST:
+        return COMPARED_HOST if "://" in COMPARED_HOST else f"unix://{COMPARED_HOST}"
+    daemon, _leaks = request.getfixturevalue("_shared_daemon")
+    return f"unix://{daemon.socket}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After the tests of a module our daemon has nothing that it did not have before."""
+    if COMPARED_HOST:
+        yield
+        return
+    shared: tuple[Daemon, LeakCheck] = request.getfixturevalue("_shared_daemon")
+    daemon, leaks = shared
+    yield
+    remove_everything(daemon, keep_images=True)
+    leaks.check()
 
 
 def environment(host: str) -> dict[str, str]:

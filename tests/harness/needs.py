@@ -12,6 +12,14 @@ TESTING_THE_TESTS = os.environ.get("COVE_TEST_PEER") == "1"
 """Docker's engine stands in for ours, to show that the tests ask for what Docker does."""
 
 
+COMPARED_HOST = os.environ.get("COVE_TEST_HOST", "")
+"""The engine that both command lines are compared on; ours when it is empty."""
+
+
+def _built_elsewhere() -> bool:
+    return bool(COMPARED_HOST) or TESTING_THE_TESTS
+
+
 class Need(NamedTuple):
     """``what`` completes the sentence "this test needs …"; ``met`` says whether this machine has it."""
 
@@ -57,6 +65,8 @@ NEEDS = {
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
     "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
+    "engine-files": Need("an engine with cp, diff, export and commit, which ours has not yet", _built_elsewhere),
+    "engine-stats": Need("an engine with stats and update, which ours has not yet", _built_elsewhere),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "busybox-static": Need("a static busybox", _program("busybox")),
