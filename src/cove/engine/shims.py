@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import socket
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -256,16 +257,16 @@ class Zygote:
 
     def __init__(self) -> None:
         self._connection: socket.socket | None = None
-        self._pid: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int | None:
-        return self._pid
+        return self._process.pid if self._process is not None else None
 
     def warm(self) -> None:
         """Start the process now, so that the first container does not pay for it."""
         if self._connection is None:
-            self._connection, self._pid = spawn_zygote()
+            self._connection, self._process = spawn_zygote()
             asyncio.get_running_loop().add_reader(self._connection, self._readable)
 
     def start(self, start: StartShim, streams: list[socket.socket]) -> Shim:
@@ -304,15 +305,14 @@ class Zygote:
 
     def _readable(self) -> None:
         """The zygote never speaks: readable means that it is gone."""
-        log.error("the zygote (pid %s) ended; a new one is started", self._pid)
+        log.error("the zygote (pid %s) ended; a new one is started", self.pid)
         self.close()
         self.warm()
 
     def _reap(self) -> None:
-        if self._pid is not None:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
-            self._pid = None
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
 
 async def adopt(container_id: str, run_dir: Path) -> Shim:

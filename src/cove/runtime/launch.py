@@ -1,8 +1,8 @@
 """How the daemon starts the zygote: a fresh interpreter from a sealed copy, without site-packages."""
 
 import os
-import signal
 import socket
+import subprocess
 import sys
 
 from cove.kernel import interpreter
@@ -12,33 +12,28 @@ sys.path.insert(0, {path!r})
 from cove.runtime.zygote import main
 main({descriptor})
 """
-_DESCRIPTOR = 3
-_RESETTABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def spawn_zygote(log: int = 2) -> tuple[socket.socket, int]:
-    """Start a zygote. Returns the socket that takes its StartShim messages, and its process id.
+def spawn_zygote(log: int = 2) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a zygote. Returns the socket that takes its StartShim messages, and the process.
 
-    ``log``: the descriptor that its own failures are written to. The caller reaps the process: the socket is at its
-    end when it has died. Closing the socket ends it. Needs root. Raises OSError.
+    ``log``: the descriptor that its own failures are written to. The caller waits for the process: the socket is at
+    its end when it has died. Closing the socket ends it. Needs root. Raises OSError.
+
+    Not posix_spawn: glibc's leaves the two signals that it keeps for itself ignored, and so they would be in containers.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     sealed = interpreter.seal()
-    os.set_inheritable(sealed, False)  # the kernel opens it before it closes what is close-on-exec
     try:
-        pid = os.posix_spawn(
-            f"/proc/self/fd/{sealed}",
-            command(_DESCRIPTOR),
-            _environment(),
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
-                (os.POSIX_SPAWN_DUP2, theirs.fileno(), _DESCRIPTOR),
-            ],
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_RESETTABLE,
+        process = subprocess.Popen(
+            command(theirs.fileno()),
+            executable=f"/proc/self/fd/{sealed}",
+            pass_fds=(theirs.fileno(), sealed),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=_environment(),
+            start_new_session=True,
         )
     except BaseException:
         ours.close()
@@ -46,7 +41,7 @@ def spawn_zygote(log: int = 2) -> tuple[socket.socket, int]:
     finally:
         theirs.close()
         os.close(sealed)
-    return ours, pid
+    return ours, process
 
 
 def command(descriptor: int) -> list[str]:

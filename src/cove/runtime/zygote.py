@@ -21,6 +21,7 @@ def main(descriptor: int) -> NoReturn:
     """Serve the daemon on a SOCK_SEQPACKET socket until it closes its end."""
     daemon = socket.socket(fileno=descriptor)
     daemon.set_inheritable(False)
+    processes.close_all_but([0, 1, 2, descriptor])  # the interpreter's own sealed copy, by which it was executed
     _settle()
     isolation = Isolation()
     try:
@@ -33,6 +34,9 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _settle() -> None:
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)  # whatever the daemon was started with: programs would inherit it
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     shim.ignore_signals()  # the end of the daemon's socket ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that end are no zombies; nobody here waits for them
     processes.set_name("cove-zygote")

@@ -15,18 +15,19 @@ from cove.kernel import cgroups
 from cove.runtime import exit_record, launch, messages
 from harness import containers
 from harness.shims import PATIENCE, Client, M
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("overlay", "mqueue")]
 
 
 class Zygote:
     def __init__(self) -> None:
-        self.socket, self.pid = launch.spawn_zygote()
+        self.socket, self.process = launch.spawn_zygote()
+        self.pid = self.process.pid
 
     def close(self) -> None:
         self.socket.close()
-        _pid, status = os.waitpid(self.pid, 0)
-        assert status == 0
+        assert self.process.wait() == 0
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +48,14 @@ def test_it_inherits_no_ignored_signal() -> None:
     former = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     try:
         zygote = Zygote()
+        eventually(lambda: Path(f"/proc/{zygote.pid}/comm").read_text() == "cove-zygote\n")
         status = Path(f"/proc/{zygote.pid}/status").read_text()
         zygote.close()
     finally:
         signal.signal(signal.SIGTTOU, former)
     (ignored,) = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:")]
     assert not ignored >> (signal.SIGTTOU - 1) & 1
+    assert not ignored >> 31 & 0b11  # 32 and 33, the C library's own
 
 
 class Box:
