@@ -20,7 +20,7 @@ def spawn_zygote(log: int = 2) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ``log``: the descriptor that its own failures are written to. The caller waits for the process: the socket is at
     its end when it has died. Closing the socket ends it. Needs root. Raises OSError.
 
-    Not posix_spawn: glibc's leaves the two signals that it keeps for itself ignored, and so they would be in containers.
+    Not posix_spawn: glibc's leaves the two signals that it keeps for itself ignored, and containers would inherit that.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     sealed = interpreter.seal()
