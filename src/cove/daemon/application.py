@@ -13,6 +13,7 @@ from cove.daemon.listeners import listeners
 from cove.daemon.notify import notify
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
+from cove.daemon.tls import context as tls_context
 from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
@@ -50,6 +51,7 @@ INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini
 @asynccontextmanager
 async def application(settings: Settings) -> AsyncIterator[Events]:
     """The daemon from its roots to its listening sockets, while the context lasts; its events."""
+    tls = tls_context(settings)
     async with AsyncExitStack() as stack:
         roots = Roots(Path(settings.data_root), Path(settings.exec_root))
         stack.callback(roots.close)
@@ -59,7 +61,7 @@ async def application(settings: Settings) -> AsyncIterator[Events]:
         stores = await _stores(settings, roots, database, stack)
         services, events = await _engine(settings, roots, database, stores, stack)
         sockets = listeners(settings)
-        server = await serve(services, sockets)
+        server = await serve(services, sockets, tls)
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
         stack.callback(events.close)
         _remove_sockets_at_end(settings, stack)

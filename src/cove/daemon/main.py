@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import Any
 
-from cove.daemon import logs, settings
+from cove.daemon import logs, settings, tls
 from cove.daemon.notify import notify
 from cove.errors import CoveError
 
@@ -20,6 +20,7 @@ def main() -> None:
     given = vars(settings.parser().parse_args())
     try:
         configuration = settings.load(given)
+        tls.context(configuration)
         if given.get("validate"):
             print("configuration OK")
             return

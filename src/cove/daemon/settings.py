@@ -33,7 +33,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     init: bool = False
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 15
-    tls_verify: bool = msgspec.field(name="tlsverify", default=False)
+    tlsverify: bool = False
+    tlscacert: str = ""
+    tlscert: str = ""
+    tlskey: str = ""
+    allow_unauthenticated_tcp: bool = False
 
     def listen_addresses(self) -> tuple[str, ...]:
         return self.hosts or (f"unix://{self.exec_root}/cove.sock",)
@@ -63,6 +67,15 @@ FLAGS = (
     Flag("init", ("--init",), "run an init in every container"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
     Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),
+    Flag("tlsverify", ("--tlsverify",), "serve TCP with TLS, to clients with a certificate of --tlscacert only"),
+    Flag("tlscacert", ("--tlscacert",), "certificates that clients' must be signed by", "FILE"),
+    Flag("tlscert", ("--tlscert",), "the daemon's certificate", "FILE"),
+    Flag("tlskey", ("--tlskey",), "the key of the daemon's certificate", "FILE"),
+    Flag(
+        "allow_unauthenticated_tcp",
+        ("--allow-unauthenticated-tcp",),
+        "DANGEROUS: serve TCP to anyone, who is then root on this machine",
+    ),
 )
 
 
