@@ -147,7 +147,6 @@ def _linux(record: Record, around: Surroundings) -> Linux:
         "namespaces": _namespaces(host, around.namespaces),
         "cgroupsPath": around.cgroup_path,
         "resources": resources(host),
-        "rootfsPropagation": "rslave",
         "maskedPaths": list(_paths(host, host.masked_paths, privileges.MASKED_PATHS)),
         "readonlyPaths": list(_paths(host, host.readonly_paths, privileges.READONLY_PATHS)),
     }
