@@ -134,7 +134,7 @@ class Container:
         return not ended
 
     def _start_and_die(self, writer: int) -> None:
-        group = cgroup.create(self.spec["linux"]["cgroupsPath"], {})
+        group = cgroup.load(self.spec["linux"]["cgroupsPath"])
         namespaces.enter_pid(self.spec)
         child = _Child(False, lambda stdio, end: init.main(self.spec, self.start, group, stdio, end))
         assert child.await_start() is None
@@ -143,8 +143,7 @@ class Container:
 
     def _shim(self, execs: tuple[Process, ...]) -> dict[str, Any]:
         clock = [time.perf_counter()]
-        linux = self.spec["linux"]
-        group = cgroup.create(linux["cgroupsPath"], linux.get("resources", {}))
+        group = cgroup.load(self.spec["linux"]["cgroupsPath"])
         namespaces.enter_pid(self.spec)
         clock.append(time.perf_counter())
         first = _Child(

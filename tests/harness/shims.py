@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from cove.kernel import processes, tty
 from cove.kernel.cgroups import Cgroup
-from cove.oci.runtime import Process, Resources, Spec
+from cove.oci.runtime import Process, Spec
 from cove.runtime import channel, messages, shim
 from cove.runtime.isolation import Isolation
 from cove.runtime.namespaces import Target
@@ -69,7 +69,7 @@ class Unisolated(Isolation):
     def __init__(self, directory: Path) -> None:
         self.cgroup_removed = directory / "cgroup-removed"
 
-    def create_cgroup(self, path: str, resources: Resources) -> Cgroup:
+    def cgroup(self, path: str) -> Cgroup:
         if path == "/refused":
             raise OSError(28, "No space left on device", "/sys/fs/cgroup/refused")
         return Descendants(self.cgroup_removed)

@@ -1,6 +1,7 @@
 """A container's control groups: made with its limits, changed while it runs, removed after it.
 
-The shim calls ``create`` before it forks init and ``Cgroup.remove`` when the last process is gone.
+Init calls ``create``: what that writes to goes with its memory, while the shim's would stay (130 KiB of each). The shim
+calls ``Cgroup.remove`` when the last process is gone.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ def create(path: str, resources: Resources) -> Cgroup:
 
 
 def load(path: str) -> Cgroup:
-    """The control groups of a container that exists already."""
+    """The control groups of a container, which need not exist yet. Raises ValueError when the path cannot be."""
     return Cgroup(cgroups.layout(), path)
 
 

@@ -13,6 +13,7 @@ from cove.kernel import mounts, netlink, paths, processes
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Spec
+from cove.runtime import cgroup as control_groups
 from cove.runtime import channel as channels
 from cove.runtime import namespaces, pid1, process, rootfs, seal, user
 from cove.runtime.channel import Console, Interfaces, Namespaces
@@ -23,7 +24,7 @@ from cove.runtime.process import CannotStart, Stdio
 def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
     """Become the container's program. Called in a child that was just forked; never returns and never raises.
 
-    The shim has called ``namespaces.enter_pid`` before the fork. ``cgroup`` exists and has its limits. ``channel`` is
+    The shim has called ``namespaces.enter_pid`` before the fork. ``cgroup`` need not exist yet. ``channel`` is
     the child's end of ``channel.pair()``; every other descriptor but ``stdio`` is closed first, the shim's end
     included, so the shim need not close anything in the child. Ends in execve, or sends Failure and exits with
     its code. With ``start.init`` the process stays as pid 1 and the program is its child.
@@ -36,7 +37,7 @@ def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: so
 
 def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
     stdio = process.detach_from_shim(channel, stdio)
-    cgroup.join()
+    _enter_cgroup(spec, cgroup)
     process.set_oom_score(spec["process"])
     _isolate(spec, channel)
     root = _make_root(spec, start, cgroup)
@@ -49,6 +50,14 @@ def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: 
     process.set_streams(stdio, terminal)
     process.enter_directory(root, spec["process"]["cwd"], create=True)
     _execute(spec, start, root, channel)
+
+
+def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
+    try:
+        control_groups.create(cgroup.path, spec.get("linux", {}).get("resources", {}))
+        cgroup.join()
+    except OSError as error:
+        raise CannotStart(process.CANNOT_START, str(error)) from None
 
 
 def _isolate(spec: Spec, channel: socket.socket) -> None:

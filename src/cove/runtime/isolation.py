@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
-from cove.oci.runtime import Process, Resources, Spec
+from cove.oci.runtime import Process, Spec
 from cove.runtime import cgroup, init, join, namespaces
 from cove.runtime.messages import Interface, StartShim
 from cove.runtime.namespaces import Target
@@ -16,8 +16,8 @@ from cove.runtime.process import Stdio
 class Isolation:
     """The real thing; its methods are documented where they lead."""
 
-    def create_cgroup(self, path: str, resources: Resources) -> Cgroup:
-        return cgroup.create(path, resources)
+    def cgroup(self, path: str) -> Cgroup:
+        return cgroup.load(path)
 
     def enter_pid(self, spec: Spec) -> None:
         namespaces.enter_pid(spec)

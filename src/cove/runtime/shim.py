@@ -1,6 +1,6 @@
 """The process beside one running container: forked from the zygote, single-threaded, an epoll loop.
 
-It makes the control group, forks init, relays its progress, carries output to the log and to clients, answers the
+It forks init, relays its progress, carries output to the log and to clients, answers the
 daemon, and at the end writes the exit record, leaves nothing behind and goes. It outlives the daemon; if it is
 killed, the kernel kills the container's processes with it.
 """
@@ -107,8 +107,7 @@ class Shim:
         with open(f"{start.run_dir}/config.json", "rb") as file:
             self._spec: Spec = json.loads(file.read())
         self._log = LogFile(start.log) if start.log["driver"] != "none" else None
-        linux = self._spec.get("linux", {})
-        self._cgroup = self._isolation.create_cgroup(linux["cgroupsPath"], linux.get("resources", {}))
+        self._cgroup = self._isolation.cgroup(self._spec.get("linux", {})["cgroupsPath"])
         self.streams = self._make_streams(self._spec["process"].get("terminal", False))
         self._isolation.enter_pid(self._spec)
         self._fork(self.streams, self._cgroup)

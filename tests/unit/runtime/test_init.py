@@ -412,3 +412,9 @@ def test_an_exec_trusts_no_terminal_that_the_container_made(container: Container
         ),
     )  # fmt: skip
     assert outcome.execs[1].failure == (125, "/dev/pts is not a devpts file system")
+
+
+def test_a_limit_that_the_kernel_refuses_is_the_runtimes_failure(container: Container) -> None:
+    container.spec["linux"]["resources"] = {"cpu": {"cpus": "4000-5000"}}
+    failure = container.run("true").failure
+    assert failure is not None and failure.exit_code == 125 and "cpuset.cpus" in failure.message
