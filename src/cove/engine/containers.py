@@ -121,7 +121,7 @@ class Containers:
                 _settle_bind(mount)
 
     async def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> Sequence[ContainerSummary]:
-        found = listing.select(self._registry, self._images, filters, all_=all, limit=limit)
+        found = listing.select(self._registry, self._images, self._views.public_ports, filters, all_=all, limit=limit)
         shown = []
         for container in found:
             summary = self._views.summary(container, self._image_name(container.record))
@@ -157,14 +157,14 @@ class Containers:
         if chosen == container.name:
             raise InvalidArgument("Renaming a container with the same name as its current name")
         old = container.name
-        async with container.lock:
+        async with self._registry.locked(container):
             await self._registry.rename(container, chosen)
         self._transitions.publish(container, "rename", {"oldName": f"/{old}"})
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:
         """Change the restart policy. Limits of a running container change in a later release."""
         container = self._registry.get(ref)
-        async with container.lock:
+        async with self._registry.locked(container):
             host = container.record.host_config
             if request.restart_policy is not None and request.restart_policy.name:
                 previous, host.restart_policy = host.restart_policy, request.restart_policy

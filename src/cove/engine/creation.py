@@ -1,10 +1,11 @@
 """From a create request and an image to a container's record: merging, defaults and checks. Pure."""
 
 import secrets
+import socket
 import time
 from collections.abc import Sequence
 
-from cove.engine import mounts, privileges, restarts, signals
+from cove.engine import limits, mounts, privileges, restarts, signals
 from cove.engine.connectivity import split_port
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
@@ -14,9 +15,6 @@ from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import NetworkingConfig
 
-SMALLEST_MEMORY = 6 << 20
-"""Docker refuses limits below 6 MiB: the program could not even be executed."""
-
 READABLE_LOGS = ("", "json-file", "local", "none")
 
 
@@ -25,7 +23,7 @@ def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.Ima
     container_id = secrets.token_hex(32)
     config = merged_config(request, image.config or oci.Config())
     host = request.host_config
-    config.hostname = config.hostname or ("" if host.uts_mode == "host" else container_id[:12])
+    config.hostname = config.hostname or _hostname(host, container_id)
     if not (config.entrypoint or config.cmd):
         raise InvalidArgument("no command specified")
     check(config, host)
@@ -41,6 +39,12 @@ def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.Ima
         networking=networking(request.networking_config, host),
         mounts=mounts.points(config, host),
     )
+
+
+def _hostname(host: HostConfig, container_id: str) -> str:
+    if host.uts_mode == "host":
+        return ""
+    return socket.gethostname() if host.network_mode == "host" else container_id[:12]
 
 
 def merged_config(request: ContainerCreate, image: oci.Config) -> Config:
@@ -131,32 +135,8 @@ def check(config: Config, host: HostConfig) -> None:
         raise InvalidArgument(f"logger: no log driver named '{host.log_config.type}' is registered")
     if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
-    _check_limits(host)
+    limits.check(host)
     _check_modes(host)
-
-
-def _check_limits(host: HostConfig) -> None:
-    if host.memory and host.memory < SMALLEST_MEMORY:
-        raise InvalidArgument("Minimum memory limit allowed is 6MB")
-    if host.memory_swap > 0 and not host.memory:
-        raise InvalidArgument("You should always set the Memory limit when using Memoryswap limit, see usage")
-    if host.memory and 0 < host.memory_swap < host.memory:
-        raise InvalidArgument("Minimum memoryswap limit should be larger than memory limit, see usage")
-    if host.memory and host.memory_reservation > host.memory:
-        raise InvalidArgument("Minimum memory limit can not be less than memory reservation limit, see usage")
-    if host.nano_cpus and (host.cpu_quota or host.cpu_period):
-        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
-    if host.memory_swappiness is not None and not -1 <= host.memory_swappiness <= 100:
-        raise InvalidArgument(f"Invalid value: {host.memory_swappiness}, valid memory swappiness range is 0-100")
-    if host.shm_size < 0:
-        raise InvalidArgument("SHM size can not be less than 0")
-    if not -1000 <= host.oom_score_adj <= 1000:
-        raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
-    for limit in host.ulimits or []:
-        if limit.hard >= 0 and limit.soft > limit.hard:
-            raise InvalidArgument(
-                f"invalid ulimit {limit.name}: soft limit {limit.soft} exceeds hard limit {limit.hard}"
-            )
 
 
 def _check_modes(host: HostConfig) -> None:

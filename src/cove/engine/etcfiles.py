@@ -33,13 +33,13 @@ def resolv_conf(
     """
     kept: dict[str, list[str]] = {"nameserver": [], "search": [], "options": []}
     for line in host.splitlines():
-        keyword, _, rest = line.split("#")[0].strip().partition(" ")
+        keyword, *rest = line.replace(";", "#").split("#")[0].split() or [""]
         if keyword in ("domain", "search"):
-            kept["search"] = rest.split()
+            kept["search"] = rest
         elif keyword in kept:
-            kept[keyword] += rest.split()
+            kept[keyword] += rest
     nameservers = list(servers) or [
-        server for server in kept["nameserver"] if not (own_loopback and server.startswith(("127.", "::1")))
+        server for server in kept["nameserver"] if not (own_loopback and (server.startswith("127.") or server == "::1"))
     ]
     lines = [f"nameserver {server}" for server in nameservers or FALLBACK_RESOLVERS]
     domains = [domain for domain in (list(search) or kept["search"]) if domain != "."]

@@ -10,21 +10,30 @@ from cove.filters import Filters
 from cove.images import Images
 
 ACCEPTED = (
-    "ancestor before exited expose health id is-task isolation label label! name network publish since status volume "
-    "until"
+    "ancestor before exited expose health id is-task isolation label name network publish since status volume"
 ).split()
 
+HEALTHS = ("starting", "healthy", "unhealthy", "none")
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 
 
-def select(registry: Registry, images: Images, filters: Filters, *, all_: bool, limit: int) -> list[Container]:
+PublicPorts = Callable[[Container], set[tuple[int, str]]]
+"""The host's ports, with their protocols, that lead to a container."""
+
+
+def select(
+    registry: Registry, images: Images, public: PublicPorts, filters: Filters, *, all_: bool, limit: int
+) -> list[Container]:
     """The containers, newest first. Raises InvalidArgument (filter), NotFound (what before and since name)."""
     filters.check(ACCEPTED)
     for status in filters.get("status", ()):
         if status not in STATUSES:
             raise InvalidArgument(f"invalid filter 'status={status}'")
-    shown_anyway = all_ or limit > 0 or any(name in filters for name in ("status", "exited"))
-    matches = _matcher(registry, images, filters)
+    for health in filters.get("health", ()):
+        if health not in HEALTHS:
+            raise InvalidArgument(f"unrecognized filter value for health: {health}")
+    shown_anyway = all_ or limit > 0 or "status" in filters
+    matches = _matcher(registry, images, public, filters)
     newest_first = sorted(registry, key=lambda container: container.record.created, reverse=True)
     found = [container for container in newest_first if (shown_anyway or _active(container)) and matches(container)]
     return found[:limit] if limit > 0 else found
@@ -34,13 +43,14 @@ def _active(container: Container) -> bool:
     return container.running or container.status == "restarting"
 
 
-def _matcher(registry: Registry, images: Images, filters: Filters) -> Callable[[Container], bool]:
+def _matcher(registry: Registry, images: Images, public: PublicPorts, filters: Filters) -> Callable[[Container], bool]:
     before = [registry.get(ref).record.created for ref in filters.get("before", ())]
     since = [registry.get(ref).record.created for ref in filters.get("since", ())]
     exits = [_exit_code(text) for text in filters.get("exited", ())]
     ancestors = _ancestors(images, filters)
-    published = [_port(text) for text in filters.get("publish", ())]
-    exposed = [_port(text) for text in filters.get("expose", ())]
+    published = _ports(filters, "publish")
+    exposed = _ports(filters, "expose")
+    wants_tasks = filters.boolean("is-task") is True
 
     def matches(container: Container) -> bool:
         record = container.record
@@ -52,14 +62,13 @@ def _matcher(registry: Registry, images: Images, filters: Filters) -> Callable[[
             and filters.prefix_of("id", record.id)
             and (filters.part_of("name", f"/{record.name}") or filters.part_of("name", record.name))
             and filters.labels(record.config.labels or {})
-            and filters.without_labels(record.config.labels or {})
             and (ancestors is None or record.image in ancestors)
             and _on_network(container, filters)
             and _mounts(container, filters)
-            and (not published or any(port in _published(container) for port in published))
-            and (not exposed or any(port in _exposed(container) for port in exposed))
+            and (not published or bool(published & public(container)))
+            and (not exposed or bool(exposed & _exposed(container)))
             and filters.one_of("health", "none")
-            and filters.boolean("is-task") is not True
+            and not wants_tasks
         )
 
     return matches
@@ -72,8 +81,15 @@ def _exit_code(text: str) -> int:
         raise InvalidArgument(f"invalid filter 'exited={text}'") from None
 
 
-def _port(text: str) -> tuple[int, str]:
-    return split_port(text)
+def _ports(filters: Filters, name: str) -> set[tuple[int, str]]:
+    """``80``, ``80/udp`` or ``8000-8010/tcp``. Raises InvalidArgument."""
+    found = set()
+    for text in filters.get(name, ()):
+        numbers, _, protocol = text.partition("/")
+        first, _, last = numbers.partition("-")
+        (start, protocol), (end, _) = (split_port(f"{number}/{protocol}") for number in (first, last or first))
+        found |= {(number, protocol) for number in range(start, end + 1)}
+    return found
 
 
 def _ancestors(images: Images, filters: Filters) -> set[str] | None:
@@ -99,9 +115,8 @@ def _mounts(container: Container, filters: Filters) -> bool:
     return any(value in places for value in filters["volume"])
 
 
-def _published(container: Container) -> set[tuple[int, str]]:
-    return {split_port(key) for key in container.record.host_config.port_bindings or {}}
-
-
 def _exposed(container: Container) -> set[tuple[int, str]]:
-    return {split_port(key) for key in container.record.config.exposed_ports or {}} | _published(container)
+    record = container.record
+    return {
+        split_port(key) for key in (*(record.config.exposed_ports or {}), *(record.host_config.port_bindings or {}))
+    }

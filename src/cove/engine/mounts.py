@@ -10,7 +10,8 @@ from cove.wire.host_config import HostConfig, Mount
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _ACCESS = ("ro", "rw")
-_WORDS = ("z", "Z", "nocopy", "consistent", "cached", "delegated")
+_KINDS = (_ACCESS, PROPAGATIONS, ("z", "Z"), ("nocopy",), ("consistent", "cached", "delegated"))
+"""The words of a mode, of which one of each kind may be given."""
 
 TMPFS_DEFAULTS = ["noexec", "nosuid", "nodev"]
 
@@ -23,7 +24,7 @@ def points(config: Config, host: HostConfig) -> list[MountPoint]:
             raise InvalidArgument(f"Duplicate mount point: {point.destination}")
         made[point.destination] = point
     for path in config.volumes or {}:
-        destination = _destination(path, path)
+        destination = _destination(path, "")
         made.setdefault(destination, MountPoint("volume", destination, driver="local", anonymous=True))
     return list(made.values())
 
@@ -58,17 +59,17 @@ def _bind(text: str) -> MountPoint:
     if len(parts) > 3 or not all(parts[:2]):
         raise InvalidArgument(f"invalid volume specification: '{text}'")
     if len(parts) == 1:
-        return MountPoint("volume", _destination(parts[0], text), driver="local", anonymous=True)
-    source, destination, mode = parts[0], _destination(parts[1], text), parts[2] if len(parts) == 3 else ""
-    words = mode.split(",") if mode else []
-    unknown = [word for word in words if word not in (*PROPAGATIONS, *_ACCESS, *_WORDS)]
-    if unknown:
-        raise InvalidArgument(f"invalid mode: {mode}")
+        destination = _destination(parts[0], f"{_spec(text)}{_config('volume')}")
+        return MountPoint("volume", destination, driver="local", anonymous=True)
+    source, mode = parts[0], parts[2] if len(parts) == 3 else ""
+    words = _mode_words(mode)
     propagation = next((word for word in words if word in PROPAGATIONS), "")
     if source.startswith("/"):
+        if "nocopy" in words:
+            raise _invalid(text, "bind", "field VolumeOptions must not be specified")
         return MountPoint(
             "bind",
-            destination,
+            _destination(parts[1], f"{_spec(text)}{_config('bind')}"),
             source=posixpath.normpath(source),
             mode=mode,
             writable="ro" not in words,
@@ -81,18 +82,36 @@ def _bind(text: str) -> MountPoint:
             '"[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
     if propagation:
-        raise InvalidArgument(f"invalid mode: {mode}: propagation is for bind mounts")
+        raise _invalid(text, "volume", "field BindOptions must not be specified")
+    destination = _destination(parts[1], f"{_spec(text)}{_config('volume')}")
     return MountPoint("volume", destination, name=source, driver="local", mode=mode or "z", writable="ro" not in words)
 
 
+def _mode_words(mode: str) -> list[str]:
+    words = mode.split(",") if mode else []
+    kinds = [kind for word in words for kind in _KINDS if word in kind]
+    if len(kinds) != len(words) or len(set(kinds)) != len(kinds):
+        raise InvalidArgument(f"invalid mode: {mode}")
+    return words
+
+
+def _invalid(text: str, kind: str, reason: str) -> InvalidArgument:
+    return InvalidArgument(f"{_spec(text)}{_config(kind)}{reason}")
+
+
+def _spec(text: str) -> str:
+    return f"invalid volume specification: '{text}': "
+
+
+def _config(kind: str) -> str:
+    return f'invalid mount config for type "{kind}": '
+
+
 def _mount(mount: Mount) -> MountPoint:
-    destination = _destination(mount.target, mount.target)
+    destination = _destination(mount.target, _config(mount.type))
     if mount.type == "bind":
         if not mount.source.startswith("/"):
-            raise InvalidArgument(
-                f"invalid mount config for type \"bind\": invalid mount path: '{mount.source}' "
-                "mount path must be absolute"
-            )
+            raise InvalidArgument(f"{_config('bind')}invalid mount path: '{mount.source}' mount path must be absolute")
         options = mount.bind_options
         return MountPoint(
             "bind",
@@ -133,17 +152,14 @@ def _tmpfs(host: HostConfig) -> Iterable[MountPoint]:
     for path, options in (host.tmpfs or {}).items():
         words = options.split(",") if options else []
         defaults = [word for word in TMPFS_DEFAULTS if word.removeprefix("no") not in words and word not in words]
-        yield MountPoint("tmpfs", _destination(path, path), mode=options, options=[*defaults, *words])
+        yield MountPoint("tmpfs", _destination(path, ""), mode=options, options=[*defaults, *words])
 
 
-def _destination(path: str, text: str) -> str:
+def _destination(path: str, context: str) -> str:
+    """The normal form of a path in the container. ``context``: what an error begins with."""
     if not path.startswith("/"):
-        raise InvalidArgument(
-            f"invalid volume specification: '{text}': invalid mount path: '{path}' mount path must be absolute"
-        )
-    normal = posixpath.normpath(path)
-    if normal in ("/", "//"):
-        raise InvalidArgument(
-            f"invalid volume specification: '{text}': invalid specification: destination can't be '/'"
-        )
+        raise InvalidArgument(f"{context}invalid mount path: '{path}' mount path must be absolute")
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    if normal == "/":
+        raise InvalidArgument(f"{context}invalid specification: destination can't be '/'")
     return normal

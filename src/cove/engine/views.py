@@ -80,6 +80,11 @@ class Views:
             mounts=mounts(container),
         )
 
+    def public_ports(self, container: Container) -> set[tuple[int, str]]:
+        """The host's ports, with their protocols, that lead to it now."""
+        ports = self._connectivity.ports(container) if container.running else ()
+        return {(port.port, port.protocol) for port in ports}
+
     def _network_settings(self, container: Container) -> NetworkSettings:
         networks = self._endpoints(container)
         made = NetworkSettings(networks=networks, ports=self._port_map(container))
