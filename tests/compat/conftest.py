@@ -22,10 +22,13 @@ from types import ModuleType
 
 import pytest
 
+from harness.compare import Observed, compared, read_differences, unexplained
 from harness.daemon import Daemon
+from harness.engine import Engine
 from harness.leaks import LeakCheck, remove_everything
 from harness.needs import COMPARED_HOST
 
+DIFFERENCES = Path(__file__).with_name("differences.toml")
 TIMEOUT = 30
 PROGRAMS = {"docker": ["docker"], "cove": [sys.executable, "-m", "cove.cli.main"]}
 NAME = f"covecompat-{os.getpid()}"
@@ -198,3 +201,19 @@ def fake() -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def alike(request: pytest.FixtureRequest) -> Callable[[str, Callable[[Engine], Observed]], None]:
+    """Run a case on our engine and on Docker's, and require what ``differences.toml`` does not explain to be the same."""
+    ours: Engine = request.getfixturevalue("daemon")
+    docker: Engine = request.getfixturevalue("peer")
+
+    def check(case: str, observe: Callable[[Engine], Observed]) -> None:
+        found = compared(observe, ours, docker)
+        remove_everything(docker, keep_images=True)
+        rows = [row for row in read_differences(DIFFERENCES) if row.case == case]
+        left = unexplained(found, rows)
+        assert not left, f"{len(left)} in {case}:\n" + "\n".join(left)
+
+    return check

@@ -1,0 +1,125 @@
+"""What the engines' answers are made of: the keys of every object and the types of what they hold."""
+
+from typing import Any
+
+import pytest
+
+from harness.compare import Observed, ask, shape, shape_of
+from harness.engine import Engine
+
+pytestmark = pytest.mark.needs("root", "dockerd", "busybox-static")
+
+
+def test_the_engine_itself(alike: Any) -> None:
+    alike("system", _system)
+
+
+def _system(engine: Engine) -> Observed:
+    ping = ask(engine, "GET", "/_ping")
+    return {
+        "version": shape_of(engine, "/version"),
+        "info": shape_of(engine, "/info"),
+        "df": shape_of(engine, "/system/df"),
+        "ping": {name: name in ping.headers for name in ("api-version", "ostype", "cache-control", "pragma")},
+        "ping body": ping.body,
+        "head": ask(engine, "HEAD", "/_ping").status,
+    }
+
+
+def test_inspections(alike: Any) -> None:
+    alike("inspect container", _inspections)
+
+
+def _inspections(engine: Engine) -> Observed:
+    host = {"PortBindings": {"80/tcp": [{"HostPort": "18081"}]}, "Binds": ["data:/data"], "Memory": 1 << 25}
+    engine.docker("create", "--name", "made", "busybox", "true")
+    ask(
+        engine, "POST", "/containers/create?name=runs", {"Image": "busybox", "Cmd": ["sleep", "60"], "HostConfig": host}
+    )
+    ask(engine, "POST", "/containers/runs/start")
+    engine.docker("run", "--name", "ended", "--net", "none", "busybox", "sh", "-c", "exit 3", check=False)
+    return {
+        "created": shape_of(engine, "/containers/made/json"),
+        "running": shape_of(engine, "/containers/runs/json?size=1"),
+        "exited": shape_of(engine, "/containers/ended/json"),
+        "list": shape_of(engine, "/containers/json?all=1&size=1"),
+        "values": {
+            name: _defaults(ask(engine, "GET", f"/containers/{name}/json").json()) for name in ("made", "runs", "ended")
+        },
+    }
+
+
+_VARIES = ("Pid", "StartedAt", "FinishedAt")
+
+
+def _defaults(found: dict[str, Any]) -> dict[str, Any]:
+    """What does not depend on the run."""
+    config = {key: value for key, value in found["Config"].items() if key not in ("Hostname", "Image")}
+    state = {key: value for key, value in found["State"].items() if key not in _VARIES}
+    plain = {key: found[key] for key in ("Path", "Args", "Driver", "RestartCount", "Platform", "AppArmorProfile")}
+    networks = found["NetworkSettings"]["Networks"]
+    return {"State": state, "Config": config, "HostConfig": found["HostConfig"], **plain, "Networks": sorted(networks)}
+
+
+def test_images(alike: Any) -> None:
+    alike("inspect image", _images)
+
+
+def _images(engine: Engine) -> Observed:
+    return {
+        "inspect": shape_of(engine, "/images/busybox/json"),
+        "list": shape_of(engine, "/images/json"),
+        "history": shape_of(engine, "/images/busybox/history"),
+        "config": ask(engine, "GET", "/images/busybox/json").json()["Config"],
+    }
+
+
+def test_networks_and_volumes(alike: Any) -> None:
+    alike("inspect network and volume", _networks_and_volumes)
+
+
+def _networks_and_volumes(engine: Engine) -> Observed:
+    engine.docker("network", "create", "--label", "a=b", "--subnet", "10.77.1.0/24", "mine")
+    engine.docker("volume", "create", "--label", "a=b", "mine")
+    engine.docker("run", "-d", "--name", "member", "--net", "mine", "busybox", "sleep", "60")
+    return {
+        "network": shape_of(engine, "/networks/mine"),
+        "networks": shape_of(engine, "/networks"),
+        **{name: _plain(ask(engine, "GET", f"/networks/{name}").json()) for name in ("bridge", "host", "none", "mine")},
+        "volume": shape_of(engine, "/volumes/mine"),
+        "volumes": shape_of(engine, "/volumes"),
+        "member": shape(ask(engine, "GET", "/containers/member/json").json()["NetworkSettings"]),
+    }
+
+
+def _plain(network: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in network.items() if key not in ("Id", "Created", "Containers")}
+
+
+def test_execs(alike: Any) -> None:
+    alike("inspect exec", _execs)
+
+
+def _execs(engine: Engine) -> Observed:
+    engine.docker("run", "-d", "--name", "runs", "busybox", "sleep", "60")
+    made = ask(engine, "POST", "/containers/runs/exec", {"Cmd": ["sh", "-c", "exit 4"], "AttachStdout": True}).json()
+    before = shape_of(engine, f"/exec/{made['Id']}/json")
+    ask(engine, "POST", f"/exec/{made['Id']}/start", {"Detach": False})
+    after = ask(engine, "GET", f"/exec/{made['Id']}/json").json()
+    return {"before": before, "after": shape(after), "code": after["ExitCode"], "running": after["Running"]}
+
+
+def test_top(alike: Any) -> None:
+    alike("top", _top)
+
+
+def _top(engine: Engine) -> Observed:
+    engine.docker("run", "-d", "--name", "runs", "busybox", "sleep", "60")
+    plain = ask(engine, "GET", "/containers/runs/top").json()
+    chosen = ask(engine, "GET", "/containers/runs/top?ps_args=-o%20pid,args").json()
+    return {
+        "titles": plain["Titles"],
+        "commands": [row[-1] for row in plain["Processes"]],
+        "chosen": chosen["Titles"],
+        "chosen commands": [row[-1] for row in chosen["Processes"]],
+    }
