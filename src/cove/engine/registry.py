@@ -1,7 +1,11 @@
 """All containers of the daemon by id and name, and the look-up of what a user types."""
 
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import msgspec
 
 from cove.engine.container import Container
 from cove.engine.record import CONTAINERS, Record
@@ -41,6 +45,14 @@ class Registry:
             raise NotFound(f"No such container: {reference}")
         return matches[0]
 
+    @asynccontextmanager
+    async def locked(self, container: Container) -> AsyncIterator[None]:
+        """Hold the container's lock. Raises NotFound when it was removed while others held it."""
+        async with container.lock:
+            if container.id not in self._by_id:
+                raise NotFound(f"No such container: {container.id}")
+            yield
+
     def name_taken(self, name: str) -> bool:
         return name in self._by_name
 
@@ -65,6 +77,13 @@ class Registry:
     async def save(self, container: Container) -> None:
         """Write the record as it is now."""
         await self._database.run(CONTAINERS.putting(container.record))
+
+    async def save_running(self, container: Container) -> None:
+        """Write that the container runs, while its start is still under way: the disk need not be waited for twice."""
+        state = msgspec.structs.replace(
+            container.record.state, status="running", started_at=time.time_ns(), exit_code=0
+        )
+        await self._database.run(CONTAINERS.putting(msgspec.structs.replace(container.record, state=state)))
 
     async def rename(self, container: Container, name: str) -> None:
         """Raises Conflict when the name is taken."""

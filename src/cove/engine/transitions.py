@@ -7,12 +7,13 @@ what is left over is garbage that the next start collects.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import shutil
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from cove.engine import restarts, signals
@@ -22,7 +23,8 @@ from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
 from cove.engine.shims import Shim, Zygote
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotModified
+from cove.engine.timeline import Timeline
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, NotModified
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.runtime.messages import Exited
@@ -74,7 +76,7 @@ class Transitions:
     async def start(self, container: Container) -> None:
         """Run the program. Raises NotModified when it runs, Conflict, StartRefused when it cannot be executed."""
         self._cancel_restart(container)
-        async with container.lock:
+        async with self._registry.locked(container):
             if container.status == "paused":
                 raise Conflict("cannot start a paused container, try unpause instead")
             if container.running:
@@ -110,16 +112,28 @@ class Transitions:
 
     async def _launch(self, container: Container) -> Shim:
         """From a stopped container to its program's first instruction."""
+        timeline = Timeline()
         lower = await self._images.lower_directories(container.record.image)
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
+        saved = None
         shim = None
         try:
             start, streams = self._bundles.write(container, [str(directory) for directory in lower])
             shim = self._zygote.start(start, streams)
-            await self._connect(container, shim, prepared)
+            timeline.mark("bundle")
+            container.pid, namespace = await _notice(shim, shim.created)
+            timeline.mark("namespaces")
+            saved = asyncio.ensure_future(self._registry.save_running(container))
+            await self._connect(container, shim, prepared, namespace)
+            timeline.mark("network")
             started = await _notice(shim, shim.started)
+            timeline.mark("root and program")
+            await saved
+            timeline.mark("record")
         except BaseException as error:
             await _finish(prepared)
+            if saved is not None:
+                await _finish(saved)
             if shim is not None:
                 await self._abandon(container, shim)
             if isinstance(error, OSError):
@@ -128,13 +142,14 @@ class Transitions:
         state = container.record.state
         state.status, state.started_at, state.exit_code = "running", started.started_at, 0
         container.shim, container.pid = shim, started.pid
-        await self._registry.save(container)
         self.publish(container, "start")
+        log.debug("container %s started: %s", container.id[:12], timeline)
         return shim
 
-    async def _connect(self, container: Container, shim: Shim, prepared: "asyncio.Future[bool]") -> None:
-        """Put the links into the new namespace as soon as it is there, and let the shim go on."""
-        container.pid, namespace = await _notice(shim, shim.created)
+    async def _connect(
+        self, container: Container, shim: Shim, prepared: "asyncio.Future[bool]", namespace: int
+    ) -> None:
+        """Put the links into the new namespace, and let the shim go on."""
         try:
             if await prepared:
                 interfaces = await self._connectivity.connect(container, namespace)
@@ -196,19 +211,19 @@ class Transitions:
         """Start a container by its policy, after the policy's delay."""
         container.restart_delay = restarts.delay(container.restart_delay, _ran_for(container))
         await asyncio.sleep(container.restart_delay)
-        async with container.lock:
-            if container.status != "restarting":
-                return
-            container.restart = None
-            container.record.state.restart_count += 1
-            with contextlib.suppress(CoveError):
+        with contextlib.suppress(CoveError):
+            async with self._registry.locked(container):
+                if container.status != "restarting":
+                    return
+                container.restart = None
+                container.record.state.restart_count += 1
                 await self._start(container)
 
     async def start_at_boot(self, container: Container) -> None:
         """Start a container by its policy when the daemon comes up."""
-        async with container.lock:
-            if not container.running:
-                with contextlib.suppress(CoveError):
+        with contextlib.suppress(CoveError):
+            async with self._registry.locked(container):
+                if not container.running:
                     await self._start(container)
 
     async def _collect_cgroup(self, container: Container) -> None:
@@ -227,7 +242,7 @@ class Transitions:
         Raises NotModified when it does not run.
         """
         number = _stop_signal(container, signal_name)
-        async with container.lock:
+        async with self._registry.locked(container):
             container.record.state.stopped = True
             if self._cancel_restart(container):
                 await self._set_status(container, "exited")
@@ -242,9 +257,9 @@ class Transitions:
         if timeout is None:
             timeout = DEFAULT_STOP_TIMEOUT if config.stop_timeout is None else config.stop_timeout
         ended = container.ended
-        if container.status == "paused":
-            await self.unpause(container)
-        with contextlib.suppress(Conflict):
+        with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
+            if container.status == "paused":
+                await self.unpause(container)
             await self._signal(container, number)
         try:
             await asyncio.wait_for(asyncio.shield(ended), timeout if timeout >= 0 else None)
@@ -261,10 +276,10 @@ class Transitions:
         ended = container.ended
         if number in (signal.SIGKILL, _stop_signal(container, "")):
             container.record.state.stopped = True
-        if number == signal.SIGKILL and container.status == "paused":
-            await self.unpause(container)
         if number == signal.SIGKILL:
-            with contextlib.suppress(Conflict):  # it has just ended by itself
+            with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
+                if container.status == "paused":
+                    await self.unpause(container)
                 await self._signal(container, number)
             await asyncio.shield(ended)
         else:
@@ -285,25 +300,35 @@ class Transitions:
                 await self._stop(container, timeout, number)
             finally:
                 container.kept = False
-        await self.start(container)
+        with contextlib.suppress(NotModified):  # another client was quicker
+            await self.start(container)
         self.publish(container, "restart")
 
     async def pause(self, container: Container) -> None:
-        async with container.lock:
+        async with self._registry.locked(container):
             if container.status == "paused":
                 raise Conflict(f"Container {container.id} is already paused")
             container.require_shim()
-            await asyncio.to_thread(Cgroup(layout(), self._bundles.cgroup(container)).freeze)
+            await self._with_cgroup(container, Cgroup.freeze)
             await self._set_status(container, "paused")
         self.publish(container, "pause")
 
     async def unpause(self, container: Container) -> None:
-        async with container.lock:
+        async with self._registry.locked(container):
             if container.status != "paused":
                 raise Conflict(f"Container {container.id} is not paused")
-            await asyncio.to_thread(Cgroup(layout(), self._bundles.cgroup(container)).thaw)
+            await self._with_cgroup(container, Cgroup.thaw)
             await self._set_status(container, "running")
         self.publish(container, "unpause")
+
+    async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
+        """Raises Conflict when the container has just ended."""
+        try:
+            await asyncio.to_thread(change, Cgroup(layout(), self._bundles.cgroup(container)))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODEV):
+                raise Internal(f"container {container.id}: {error}") from error
+            raise Conflict(f"Container {container.id} is not running") from None
 
     async def _set_status(self, container: Container, status: Any) -> None:
         container.record.state.status = status
@@ -317,18 +342,28 @@ class Transitions:
         container.removing = True
         self._cancel_restart(container)
         try:
-            if container.running:
+            while not await self._remove_stopped(container, volumes=volumes):
+                _check_running(container, force=force)
                 with contextlib.suppress(Conflict):
                     await self.kill(container, "SIGKILL")
-            async with container.lock:
-                await self._remove(container, volumes=volumes)
         except BaseException:
             container.removing = False
             raise
 
+    async def _remove_stopped(self, container: Container, *, volumes: bool) -> bool:
+        """Remove it unless it runs, be it by a start that was under way; whether it was removed."""
+        async with self._registry.locked(container):
+            if not container.running:
+                await self._remove(container, volumes=volumes)
+            return not container.running
+
     async def _remove(self, container: Container, *, volumes: bool = True) -> None:
         container.removing = True
-        await self._registry.remove(container)
+        try:
+            await self._registry.remove(container)
+        except CoveError:
+            container.removing = False
+            raise
         container.drop_waiting()
         await self._images.released(container.record.image)
         if volumes:
@@ -404,10 +439,10 @@ async def _notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
     )
 
 
-async def _finish(prepared: "asyncio.Future[bool]") -> None:
-    """Let an allocation that is under way come to its end, so that the release that follows finds all of it."""
+async def _finish(work: "asyncio.Future[Any]") -> None:
+    """Let what is under way come to its end, so that what undoes it comes after it."""
     with contextlib.suppress(Exception):
-        await prepared
+        await work
 
 
 def _stop_signal(container: Container, signal_name: str) -> int:
@@ -428,6 +463,12 @@ def _ran_for(container: Container) -> int:
 
 
 def _check_removal(container: Container, *, force: bool) -> None:
+    _check_running(container, force=force)
+    if container.removing:
+        raise Conflict(f"removal of container {container.id} is already in progress")
+
+
+def _check_running(container: Container, *, force: bool) -> None:
     if container.running and not force:
         what = "paused" if container.status == "paused" else "running"
         advice = (
@@ -436,5 +477,3 @@ def _check_removal(container: Container, *, force: bool) -> None:
             else "stop the container before removing or force remove"
         )
         raise Conflict(f'cannot remove container "{container.id}": container is {what}: {advice}')
-    if container.removing:
-        raise Conflict(f"removal of container {container.id} is already in progress")
