@@ -6,6 +6,7 @@ from cove.engine.connectivity import endpoint_request, network_mode, wanted
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
+from cove.engine.shims import Shim
 from cove.errors import Conflict, CoveError, Forbidden, InvalidArgument, Unimplemented
 from cove.filters import Filters
 from cove.network import EndpointRecord, NetworkRecord, Pool
@@ -117,7 +118,7 @@ class Networks:
         record, container = self._store.get(ref), self._registry.get(request.container)
         _refuse_modes(container)
         settings = request.endpoint_config or EndpointSettings()
-        async with container.lock:
+        async with self._registry.locked(container):
             if record.name in wanted(container) or record.id in wanted(container):
                 raise Forbidden(f"endpoint with name {container.name} already exists in network {record.name}")
             if container.running:
@@ -130,30 +131,36 @@ class Networks:
     async def _attach(self, record: NetworkRecord, container: Container, settings: EndpointSettings) -> None:
         shim = container.require_shim()
         endpoint = await self._store.connect(container.id, endpoint_request(record.name, settings))
+        try:
+            await self._link(endpoint, container, shim)
+        except BaseException as error:
+            await self._store.disconnect(container.id, record.id)
+            if isinstance(error, OSError):  # it has just ended, or the kernel refuses
+                raise Conflict(f"cannot connect container {container.id} to {record.name}: {error}") from error
+            raise
+
+    async def _link(self, endpoint: EndpointRecord, container: Container, shim: Shim) -> None:
         namespace = os.open(f"/proc/{container.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             interface = await self._store.attach(endpoint, namespace)
-            if interface is not None:
-                await shim.add_interfaces(
-                    [
-                        {
-                            "name": interface.name,
-                            "addresses": list(interface.addresses),
-                            "gateway4": interface.gateway4,
-                            "gateway6": interface.gateway6,
-                        }
-                    ]
-                )
-        except BaseException:
-            await self._store.disconnect(container.id, record.id)
-            raise
         finally:
             os.close(namespace)
+        if interface is not None:
+            await shim.add_interfaces(
+                [
+                    {
+                        "name": interface.name,
+                        "addresses": list(interface.addresses),
+                        "gateway4": interface.gateway4,
+                        "gateway6": interface.gateway6,
+                    }
+                ]
+            )
 
     async def disconnect(self, ref: str, request: NetworkDisconnect) -> None:
         record, container = self._store.get(ref), self._registry.get(request.container)
         _refuse_modes(container)
-        async with container.lock:
+        async with self._registry.locked(container):
             asked = wanted(container)
             if record.name not in asked and record.id not in asked:
                 raise Forbidden(f"container {container.id} is not connected to network {record.name}")

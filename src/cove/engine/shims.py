@@ -86,8 +86,10 @@ class Shim:
         return not self.exited.done()
 
     def configure(self, interfaces: list[Interface]) -> None:
-        """Answer Created: the links are in the namespace."""
-        self._send(NetworkReady(interfaces), [])
+        """Answer Created: the links are in the namespace. A shim that has ended meanwhile says why by itself."""
+        if self.alive:
+            with contextlib.suppress(Conflict):
+                self._send(NetworkReady(interfaces), [])
 
     async def attach(self, attachment: Attachment, stream: socket.socket) -> None:
         """Hand ``stream`` to the shim as a client's end. Raises Conflict when the container has just ended."""
