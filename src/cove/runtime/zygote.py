@@ -12,9 +12,10 @@ import sys
 from typing import NoReturn
 
 from cove.kernel import cgroups, processes
-from cove.runtime import messages, shim
+from cove.runtime import messages, pools, shim
 from cove.runtime.control import close_all
 from cove.runtime.isolation import Isolation
+from cove.runtime.rehearsal import rehearse
 
 
 def main(descriptor: int) -> NoReturn:
@@ -37,11 +38,13 @@ def _settle() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)  # whatever the daemon was started with: programs would inherit it
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    rehearse()
     shim.ignore_signals()  # the end of the daemon's socket ends this process
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # shims that end are no zombies; nobody here waits for them
     processes.set_name("cove-zygote")
     cgroups.layout()
     gc.collect()
+    pools.fill()
     gc.disable()
     gc.freeze()
 

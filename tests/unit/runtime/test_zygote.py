@@ -84,6 +84,28 @@ with tempfile.TemporaryDirectory() as directory:
     assert run(script) == "[]"
 
 
+def test_the_rehearsal_leaves_nothing_open() -> None:
+    script = """
+import os, signal
+from cove.runtime.rehearsal import rehearse
+before = os.listdir("/proc/self/fd")
+rehearse()
+print(before == os.listdir("/proc/self/fd"), signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL)
+"""
+    assert run(script).split() == ["True", "True"]
+
+
+def test_what_is_allocated_after_the_gaps_are_filled_lies_together() -> None:
+    script = """
+from cove.runtime import pools, shim
+pools.fill()
+last = pools._kept[-1]
+new = [bytes(len(last)) for _ in range(8)]
+print({id(each) // pools._POOL for each in new} == {id(last) // pools._POOL})
+"""
+    assert run(script).strip() == "True"
+
+
 def start_zygote() -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
     """As spawn_zygote, from an interpreter that is not sealed: that needs root."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
