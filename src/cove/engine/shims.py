@@ -10,14 +10,13 @@ import itertools
 import logging
 import os
 import socket
-import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from cove.errors import Conflict, Internal, NotFound, Unavailable
 from cove.runtime import messages
-from cove.runtime.launch import spawn_zygote
+from cove.runtime.launch import ZygoteProcess, spawn_zygote
 from cove.runtime.messages import (
     Attach,
     Attachment,
@@ -259,7 +258,7 @@ class Zygote:
 
     def __init__(self) -> None:
         self._connection: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ZygoteProcess | None = None
 
     @property
     def pid(self) -> int | None:

@@ -7,6 +7,8 @@ import sys
 
 from cove.kernel import interpreter
 
+ZygoteProcess = subprocess.Popen[bytes]
+
 _BOOT = """import sys
 sys.path.insert(0, {path!r})
 from cove.runtime.zygote import main
@@ -14,7 +16,7 @@ main({descriptor})
 """
 
 
-def spawn_zygote(log: int = 2) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def spawn_zygote(log: int = 2) -> tuple[socket.socket, ZygoteProcess]:
     """Start a zygote. Returns the socket that takes its StartShim messages, and the process.
 
     ``log``: the descriptor that its own failures are written to. The caller waits for the process: the socket is at
