@@ -101,6 +101,8 @@ class Transitions:
         state = container.record.state
         state.error = error.message
         state.exit_code = getattr(error, "exit_code", 128)
+        if state.status == "restarting":
+            state.status = "exited"  # the policy plans no further start
         container.drop_waiting()
         container.pid = 0
         await asyncio.gather(self._connectivity.release(container), self._registry.save(container))

@@ -1,0 +1,119 @@
+"""Moves between a container's states that need no running program."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cove.engine import views
+from cove.engine.bundles import Bundles
+from cove.engine.connectivity import Connectivity
+from cove.engine.container import Container
+from cove.engine.events import Events
+from cove.engine.record import CONTAINERS
+from cove.engine.registry import Registry
+from cove.engine.shims import Zygote
+from cove.engine.transitions import Transitions
+from cove.errors import Conflict, NotFound, NotModified
+from cove.network import Networks, NetworkSettings
+from cove.runtime.messages import Exited
+from cove.store import Database
+from cove.volumes import Volumes
+from cove.wire.host_config import RestartPolicy
+from unit.engine.containers import container
+from unit.images.conftest import opened
+
+Body = Callable[[Transitions, Container], Awaitable[None]]
+
+
+@pytest.fixture
+def with_container(tmp_path: Path) -> Callable[..., None]:
+    """Runs a body with a container of a network of its own, whose image is gone: no start succeeds."""
+
+    async def run(body: Body, changes: dict[str, Any]) -> None:
+        database = Database(tmp_path / "containers.db")
+        registry, zygote = Registry(database), Zygote()
+        connectivity = Connectivity(Networks(database, NetworkSettings()))
+        bundles = Bundles(registry, connectivity, cgroup_parent="/cove-unit", init_path=None, init=False)
+        host = {"network_mode": "none", **changes.pop("host", {})}
+        try:
+            async with opened(tmp_path) as images:
+                transitions = Transitions(
+                    registry=registry,
+                    images=images,
+                    volumes=Volumes(database, tmp_path),
+                    connectivity=connectivity,
+                    bundles=bundles,
+                    zygote=zygote,
+                    events=Events(),
+                )
+                made = container("c1", host=host, **changes)
+                await registry.add(made)
+                await asyncio.wait_for(body(transitions, made), 20)
+                assert {row.id: row.state.status for row in database.load(CONTAINERS.select)} == {
+                    one.id: one.status for one in registry
+                }, "the row says what memory says"
+                await transitions.close()
+        finally:
+            database.close()
+
+    return lambda body, **changes: asyncio.run(run(body, changes))
+
+
+ALWAYS = {"restart_policy": RestartPolicy(name="always")}
+
+
+def test_a_start_by_the_policy_that_fails_ends_the_restarting(with_container: Callable[..., None]) -> None:
+    async def body(transitions: Transitions, made: Container) -> None:
+        async with made.lock:
+            await transitions.exited(made, Exited(1, False, 5))
+        assert views.state(made).restarting
+        await made.ended
+        assert made.status == "exited" and "No such image" in made.record.state.error
+
+    with_container(body, state={"status": "running", "started_at": 1}, host=ALWAYS)
+
+
+def test_a_stop_calls_off_a_restart(with_container: Callable[..., None]) -> None:
+    async def body(transitions: Transitions, made: Container) -> None:
+        async with made.lock:
+            await transitions.exited(made, Exited(1, False, 5))
+        await transitions.stop(made, None, "")
+        assert made.status == "exited" and made.restart is None and made.record.state.stopped
+
+    with_container(body, state={"status": "running", "started_at": 1}, host=ALWAYS)
+
+
+def test_a_start_that_fails_is_told_and_leaves_it_as_created(with_container: Callable[..., None]) -> None:
+    async def body(transitions: Transitions, made: Container) -> None:
+        with pytest.raises(NotFound, match="No such image"):
+            await transitions.start(made)
+        assert made.status == "created" and made.record.state.exit_code == 128
+
+    with_container(body)
+
+
+def test_moves_that_a_container_that_does_not_run_refuses(with_container: Callable[..., None]) -> None:
+    async def body(transitions: Transitions, made: Container) -> None:
+        with pytest.raises(NotModified, match="container c1 is already stopped"):
+            await transitions.stop(made, None, "")
+        with pytest.raises(Conflict, match="Container c1 is not running"):
+            await transitions.kill(made, "")
+        with pytest.raises(Conflict, match="Container c1 is not running"):
+            await transitions.pause(made)
+        with pytest.raises(Conflict, match="Container c1 is not paused"):
+            await transitions.unpause(made)
+
+    with_container(body, state={"status": "exited"})
+
+
+def test_an_end_removes_what_removes_itself(with_container: Callable[..., None]) -> None:
+    async def body(transitions: Transitions, made: Container) -> None:
+        ended = made.ended
+        async with made.lock:
+            await transitions.exited(made, Exited(3, False, 5))
+        assert await made.removed == 3 and await ended == 3
+
+    with_container(body, state={"status": "running", "started_at": 1}, host={"auto_remove": True})
