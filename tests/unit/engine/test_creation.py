@@ -15,6 +15,9 @@ from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig, LogConfig, PortBinding, RestartPolicy, Ulimit
 from cove.wire.networks import EndpointSettings, NetworkingConfig
 
+PROBE = 5_000_000
+"""Nanoseconds between probes."""
+
 IMAGE = oci.Config(
     entrypoint=["/ep", "i"],
     cmd=["c1", "c2"],
@@ -25,7 +28,7 @@ IMAGE = oci.Config(
     volumes={"/v": {}},
     exposed_ports={"80/tcp": {}},
     stop_signal="SIGINT",
-    healthcheck=oci.Healthcheck(["CMD-SHELL", "true"], interval=5, retries=7),
+    healthcheck=oci.Healthcheck(["CMD-SHELL", "true"], interval=PROBE, retries=7),
 )
 
 
@@ -73,7 +76,7 @@ def test_what_the_image_says_holds() -> None:
     assert config.env == ["PATH=/bin", "A=1", "B=2"] and config.labels == {"x": "1", "y": "2"}
     assert (config.user, config.working_dir, config.stop_signal) == ("1:2", "/w", "SIGINT")
     assert config.volumes == {"/v": {}} and config.exposed_ports == {"80/tcp": {}}
-    assert config.healthcheck == HealthConfig(test=["CMD-SHELL", "true"], interval=5, retries=7)
+    assert config.healthcheck == HealthConfig(test=["CMD-SHELL", "true"], interval=PROBE, retries=7)
 
 
 def test_what_the_request_says_wins() -> None:
@@ -95,10 +98,10 @@ def test_what_the_request_says_wins() -> None:
 @pytest.mark.parametrize(
     ("asked", "merged"),
     [
-        ({"test": ["CMD-SHELL", "false"]}, {"test": ["CMD-SHELL", "false"], "interval": 5, "retries": 7}),
-        ({"test": ["NONE"]}, {"test": ["NONE"], "interval": 5, "retries": 7}),
-        ({"retries": 9}, {"test": ["CMD-SHELL", "true"], "interval": 5, "retries": 9}),
-        ({"test": []}, {"test": ["CMD-SHELL", "true"], "interval": 5, "retries": 7}),
+        ({"test": ["CMD-SHELL", "false"]}, {"test": ["CMD-SHELL", "false"], "interval": PROBE, "retries": 7}),
+        ({"test": ["NONE"]}, {"test": ["NONE"], "interval": PROBE, "retries": 7}),
+        ({"retries": 9}, {"test": ["CMD-SHELL", "true"], "interval": PROBE, "retries": 9}),
+        ({"test": []}, {"test": ["CMD-SHELL", "true"], "interval": PROBE, "retries": 7}),
     ],
 )
 def test_health_probes(asked: dict[str, Any], merged: dict[str, Any]) -> None:
@@ -194,8 +197,8 @@ MEMORY = 10 << 20
             {"restart_policy": RestartPolicy(name="always"), "auto_remove": True},
             "can't create 'AutoRemove' container with restart policy",
         ),
-        ({"cap_add": ["NOPE"]}, 'invalid capability: "NOPE"'),
-        ({"log_config": LogConfig(type="nope")}, "logger: no log driver named 'nope' is registered"),
+        ({"cap_add": ["NOPE"]}, 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
+        ({"log_config": LogConfig(type="nope")}, 'error looking up logging plugin nope: plugin "nope" not found'),
         ({"runtime": "nope"}, "unknown or invalid runtime name: nope"),
         ({"ipc_mode": "nope"}, "invalid IPC mode: nope"),
         ({"pid_mode": "private"}, "invalid PID mode: private"),
@@ -228,11 +231,11 @@ def test_processors_and_nodes_that_are_not_there(field: str, lists: str) -> None
         ({"env": ["=x"]}, "invalid environment variable: =x"),
         ({"env": [""]}, "invalid environment variable: "),
         ({"env": ["A=\0"]}, "invalid environment variable: A=\0"),
-        ({"exposed_ports": {"x/tcp": {}}}, "invalid port specification: 'x/tcp'"),
-        ({"exposed_ports": {"0": {}}}, "invalid port specification: '0'"),
-        ({"exposed_ports": {"65536/tcp": {}}}, "invalid port specification: '65536/tcp'"),
+        ({"exposed_ports": {"x/tcp": {}}}, 'invalid port specification: "x"'),
+        ({"exposed_ports": {"0": {}}}, 'invalid port specification: "0"'),
+        ({"exposed_ports": {"65536/tcp": {}}}, 'invalid port specification: "65536"'),
         ({"exposed_ports": {"80/icmp": {}}}, "invalid port specification: '80/icmp': unknown protocol"),
-        ({"hostname": "x" * 64}, f"invalid hostname: '{'x' * 64}' is longer than 63 characters"),
+        ({"hostname": "x" * 65}, f"invalid hostname: '{'x' * 65}' is longer than 64 characters"),
     ],
 )
 def test_settings_that_cannot_be(request_: dict[str, Any], message: str) -> None:

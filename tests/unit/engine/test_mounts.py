@@ -142,7 +142,7 @@ def test_mount_flags(mount: Mount, point: MountPoint) -> None:
         ),
         (Mount(type="bind", source="/s", target="b"), f"{CONFIG}invalid mount path: 'b' mount path must be absolute"),
         (Mount(type="bind", source="/s", target="/"), f"{CONFIG}invalid specification: destination can't be '/'"),
-        (Mount(type="npipe", source="x", target="/b"), "invalid mount config: mount type 'npipe' is not supported"),
+        (Mount(type="npipe", source="x", target="/b"), 'invalid mount config for type "npipe": mount type unknown'),
     ],
 )
 def test_mount_flags_that_are_none(mount: Mount, message: str) -> None:
