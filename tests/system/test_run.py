@@ -344,3 +344,15 @@ def test_root_is_mounted_inside_only(daemon: Engine) -> None:
     daemon.docker("run", "-d", "busybox", "sleep", "600")
     mounts = subprocess.run(["findmnt", "-rn", "-o", "TARGET"], check=True, capture_output=True, text=True).stdout
     assert str(daemon.base) not in mounts
+
+
+def test_shares_the_network_and_names_of_another(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "box", "--hostname", "harbour", "busybox", "sleep", "600")
+    done = daemon.docker("run", "--rm", "--net", "container:box", "busybox", "sh", "-c", "hostname; hostname -i")
+    address = daemon.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "box").out.strip()
+    assert done.out.split() == ["harbour", address]
+
+
+def test_network_of_a_container_that_is_not_there(daemon: Engine) -> None:
+    done = daemon.docker("run", "--rm", "--net", "container:nonesuch", "busybox", "true", check=False)
+    assert (done.code, "No such container: nonesuch" in done.err) == (125, True)

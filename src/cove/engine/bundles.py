@@ -81,19 +81,24 @@ class Bundles:
         return (self._connectivity.host_gateway() if address == "host-gateway" else address), name
 
     def _surroundings(self, container: Container) -> Surroundings:
-        paths = container.paths
+        names = self._network_owner(container).paths
         etc_files = {
-            "/etc/resolv.conf": str(paths.resolv_conf),
-            "/etc/hostname": str(paths.hostname),
-            "/etc/hosts": str(paths.hosts),
+            "/etc/resolv.conf": str(names.resolv_conf),
+            "/etc/hostname": str(names.hostname),
+            "/etc/hosts": str(names.hosts),
         }
         return Surroundings(
-            root_path=str(paths.root),
+            root_path=str(container.paths.root),
             cgroup_path=self.cgroup(container),
             namespaces=self._joined_namespaces(container),
             etc_files=etc_files,
             init_path=self._init_path if self._wants_init(container) else None,
         )
+
+    def _network_owner(self, container: Container) -> Container:
+        """The container whose network this one is in, and whose addresses and names it therefore has."""
+        mode = network_mode(container)
+        return self._registry.get(mode.removeprefix("container:")) if mode.startswith("container:") else container
 
     def _wants_init(self, container: Container) -> bool:
         wanted = container.record.host_config.init
