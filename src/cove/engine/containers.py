@@ -11,9 +11,10 @@ from cove.engine.container import Container, Paths
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
+from cove.engine.sizes import tree_size
 from cove.engine.transitions import Transitions
 from cove.engine.views import Views
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, Unimplemented
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, Unimplemented
 from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
@@ -31,6 +32,8 @@ from cove.wire.containers import (
     ContainerUpdate,
     ContainerUpdated,
 )
+
+RENAMING = "Error when allocating new name: "
 
 
 class Containers:
@@ -63,7 +66,7 @@ class Containers:
     async def create(self, request: ContainerCreate, *, name: str, platform: str) -> ContainerCreated:
         chosen = names.checked(name) if name else self._free_name()
         if not request.image:
-            raise InvalidArgument("no image specified: Image must be set")
+            raise InvalidArgument("Config cannot be empty in order to create a container")
         image = self._images.resolve(request.image)
         record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
         self._join_others(record)
@@ -97,12 +100,9 @@ class Containers:
         for field in ("network_mode", "ipc_mode", "pid_mode"):
             mode = getattr(host, field)
             if mode.startswith("container:"):
-                other = self._registry.get(mode.removeprefix("container:"))
-                setattr(host, field, f"container:{other.id}")
+                setattr(host, field, f"container:{self._joined(mode).id}")
         if host.network_mode.startswith("container:"):
-            record.config.hostname = self._registry.get(
-                host.network_mode.removeprefix("container:")
-            ).record.config.hostname
+            record.config.hostname = self._joined(host.network_mode).record.config.hostname
         for reference in host.volumes_from or []:
             other = self._registry.get(reference.partition(":")[0])
             taken = [mount.destination for mount in record.mounts if not mount.anonymous]
@@ -110,11 +110,21 @@ class Containers:
             covered = {mount.destination for mount in brought}
             record.mounts = [mount for mount in record.mounts if mount.destination not in covered] + brought
 
+    def _joined(self, mode: str) -> Container:
+        """The container of a ``container:NAME`` mode. Its absence is no 404, which clients take for a missing image."""
+        try:
+            return self._registry.get(mode.removeprefix("container:"))
+        except NotFound as error:
+            raise Conflict(error.message) from error
+
     async def _settle_mounts(self, record: Record) -> None:
         """Give every mount its source on the host: volumes are made, missing ``-v`` directories too."""
         for mount in record.mounts:
             if mount.kind == "volume" and not mount.source:
+                new = not mount.name or not self._volumes.has(mount.name)
                 volume = await self._volumes.create(mount.name, labels=mount.labels)
+                if new:
+                    self._transitions.publish_volume(volume.name, volume.driver)
                 mount.name, mount.driver = volume.name, volume.driver
                 mount.source = str(self._volumes.path(volume.name))
             elif mount.kind == "bind":
@@ -145,20 +155,26 @@ class Containers:
         return shown
 
     def _sizes(self, container: Container) -> tuple[int, int]:
-        own = _tree_size(container.paths.upper)
+        own = tree_size(container.paths.upper)
         image = self._images.get(container.record.image)
         return own, own + image.size
 
     async def rename(self, ref: str, name: str) -> None:
-        container = self._registry.get(ref)
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        chosen = names.checked(name)
+        container = self._registry.get(ref)
+        try:
+            chosen = names.checked(name)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"{RENAMING}{error.message}") from error
         if chosen == container.name:
             raise InvalidArgument("Renaming a container with the same name as its current name")
         old = container.name
         async with self._registry.locked(container):
-            await self._registry.rename(container, chosen)
+            try:
+                await self._registry.rename(container, chosen)
+            except Conflict as error:
+                raise Conflict(f"{RENAMING}{error.message}") from error
         self._transitions.publish(container, "rename", {"oldName": f"/{old}"})
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:
@@ -193,7 +209,7 @@ class Containers:
             labels = record.config.labels or {}
             fits = filters.labels(labels) and filters.without_labels(labels)
             if stopped and fits and (moment is None or record.created < moment):
-                reclaimed += _tree_size(container.paths.upper)
+                reclaimed += tree_size(container.paths.upper)
                 with contextlib.suppress(Conflict):
                     await self._transitions.remove(container, force=False, volumes=False)
                     removed.append(container.id)
@@ -234,13 +250,3 @@ def _settle_bind(mount: MountPoint) -> None:
         os.makedirs(mount.source, mode=0o755, exist_ok=True)
     except OSError as error:
         raise Internal(f"error while creating mount source path '{mount.source}': {error.strerror}") from error
-
-
-def _tree_size(root: Path) -> int:
-    """Bytes of the regular files below a directory."""
-    total = 0
-    for directory, _, files in os.walk(root):
-        for name in files:
-            with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(directory, name)).st_size
-    return total

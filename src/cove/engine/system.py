@@ -16,12 +16,30 @@ from cove.engine.views import STORAGE_DRIVER
 from cove.engine.volumes import Volumes
 from cove.errors import Unimplemented
 from cove.filters import Filters
+from cove.kernel import filesystems
 from cove.kernel.cgroups import layout
 from cove.units import format_time, now
 from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
-from cove.wire.system import AuthResponse, Component, DiskUsage, Info, PlatformName, Plugins, Runtime, Version
+from cove.wire.system import (
+    AuthResponse,
+    Commit,
+    Component,
+    DiskUsage,
+    IndexInfo,
+    Info,
+    PlatformName,
+    Plugins,
+    RegistryConfig,
+    Runtime,
+    Version,
+)
+
+HUB = "docker.io"
+
+NOT_USED = "none"
+"""In the place of the versions of programs that Docker runs containers with, and this engine does not."""
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -67,12 +85,12 @@ class System:
                     version=__version__,
                     details={
                         "ApiVersion": _dotted(versions.NEWEST),
-                        "MinAPIVersion": _dotted(versions.OLDEST),
-                        "GoVersion": "",
-                        "Os": "linux",
                         "Arch": architecture(),
-                        "KernelVersion": kernel.release,
                         "Experimental": "false",
+                        "GoVersion": "",
+                        "KernelVersion": kernel.release,
+                        "MinAPIVersion": _dotted(versions.OLDEST),
+                        "Os": "linux",
                     },
                 ),
                 Component(name="Python", version=platform.python_version()),
@@ -94,7 +112,7 @@ class System:
             containers_stopped=len(statuses) - running - paused,
             images=len(await self._images.list(all=False, filters=Filters(), shared_size=False)),
             driver=STORAGE_DRIVER,
-            driver_status=[["Backing Filesystem", "overlayfs"], ["Supports d_type", "true"]],
+            driver_status=[["Backing Filesystem", filesystems.name(self._host.data_root)], ["Supports d_type", "true"]],
             plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=["json-file", "local", "none"]),
             debug=self._host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
@@ -103,6 +121,11 @@ class System:
             kernel_version=kernel.release,
             operating_system=_operating_system(),
             architecture=kernel.machine,
+            index_server_address=f"https://index.{HUB}/v1/",
+            registry_config=RegistryConfig(
+                insecure_registry_cidrs=["::1/128", "127.0.0.0/8"],
+                index_configs={HUB: IndexInfo(name=HUB, official=True)},
+            ),
             ncpu=os.cpu_count() or 1,
             mem_total=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             docker_root_dir=str(self._host.data_root),
@@ -113,6 +136,9 @@ class System:
             default_runtime="cove",
             init_binary=self._host.init_path or "cove-init",
             security_options=["name=cgroupns"],
+            containerd_commit=Commit(id=NOT_USED),
+            runc_commit=Commit(id=NOT_USED),
+            init_commit=Commit(id=NOT_USED),
             warnings=None,
         )
 
@@ -124,7 +150,7 @@ class System:
         if not types or "container" in types:
             made.containers = list(await self._containers.list(all=True, limit=0, size=True, filters=Filters()))
         if not types or "volume" in types:
-            made.volumes = (await self._volumes.list(Filters())).volumes
+            made.volumes = await self._volumes.usage()
         return made
 
     async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:

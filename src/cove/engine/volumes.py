@@ -1,13 +1,17 @@
 """The API's requests about volumes."""
 
+import asyncio
+from collections.abc import Sequence
+
 from cove.engine.events import Events
 from cove.engine.registry import Registry
+from cove.engine.sizes import tree_size
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
 from cove.units import format_time
 from cove.volumes import Volume as VolumeRecord
 from cove.volumes import Volumes as VolumeStore
-from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumesPruned
+from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumesPruned
 
 
 class Volumes:
@@ -17,6 +21,19 @@ class Volumes:
         self._store = store
         self._registry = registry
         self._events = events
+
+    async def usage(self) -> list[Volume]:
+        """All volumes, with what they take on disk and how many containers have them."""
+        return await asyncio.to_thread(self._with_usage, self._store.list())
+
+    def _with_usage(self, records: Sequence[VolumeRecord]) -> list[Volume]:
+        shown = []
+        for record in records:
+            volume = self._shown(record)
+            users = len(self._registry.volume_users(record.name))
+            volume.usage_data = UsageData(size=tree_size(self._store.path(record.name)), ref_count=users)
+            shown.append(volume)
+        return shown
 
     async def list(self, filters: Filters) -> VolumeList:
         filters.check(("dangling", "driver", "label", "name"))

@@ -66,6 +66,9 @@ class Volumes:
         except KeyError:
             raise NotFound(f"get {name}: no such volume") from None
 
+    def has(self, name: str) -> bool:
+        return name in self._volumes
+
     def path(self, name: str) -> Path:
         """The directory that containers mount."""
         return self._root / name / "_data"
@@ -80,7 +83,7 @@ class Volumes:
     ) -> Volume:
         """Make a volume, or return the one of that name. An empty name makes an anonymous one.
 
-        Raises InvalidArgument for a bad name or driver, Conflict when the name has another driver.
+        Raises InvalidArgument for a bad name, NotFound for a driver, Conflict when the name has another driver.
         """
         anonymous = not name
         wanted = Volume(
@@ -137,7 +140,7 @@ def _checked(volume: Volume) -> Volume:
             'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
         )
     if volume.driver != "local":
-        raise InvalidArgument(
+        raise NotFound(
             f'create {volume.name}: error looking up volume plugin {volume.driver}: plugin "{volume.driver}" not found'
         )
     if volume.options:

@@ -17,11 +17,11 @@ class Volume(Wire):
 
     omit_empty: ClassVar[frozenset[str]] = frozenset({"created_at", "status", "usage_data"})
 
-    name: str
-    driver: str = "local"
-    mountpoint: str = ""
     created_at: str = ""
+    driver: str = "local"
     labels: dict[str, str] | None = None
+    mountpoint: str = ""
+    name: str = ""
     options: dict[str, str] | None = None
     scope: str = "local"
     status: dict[str, Any] | None = None
