@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cove.engine.container import Container
-from cove.errors import InvalidArgument
+from cove.errors import InvalidArgument, NotFound
 from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest
 from cove.runtime.messages import Interface
 from cove.wire.networks import EndpointSettings
@@ -51,6 +51,17 @@ class Connectivity:
         """Give everything back; harmless when there is nothing."""
         if self.needed(container):
             await self._networks.release(container.id)
+
+    def memberships(self, container: Container) -> Iterator[tuple[str, str, str]]:
+        """Id, name and driver of each network that the container's run is on, ``host`` and ``none`` among them."""
+        if network_mode(container).startswith("container:"):
+            return
+        for name in wanted(container):
+            try:
+                network = self._networks.get(name)
+            except NotFound:
+                continue
+            yield network.id, network.name, network.driver
 
     def endpoints(self, container: Container) -> tuple[EndpointRecord, ...]:
         return self._networks.allocation(container.id).endpoints
@@ -122,7 +133,7 @@ def split_port(key: str) -> tuple[int, str]:
     """``80/tcp`` or ``80``. Raises InvalidArgument."""
     number, _, protocol = key.partition("/")
     if not number.isdecimal() or not 0 < int(number) < 65536:
-        raise InvalidArgument(f"invalid port specification: {key!r}")
+        raise InvalidArgument(f'invalid port specification: "{number}"')
     if protocol not in ("", "tcp", "udp", "sctp"):
         raise InvalidArgument(f"invalid port specification: {key!r}: unknown protocol")
     return int(number), protocol or "tcp"

@@ -29,6 +29,10 @@ class Events:
             time_nano=now,
             scope="local",
         )
+        if kind in ("container", "image"):
+            event.status, event.id = action, actor
+        if kind == "container":
+            event.origin = event.actor.attributes.get("image", "")
         self._kept.append(event)
         for listener in self._listeners:
             listener.put_nowait(event)

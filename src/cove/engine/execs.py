@@ -4,6 +4,7 @@ import asyncio
 import json
 import secrets
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cove.engine import privileges, specification, streams
@@ -15,6 +16,9 @@ from cove.errors import Conflict, InvalidArgument, NotFound
 from cove.oci.runtime import Process
 from cove.wire.execs import ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart
 from cove.wire.streams import Stream
+
+CANNOT_INVOKE = 126
+"""Docker's exit code of an exec that did not come to be, unless its program was not found."""
 
 KEPT = 1000
 """Execs that are remembered after their end, over all containers, for clients that ask for the exit code late."""
@@ -45,19 +49,19 @@ class Execs:
 
     async def create(self, ref: str, request: ExecCreate) -> ExecCreated:
         """A new exec. Raises Conflict when the container does not run or is paused, InvalidArgument."""
+        if not request.cmd:
+            raise InvalidArgument("No exec command specified")
         container = self._registry.get(ref)
         if container.status == "paused":
             raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
         if container.status == "restarting":
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         container.require_shim()
-        if not request.cmd:
-            raise InvalidArgument("No exec command specified")
         made = Exec(secrets.token_hex(32), container, request)
         self._forget_ended()
         self._execs[made.id] = made
         container.execs.add(made.id)
-        self._publish(made, f"exec_create: {' '.join(request.cmd)}")
+        self._publish(made, f"exec_create: {_line(request.cmd)}")
         return ExecCreated(id=made.id)
 
     async def start(self, exec_id: str, request: ExecStart) -> Stream | None:
@@ -77,7 +81,7 @@ class Execs:
         try:
             await self._launch(made, shim, theirs)
         except ExecRefused as error:
-            made.exit_code = error.exit_code
+            made.exit_code = max(error.exit_code, CANNOT_INVOKE)
             if ours is not None:
                 ours.close()
             raise InvalidArgument(
@@ -109,7 +113,7 @@ class Execs:
         finally:
             path.unlink(missing_ok=True)
         made.running = True
-        self._publish(made, f"exec_start: {' '.join(config.cmd or [])}")
+        self._publish(made, f"exec_start: {_line(config.cmd or [])}")
         made.watcher = asyncio.create_task(self._watch(made, shim))
 
     async def _watch(self, made: Exec, shim: Shim) -> None:
@@ -208,3 +212,8 @@ class Execs:
             "name": record.name,
         }
         self._events.publish("container", action, record.id, attributes | (extra or {}))
+
+
+def _line(command: Sequence[str]) -> str:
+    """The program and its arguments; Docker leaves the space between them when there are none."""
+    return f"{command[0] if command else ''} {' '.join(command[1:])}"

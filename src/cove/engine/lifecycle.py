@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Literal
 
+from cove.engine import signals
 from cove.engine.container import Container
 from cove.engine.registry import Registry
 from cove.engine.transitions import Transitions
+from cove.errors import Conflict, NotFound
 from cove.wire.containers import ContainerWait
 
 
@@ -27,7 +29,11 @@ class Lifecycle:
         await self._transitions.restart(self._registry.get(ref), timeout, signal)
 
     async def kill(self, ref: str, signal: str) -> None:
-        await self._transitions.kill(self._registry.get(ref), signal)
+        signals.number(signal or "SIGKILL")
+        try:
+            await self._transitions.kill(self._registry.get(ref), signal)
+        except (Conflict, NotFound) as error:
+            raise type(error)(f"Cannot kill container: {ref}: {error.message}") from error
 
     async def pause(self, ref: str) -> None:
         await self._transitions.pause(self._registry.get(ref))

@@ -108,6 +108,7 @@ class Transitions:
         await asyncio.gather(self._connectivity.release(container), self._registry.save(container))
         self._bundles.discard(container)
         self.publish(container, "die", {"exitCode": str(state.exit_code)})
+        self._publish_uses(container, begin=False)
         container.end(state.exit_code)
         if container.record.host_config.auto_remove:
             await self._remove(container)
@@ -157,6 +158,7 @@ class Transitions:
                 interfaces = await self._connectivity.connect(container, namespace)
                 self._bundles.write_hosts(container)
                 shim.configure(interfaces)
+            self._publish_uses(container, begin=True)
         finally:
             os.close(namespace)
 
@@ -193,6 +195,7 @@ class Transitions:
         if exited.oom_killed:
             self.publish(container, "oom")
         self.publish(container, "die", {"exitCode": str(exited.exit_code), "execDuration": str(_ran_for(container))})
+        self._publish_uses(container, begin=False)
         again = again and not container.removing and restarts.wanted(container.record.host_config.restart_policy, state)
         if again:
             state.status = "restarting"
@@ -274,7 +277,7 @@ class Transitions:
         """Send a signal. SIGKILL returns once the container has ended. Raises Conflict when it does not run."""
         number = signals.number(signal_name or "SIGKILL")
         if not container.running:
-            raise Conflict(f"Cannot kill container: {container.id}: Container {container.id} is not running")
+            raise Conflict(f"Container {container.id} is not running")
         ended = container.ended
         if number in (signal.SIGKILL, _stop_signal(container, "")):
             container.record.state.stopped = True
@@ -286,10 +289,10 @@ class Transitions:
             await asyncio.shield(ended)
         else:
             await self._signal(container, number)
-        self.publish(container, "kill", {"signal": str(number)})
 
     async def _signal(self, container: Container, number: int) -> None:
         await container.require_shim().signal(number)
+        self.publish(container, "kill", {"signal": str(number)})
 
     async def restart(self, container: Container, timeout: int | None, signal_name: str) -> None:
         """Stop it if it runs, and start it."""
@@ -400,6 +403,23 @@ class Transitions:
         record = container.record
         attributes = {**(record.config.labels or {}), "image": record.image_name, "name": record.name}
         self._events.publish("container", action, container.id, attributes | (extra or {}))
+
+    def _publish_uses(self, container: Container, *, begin: bool) -> None:
+        """Tell of the networks and volumes that a run takes, or gives back."""
+        for network_id, name, driver in self._connectivity.memberships(container):
+            attributes = {"container": container.id, "name": name, "type": driver}
+            self._events.publish("network", "connect" if begin else "disconnect", network_id, attributes)
+        for mount in container.record.mounts:
+            if mount.kind == "volume":
+                attributes = {"container": container.id, "driver": mount.driver}
+                if begin:
+                    attributes |= {"destination": mount.destination, "propagation": mount.propagation}
+                    attributes["read/write"] = str(mount.writable).lower()
+                self._events.publish("volume", "mount" if begin else "unmount", mount.name, attributes)
+
+    def publish_volume(self, name: str, driver: str) -> None:
+        """Tell of a volume that a container's creation made."""
+        self._events.publish("volume", "create", name, {"driver": driver})
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
