@@ -15,7 +15,16 @@ from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import NetworkingConfig
 
-READABLE_LOGS = ("", "json-file", "local", "none")
+LOG_OPTIONS = {
+    "json-file": ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag"),
+    "local": ("compress", "max-file", "max-size"),
+}
+LOG_DRIVERS = ("", "none", *LOG_OPTIONS)
+
+_SECURITY_OPTIONS = ("apparmor", "label", "no-new-privileges", "seccomp", "systempaths", "writable-cgroups")
+
+SHORTEST_PROBE = 1_000_000
+"""Nanoseconds."""
 
 
 def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.ImageConfig, image_name: str) -> Record:
@@ -23,9 +32,11 @@ def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.Ima
     container_id = secrets.token_hex(32)
     config = merged_config(request, image.config or oci.Config())
     host = request.host_config
-    config.hostname = config.hostname or _hostname(host, container_id)
+    if host.uts_mode == "host" and config.hostname:
+        raise InvalidArgument("conflicting options: hostname and the UTS mode")
     if not (config.entrypoint or config.cmd):
         raise InvalidArgument("no command specified")
+    config.hostname = config.hostname or _hostname(host, container_id)
     check(config, host)
     complete(host)
     return Record(
@@ -55,7 +66,7 @@ def merged_config(request: ContainerCreate, image: oci.Config) -> Config:
     made.stop_signal = made.stop_signal or image.stop_signal
     made.stop_timeout = image.stop_timeout if made.stop_timeout is None else made.stop_timeout
     made.shell = made.shell or image.shell
-    made.env = _merged_env(image.env or [], made.env or [])
+    made.env = _merged_env(image.env or [], made.env or []) or None
     made.labels = {**(image.labels or {}), **(made.labels or {})}
     made.exposed_ports = {**(image.exposed_ports or {}), **(made.exposed_ports or {})} or None
     made.volumes = {**(image.volumes or {}), **(made.volumes or {})} or None
@@ -92,6 +103,9 @@ def complete(host: HostConfig) -> None:
     host.ipc_mode = host.ipc_mode or "private"
     host.cgroupns_mode = host.cgroupns_mode or "private"
     host.shm_size = host.shm_size or 64 << 20
+    host.pids_limit = host.pids_limit or None
+    host.oom_kill_disable = bool(host.oom_kill_disable)
+    host.memory_swappiness = None if host.memory_swappiness == -1 else host.memory_swappiness
     host.runtime = host.runtime or "cove"
     host.restart_policy.name = host.restart_policy.name or "no"
     host.log_config.type = host.log_config.type or "json-file"
@@ -122,21 +136,53 @@ def check(config: Config, host: HostConfig) -> None:
         )
     if config.stop_signal:
         signals.number(config.stop_signal)
-    if len(config.hostname) > 63:
-        raise InvalidArgument(f"invalid hostname: {config.hostname!r} is longer than 63 characters")
+    if len(config.hostname) > 64:  # the kernel's limit
+        raise InvalidArgument(f"invalid hostname: {config.hostname!r} is longer than 64 characters")
     for entry in config.env or []:
         if entry.startswith("=") or not entry or "\0" in entry:
             raise InvalidArgument(f"invalid environment variable: {entry}")
     for port in (*(config.exposed_ports or {}), *(host.port_bindings or {})):
         split_port(port)
+    for wish in (wish for wishes in (host.port_bindings or {}).values() for wish in wishes or ()):
+        _check_host_port(wish.host_port)
     restarts.checked(host)
     privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
-    if host.log_config.type not in READABLE_LOGS:
-        raise InvalidArgument(f"logger: no log driver named '{host.log_config.type}' is registered")
+    _check_log(host)
+    _check_probe(config.healthcheck)
+    for number, option in enumerate(host.security_opt or [], 1):
+        if option.replace(":", "=", 1).partition("=")[0] not in _SECURITY_OPTIONS:
+            raise InvalidArgument(f'invalid --security-opt {number}: "{option}"')
+    if host.isolation not in ("", "default"):
+        raise InvalidArgument(f"invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     limits.check(host)
     _check_modes(host)
+
+
+def _check_host_port(text: str) -> None:
+    first, _, last = text.partition("-")
+    if text and not all(part.isdecimal() and int(part) < 65536 for part in (first, last or first)):
+        raise InvalidArgument(f'invalid port specification: "{text}"')
+
+
+def _check_log(host: HostConfig) -> None:
+    driver, options = host.log_config.type, host.log_config.config or {}
+    if driver not in LOG_DRIVERS:
+        raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
+    known = LOG_OPTIONS.get(driver or "json-file")
+    for option in options:
+        if known is not None and option not in known:
+            raise InvalidArgument(f"unknown log opt '{option}' for {driver or 'json-file'} log driver")
+
+
+def _check_probe(probe: HealthConfig | None) -> None:
+    if probe is None:
+        return
+    waits = {"Interval": probe.interval, "Timeout": probe.timeout, "StartPeriod": probe.start_period}
+    for name, value in waits.items():
+        if value and value < SHORTEST_PROBE:
+            raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
 
 
 def _check_modes(host: HostConfig) -> None:

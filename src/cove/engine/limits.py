@@ -48,8 +48,9 @@ def _check_memory(host: HostConfig) -> None:
 
 def _check_cpus(host: HostConfig) -> None:
     count = os.cpu_count() or 1
-    if host.nano_cpus and (host.cpu_quota or host.cpu_period):
-        raise InvalidArgument("Conflicting options: Nano CPUs and CPU Period cannot both be set")
+    for name, value in (("Period", host.cpu_period), ("Quota", host.cpu_quota)):
+        if host.nano_cpus and value:
+            raise InvalidArgument(f"Conflicting options: Nano CPUs and CPU {name} cannot both be set")
     if not 0 <= host.nano_cpus <= count * 1_000_000_000:
         raise InvalidArgument(f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:

@@ -108,6 +108,10 @@ def _config(kind: str) -> str:
 
 
 def _mount(mount: Mount) -> MountPoint:
+    if mount.type not in ("bind", "volume", "tmpfs"):
+        raise InvalidArgument(f"{_config(mount.type)}mount type unknown")
+    if not mount.target:
+        raise InvalidArgument(f"{_config(mount.type)}field Target must not be empty")
     destination = _destination(mount.target, _config(mount.type))
     if mount.type == "bind":
         if not mount.source.startswith("/"):
@@ -133,9 +137,7 @@ def _mount(mount: Mount) -> MountPoint:
             anonymous=not mount.source,
             labels=labels or {},
         )
-    if mount.type == "tmpfs":
-        return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
-    raise InvalidArgument(f"invalid mount config: mount type {mount.type!r} is not supported")
+    return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
 
 
 def _mount_tmpfs_options(mount: Mount) -> list[str]:

@@ -25,6 +25,8 @@ from cove.wire.networks import (
     NetworksPruned,
 )
 
+PREDEFINED = ("bridge", "default", "host", "none")
+
 
 class Networks:
     """Shows and changes networks, and the endpoints of running containers."""
@@ -93,6 +95,8 @@ class Networks:
     async def create(self, request: NetworkCreate) -> NetworkCreated:
         if not request.name:
             raise InvalidArgument("invalid network name: it must not be empty")
+        if request.name in PREDEFINED:
+            raise Forbidden(f"operation is not permitted on predefined {request.name} network")
         if request.config_only or request.config_from or request.ingress:
             raise Unimplemented("config-only and ingress networks are not supported")
         config = (request.ipam.config if request.ipam else None) or []
@@ -117,6 +121,8 @@ class Networks:
     async def connect(self, ref: str, request: NetworkConnect) -> None:
         record, container = self._store.get(ref), self._registry.get(request.container)
         _refuse_modes(container)
+        if record.name == "host":
+            raise InvalidArgument("container cannot be disconnected from host network or connected to host network")
         settings = request.endpoint_config or EndpointSettings()
         async with self._registry.locked(container):
             if record.name in wanted(container) or record.id in wanted(container):

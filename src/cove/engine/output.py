@@ -56,7 +56,9 @@ class Output:
 
     async def resize(self, ref: str, *, rows: int, columns: int) -> None:
         container = self._registry.get(ref)
-        await container.require_shim().resize(None, rows, columns)
+        shim = container.require_shim()
+        if container.record.config.tty:
+            await shim.resize(None, rows, columns)
         self._transitions.publish(container, "resize", {"height": str(rows), "width": str(columns)})
 
     async def stats(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[Stats]:

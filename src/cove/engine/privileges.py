@@ -75,7 +75,7 @@ def capability(name: str) -> str:
     """The kernel's name of a capability as a user writes it. Raises InvalidArgument in Docker's words."""
     full = name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
     if full not in ALL_CAPABILITIES:
-        raise InvalidArgument(f'invalid capability: "{name}"')
+        raise InvalidArgument(f'unknown capability: "{full}"')
     return full
 
 
@@ -90,9 +90,16 @@ def capabilities(add: Sequence[str], drop: Sequence[str], *, privileged: bool) -
         chosen = set(available())
     elif "ALL" in dropped or "CAP_ALL" in dropped:
         chosen = set()
-    chosen |= {capability(item) for item in add if item.upper() not in ("ALL", "CAP_ALL")}
-    chosen -= {capability(item) for item in drop if item.upper() not in ("ALL", "CAP_ALL")}
+    chosen |= _named("CapAdd", add)
+    chosen -= _named("CapDrop", drop)
     return tuple(item for item in ALL_CAPABILITIES if item in chosen)
+
+
+def _named(field: str, given: Sequence[str]) -> set[str]:
+    try:
+        return {capability(item) for item in given if item.upper() not in ("ALL", "CAP_ALL")}
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid {field}: {error.message}") from error
 
 
 def capability_sets(chosen: Sequence[str]) -> Capabilities:

@@ -56,6 +56,16 @@ class Containers(Protocol):
         """The id of the new image."""
 
 
+SEVERAL_NETWORKS = (1, 44)
+"""The first version of the API in which a container can be created with several networks."""
+
+
+def _check_endpoints(asked: ContainerCreate, version: tuple[int, int]) -> None:
+    names = asked.networking_config.endpoints_config or {}
+    if len(names) > 1 and version < SEVERAL_NETWORKS:
+        raise InvalidArgument(f"Container cannot be connected to network endpoints: {', '.join(sorted(names))}")
+
+
 class ContainerRoutes:
     def __init__(self, containers: Containers) -> None:
         self._containers = containers
@@ -87,9 +97,9 @@ class ContainerRoutes:
         body = await request.body()
         if not body:
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
-        created = await self._containers.create(
-            decode(body, ContainerCreate), name=request.text("name"), platform=request.text("platform")
-        )
+        asked = decode(body, ContainerCreate)
+        _check_endpoints(asked, request.version)
+        created = await self._containers.create(asked, name=request.text("name"), platform=request.text("platform"))
         return reply(created, request.version, status=201)
 
     async def inspect(self, request: Request) -> web.Response:
