@@ -19,6 +19,20 @@ from cove.wire.images import (
     SearchResult,
 )
 
+EMPTY_FIELDS: Sequence[tuple[tuple[int, int], dict[str, object]]] = (
+    (
+        (1, 52),
+        dict.fromkeys(("User", "WorkingDir"), "")
+        | dict.fromkeys(("Cmd", "Entrypoint", "Env", "Labels", "OnBuild", "Volumes")),
+    ),
+    (
+        (1, 50),
+        dict.fromkeys(("Domainname", "Hostname", "Image"), "")
+        | dict.fromkeys(("AttachStderr", "AttachStdin", "AttachStdout", "OpenStdin", "StdinOnce", "Tty"), False),
+    ),
+)
+"""What older versions of the API show of an image's configuration even when it is empty: until which, and what."""
+
 
 class Images(Protocol):
     """``name`` is an id, a prefix of one, ``repo``, ``repo:tag`` or ``repo@digest``. NotFound when there is none."""
@@ -61,7 +75,11 @@ class ImageRoutes:
         return reply(images, request.version)
 
     async def inspect(self, request: Request) -> web.Response:
-        return reply(await self._images.inspect(request.variable("name")), request.version)
+        found = await self._images.inspect(request.variable("name"))
+        for until, fields in EMPTY_FIELDS:
+            if request.version < until:
+                found.config = {**fields, **(found.config or {})}
+        return reply(found, request.version)
 
     async def history(self, request: Request) -> web.Response:
         return reply(await self._images.history(request.variable("name")), request.version)

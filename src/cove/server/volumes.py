@@ -11,6 +11,9 @@ from cove.server.request import Request
 from cove.server.routing import Route
 from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumesPruned
 
+PRUNES_ANONYMOUS = (1, 42)
+"""From this version of the API on ``prune`` leaves volumes alone that a user has named."""
+
 
 class Volumes(Protocol):
     async def list(self, filters: Filters) -> VolumeList: ...
@@ -53,4 +56,7 @@ class VolumeRoutes:
         return empty_reply()
 
     async def prune(self, request: Request) -> web.Response:
-        return reply(await self._volumes.prune(request.filters()), request.version)
+        filters = request.filters()
+        if request.version < PRUNES_ANONYMOUS:
+            filters = Filters({**filters, "all": ["true"]})
+        return reply(await self._volumes.prune(filters), request.version)
