@@ -1,7 +1,7 @@
 """Running the same command line with ``docker`` and with ``cove`` against one daemon.
 
-The daemon is ours, the one that the tests of a worker share; ``COVE_TEST_HOST``, a socket's path or a URL, names another,
-such as Docker's engine with the image busybox.
+The daemon is ours, the one that the tests of a worker share. ``COVE_TEST_HOST``, a socket's path or a URL, names
+another, such as Docker's engine with the image busybox.
 """
 
 from __future__ import annotations
@@ -205,13 +205,15 @@ def fake() -> ModuleType:
 
 @pytest.fixture
 def alike(request: pytest.FixtureRequest) -> Callable[[str, Callable[[Engine], Observed]], None]:
-    """Run a case on our engine and on Docker's, and require what ``differences.toml`` does not explain to be the same."""
+    """Run a case on our engine and on Docker's; they are alike but for what ``differences.toml`` explains."""
     ours: Engine = request.getfixturevalue("daemon")
     docker: Engine = request.getfixturevalue("peer")
 
     def check(case: str, observe: Callable[[Engine], Observed]) -> None:
-        found = compared(observe, ours, docker)
-        remove_everything(docker, keep_images=True)
+        try:
+            found = compared(observe, ours, docker)
+        finally:
+            remove_everything(docker, keep_images=True)
         rows = [row for row in read_differences(DIFFERENCES) if row.case == case]
         left = unexplained(found, rows)
         assert not left, f"{len(left)} in {case}:\n" + "\n".join(left)

@@ -131,11 +131,11 @@ OTHERS = {
     "network bad name": ("POST", "/networks/create", {"Name": "a b"}),
     "network bad driver": ("POST", "/networks/create", {"Name": "ab", "Driver": "nope"}),
     "network bad subnet": ("POST", "/networks/create", {"Name": "ab", "IPAM": {"Config": [{"Subnet": "x"}]}}),
-    "network host bits": ("POST", "/networks/create", {"Name": "ab", "IPAM": {"Config": [{"Subnet": "10.8.1.1/24"}]}}),
+    "network host bits": ("POST", "/networks/create", {"Name": "hb", "IPAM": {"Config": [{"Subnet": "10.8.3.1/24"}]}}),
     "network bad gateway": (
         "POST",
         "/networks/create",
-        {"Name": "ab", "IPAM": {"Config": [{"Subnet": "10.8.1.0/24", "Gateway": "10.9.1.1"}]}},
+        {"Name": "gw", "IPAM": {"Config": [{"Subnet": "10.8.5.0/24", "Gateway": "10.9.1.1"}]}},
     ),
     "network called host": ("POST", "/networks/create", {"Name": "host", "CheckDuplicate": True}),
     "network called bridge": ("POST", "/networks/create", {"Name": "bridge", "CheckDuplicate": True}),

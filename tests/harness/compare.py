@@ -1,16 +1,15 @@
 """Asking two engines the same things and comparing what they answer.
 
-A case is a function from an engine to what was observed: a mapping of names to values, which may be nested. ``compared``
-runs it on both and gives every place where the two differ. Places are paths such as ``running: State.Health``.
+A case is a function from an engine to what was observed: a mapping of names to values, which may be nested.
+``compared`` runs it on both and gives every place where the two differ. A place is a path: ``running.State.Health``.
 """
 
 import re
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import tomllib
 
 from harness.engine import Engine
 from harness.rawhttp import Response
@@ -92,7 +91,7 @@ def answer(engine: Engine, method: str, target: str, body: Any = None) -> str:
     if got.status < 400:
         return str(got.status)
     try:
-        return f"{got.status} {scrubbed(got.json()['message'])}"
+        return f"{got.status} {scrubbed(got.json()['message']).strip()}"
     except (ValueError, KeyError):
         return f"{got.status} {got.body!r}"
 
@@ -100,7 +99,7 @@ def answer(engine: Engine, method: str, target: str, body: Any = None) -> str:
 def shape(value: Any) -> Any:
     """The types of a JSON value: of an object per key, of a list those of its elements together."""
     if isinstance(value, dict):
-        return {key: shape(value[key]) for key in sorted(value)} or "object"
+        return {scrubbed(key): shape(value[key]) for key in sorted(value)} or "object"
     if isinstance(value, list):
         merged: dict[str, Any] = {}
         for element in value:
