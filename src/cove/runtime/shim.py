@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
@@ -144,17 +145,15 @@ class Shim:
     def namespaces(self, network: int) -> None:
         assert self._init is not None and self._cgroup is not None
         self._network = network
-        try:
+        with suppress(OSError):  # init has ended already, a short program's work done: there is nothing to join
             self._target = self._isolation.open_target(self._init.pid, self._spec)
-        except OSError:  # init is gone already, as we are about to hear
-            return
-        self.execs = Execs(
-            Surroundings(
-                self._loop, self._start.run_dir, self._isolation, self._target, self._cgroup, self._control.notify
-            ),
-            self._leave_when_done,
-        )
+        if self._target is not None:
+            self._make_execs(self._target, self._cgroup)
         self._control.notify(messages.Created(self._init.pid), (network,))
+
+    def _make_execs(self, target: Target, cgroup: Cgroup) -> None:
+        around = Surroundings(self._loop, self._start.run_dir, self._isolation, target, cgroup, self._control.notify)
+        self.execs = Execs(around, self._leave_when_done)
 
     def console(self, master: int) -> None:
         assert self.streams is not None

@@ -8,8 +8,10 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from cove.runtime import exit_record, messages
-from harness.shims import PATIENCE, Client, RunningShim
+from harness.shims import PATIENCE, Client, RunningShim, Unisolated
 
 Start = Callable[..., RunningShim]
 
@@ -90,6 +92,19 @@ def test_a_first_process_that_is_killed_before_the_program_is_no_start(start: St
     created = shim.expect(messages.Created)
     os.kill(created.pid, signal.SIGKILL)
     assert shim.expect(messages.StartFailed).exit_code == 128
+    shim.gone()
+
+
+def test_a_program_that_ends_before_its_namespaces_are_opened_has_run(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_isolation: Unisolated, pid: int, _spec: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", f"/proc/{pid}/ns/net")
+
+    monkeypatch.setattr(Unisolated, "open_target", gone)
+    shim = start("true")
+    shim.started()
+    assert shim.expect(messages.Exited).exit_code == 0
     shim.gone()
 
 
