@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cove.daemon.listeners import listeners
@@ -49,8 +50,8 @@ INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini
 
 
 @asynccontextmanager
-async def application(settings: Settings) -> AsyncIterator[Events]:
-    """The daemon from its roots to its listening sockets, while the context lasts; its events."""
+async def application(settings: Settings) -> AsyncIterator[None]:
+    """The daemon from its roots to its listening sockets, while the context lasts."""
     tls = tls_context(settings)
     async with AsyncExitStack() as stack:
         roots = Roots(Path(settings.data_root), Path(settings.exec_root))
@@ -59,22 +60,35 @@ async def application(settings: Settings) -> AsyncIterator[Events]:
         database = Database(roots.data / "cove.db")
         stack.callback(database.close)
         stores = await _stores(settings, roots, database, stack)
-        services, events = await _engine(settings, roots, database, stores, stack)
-        sockets = listeners(settings)
-        server = await serve(services, sockets, tls)
+        engine = _engine(settings, database, stores)
+        await _recover(roots, database, stores, engine, stack)
+        server = await serve(_services(settings, roots, stores, engine), listeners(settings), tls)
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
-        stack.callback(events.close)
+        stack.callback(engine.events.close)
         _remove_sockets_at_end(settings, stack)
-        yield events
+        yield
 
 
+@dataclass(frozen=True)
 class Stores:
     """What lies on disk: images, volumes, networks."""
 
-    def __init__(self, images: ImageStore, volumes: VolumeStore, networks: NetworkStore) -> None:
-        self.images = images
-        self.volumes = volumes
-        self.networks = networks
+    images: ImageStore
+    volumes: VolumeStore
+    networks: NetworkStore
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What moves containers between their states, and what it needs."""
+
+    registry: Registry
+    connectivity: Connectivity
+    bundles: Bundles
+    zygote: Zygote
+    events: Events
+    transitions: Transitions
+    init_path: str | None
 
 
 async def _stores(settings: Settings, roots: Roots, database: Database, stack: AsyncExitStack) -> Stores:
@@ -94,13 +108,8 @@ def _network_settings(settings: Settings) -> NetworkSettings:
     return NetworkSettings(bridge=settings.bridge, bip=settings.bip) if settings.bridge else given
 
 
-async def _engine(
-    settings: Settings, roots: Roots, database: Database, stores: Stores, stack: AsyncExitStack
-) -> tuple[Services, Events]:
-    events = Events()
-    registry = Registry(database)
-    zygote = Zygote()
-    stack.callback(zygote.close)
+def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
+    registry, zygote, events = Registry(database), Zygote(), Events()
     connectivity = Connectivity(stores.networks)
     init_path = next((path for path in INITS if Path(path).exists()), None)
     bundles = Bundles(
@@ -115,35 +124,52 @@ async def _engine(
         zygote=zygote,
         events=events,
     )
+    return Engine(registry, connectivity, bundles, zygote, events, transitions, init_path)
+
+
+async def _recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:
+    """Find what an earlier daemon left running, before anyone asks."""
     recovery = Recovery(
         database=database,
-        registry=registry,
-        transitions=transitions,
+        registry=engine.registry,
+        transitions=engine.transitions,
         networks=stores.networks,
         data_root=roots.data,
         run_root=roots.run,
     )
     recovery.load()
-    zygote.warm()
+    stack.callback(engine.zygote.close)
+    engine.zygote.warm()
     await stores.networks.open()
     stack.push_async_callback(stores.networks.close)
-    stack.push_async_callback(transitions.close)
+    stack.push_async_callback(engine.transitions.close)
     await recovery.reconcile()
     await recovery.apply_policies()
-    views = Views(stores.networks, connectivity)
+
+
+def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Services:
+    registry, transitions, events = engine.registry, engine.transitions, engine.events
     containers = Containers(
         registry=registry,
         transitions=transitions,
         images=stores.images,
         volumes=stores.volumes,
-        bundles=bundles,
-        views=views,
+        bundles=engine.bundles,
+        views=Views(stores.networks, engine.connectivity),
         data_root=roots.data,
         run_root=roots.run,
     )
     images = Images(stores.images, containers.image_users, events)
     volumes = Volumes(stores.volumes, registry, events)
-    services = Services(
+    system = System(
+        host=Host(roots.data, settings.labels, settings.debug, engine.init_path),
+        registry=registry,
+        containers=containers,
+        images=images,
+        volumes=volumes,
+        events=events,
+    )
+    return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, transitions),
         output=Output(registry, transitions),
@@ -153,16 +179,8 @@ async def _engine(
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
         networks=Networks(stores.networks, registry, events),
         volumes=volumes,
-        system=System(
-            host=Host(roots.data, settings.labels, settings.debug, init_path),
-            registry=registry,
-            containers=containers,
-            images=images,
-            volumes=volumes,
-            events=events,
-        ),
+        system=system,
     )
-    return services, events
 
 
 def _empty(directory: Path) -> None:
