@@ -9,12 +9,13 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from cove.errors import Conflict, Internal, NotFound, Unavailable
+from cove.errors import Conflict, CoveError, Internal, NotFound, Unavailable
 from cove.runtime import messages
 from cove.runtime.launch import ZygoteProcess, spawn_zygote
 from cove.runtime.messages import (
@@ -132,6 +133,8 @@ class Shim:
     async def abandon(self) -> None:
         """Tell the shim that nobody waits for its start any more, and wait until it is gone."""
         if self.alive:
+            with contextlib.suppress(CoveError):
+                self._send(Signal(next(self._numbers), None, signal.SIGKILL, True), [])
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(TimeoutError):
@@ -144,6 +147,13 @@ class Shim:
             return
         self._loop.remove_reader(self._connection)
         self._connection.close()
+        self._refuse(Unavailable(f"the daemon has let go of container {self.container_id}"))
+
+    def _refuse(self, error: CoveError) -> None:
+        """Answer every request that still waits for the shim."""
+        for reply in self._replies.values():
+            if not reply.done():
+                reply.set_exception(error)
 
     async def _request(self, build: Callable[[int], Message], descriptors: list[int]) -> Message:
         reply, extra = await self._ask(build, descriptors)
@@ -232,12 +242,9 @@ class Shim:
         future.set_result((message, descriptors))
 
     def _end(self, exited: Exited | None) -> None:
-        self.close()
         _settle(self.exited, exited)
-        gone = Conflict(f"container {self.container_id} is not running")
-        for reply in list(self._replies.values()):
-            if not reply.done():
-                reply.set_exception(gone)
+        self._refuse(Conflict(f"container {self.container_id} is not running"))
+        self.close()
         for future in self._exec_exits.values():
             _settle(future, 137)
         for waiting in (self.created, self.started):

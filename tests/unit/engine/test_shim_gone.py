@@ -3,8 +3,10 @@
 import asyncio
 import socket
 
+import pytest
+
 from cove.engine.shims import Shim
-from cove.errors import Conflict
+from cove.errors import Conflict, Unavailable
 from cove.runtime import messages
 from cove.runtime.messages import Exited
 
@@ -22,3 +24,17 @@ def test_exited_is_heard_though_a_request_was_left_unread() -> None:
         return exited
 
     assert asyncio.run(scene()) == Exited(77, False, 1)
+
+
+def test_a_request_is_answered_though_the_daemon_lets_go_of_the_shim() -> None:
+    async def scene() -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            shim = Shim("c0ffee", ours)
+            request = asyncio.ensure_future(shim.resize(None, 24, 80))
+            await asyncio.sleep(0)
+            shim.close()
+            with pytest.raises(Unavailable, match="let go"):
+                await asyncio.wait_for(request, 5)
+
+    asyncio.run(scene())
