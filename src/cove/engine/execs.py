@@ -12,7 +12,7 @@ from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
 from cove.engine.shims import ExecRefused, Shim
-from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.oci.runtime import Process
 from cove.wire.execs import ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart
 from cove.wire.streams import Stream
@@ -99,7 +99,11 @@ class Execs:
     async def _launch(self, made: Exec, shim: Shim, theirs: "socket.socket | None") -> None:
         container, config = made.container, made.config
         path = container.paths.run / "exec" / f"{made.id}.json"
-        path.write_text(json.dumps(self._process(made)))
+        try:
+            path.write_text(json.dumps(self._process(made)))
+        except OSError as error:  # the run root is full, or the container has just ended
+            path.unlink(missing_ok=True)
+            raise Internal(f"cannot start exec {made.id}: {error}") from error
         attachment = None
         if theirs is not None:
             attachment = streams.attachment(

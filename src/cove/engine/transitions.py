@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from cove.engine import restarts, signals
@@ -105,13 +105,14 @@ class Transitions:
             state.status = "exited"  # the policy plans no further start
         container.drop_waiting()
         container.pid = 0
-        await asyncio.gather(self._connectivity.release(container), self._registry.save(container))
+        await self._noted(container, self._registry.save(container))
         self._bundles.discard(container)
         self.publish(container, "die", {"exitCode": str(state.exit_code)})
         self._publish_uses(container, begin=False)
         container.end(state.exit_code)
         if container.record.host_config.auto_remove:
-            await self._remove(container)
+            with contextlib.suppress(CoveError):  # the client is told why the start failed
+                await self._remove(container)
 
     async def _launch(self, container: Container) -> Shim:
         """From a stopped container to its program's first instruction."""
@@ -206,11 +207,23 @@ class Transitions:
             return
         removes = container.record.host_config.auto_remove and not (container.removing or container.kept)
         kept = self._remove(container) if removes else self._registry.save(container)
-        await asyncio.gather(self._connectivity.release(container), kept)
-        self._bundles.discard(container)
+        if await self._noted(container, kept):
+            self._bundles.discard(container)
         container.end(exited.exit_code)
         if again:
             container.restart = asyncio.create_task(self._start_again(container))
+
+    async def _noted(self, container: Container, kept: Awaitable[None]) -> bool:
+        """Give back what a run held and keep how it ended; False when the disk is full.
+
+        Nobody is left waiting for that: what was not released is by the next start, and the next daemon finds the
+        exit record in the run directory.
+        """
+        results = await asyncio.gather(self._connectivity.release(container), kept, return_exceptions=True)
+        errors = [result for result in results if isinstance(result, BaseException)]
+        for error in errors:
+            log.error("container %s: its end could not be recorded: %s", container.id[:12], error)
+        return not errors
 
     async def _start_again(self, container: Container) -> None:
         """Start a container by its policy, after the policy's delay."""
@@ -359,6 +372,7 @@ class Transitions:
         """Remove it unless it runs, be it by a start that was under way; whether it was removed."""
         async with self._registry.locked(container):
             if not container.running:
+                await self._connectivity.release(container)  # what could not be when it ended
                 await self._remove(container, volumes=volumes)
             return not container.running
 

@@ -1,0 +1,96 @@
+"""A full data root or run root: clear errors, nobody left waiting, and all is well once there is room again."""
+
+import contextlib
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.leaks import LeakCheck, remove_everything
+
+pytestmark = [pytest.mark.needs("cove")]
+
+_numbers = itertools.count(1)
+
+
+@contextlib.contextmanager
+def _small(root: str, size: str) -> Iterator[Daemon]:
+    """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing."""
+    daemon = Daemon(f"cove-test-{os.getpid()}-full{next(_numbers)}", "--debug")
+    try:
+        directory: Path = getattr(daemon, root)
+        directory.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], check=True)
+        daemon.start()
+        daemon.load_base_image()
+        daemon.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
+        leaks = LeakCheck(daemon)
+        yield daemon
+        remove_everything(daemon, keep_images=True)
+        leaks.check()
+    finally:
+        daemon.close()
+
+
+@contextlib.contextmanager
+def _filled(directory: Path) -> Iterator[None]:
+    filler = directory / "filler"
+    descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
+    try:
+        for size in (1 << 16, 1 << 9, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    os.write(descriptor, b"x" * size)
+        yield
+    finally:
+        os.close(descriptor)
+        filler.unlink()
+
+
+def _states(daemon: Daemon) -> dict[str, str]:
+    listed = daemon.docker("ps", "-a", "--format", "{{.Names}} {{.State}}").out.splitlines()
+    return dict(line.split() for line in listed)
+
+
+def test_data_root() -> None:
+    with _small("data_root", "24m") as daemon:
+        daemon.docker("run", "-d", "--name", "stopped", "-p", "18081:80", "busybox", "sleep", "600")
+        daemon.docker("run", "-d", "--name", "killed", "--net", "none", "busybox", "sleep", "600")
+        daemon.docker("run", "-d", "--rm", "--name", "gone", "busybox", "sleep", "600")
+        daemon.docker("create", "--name", "made", "--net", "none", "busybox", "sleep", "600")
+        with _filled(daemon.data_root):
+            for command in (("create", "busybox"), ("start", "made"), ("rm", "made"), ("volume", "create", "full")):
+                refused = daemon.docker(*command, check=False, timeout=15)
+                assert refused.code != 0, command
+                assert "disk is full" in refused.err or "No space left on device" in refused.err, refused
+            daemon.docker("stop", "-t", "0", "stopped", timeout=15)
+            daemon.docker("kill", "killed", timeout=15)
+            daemon.docker("kill", "gone", timeout=15)
+            assert daemon.docker("wait", "stopped", timeout=15).out == "137\n"
+            assert _states(daemon) == {"stopped": "exited", "killed": "exited", "gone": "exited", "made": "created"}
+        daemon.kill9()
+        daemon.start()  # which reads what became of them where there was room
+        assert _states(daemon) == {"stopped": "exited", "killed": "exited", "made": "created"}
+        assert daemon.docker("inspect", "-f", "{{.State.ExitCode}}", "stopped", "killed").out == "137\n137\n"
+        daemon.docker("start", "made", "stopped")
+        daemon.docker("rm", "-f", "stopped")
+        daemon.docker("run", "--rm", "--name", "stopped", "-p", "18081:80", "busybox", "true")
+
+
+def test_run_root() -> None:
+    with _small("exec_root", "2m") as daemon:
+        daemon.docker("run", "-d", "--name", "lives", "busybox", "sleep", "600")
+        daemon.docker("create", "--name", "made", "busybox", "sleep", "600")
+        with _filled(daemon.exec_root):
+            for command in (("start", "made"), ("exec", "-d", "lives", "true")):
+                refused = daemon.docker(*command, check=False, timeout=15)
+                assert refused.code != 0
+                assert "No space left on device" in refused.err, refused
+            daemon.docker("stop", "-t", "0", "lives", timeout=15)
+        assert _states(daemon) == {"lives": "exited", "made": "created"}
+        daemon.docker("start", "made", "lives")
+        assert daemon.docker("exec", "lives", "echo", "works").out == "works\n"
