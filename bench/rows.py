@@ -19,6 +19,12 @@ def _remove_one(engine: Engine) -> None:
     docker(engine, "rm", "-f", "one")
 
 
+def _create_over_http(engine: Engine) -> None:
+    """What the engine itself takes, without the command line, which is most of a ``docker create``."""
+    answer = engine.http("POST", "/containers/create?name=one", {"Image": "busybox", "Cmd": ["true"]})
+    assert answer.status == 201, answer
+
+
 def _names() -> list[str]:
     return [f"many{number}" for number in range(MANY)]
 
@@ -58,6 +64,7 @@ ROWS = (
         reset=_remove_one,
         target=0.6,
     ),
+    Row("create, over HTTP", _create_over_http, reset=_remove_one, target=0.6),
     Row(
         "run -d",
         lambda engine: docker(engine, "run", "-d", "--name", "one", "busybox", "sleep", "86400"),
