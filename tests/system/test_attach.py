@@ -1,9 +1,13 @@
 """``docker attach`` and interactive ``docker run``: streams, terminals, detach keys, the hijacked connection itself."""
 
+import contextlib
 import itertools
 import socket
 import struct
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from harness.engine import Engine
 from harness.terminal import on_terminal
@@ -193,3 +197,15 @@ def test_client_that_is_killed_leaves_the_container(daemon: Engine) -> None:
         say(client, "a")
     assert state(daemon, "box") == "running"
     assert daemon.docker("logs", "box").out == "got a\n"
+
+
+@pytest.mark.needs("cove")
+def test_killed_clients_hold_nothing(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "silent", "busybox", "sleep", "600")
+    descriptors = Path(f"/proc/{daemon.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    with contextlib.ExitStack() as clients:
+        for _ in range(5):
+            clients.enter_context(daemon.spawned("docker", "attach", "silent"))
+        eventually(lambda: len(list(descriptors.iterdir())), lambda now: now >= before + 10)
+    eventually(lambda: len(list(descriptors.iterdir())), lambda now: now <= before + 1)

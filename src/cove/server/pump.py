@@ -5,6 +5,7 @@ asyncio's transport, once it cannot write, gives up reading as well, and output 
 """
 
 import asyncio
+import select
 import socket
 from collections import deque
 
@@ -37,6 +38,7 @@ class Pump:
         self._running = False
         self._full = False
         self._lingering: asyncio.TimerHandle | None = None
+        self._hang_up: select.epoll | None = None
         self._done: asyncio.Future[None] = self._loop.create_future()
 
     async def run(self) -> None:
@@ -51,6 +53,7 @@ class Pump:
             self._loop.remove_writer(self._stream)
             if self._lingering is not None:
                 self._lingering.cancel()
+            self._forget_hang_up()
 
     # The client's side
 
@@ -76,6 +79,23 @@ class Pump:
     def client_lost(self) -> None:
         self._client = None
         self._finish()
+
+    def _watch_hang_up(self) -> None:
+        """Notice that a client which sends no more is gone, though there is no output to fail.
+
+        A socket at its end of input is readable for ever, so it is watched by an epoll for nothing but a hang-up.
+        """
+        if self._client is None or self._done.done() or self._hang_up is not None:
+            return
+        self._hang_up = select.epoll()
+        self._hang_up.register(self._client.get_extra_info("socket").fileno(), 0)
+        self._loop.add_reader(self._hang_up, self.client_lost)
+
+    def _forget_hang_up(self) -> None:
+        if self._hang_up is not None:
+            self._loop.remove_reader(self._hang_up)
+            self._hang_up.close()
+            self._hang_up = None
 
     def client_full(self) -> None:
         self._full = True
@@ -168,3 +188,4 @@ class Pump:
             self._stream.shutdown(socket.SHUT_WR)
         except OSError:
             self._input_refused = True
+        self._watch_hang_up()
