@@ -202,9 +202,22 @@ def execute(process: Process, variables: dict[str, str]) -> NoReturn:
     try:
         os.execve(program, process["args"], variables)
     except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            _end_as_a_program(program)
         raise CannotStart(_exit_code(error), f"exec {program}: {os.strerror(error.errno or 0).lower()}") from None
     except ValueError as error:  # a zero byte in an argument or a variable
         raise CannotStart(CANNOT_START, f"process: {error}") from None
+
+
+def _end_as_a_program(program: str) -> NoReturn:
+    """For a file that is no program of this machine's: Docker has it "run", and say so on its own error stream.
+
+    The shim, which goes by the process's name and the end of the channel, takes it for a program that ran.
+    """
+    processes.set_name("exec")
+    processes.close_range(3)
+    os.write(2, f"exec {program}: exec format error\n".encode(errors="surrogateescape"))
+    os._exit(CANNOT_INVOKE)
 
 
 def find_program(name: str, search: str) -> str:
