@@ -72,7 +72,7 @@ class Images:
             size=image.size,
             graph_driver=DriverData(
                 name=STORAGE_DRIVER,
-                data={"UpperDir": directories[0], "LowerDir": ":".join(directories[1:])} if directories else {},
+                data=_directories(directories),
             ),
             root_fs=RootFS(layers=list(config.rootfs.diff_ids)),
             metadata=ImageMetadata(last_tag_time=image.tagged) if image.tagged else ImageMetadata(),
@@ -120,6 +120,12 @@ class Images:
 
     async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]:
         raise Unimplemented("search of registries is not supported yet")
+
+
+def _directories(paths: Sequence[str]) -> dict[str, str]:
+    """What overlay is given for the layers, the uppermost first."""
+    made = {"UpperDir": paths[0]} if paths else {}
+    return made | ({"LowerDir": ":".join(paths[1:])} if paths[1:] else {})
 
 
 def reference_of(repo: str, tag: str) -> Reference | None:

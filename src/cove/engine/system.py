@@ -132,7 +132,7 @@ class System:
             name=kernel.nodename,
             labels=list(self._host.labels),
             server_version=__version__,
-            runtimes={"cove": Runtime(path="cove-oci")},
+            runtimes={name: Runtime(path="cove-oci") for name in ("cove", "io.containerd.runc.v2", "runc")},
             default_runtime="cove",
             init_binary=self._host.init_path or "cove-init",
             security_options=["name=cgroupns"],

@@ -62,10 +62,12 @@ class Volumes:
         return self._shown(self._store.get(name))
 
     async def create(self, request: VolumeCreate) -> Volume:
+        new = not request.name or not self._store.has(request.name)
         record = await self._store.create(
             request.name, driver=request.driver, options=request.driver_opts, labels=request.labels
         )
-        self._events.publish("volume", "create", record.name, {"driver": record.driver})
+        if new:
+            self._events.publish("volume", "create", record.name, {"driver": record.driver})
         return self._shown(record)
 
     async def remove(self, name: str, *, force: bool) -> None:

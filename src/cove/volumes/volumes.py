@@ -143,6 +143,9 @@ def _checked(volume: Volume) -> Volume:
         raise NotFound(
             f'create {volume.name}: error looking up volume plugin {volume.driver}: plugin "{volume.driver}" not found'
         )
+    for option in volume.options:
+        if option not in ("type", "o", "device", "size"):
+            raise InvalidArgument(f'create {volume.name}: invalid option: "{option}"')
     if volume.options:
         raise InvalidArgument(
             f"create {volume.name}: options of the local driver are not supported yet: {sorted(volume.options)}"
