@@ -90,6 +90,7 @@ def test_run_root() -> None:
                 refused = daemon.docker(*command, check=False, timeout=15)
                 assert refused.code != 0
                 assert "No space left on device" in refused.err, refused
+            assert daemon.docker("exec", "lives", "true", check=False).code == 126
             daemon.docker("stop", "-t", "0", "lives", timeout=15)
         assert _states(daemon) == {"lives": "exited", "made": "created"}
         daemon.docker("start", "made", "lives")

@@ -20,6 +20,9 @@ from cove.wire.streams import Stream
 CANNOT_INVOKE = 126
 """Docker's exit code of an exec that did not come to be, unless its program was not found."""
 
+CANNOT_EXECUTE = 126
+"""The exit code of an exec that the engine could not start."""
+
 KEPT = 1000
 """Execs that are remembered after their end, over all containers, for clients that ask for the exit code late."""
 
@@ -88,6 +91,7 @@ class Execs:
                 f"OCI runtime exec failed: exec failed: unable to start container process: {error.message}: unknown"
             ) from error
         except BaseException:
+            made.exit_code = CANNOT_EXECUTE
             if ours is not None:
                 ours.close()
             raise

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from cove.errors import Conflict, Internal
 from cove.store.schema import MIGRATIONS
 
@@ -53,6 +55,7 @@ class Database:
 
         Raises Conflict when the file comes from a newer version, Internal when it is no database or out of reach.
         """
+        self._path = path
         self._connection = _opened(path)
         self._closed = False
         self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
@@ -74,8 +77,14 @@ class Database:
         return result
 
     def load(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query at once on the caller's thread; only for start-up, before the first ``run``."""
-        return query(self._connection)
+        """Run a query at once on the caller's thread; only for start-up, before the first ``run``.
+
+        Raises Internal that names the file when it is damaged.
+        """
+        try:
+            return query(self._connection)
+        except (sqlite3.Error, msgspec.DecodeError) as error:
+            raise Internal(f"cannot read the database {self._path}: {error}") from error
 
     def close(self) -> None:
         """Finish what is queued and close the file. Does nothing the second time."""
@@ -119,7 +128,8 @@ class Database:
         try:
             queued.result = queued.change(self._connection)
         except BaseException as error:
-            queued.error = _failure(error) if isinstance(error, sqlite3.OperationalError) else error
+            broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.IntegrityError)
+            queued.error = _failure(error) if broken else error
             if not self._connection.in_transaction:  # what followed would be committed one by one, and called failed
                 raise sqlite3.OperationalError(str(error)) from error
             self._connection.execute("ROLLBACK TO change")

@@ -305,3 +305,17 @@ def test_what_is_told_to_have_failed_is_not_there(full_disk: Path) -> None:
         await database.run(add("after"))
 
     use(full_disk, body)
+
+
+def test_a_damaged_page_is_told_as_one(path: Path) -> None:
+    Database(path).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    database = Database(path)
+    try:
+        with pytest.raises(Internal, match=f"cannot read the database {path}: database disk image is malformed"):
+            database.load(lambda connection: connection.execute("SELECT * FROM volumes").fetchall())
+        with pytest.raises(Internal, match="database disk image is malformed"):
+            asyncio.run(database.run(add("one")))
+    finally:
+        database.close()
