@@ -28,6 +28,7 @@ from cove.engine.output import Output
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.shims import Zygote
+from cove.engine.statistics import Statistics
 from cove.engine.system import Host, System
 from cove.engine.transfers import Transfers
 from cove.engine.transitions import Transitions
@@ -172,7 +173,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, transitions),
-        output=Output(registry, transitions),
+        output=Output(registry, transitions, Statistics(registry, engine.bundles)),
         archives=Archives(registry),
         execs=Execs(registry, events),
         images=images,

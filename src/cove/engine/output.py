@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from cove.engine import logreader, streams
 from cove.engine.container import Container
 from cove.engine.registry import Registry
+from cove.engine.statistics import Statistics
 from cove.engine.transitions import Transitions
-from cove.errors import Conflict, InvalidArgument, Unimplemented
+from cove.errors import Conflict, InvalidArgument
 from cove.wire.stats import Stats
 from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOptions, Logs, Stream
 
@@ -14,9 +15,10 @@ from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOption
 class Output:
     """Connects clients to what programs write, and to what they read."""
 
-    def __init__(self, registry: Registry, transitions: Transitions) -> None:
+    def __init__(self, registry: Registry, transitions: Transitions, statistics: Statistics) -> None:
         self._registry = registry
         self._transitions = transitions
+        self._statistics = statistics
 
     async def logs(self, ref: str, options: LogOptions) -> Logs:
         container = self._registry.get(ref)
@@ -62,7 +64,7 @@ class Output:
         self._transitions.publish(container, "resize", {"height": str(rows), "width": str(columns)})
 
     async def stats(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[Stats]:
-        raise Unimplemented("stats are not supported yet")
+        return await self._statistics.stream(ref, stream=stream, one_shot=one_shot)
 
 
 async def _batches(container: Container, options: LogOptions) -> AsyncIterator[list[LogEntry]]:
