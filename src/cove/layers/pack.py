@@ -1,0 +1,137 @@
+"""A directory tree to a tar, while others may be writing to it.
+
+Names are sorted and each is looked up once, from a descriptor of its directory and without following links, so that a
+tree that changes meanwhile gives an archive of some of its states, and never one of something outside of it.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+
+from cove.layers.header import Header
+from cove.layers.tar_writer import Writer
+
+PIECE = 1 << 18
+_CAPABILITY = b"security.capability"
+_PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_KINDS = {
+    stat.S_IFREG: b"0",
+    stat.S_IFLNK: b"2",
+    stat.S_IFCHR: b"3",
+    stat.S_IFBLK: b"4",
+    stat.S_IFDIR: b"5",
+    stat.S_IFIFO: b"6",
+}
+"""Sockets have no place in a tar."""
+
+
+def pack(descriptor: int, name: bytes, writer: Writer) -> None:
+    """Write what a descriptor (O_PATH, which is closed) leads to, and all below it. ``name``: of the topmost entry.
+
+    An empty name leaves the topmost directory itself out, as ``docker export`` does. Raises OSError.
+    """
+    packer = _Packer(writer)
+    todo: list[tuple[int, Iterator[bytes], bytes]] = []
+    try:
+        _push(todo, packer.add(descriptor, name), name)
+        while todo:
+            directory, names, above = todo[-1]
+            child = next(names, None)
+            if child is None:
+                os.close(todo.pop()[0])
+                continue
+            try:
+                found = os.open(child, _PLACE, dir_fd=directory)
+            except FileNotFoundError:  # removed since it was listed
+                continue
+            _push(todo, packer.add(found, above + child), above + child)
+    finally:
+        for directory, _, _ in todo:
+            os.close(directory)
+
+
+def _push(todo: list[tuple[int, Iterator[bytes], bytes]], directory: int | None, name: bytes) -> None:
+    if directory is None:
+        return
+    above = name if not name or name.endswith(b"/") else name + b"/"
+    todo.append((directory, iter(sorted(map(os.fsencode, os.listdir(directory)))), above))
+
+
+class _Packer:
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._linked: dict[tuple[int, int], bytes] = {}
+
+    def add(self, place: int, name: bytes) -> int | None:
+        """Write one entry; a descriptor to list when it is a directory. ``place`` is closed."""
+        try:
+            found = os.fstat(place)
+            kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+            if kind == b"5":
+                if name:
+                    self._writer.entry(_header(name if name.endswith(b"/") else name + b"/", kind, found, place))
+                return os.open(b".", _LISTED, dir_fd=place)
+            if kind is not None:
+                self._plain(place, name, kind, found)
+            return None
+        finally:
+            os.close(place)
+
+    def _plain(self, place: int, name: bytes, kind: bytes, found: os.stat_result) -> None:
+        header = _header(name, kind, found, place)
+        if kind == b"2":
+            header.link = os.readlink(b"", dir_fd=place)
+        elif found.st_nlink > 1:
+            first = self._linked.setdefault((found.st_dev, found.st_ino), name)
+            if first != name:
+                header.kind, header.link, header.size, header.xattrs = b"1", first, 0, {}
+        if header.kind == b"0":
+            self._file(place, header)
+        else:
+            self._writer.entry(header)
+
+    def _file(self, place: int, header: Header) -> None:
+        """The header's size of bytes: cut when the file has grown, filled up with zeros when it has shrunk."""
+        file = os.open(b"/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            self._writer.entry(header)
+            left = header.size
+            while left:
+                piece = os.read(file, min(left, PIECE)) or bytes(min(left, PIECE))
+                self._writer.data(piece)
+                left -= len(piece)
+        finally:
+            os.close(file)
+
+
+def _header(name: bytes, kind: bytes, found: os.stat_result, place: int) -> Header:
+    size = found.st_size if kind == b"0" else 0
+    device = found.st_rdev if kind in (b"3", b"4") else 0
+    return Header(
+        name=name,
+        kind=kind,
+        mode=found.st_mode,
+        uid=found.st_uid,
+        gid=found.st_gid,
+        size=size,
+        mtime=found.st_mtime_ns,
+        link=b"",
+        major=os.major(device),
+        minor=os.minor(device),
+        real_size=size,
+        xattrs=_xattrs(place) if kind in (b"0", b"5") else {},
+    )
+
+
+def _xattrs(place: int) -> dict[bytes, bytes]:
+    """File capabilities and what users set; the rest belongs to the machine."""
+    path = b"/proc/self/fd/%d" % place
+    kept: dict[bytes, bytes] = {}
+    try:
+        for name in map(os.fsencode, os.listxattr(path)):
+            if name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay.")):
+                kept[name] = os.getxattr(path, name)
+    except OSError:  # a file system without them, or one that went meanwhile
+        pass
+    return kept
