@@ -32,6 +32,20 @@ def mount(lower: list[str], upper: str, work: str, target: str) -> int:
     return ATTACHED
 
 
+def mount_read_only(lower: list[str]) -> int:
+    """A detached read-only mount of two directories or more, uppermost first. Raises OSError."""
+    opened: list[int] = []
+    try:
+        with mounts.FileSystem("overlay") as file_system:
+            file_system.set("source", "overlay")
+            for directory in lower:
+                file_system.set("lowerdir+", _short(directory, opened))
+            return file_system.mount(mounts.READ_ONLY)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
     """One parameter per layer ("lowerdir+", Linux 6.5): their number and length do not have to fit into a page."""
     opened: list[int] = []

@@ -15,7 +15,7 @@ A job is one datagram; replies are lines of JSON. The first descriptor of a job 
 
 import msgspec
 
-from cove.errors import CoveError, Internal, InvalidArgument
+from cove.errors import CoveError, Forbidden, Internal, InvalidArgument, NotFound
 from cove.layers.tar import Limits
 
 CONTROL = 3
@@ -50,7 +50,71 @@ class Remove(msgspec.Struct, frozen=True, tag=True):
     paths: list[str]
 
 
-Job = Unpack | Spool | Remove
+class Compare(msgspec.Struct, frozen=True, tag=True):
+    """What the directory ``upper`` changes of the layers ``lower``, uppermost first."""
+
+    lower: list[str]
+    upper: str
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """A file or directory of the host that a container sees at ``destination``."""
+
+    source: str
+    destination: str
+    writable: bool = True
+
+
+class View(msgspec.Struct, frozen=True):
+    """A container's files. ``entered``: a descriptor of its mount namespace is sent along, as the last one.
+
+    Otherwise it is mounted at ``root``, in a namespace that goes with the job. ``lower``: uppermost first.
+    """
+
+    entered: bool
+    lower: list[str]
+    upper: str
+    work: str
+    root: str
+    binds: list[Bind] = msgspec.field(default_factory=list)
+    read_only: bool = False
+
+
+class Export(msgspec.Struct, frozen=True, tag=True):
+    """Write the whole root as a tar to the second descriptor, without what is mounted below it."""
+
+    view: View
+
+
+class Look(msgspec.Struct, frozen=True, tag=True):
+    """What there is at a path. ``path``: from the root, cleaned; a final slash or dot follows a last link."""
+
+    view: View
+    path: str
+
+
+class CopyOut(msgspec.Struct, frozen=True, tag=True):
+    """Write the path, and what is below it, as a tar to the second descriptor."""
+
+    view: View
+    path: str
+
+
+class CopyIn(msgspec.Struct, frozen=True, tag=True):
+    """Unpack the tar of the second descriptor, compressed or not, in the directory ``path``.
+
+    ``same_kind``: a directory and something else do not replace each other. ``owner``: ``user[:group]`` that everything
+    is given to, or empty to keep what the archive says.
+    """
+
+    view: View
+    path: str
+    same_kind: bool = False
+    owner: str = ""
+    limits: Limits = Limits()
+
+
+Job = Unpack | Spool | Remove | Compare | Export | Look | CopyOut | CopyIn
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -88,19 +152,51 @@ class RemoveDone(msgspec.Struct, frozen=True, tag=True):
     pass
 
 
+class Difference(msgspec.Struct, frozen=True):
+    """``kind``: 0 modified, 1 added, 2 deleted."""
+
+    path: str
+    kind: int
+
+
+class CompareDone(msgspec.Struct, frozen=True, tag=True):
+    differences: list[Difference]
+
+
+class LookDone(msgspec.Struct, frozen=True, tag=True):
+    """``mode``: as the kernel has it. ``mtime``: nanoseconds. ``target``: of a link, resolved as far as it goes."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: int
+    target: str = ""
+
+
+class CopyDone(msgspec.Struct, frozen=True, tag=True):
+    pass
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """``invalid``: the input is to blame, not the machine."""
+    """``kind``: InvalidArgument (the input is to blame, not the machine), NotFound, Forbidden or Internal."""
 
     message: str
-    invalid: bool
+    kind: str
 
     @classmethod
     def of(cls, error: CoveError) -> "Failed":
-        return cls(error.message, isinstance(error, InvalidArgument))
+        return cls(error.message, next((name for name, kind in _KINDS.items() if isinstance(error, kind)), "Internal"))
 
     def error(self) -> CoveError:
-        return InvalidArgument(self.message) if self.invalid else Internal(self.message)
+        return _KINDS[self.kind](self.message)
 
 
-Done = UnpackDone | SpoolDone | RemoveDone
+_KINDS: dict[str, type[CoveError]] = {
+    "InvalidArgument": InvalidArgument,
+    "NotFound": NotFound,
+    "Forbidden": Forbidden,
+    "Internal": Internal,
+}
+
+Done = UnpackDone | SpoolDone | RemoveDone | CompareDone | LookDone | CopyDone
 Reply = Progress | Done | Failed

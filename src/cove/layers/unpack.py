@@ -41,14 +41,16 @@ def unpack(pieces: Iterator[bytes], top: int, limits: Limits, devices: bool = Tr
     ``devices``: whether device nodes are made or refused. Raises InvalidArgument naming the entry, and Internal when
     the machine fails (no space left); then the directory is half full.
     """
-    unpacker = _Unpacker(top, Reader(ByteStream(pieces), limits), limits, devices)
+    unpacker = Unpacker(top, Reader(ByteStream(pieces), limits), limits, devices)
     try:
         return unpacker.run()
     finally:
         unpacker.close()
 
 
-class _Unpacker:
+class Unpacker:
+    """Call ``run`` once and ``close`` after it."""
+
     def __init__(self, top: int, reader: Reader, limits: Limits, devices: bool) -> None:
         self._top = top
         self._tree = Tree(top)
@@ -79,13 +81,20 @@ class _Unpacker:
                 raise InvalidArgument("names the root and is no directory")
             self._directories[b""] = entry
             return
-        name = parts[-1]
+        self._check_name(parts[-1])
+        parent = self._tree.parent(parts)
+        if parts[-1].startswith(WHITEOUT):
+            self._whiteout(parent, parts[-1])
+        else:
+            self._place(parent, parts, entry)
+
+    def _check_name(self, name: bytes) -> None:
         if len(name) > self._limits.name:
             raise InvalidArgument(f"name is longer than {self._limits.name} bytes")
-        parent = self._tree.parent(parts)
-        if name.startswith(WHITEOUT):
-            self._whiteout(parent, name)
-        elif entry.kind == b"0":
+
+    def _place(self, parent: int, parts: list[bytes], entry: Header) -> None:
+        name = parts[-1]
+        if entry.kind == b"0":
             self._file(parent, name, parts, entry)
         elif entry.kind == b"5":
             self._directory(parent, name, parts, entry)
@@ -205,7 +214,8 @@ class _Unpacker:
         except (FileNotFoundError, NotADirectoryError):  # a later entry replaced it by another way
             return
         try:
-            if (entry.uid, entry.gid) != (os.geteuid(), os.getegid()):
+            found = os.fstat(directory)
+            if (entry.uid, entry.gid) != (found.st_uid, found.st_gid):
                 _chown(directory, entry)
             os.fchmod(directory, entry.mode)
             _set_xattrs(directory, entry, follow=True)

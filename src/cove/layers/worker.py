@@ -11,16 +11,26 @@ import socket
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from cove.errors import CoveError, Internal
+from cove.layers.copying import copy_in, copy_out, look
+from cove.layers.differences import differences
 from cove.layers.jobs import (
     CONTROL,
+    Compare,
+    CompareDone,
+    CopyDone,
+    CopyIn,
+    CopyOut,
     Done,
+    Export,
     Failed,
     Job,
+    Look,
     Progress,
     Remove,
     RemoveDone,
@@ -30,10 +40,13 @@ from cove.layers.jobs import (
     Unpack,
     UnpackDone,
 )
+from cove.layers.pack import pack
 from cove.layers.pipeline import Input
 from cove.layers.spool import spool
+from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
 from cove.layers.unpack import Unpacked, unpack
+from cove.layers.view import open_bare_root, open_root
 
 MAX_JOB = 1 << 16
 MAX_DESCRIPTORS = 4
@@ -94,6 +107,34 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             for path in job.paths:
                 _remove(path)
             return RemoveDone()
+        case Compare():
+            return CompareDone(differences(job.lower, job.upper))
+        case _:
+            return _with_view(job, descriptors, reply)
+
+
+def _with_view(job: Export | Look | CopyOut | CopyIn, descriptors: list[int], reply: socket.socket) -> Done:
+    namespace = descriptors[-1] if job.view.entered else None
+    if isinstance(job, Export):
+        _write_tar(descriptors[0], lambda writer: pack(open_bare_root(job.view, namespace), b"", writer))
+        return CopyDone()
+    root = open_root(job.view, namespace)
+    match job:
+        case Look():
+            return look(root, job.path)
+        case CopyOut():
+            _write_tar(descriptors[0], lambda writer: copy_out(root, job.path, writer))
+        case CopyIn():
+            copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply)).pieces())
+    return CopyDone()
+
+
+def _write_tar(target: int, fill: Callable[[Writer], None]) -> None:
+    """A whole tar to a pipe; an error leaves it without its end."""
+    with open(target, "wb", buffering=1 << 18) as pipe:
+        writer = Writer(pipe.write)
+        fill(writer)
+        writer.end()
 
 
 def _unpack(job: Unpack, source: int, progress: "_Reporter") -> UnpackDone:

@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +15,7 @@ from cove.errors import Internal
 from cove.layers.jobs import CONTROL, Failed, Job, Progress, Reply
 
 PIPE_SIZE = 1 << 20
+READ_SIZE = 1 << 18
 MAX_REPLY = 1 << 26
 T = TypeVar("T")
 _DECODE = msgspec.json.Decoder(Reply).decode
@@ -37,16 +38,18 @@ class Worker:
         kind: type[T],
         source: int | None = None,
         progress: Callable[[int], None] = lambda read: None,
+        namespace: int | None = None,
     ) -> T:
-        """Do a job in a child of the worker. ``kind``: the reply that it has. ``source``: the input, closed by the
-        caller once this has begun. ``progress`` is told the bytes read.
+        """Do a job in a child of the worker. ``kind``: the reply that it has. ``source``: the input or output, closed
+        by the caller once this has begun, as is ``namespace``, of a job with a view. ``progress`` is told the bytes
+        read.
 
         Raises InvalidArgument when the input is to blame, else Internal. When it is cancelled, the child is gone
         before this returns.
         """
         self._begin()
         try:
-            reply = await self._send(job, source)
+            reply = await self._send(job, [fd for fd in (source, namespace) if fd is not None])
             try:
                 return await _answer(reply, kind, progress)
             finally:
@@ -55,18 +58,39 @@ class Worker:
             self._finish()
 
     async def run_stream(
-        self, job: Job, kind: type[T], chunks: AsyncIterator[bytes], progress: Callable[[int], None] = lambda read: None
+        self,
+        job: Job,
+        kind: type[T],
+        chunks: AsyncIterator[bytes],
+        progress: Callable[[int], None] = lambda read: None,
+        namespace: int | None = None,
     ) -> T:
         """As ``run``, the input being a stream of chunks, which is left where it is when the job fails."""
         reading, writing = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(writing, False)
         with contextlib.suppress(OSError):  # more than this user may have in all pipes
             fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-        work = asyncio.ensure_future(self._run_closing(job, kind, reading, progress))
+        work = asyncio.ensure_future(self._run_closing(job, kind, reading, progress, namespace))
         try:
             await _feed(chunks, writing, work)
             return await work
         finally:
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def output(self, job: Job, kind: type[T], namespace: int | None = None) -> AsyncGenerator[bytes, None]:
+        """What a job writes, no faster than it is taken. Raises as ``run`` does, at the end; close it to give up."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(reading, False)
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        work = asyncio.ensure_future(self._run_closing(job, kind, writing, lambda read: None, namespace))
+        try:
+            async for chunk in _drained(reading):
+                yield chunk
+            await work
+        finally:
+            os.close(reading)
             work.cancel()
             await asyncio.wait([work])
 
@@ -76,9 +100,11 @@ class Worker:
         if self._reaps:
             await asyncio.wait(self._reaps)
 
-    async def _run_closing(self, job: Job, kind: type[T], source: int, progress: Callable[[int], None]) -> T:
+    async def _run_closing(
+        self, job: Job, kind: type[T], source: int, progress: Callable[[int], None], namespace: int | None
+    ) -> T:
         try:
-            return await self.run(job, kind, source, progress)
+            return await self.run(job, kind, source, progress, namespace)
         finally:
             os.close(source)
 
@@ -93,12 +119,11 @@ class Worker:
         if self._active == 0 and self._control is not None:
             self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._stop)
 
-    async def _send(self, job: Job, source: int | None) -> socket.socket:
+    async def _send(self, job: Job, others: list[int]) -> socket.socket:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                descriptors = [theirs.fileno()] + ([] if source is None else [source])
-                await self._deliver(msgspec.json.encode(job), descriptors)
+                await self._deliver(msgspec.json.encode(job), [theirs.fileno(), *others])
         except BaseException:
             ours.close()
             raise
@@ -192,6 +217,29 @@ async def _feed(chunks: AsyncIterator[bytes], pipe: int, work: asyncio.Future[T]
         return
     finally:
         os.close(pipe)
+
+
+async def _drained(pipe: int) -> AsyncIterator[bytes]:
+    """What comes out of the pipe, to its end."""
+    while True:
+        try:
+            chunk = os.read(pipe, READ_SIZE)
+        except BlockingIOError:
+            await _ready(pipe)
+            continue
+        if not chunk:
+            return
+        yield chunk
+
+
+async def _ready(pipe: int) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(pipe, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(pipe)
 
 
 async def _writable(pipe: int) -> None:

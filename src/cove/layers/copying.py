@@ -1,0 +1,195 @@
+"""``docker cp``: a path of a container to a tar, and a tar to a directory of a container."""
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterator
+
+from cove.errors import Forbidden, InvalidArgument, NotFound
+from cove.kernel import paths
+from cove.layers.header import Header
+from cove.layers.jobs import CopyIn, LookDone
+from cove.layers.pack import pack
+from cove.layers.stream import ByteStream
+from cove.layers.tar import Reader, shown
+from cove.layers.tar_writer import Writer
+from cove.layers.tree import split
+from cove.layers.unpack import Unpacker
+from cove.layers.view import mount_of
+
+MAX_LINKS = 40
+_ACCOUNTS = 1 << 20
+"""The most bytes of a container's passwd or group that are read."""
+
+
+def look(root: int, path: str) -> LookDone:
+    """What there is at a path. Raises NotFound, InvalidArgument where a part of it is no directory."""
+    place = open_path(root, path)
+    try:
+        found = os.fstat(place)
+        target = resolved(root, path) if stat.S_ISLNK(found.st_mode) else ""
+    finally:
+        os.close(place)
+    size = len(os.fsencode(_link(root, path))) if stat.S_ISLNK(found.st_mode) else found.st_size
+    return LookDone(base(path), size, found.st_mode, found.st_mtime_ns, target)
+
+
+def copy_out(root: int, path: str, writer: Writer) -> None:
+    """Write the tar of a path. Raises NotFound, OSError."""
+    pack(open_path(root, path), os.fsencode(base(path)), writer)
+
+
+def open_path(root: int, path: str) -> int:
+    """A descriptor (O_PATH); a link at the end of the path is followed when a slash or ``/.`` comes after it."""
+    follow = path.endswith(("/", "/."))
+    try:
+        return paths.open_in_root(root, path, os.O_PATH | (0 if follow else os.O_NOFOLLOW))
+    except FileNotFoundError:
+        raise NotFound(path) from None
+    except NotADirectoryError:
+        raise InvalidArgument(f"{path}: not a directory") from None
+
+
+def base(path: str) -> str:
+    """The last component, as Go's ``path.Base`` has it."""
+    return posixpath.basename(path.rstrip("/")) or "/"
+
+
+def resolved(root: int, path: str) -> str:
+    """Where a path leads inside the root, every link followed; what does not exist stays as it is named."""
+    done: list[str] = []
+    todo = path.split("/")[::-1]
+    links = 0
+    while todo:
+        part = todo.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            del done[-1:]
+            continue
+        target = _link(root, "/".join(["", *done, part])) if links < MAX_LINKS else ""
+        if not target:
+            done.append(part)
+            continue
+        links += 1
+        if target.startswith("/"):
+            done.clear()
+        todo += target.split("/")[::-1]
+    return "/" + "/".join(done)
+
+
+def _link(root: int, path: str) -> str:
+    """The target of a link, or an empty text when there is none."""
+    try:
+        place = paths.open_in_root(root, path, os.O_PATH | os.O_NOFOLLOW)
+    except OSError:
+        return ""
+    try:
+        return os.readlink("", dir_fd=place)
+    except OSError:
+        return ""
+    finally:
+        os.close(place)
+
+
+def copy_in(root: int, job: CopyIn, pieces: Iterator[bytes]) -> None:
+    """Unpack a tar in a directory. Raises NotFound, Forbidden, and InvalidArgument naming the entry."""
+    _check_target(root, job.path)
+    owner = _owner(root, job.owner) if job.owner else None
+    top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
+    extractor = _Extractor(top, Reader(ByteStream(pieces), job.limits), job, owner)
+    try:
+        extractor.run()
+    finally:
+        extractor.close()
+        os.close(top)
+
+
+def _check_target(root: int, path: str) -> None:
+    try:
+        place = paths.open_in_root(root, path, os.O_PATH)
+    except FileNotFoundError:
+        raise NotFound(path) from None
+    except NotADirectoryError:
+        raise InvalidArgument("extraction point is not a directory") from None
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            raise InvalidArgument("extraction point is not a directory")
+        if os.fstatvfs(place).f_flag & os.ST_RDONLY:
+            own = mount_of(place) == mount_of(root)
+            raise Forbidden("container rootfs is marked read-only" if own else "mounted volume is marked read-only")
+    finally:
+        os.close(place)
+
+
+class _Extractor(Unpacker):
+    """Into a tree that is there already. Paths are walked from the container's root, so that links lead where they
+    lead for the container, also out of the directory that is unpacked into.
+    """
+
+    def __init__(self, top: int, reader: Reader, job: CopyIn, owner: tuple[int, int] | None) -> None:
+        super().__init__(top, reader, job.limits, devices=True)
+        self._same_kind = job.same_kind
+        self._owner = owner
+        self._prefix = split(os.fsencode(job.path))
+
+    def _add(self, entry: Header) -> None:
+        parts = split(entry.name)
+        if not parts:  # the directory itself stays as it is
+            return
+        self._check_name(parts[-1])
+        if self._owner is not None:
+            entry.uid, entry.gid = self._owner
+        parts = self._prefix + parts
+        if self._same_kind:
+            self._refuse_other_kind(parts, entry)
+        self._place(self._tree.parent(parts), parts, entry)
+
+    def _target(self, entry: Header) -> list[bytes]:
+        return self._prefix + super()._target(entry)
+
+    def _refuse_other_kind(self, parts: list[bytes], entry: Header) -> None:
+        try:
+            parent = self._tree.directory(parts[:-1], make=False)
+            there = stat.S_ISDIR(os.stat(parts[-1], dir_fd=parent, follow_symlinks=False).st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        path = shown(b"/" + b"/".join(parts))
+        if there and entry.kind != b"5":
+            raise InvalidArgument(f'cannot overwrite directory "{path}" with non-directory')
+        if not there and entry.kind == b"5":
+            raise InvalidArgument(f'cannot overwrite non-directory "{path}" with directory')
+
+
+def _owner(root: int, text: str) -> tuple[int, int]:
+    """The numbers of ``user[:group]``, which may be names of the container's own accounts."""
+    user, _, group = text.partition(":")
+    for name, _, uid, gid, *_ in _accounts(root, "/etc/passwd", 4):
+        if user in (name, uid):
+            return int(uid), _group(root, group) if group else int(gid)
+    if not user.isdecimal():
+        raise InvalidArgument(f"unable to find user {user}: no matching entries in passwd file")
+    return int(user), _group(root, group) if group else 0
+
+
+def _group(root: int, group: str) -> int:
+    for name, _, gid, *_ in _accounts(root, "/etc/group", 3):
+        if group in (name, gid):
+            return int(gid)
+    if not group.isdecimal():
+        raise InvalidArgument(f"unable to find group {group}: no matching entries in group file")
+    return int(group)
+
+
+def _accounts(root: int, path: str, fields: int) -> Iterator[list[str]]:
+    """The lines of a file of accounts that have their numbers."""
+    try:
+        data = paths.read_file(root, path, _ACCOUNTS)
+    except FileNotFoundError:
+        return
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from error
+    for line in data.decode("utf-8", "replace").splitlines():
+        parts = line.split(":")
+        if len(parts) >= fields and all(part.isdecimal() for part in parts[2:fields]):
+            yield parts

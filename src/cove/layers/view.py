@@ -1,0 +1,100 @@
+"""A container's root as a descriptor, for a job: of the running container's mounts, or of a mount for the job alone.
+
+The job never works with the container's root as its own: it enters the container's mount namespace to open the root,
+leaves it again, and walks from the descriptor (``kernel.paths``, ``tree``). So nothing that the interpreter opens by
+name, a module that it imports late for one, is ever looked up in the container (CVE-2019-14271).
+"""
+
+import errno
+import os
+import stat
+
+from cove.errors import InvalidArgument
+from cove.kernel import mounts, namespaces, overlay, paths
+from cove.layers.jobs import Bind, View
+
+_ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def open_root(view: View, namespace: int | None) -> int:
+    """The root with everything that is mounted below it (O_PATH). Raises OSError, InvalidArgument."""
+    namespaces.unshare(["mount"])  # gives this thread a root of its own as well, which entering another one needs
+    return _mounted(view) if namespace is None else _of_namespace(namespace, whole=True)
+
+
+def open_bare_root(view: View, namespace: int | None) -> int:
+    """The root without anything that is mounted below it, to be read only. Raises OSError."""
+    if namespace is not None:
+        namespaces.unshare(["mount"])
+        return _of_namespace(namespace, whole=False)
+    if not view.lower:
+        return os.open(view.upper, _ROOT)
+    return overlay.mount_read_only([view.upper, *view.lower])
+
+
+def _of_namespace(namespace: int, whole: bool) -> int:
+    own = namespaces.open_namespace(os.getpid(), "mount")
+    home = os.open("/", _ROOT)
+    try:
+        namespaces.enter(namespace, "mount")
+        try:
+            return os.open("/", _ROOT) if whole else mounts.open_tree("/", mounts.OPEN_TREE_CLONE)
+        finally:
+            namespaces.enter(own, "mount")
+            os.fchdir(home)
+    finally:
+        os.close(own)
+        os.close(home)
+
+
+def _mounted(view: View) -> int:
+    """Mount the overlay and the binds in this job's own mount namespace."""
+    if not view.lower:
+        raise InvalidArgument("the image has no layers")
+    mounts.set_propagation("/", mounts.PRIVATE)
+    root = overlay.mount(view.lower, view.upper, view.work, view.root)
+    if root == overlay.ATTACHED:
+        root = os.open(view.root, _ROOT)
+    else:
+        place = os.open(view.root, _ROOT)
+        try:
+            mounts.attach(root, place)
+        finally:
+            os.close(place)
+    for bind in view.binds:
+        _bind(root, bind)
+    if view.read_only:
+        mounts.set_attributes(root, mounts.READ_ONLY)
+    return root
+
+
+def _bind(root: int, bind: Bind) -> None:
+    try:
+        mount = mounts.open_tree(bind.source, mounts.OPEN_TREE_CLONE | mounts.AT_RECURSIVE)
+    except FileNotFoundError:
+        raise InvalidArgument(f"the source of the mount at {bind.destination} does not exist: {bind.source}") from None
+    try:
+        place = _place(root, bind.destination, stat.S_ISDIR(os.fstat(mount).st_mode))
+        try:
+            if not bind.writable:
+                mounts.set_attributes(mount, mounts.READ_ONLY)
+            mounts.attach(mount, place)
+        finally:
+            os.close(place)
+    finally:
+        os.close(mount)
+
+
+def _place(root: int, destination: str, directory: bool) -> int:
+    if directory:
+        return paths.make_directories(root, destination)
+    return paths.make_file(root, destination)
+
+
+def mount_of(descriptor: int) -> int:
+    """The number of the mount that a descriptor is on."""
+    with open(f"/proc/self/fdinfo/{descriptor}") as file:
+        for line in file:
+            if line.startswith("mnt_id:"):
+                return int(line.split()[1])
+    raise OSError(errno.EINVAL, "no mount")
