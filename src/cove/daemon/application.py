@@ -72,11 +72,12 @@ async def application(settings: Settings) -> AsyncIterator[None]:
 
 @dataclass(frozen=True)
 class Stores:
-    """What lies on disk: images, volumes, networks."""
+    """What lies on disk: images, volumes, networks; and the worker that writes it."""
 
     images: ImageStore
     volumes: VolumeStore
     networks: NetworkStore
+    worker: Worker
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ async def _stores(settings: Settings, roots: Roots, database: Database, stack: A
     volumes = VolumeStore(database, roots.data)
     volumes.open()
     networks = NetworkStore(database, _network_settings(settings))
-    return Stores(images, volumes, networks)
+    return Stores(images, volumes, networks, worker)
 
 
 def _network_settings(settings: Settings) -> NetworkSettings:
@@ -157,8 +158,16 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         volumes=stores.volumes,
         bundles=engine.bundles,
         views=Views(stores.networks, engine.connectivity),
+        worker=stores.worker,
         data_root=roots.data,
         run_root=roots.run,
+    )
+    archives = Archives(
+        registry=registry,
+        transitions=transitions,
+        images=stores.images,
+        bundles=engine.bundles,
+        worker=stores.worker,
     )
     images = Images(stores.images, containers.image_users, events)
     volumes = Volumes(stores.volumes, registry, events)
@@ -174,7 +183,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         containers=containers,
         lifecycle=Lifecycle(registry, transitions),
         output=Output(registry, transitions, Statistics(registry, engine.bundles)),
-        archives=Archives(registry),
+        archives=archives,
         execs=Execs(registry, events),
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),

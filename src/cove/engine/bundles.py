@@ -76,22 +76,25 @@ class Bundles:
         extra = [self._extra_host(entry) for entry in record.host_config.extra_hosts or []]
         container.paths.hosts.write_text(etcfiles.hosts(own, extra))
 
+    def etc_files(self, container: Container) -> dict[str, str]:
+        """The files of /etc that are mounted: destinations and sources. Raises NotFound when they are another's."""
+        names = self._network_owner(container).paths
+        return {
+            "/etc/resolv.conf": str(names.resolv_conf),
+            "/etc/hostname": str(names.hostname),
+            "/etc/hosts": str(names.hosts),
+        }
+
     def _extra_host(self, entry: str) -> tuple[str, str]:
         name, _, address = entry.partition(":")
         return (self._connectivity.host_gateway() if address == "host-gateway" else address), name
 
     def _surroundings(self, container: Container) -> Surroundings:
-        names = self._network_owner(container).paths
-        etc_files = {
-            "/etc/resolv.conf": str(names.resolv_conf),
-            "/etc/hostname": str(names.hostname),
-            "/etc/hosts": str(names.hosts),
-        }
         return Surroundings(
             root_path=str(container.paths.root),
             cgroup_path=self.cgroup(container),
             namespaces=self._joined_namespaces(container),
-            etc_files=etc_files,
+            etc_files=self.etc_files(container),
             init_path=self._init_path if self._wants_init(container) else None,
         )
 

@@ -18,6 +18,8 @@ from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
+from cove.layers import Worker
+from cove.layers.jobs import Compare, CompareDone
 from cove.units import parse_moment
 from cove.volumes import Volumes
 from cove.wire.containers import (
@@ -48,6 +50,7 @@ class Containers:
         volumes: Volumes,
         bundles: Bundles,
         views: Views,
+        worker: Worker,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -57,6 +60,7 @@ class Containers:
         self._volumes = volumes
         self._bundles = bundles
         self._views = views
+        self._worker = worker
         self._data_root = data_root
         self._run_root = run_root
 
@@ -222,7 +226,11 @@ class Containers:
         return ContainerTop(titles=titles, processes=rows)
 
     async def changes(self, ref: str) -> Sequence[Change]:
-        raise Unimplemented("diff of containers is not supported yet")
+        container = self._registry.get(ref)
+        lower = await self._images.lower_directories(container.record.image)
+        job = Compare([str(directory) for directory in lower], str(container.paths.upper))
+        done = await self._worker.run(job, CompareDone)
+        return [Change(path=found.path, kind=found.kind) for found in done.differences]
 
     async def commit(self, options: CommitOptions) -> str:
         raise Unimplemented("commit is not supported yet")
