@@ -125,13 +125,18 @@ def _events(engine: Engine) -> Observed:
     engine.docker("network", "rm", "mine")
     until = int(_now(engine)) + 1
     lines = ask(engine, "GET", f"/events?since={start}&until={until}").body.decode().splitlines()
-    return {f"{number:02}": _event(json.loads(line)) for number, line in enumerate(_settled(lines))}
+    return _by_kind([json.loads(line) for line in lines])
 
 
-def _settled(lines: list[str]) -> list[str]:
-    """From the network's creation on."""
-    first = next(n for n, line in enumerate(lines) if '"network"' in line and '"create"' in line)
-    return lines[first:]
+def _by_kind(events: list[dict[str, Any]]) -> Observed:
+    """Each kind of event with how it looks each time, from the network's creation on; and the order of ``run --rm``."""
+    kinds = [f"{event['Type']} {event['Action']}".split(":")[0] for event in events]
+    first = kinds.index("network create")
+    seen: dict[str, list[str]] = {}
+    for kind, event in zip(kinds[first:], events[first:], strict=True):
+        seen.setdefault(kind, []).append(_event(event))
+    run = kinds[kinds.index("container create") : kinds.index("container destroy") + 1]
+    return {**seen, "order of run --rm": run}
 
 
 def _event(event: dict[str, Any]) -> str:

@@ -113,3 +113,12 @@ def shape(value: Any) -> Any:
 def shape_of(engine: Engine, target: str) -> Any:
     got = ask(engine, "GET", target)
     return shape(got.json()) if got.status == 200 else answer(engine, "GET", target)
+
+
+def page(rows: list[Difference]) -> str:
+    """The part of docs/compatibility.md that shows the rows: a table for each case."""
+    parts = []
+    for case in dict.fromkeys(row.case for row in rows):
+        lines = [f"| `{row.at}` | {row.reason} |" for row in rows if row.case == case]
+        parts.append("\n".join([f"### {case}", "", "| where | why |", "| --- | --- |", *lines]))
+    return "\n\n".join(parts) + "\n"
