@@ -168,7 +168,7 @@ class Containers:
             raise InvalidArgument("Neither old nor new names may be empty")
         container = self._registry.get(ref)
         try:
-            chosen = names.checked(name)
+            chosen = names.checked("/" + name.removeprefix("/"))
         except InvalidArgument as error:
             raise InvalidArgument(f"{RENAMING}{error.message}") from error
         if chosen == container.name:

@@ -318,6 +318,7 @@ class Transitions:
                 await self._stop(container, timeout, number)
             finally:
                 container.kept = False
+            self.publish(container, "stop")
         with contextlib.suppress(NotModified):  # another client was quicker
             await self.start(container)
         self.publish(container, "restart")
