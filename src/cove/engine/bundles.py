@@ -65,7 +65,7 @@ class Bundles:
     def cgroup(self, container: Container) -> str:
         """The container's cgroup, from the root of every hierarchy."""
         parent = container.record.host_config.cgroup_parent or self._cgroup_parent
-        return f"/{parent.strip('/')}/{container.id}"
+        return "/" + "/".join([*filter(None, parent.split("/")), container.id])
 
     def write_hosts(self, container: Container) -> None:
         """/etc/hosts, rewritten in place because the container has it mounted."""

@@ -18,6 +18,7 @@ def check(host: HostConfig) -> None:
     """Raises InvalidArgument, in Docker's words where it has them."""
     _check_memory(host)
     _check_cpus(host)
+    _check_parent(host.cgroup_parent)
     if host.shm_size < 0:
         raise InvalidArgument("SHM size can not be less than 0")
     if not -1000 <= host.oom_score_adj <= 1000:
@@ -29,6 +30,12 @@ def check(host: HostConfig) -> None:
             raise InvalidArgument(
                 f"invalid ulimit {limit.name}: soft limit {limit.soft} exceeds hard limit {limit.hard}"
             )
+
+
+def _check_parent(parent: str) -> None:
+    """Every part of the path is the name of a control group."""
+    if "\0" in parent or any(part in (".", "..") for part in parent.split("/")):
+        raise InvalidArgument(f"invalid CgroupParent: {parent!r}")
 
 
 def _check_memory(host: HostConfig) -> None:
