@@ -21,6 +21,7 @@ from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
 from cove.engine.events import Events
 from cove.engine.execs import Execs
+from cove.engine.health import Probes
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
 from cove.engine.networks import Networks
@@ -89,6 +90,7 @@ class Engine:
     bundles: Bundles
     zygote: Zygote
     events: Events
+    execs: Execs
     transitions: Transitions
     init_path: str | None
 
@@ -117,6 +119,7 @@ def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
     bundles = Bundles(
         registry, connectivity, cgroup_parent=settings.cgroup_parent, init_path=init_path, init=settings.init
     )
+    execs = Execs(registry, events)
     transitions = Transitions(
         registry=registry,
         images=stores.images,
@@ -125,8 +128,9 @@ def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
         bundles=bundles,
         zygote=zygote,
         events=events,
+        probes=Probes(execs, registry, events),
     )
-    return Engine(registry, connectivity, bundles, zygote, events, transitions, init_path)
+    return Engine(registry, connectivity, bundles, zygote, events, execs, transitions, init_path)
 
 
 async def _recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:
@@ -184,7 +188,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         lifecycle=Lifecycle(registry, transitions),
         output=Output(registry, transitions, Statistics(registry, engine.bundles)),
         archives=archives,
-        execs=Execs(registry, events),
+        execs=engine.execs,
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
         networks=Networks(stores.networks, registry, events),

@@ -80,6 +80,12 @@ class Container:
         return self.record.name
 
     @property
+    def attributes(self) -> dict[str, str]:
+        """What every event about it tells."""
+        record = self.record
+        return {**(record.config.labels or {}), "image": record.image_name, "name": record.name}
+
+    @property
     def status(self) -> Status:
         return self.record.state.status
 

@@ -179,10 +179,17 @@ def _check_log(host: HostConfig) -> None:
 def _check_probe(probe: HealthConfig | None) -> None:
     if probe is None:
         return
-    waits = {"Interval": probe.interval, "Timeout": probe.timeout, "StartPeriod": probe.start_period}
+    waits = {
+        "Interval": probe.interval,
+        "Timeout": probe.timeout,
+        "StartPeriod": probe.start_period,
+        "StartInterval": probe.start_interval,
+    }
     for name, value in waits.items():
         if value and value < SHORTEST_PROBE:
             raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
+    if probe.retries < 0:
+        raise InvalidArgument("Retries in Healthcheck cannot be negative")
 
 
 def _check_modes(host: HostConfig) -> None:

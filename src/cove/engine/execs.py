@@ -1,8 +1,10 @@
 """Further processes in running containers. An exec's record lives in memory, and goes with its container."""
 
 import asyncio
+import contextlib
 import json
 import secrets
+import signal
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
 from cove.engine.shims import ExecRefused, Shim
-from cove.errors import Conflict, Internal, InvalidArgument, NotFound
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound
 from cove.oci.runtime import Process
 from cove.wire.execs import ExecCreate, ExecCreated, ExecInspect, ExecProcess, ExecStart
 from cove.wire.streams import Stream
@@ -181,6 +183,26 @@ class Execs:
             pid=made.pid,
         )
 
+    async def exit_code(self, exec_id: str) -> int:
+        """Wait for the end of one that was started."""
+        made = self._get(exec_id)
+        if made.watcher is not None:
+            await asyncio.shield(made.watcher)
+        return CANNOT_INVOKE if made.exit_code is None else made.exit_code
+
+    async def kill(self, exec_id: str) -> None:
+        """End its program, if it runs."""
+        made = self._execs.get(exec_id)
+        if made is not None and made.running:
+            with contextlib.suppress(CoveError):  # it has just ended
+                await made.container.require_shim().signal(signal.SIGKILL, exec_id=made.id)
+
+    def forget(self, exec_id: str) -> None:
+        """Drop one that no client knows of, so that it takes nobody's place among those that are remembered."""
+        made = self._execs.pop(exec_id, None)
+        if made is not None:
+            made.container.execs.discard(made.id)
+
     def _settle(self, made: Exec) -> None:
         """Note the end at once: a client asks for the exit code when the stream has ended, before the watcher runs."""
         if made.running and made.exit_code is None and made.container.shim is not None:
@@ -212,14 +234,8 @@ class Execs:
                 item.container.execs.discard(item.id)
 
     def _publish(self, made: Exec, action: str, extra: dict[str, str] | None = None) -> None:
-        record = made.container.record
-        attributes = {
-            **(record.config.labels or {}),
-            "execID": made.id,
-            "image": record.image_name,
-            "name": record.name,
-        }
-        self._events.publish("container", action, record.id, attributes | (extra or {}))
+        attributes = {**made.container.attributes, "execID": made.id}
+        self._events.publish("container", action, made.container.id, attributes | (extra or {}))
 
 
 def _line(command: Sequence[str]) -> str:

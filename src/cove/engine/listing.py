@@ -67,7 +67,7 @@ def _matcher(registry: Registry, images: Images, public: PublicPorts, filters: F
             and _mounts(container, filters)
             and (not published or bool(published & public(container)))
             and (not exposed or bool(exposed & _exposed(container)))
-            and filters.one_of("health", "none")
+            and filters.one_of("health", record.state.health.status if record.state.health else "none")
             and not wants_tasks
         )
 

@@ -6,6 +6,7 @@ import msgspec
 
 from cove.store import Table
 from cove.wire.config import Config
+from cove.wire.containers import Health
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import NetworkingConfig
 
@@ -33,7 +34,10 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
 
 
 class State(msgspec.Struct, omit_defaults=True):
-    """Times are nanoseconds since the epoch, 0 for never. ``stopped``: a user asked for the stop, not the program."""
+    """Times are nanoseconds since the epoch, 0 for never. ``stopped``: a user asked for the stop, not the program.
+
+    ``health``: as it was when the status last changed; None without a probe.
+    """
 
     status: Status = "created"
     exit_code: int = 0
@@ -43,6 +47,7 @@ class State(msgspec.Struct, omit_defaults=True):
     finished_at: int = 0
     restart_count: int = 0
     stopped: bool = False
+    health: Health | None = None
 
 
 class Record(msgspec.Struct, omit_defaults=True):

@@ -16,11 +16,12 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from cove.engine import restarts, signals
+from cove.engine import health, restarts, signals
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.health import Probes
 from cove.engine.registry import Registry
 from cove.engine.shims import Shim, Zygote
 from cove.engine.timeline import Timeline
@@ -61,6 +62,7 @@ class Transitions:
         bundles: Bundles,
         zygote: Zygote,
         events: Events,
+        probes: Probes,
     ) -> None:
         self._registry = registry
         self._images = images
@@ -69,6 +71,7 @@ class Transitions:
         self._bundles = bundles
         self._zygote = zygote
         self._events = events
+        self._probes = probes
         self._tasks: set[asyncio.Task[None]] = set()
 
     # start
@@ -89,6 +92,7 @@ class Transitions:
     async def _start(self, container: Container) -> None:
         state = container.record.state
         state.error, state.stopped, state.oom_killed = "", False, False
+        state.health = health.before_first_probe(container.record.config)
         try:
             shim = await self._launch(container)
         except CoveError as error:
@@ -101,6 +105,7 @@ class Transitions:
         state = container.record.state
         state.error = error.message
         state.exit_code = getattr(error, "exit_code", 128)
+        state.health = None
         if state.status == "restarting":
             state.status = "exited"  # the policy plans no further start
         container.drop_waiting()
@@ -147,6 +152,7 @@ class Transitions:
         state.status, state.started_at, state.exit_code = "running", started.started_at, 0
         container.shim, container.pid = shim, started.pid
         self.publish(container, "start")
+        self._probes.begin(container)
         log.debug("container %s started: %s", container.id[:12], timeline)
         return shim
 
@@ -173,6 +179,8 @@ class Transitions:
     def adopt(self, container: Container, shim: Shim, pid: int) -> None:
         """Go on with a container that an earlier daemon started."""
         container.shim, container.pid = shim, pid
+        if container.status == "running":
+            self._probes.begin(container)
         self._spawn(self._await_exit(container, shim))
 
     async def _await_exit(self, container: Container, shim: Shim) -> None:
@@ -186,6 +194,7 @@ class Transitions:
         Under the lock. ``exited`` is None when the shim was killed.
         """
         state = container.record.state
+        self._probes.end(container)
         if exited is None:
             log.warning("container %s: its shim was killed", container.id[:12])
             exited = Exited(KILLED, False, time.time_ns())
@@ -329,6 +338,7 @@ class Transitions:
                 raise Conflict(f"Container {container.id} is already paused")
             container.require_shim()
             await self._with_cgroup(container, Cgroup.freeze)
+            self._probes.end(container)
             await self._set_status(container, "paused")
         self.publish(container, "pause")
 
@@ -338,6 +348,7 @@ class Transitions:
                 raise Conflict(f"Container {container.id} is not paused")
             await self._with_cgroup(container, Cgroup.thaw)
             await self._set_status(container, "running")
+            self._probes.begin(container)
         self.publish(container, "unpause")
 
     async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
@@ -415,9 +426,7 @@ class Transitions:
         return False
 
     def publish(self, container: Container, action: str, extra: dict[str, str] | None = None) -> None:
-        record = container.record
-        attributes = {**(record.config.labels or {}), "image": record.image_name, "name": record.name}
-        self._events.publish("container", action, container.id, attributes | (extra or {}))
+        self._events.publish("container", action, container.id, container.attributes | (extra or {}))
 
     def _publish_uses(self, container: Container, *, begin: bool) -> None:
         """Tell of the networks and volumes that a run takes, or gives back."""
@@ -448,6 +457,7 @@ class Transitions:
 
     async def close(self) -> None:
         """Let the containers be: close the connections to their shims, and finish what is being deleted."""
+        await self._probes.close()
         for container in self._registry:
             self._cancel_restart(container)
             container.drop_waiting()

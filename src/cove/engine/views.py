@@ -172,6 +172,7 @@ def state(container: Container) -> ContainerState:
         error=kept.error,
         started_at=_moment(kept.started_at),
         finished_at=_moment(kept.finished_at),
+        health=kept.health,
     )
 
 
@@ -197,7 +198,7 @@ def status_line(container: Container) -> str:
     """Docker's words: ``Up 2 minutes (Paused)``, ``Exited (0) 3 seconds ago``."""
     kept = container.record.state
     if kept.status == "running":
-        return f"Up {_ago(kept.started_at)}"
+        return f"Up {_ago(kept.started_at)}{_health_suffix(kept)}"
     if kept.status == "paused":
         return f"Up {_ago(kept.started_at)} (Paused)"
     if kept.status == "restarting":
@@ -207,6 +208,12 @@ def status_line(container: Container) -> str:
     if kept.status == "dead":
         return "Dead"
     return "Created" if _never_ran(kept) else f"Exited ({kept.exit_code}) {_ago(kept.finished_at)} ago"
+
+
+def _health_suffix(kept: State) -> str:
+    if kept.health is None:
+        return ""
+    return f" (health: {kept.health.status})" if kept.health.status == "starting" else f" ({kept.health.status})"
 
 
 def _never_ran(kept: State) -> bool:

@@ -12,6 +12,8 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.execs import Execs
+from cove.engine.health import Probes
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
 from cove.engine.shims import Zygote
@@ -40,6 +42,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:
             async with opened(tmp_path) as images:
+                events = Events()
                 transitions = Transitions(
                     registry=registry,
                     images=images,
@@ -47,7 +50,8 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     connectivity=connectivity,
                     bundles=bundles,
                     zygote=zygote,
-                    events=Events(),
+                    events=events,
+                    probes=Probes(Execs(registry, events), registry, events),
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)
