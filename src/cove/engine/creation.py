@@ -10,6 +10,7 @@ from cove.engine.connectivity import split_port
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
 from cove.oci import image as oci
+from cove.units import parse_size
 from cove.wire.config import Config, HealthConfig
 from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
@@ -174,6 +175,11 @@ def _check_log(host: HostConfig) -> None:
     for option in options:
         if known is not None and option not in known:
             raise InvalidArgument(f"unknown log opt '{option}' for {driver or 'json-file'} log driver")
+    files = options.get("max-file", "1")
+    if not files.isdecimal() or int(files) < 1:
+        raise InvalidArgument(f"invalid log opt max-file: {files!r} is not a number of files")
+    if "max-size" in options:
+        parse_size(options["max-size"])
 
 
 def _check_probe(probe: HealthConfig | None) -> None:
