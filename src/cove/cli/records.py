@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.failure import Failure
-from cove.cli.template.evaluate import Template, lenient_lookup
+from cove.cli.template.evaluate import Template, lenient_lookup, strict_lookup
 from cove.cli.template.functions import to_json
 from cove.cli.template.lexer import TemplateError
 from cove.cli.template.values import Record
@@ -97,12 +97,20 @@ def render_object(form: str, value: dict[str, Any], type_name: str, name: str = 
     if form == "json":
         return to_json(value)
     try:
-        return Template(form, {"json": _struct_json}).render(Struct(type_name, value))
+        return Template(form, {"json": _struct_json}).render(Struct(type_name, value), _go_lookup)
     except TemplateError as error:
         words = str(error).replace("template: :", f"template: {name}:", 1)
         words = words.replace('executing ""', f'executing "{name}"', 1)
         is_running = "executing" in words
         raise Failure(words if is_running else f"template parsing error: {words}", 1 if is_running else 64) from None
+
+
+def _go_lookup(value: dict[str, Any], name: str) -> Any:
+    """A field by its name in Go, which is not always that in JSON."""
+    return strict_lookup(value, _GO_NAMES.get(name, name))
+
+
+_GO_NAMES = {"APIVersion": "ApiVersion"}
 
 
 def _struct_json(value: object) -> str:
