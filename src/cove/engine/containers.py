@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cove.engine import creation, listing, mounts, names, restarts
 from cove.engine.bundles import Bundles
+from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
@@ -61,6 +62,7 @@ class Containers:
         self._bundles = bundles
         self._views = views
         self._worker = worker
+        self._commits = Commits(registry, transitions, images, worker)
         self._data_root = data_root
         self._run_root = run_root
 
@@ -233,7 +235,7 @@ class Containers:
         return [Change(path=found.path, kind=found.kind) for found in done.differences]
 
     async def commit(self, options: CommitOptions) -> str:
-        raise Unimplemented("commit is not supported yet")
+        return await self._commits.commit(options)
 
     def image_users(self, image_id: str) -> Sequence[Container]:
         """The containers made from an image."""

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import msgspec
+
 from cove.content import Blobs
 from cove.errors import InvalidArgument
 from cove.filters import Filters
@@ -16,7 +18,7 @@ from cove.images.inventory import Inventory
 from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
 from cove.images.removal import InUse, Removed
 from cove.layers import Layers, Worker
-from cove.oci.image import Config, Descriptor
+from cove.oci.image import Config, Descriptor, ImageConfig
 from cove.platform import Platform, host
 from cove.reference import Reference
 from cove.store import Database
@@ -171,3 +173,11 @@ class Images:
         """
         parts = making.Parts(config, manifest, layers, references)
         return await making.make(self._inventory, parts, {}, progress)
+
+    async def derive(
+        self, config: ImageConfig, layers: Sequence[Descriptor], file: Path, references: Sequence[Reference]
+    ) -> Image:
+        """Make an image of layers that are here already and, uppermost, of a file that is moved: a verified tar."""
+        data = msgspec.json.encode(config)
+        parts = making.Parts(data, making.write_manifest(data, layers), layers, references)
+        return await making.make(self._inventory, parts, {layers[-1].digest: file})

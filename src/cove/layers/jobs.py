@@ -57,6 +57,13 @@ class Compare(msgspec.Struct, frozen=True, tag=True):
     upper: str
 
 
+class PackLayer(msgspec.Struct, frozen=True, tag=True):
+    """Write what an overlay's upper directory says as a layer, a tar, to the new file ``target``."""
+
+    upper: str
+    target: str
+
+
 class Bind(msgspec.Struct, frozen=True):
     """A file or directory of the host that a container sees at ``destination``."""
 
@@ -114,7 +121,7 @@ class CopyIn(msgspec.Struct, frozen=True, tag=True):
     limits: Limits = Limits()
 
 
-Job = Unpack | Spool | Remove | Compare | Export | Look | CopyOut | CopyIn
+Job = Unpack | Spool | Remove | Compare | PackLayer | Export | Look | CopyOut | CopyIn
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -163,6 +170,13 @@ class CompareDone(msgspec.Struct, frozen=True, tag=True):
     differences: list[Difference]
 
 
+class PackLayerDone(msgspec.Struct, frozen=True, tag=True):
+    """``diff_id``: ``sha256:…``. ``size``: bytes of the tar."""
+
+    diff_id: str
+    size: int
+
+
 class LookDone(msgspec.Struct, frozen=True, tag=True):
     """``mode``: as the kernel has it. ``mtime``: nanoseconds. ``target``: of a link, resolved as far as it goes."""
 
@@ -198,5 +212,5 @@ _KINDS: dict[str, type[CoveError]] = {
     "Internal": Internal,
 }
 
-Done = UnpackDone | SpoolDone | RemoveDone | CompareDone | LookDone | CopyDone
+Done = UnpackDone | SpoolDone | RemoveDone | CompareDone | PackLayerDone | LookDone | CopyDone
 Reply = Progress | Done | Failed

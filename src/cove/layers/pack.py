@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 from cove.layers.header import Header
 from cove.layers.tar_writer import Writer
+from cove.layers.tree import OPAQUE, is_whiteout
+from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
 
 PIECE = 1 << 18
 _CAPABILITY = b"security.capability"
@@ -25,13 +27,24 @@ _KINDS = {
 }
 """Sockets have no place in a tar."""
 
+MOUNTED_FILES = frozenset((b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"))
+"""Where the engine mounts files; an empty one in the upper directory was made for that."""
+
 
 def pack(descriptor: int, name: bytes, writer: Writer) -> None:
     """Write what a descriptor (O_PATH, which is closed) leads to, and all below it. ``name``: of the topmost entry.
 
     An empty name leaves the topmost directory itself out, as ``docker export`` does. Raises OSError.
     """
-    packer = _Packer(writer)
+    _run(_Packer(writer), descriptor, name)
+
+
+def pack_layer(upper: str, writer: Writer) -> None:
+    """Write an overlay's upper directory as a layer, with the whiteouts of the image specification. Raises OSError."""
+    _run(_LayerPacker(writer), os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+
+
+def _run(packer: "_Packer", descriptor: int, name: bytes) -> None:
     todo: list[tuple[int, Iterator[bytes], bytes]] = []
     try:
         _push(todo, packer.add(descriptor, name), name)
@@ -103,6 +116,33 @@ class _Packer:
                 left -= len(piece)
         finally:
             os.close(file)
+
+
+class _LayerPacker(_Packer):
+    """Overlayfs' marks become entries, and what the engine has made to mount on is left out."""
+
+    def add(self, place: int, name: bytes) -> int | None:
+        found = os.fstat(place)
+        if is_whiteout(found) or (name in MOUNTED_FILES and not found.st_size):
+            os.close(place)
+            if is_whiteout(found):
+                above, slash, own = name.rpartition(b"/")
+                self._mark(above + slash + WHITEOUT + own)
+            return None
+        directory = super().add(place, name)
+        if directory is not None and name and _is_opaque(directory):
+            self._mark(name + b"/" + OPAQUE_WHITEOUT)
+        return directory
+
+    def _mark(self, name: bytes) -> None:
+        self._writer.entry(Header(name, b"0", 0, 0, 0, 0, 0, b"", 0, 0, 0))
+
+
+def _is_opaque(directory: int) -> bool:
+    try:
+        return os.getxattr(directory, OPAQUE) == b"y"
+    except OSError:
+        return False
 
 
 def _header(name: bytes, kind: bytes, found: os.stat_result, place: int) -> Header:

@@ -5,6 +5,7 @@ Started as ``python -I -m cove.layers.worker``; ends when coved closes the socke
 
 import contextlib
 import gc
+import hashlib
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ from cove.layers.jobs import (
     Failed,
     Job,
     Look,
+    PackLayer,
+    PackLayerDone,
     Progress,
     Remove,
     RemoveDone,
@@ -40,7 +43,7 @@ from cove.layers.jobs import (
     Unpack,
     UnpackDone,
 )
-from cove.layers.pack import pack
+from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
@@ -109,6 +112,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return RemoveDone()
         case Compare():
             return CompareDone(differences(job.lower, job.upper))
+        case PackLayer():
+            return _pack_layer(job)
         case _:
             return _with_view(job, descriptors, reply)
 
@@ -127,6 +132,20 @@ def _with_view(job: Export | Look | CopyOut | CopyIn, descriptors: list[int], re
         case CopyIn():
             copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply)).pieces())
     return CopyDone()
+
+
+def _pack_layer(job: PackLayer) -> PackLayerDone:
+    checksum = hashlib.sha256()
+    with open(job.target, "xb", buffering=1 << 18) as file:
+
+        def write(piece: bytes) -> None:
+            checksum.update(piece)
+            file.write(piece)
+
+        writer = Writer(write)
+        pack_layer(job.upper, writer)
+        writer.end()
+        return PackLayerDone(f"sha256:{checksum.hexdigest()}", file.tell())
 
 
 def _write_tar(target: int, fill: Callable[[Writer], None]) -> None:
