@@ -110,7 +110,8 @@ def test_bad_bodies(alike: Any) -> None:
 
 
 def _bodies(engine: Engine) -> Observed:
-    return {name: answer(engine, "POST", "/containers/create", body) for name, body in BODIES.items()}
+    seen = {name: answer(engine, "POST", "/containers/create", body) for name, body in BODIES.items()}
+    return {name: text.replace("b, a", "a, b") for name, text in seen.items()}  # Docker goes over a map
 
 
 def test_names(alike: Any) -> None:
