@@ -187,7 +187,31 @@ def test_a_directory_that_is_swapped_for_a_link_to_the_host(daemon: Engine, tmp_
     assert [path.name for path in (tmp_path / "outside").iterdir()] == ["secret"]
 
 
-def test_start_waits_for_a_copy(daemon: Engine) -> None:
+def test_a_client_that_goes_in_the_middle(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sh", "-c", "truncate -s 2G /large; sleep 600")
+    for command in (["docker", "cp", "box:/large", "-"], ["docker", "export", "box"]):
+        with daemon.spawned(*command) as client:
+            assert client.stdout is not None
+            assert len(client.stdout.read(1 << 20)) == 1 << 20
+            client.kill()
+    daemon.docker("stop", "-t", "0", "box")
+    with daemon.spawned("docker", "cp", "box:/large", "-") as client:
+        assert client.stdout is not None
+        assert len(client.stdout.read(1 << 20)) == 1 << 20
+        client.kill()
+    daemon.docker("start", "box")
+
+
+def test_with_our_command_line(daemon: Engine, tmp_path: Path) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    (tmp_path / "file").write_text("text")
+    daemon.cove("cp", str(tmp_path / "file"), "box:/tmp/")
+    daemon.cove("cp", "box:/tmp/file", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_text() == "text"
+    assert daemon.cove("diff", "box").out == "C /tmp\nA /tmp/file\n"
+
+
+def test_start_after_a_copy(daemon: Engine) -> None:
     daemon.docker("create", "--name", "box", "busybox", "cat", "/tmp/file")
     daemon.docker("cp", "-", "box:/tmp", input=_text(small_tar({"file": "hello"})))
     assert daemon.docker("start", "-a", "box").out == "hello"

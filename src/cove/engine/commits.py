@@ -60,10 +60,11 @@ class Commits:
     @contextlib.asynccontextmanager
     async def _still(self, container: Container, pause: bool) -> AsyncIterator[None]:
         """While nothing changes in the container: a running one is paused, another one is not started."""
-        if not container.running:
-            async with self._registry.locked(container):
+        async with contextlib.AsyncExitStack() as lock:
+            await lock.enter_async_context(self._registry.locked(container))
+            if not container.running:
                 yield
-            return
+                return
         paused = pause and container.status == "running"
         if paused:
             await self._transitions.pause(container)

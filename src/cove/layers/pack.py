@@ -106,6 +106,9 @@ class _Packer:
 
     def _file(self, place: int, header: Header) -> None:
         """The header's size of bytes: cut when the file has grown, filled up with zeros when it has shrunk."""
+        if not header.size:  # not even opened: in /proc that can have effects
+            self._writer.entry(header)
+            return
         file = os.open(b"/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             self._writer.entry(header)
