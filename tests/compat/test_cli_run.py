@@ -171,7 +171,6 @@ def test_files_go_both_ways(runner: Any, name: str, tmp_path: Path) -> None:
     runner.docker("rm", "-f", name)
 
 
-@pytest.mark.needs("engine-commit")
 def test_archives_round_trip(runner: Any, name: str, tmp_path: Path) -> None:
     tag = f"{name.lower()}:1"
     root, saved = tmp_path / "root.tar", tmp_path / "saved.tar"

@@ -65,7 +65,6 @@ NEEDS = {
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
     "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
-    "engine-commit": Need("an engine with commit, which ours has not yet", _built_elsewhere),
     "engine-volume-options": Need("an engine with options of local volumes, which ours has not yet", _built_elsewhere),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
