@@ -15,34 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cove.cli.session import Session
-
-    Getter = Callable[[Any], Any]
+    from cove.cli.view import View
 
 TABLE = "table"
 JSON = "json"
-
-
-class View:
-    """``fields`` maps a name to its column title and getter. A title of "" keeps a field out of tables and JSON.
-
-    ``kind`` is the Go type that error messages name.
-    """
-
-    __slots__ = ("columns", "fields", "kind")
-
-    def __init__(self, kind: str, columns: Sequence[str], fields: dict[str, tuple[str, Getter]]) -> None:
-        self.kind = kind
-        self.columns = columns
-        self.fields = fields
-
-    def row(self, item: Any, columns: Sequence[str]) -> str:
-        return "\t".join(str(self.fields[name][1](item)) for name in columns)
-
-    def titles(self, columns: Sequence[str]) -> str:
-        return "\t".join(self.fields[name][0] for name in columns)
-
-    def as_json(self, item: Any) -> dict[str, Any]:
-        return {name: get(item) for name, (title, get) in sorted(self.fields.items()) if title}
 
 
 def show(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from cove.cli.formatter import View
+    from cove.cli.view import View
 
 
 class ViewRecord(Record):

@@ -7,9 +7,10 @@ from cove.cli.commands.images import image_view
 from cove.cli.commands.ps import container_view
 from cove.cli.commands.volume import volume_view
 from cove.cli.flags import BOOL, Flag
-from cove.cli.formatter import View, show
+from cove.cli.formatter import show
 from cove.cli.humanize import ago, parse_rfc3339, size
 from cove.cli.options import LIST_FORMAT
+from cove.cli.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cove.cli.command import Command, exactly
 from cove.cli.flags import BOOL, STRING, Flag
-from cove.cli.formatter import View, show
+from cove.cli.formatter import show
 from cove.cli.humanize import ago, ellipsis, iso_time, short_size
 from cove.cli.options import LIST_FORMAT
+from cove.cli.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

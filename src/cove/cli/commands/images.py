@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from cove.cli.command import Arguments, Command
 from cove.cli.flags import BOOL, Flag
-from cove.cli.formatter import View, config_format, show, uses
+from cove.cli.formatter import config_format, show, uses
 from cove.cli.humanize import ago, local_time, short_size, size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
+from cove.cli.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from cove.cli.command import NO_ARGUMENTS, Command, at_least, exactly
 from cove.cli.creation.kinds import ADDRESS, LABEL, LINK
 from cove.cli.failure import Failure, describe
 from cove.cli.flags import BOOL, INT, MAP, STRING, STRINGS, Flag
-from cove.cli.formatter import View, config_format, show
+from cove.cli.formatter import config_format, show
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.pools import address_pools
+from cove.cli.view import View
 from cove.errors import CoveError, NotFound
 
 TYPE_CHECKING = False

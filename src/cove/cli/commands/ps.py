@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.flags import BOOL, INT, Flag
-from cove.cli.formatter import View, check_format, config_format, show, uses
+from cove.cli.formatter import check_format, config_format, show, uses
 from cove.cli.humanize import ago, ellipsis, local_time, short_size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.published import summary
+from cove.cli.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

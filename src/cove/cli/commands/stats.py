@@ -7,9 +7,10 @@ import time
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
 from cove.cli.flags import BOOL, Flag
-from cove.cli.formatter import View, config_format, show
+from cove.cli.formatter import config_format, show
 from cove.cli.humanize import memory, short_size
 from cove.cli.options import LIST_FORMAT
+from cove.cli.view import View
 from cove.errors import CoveError
 
 TYPE_CHECKING = False

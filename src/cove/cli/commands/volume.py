@@ -6,10 +6,11 @@ from cove.cli.command import NO_ARGUMENTS, Arguments, Command, at_least
 from cove.cli.creation.kinds import LABEL
 from cove.cli.failure import Failure
 from cove.cli.flags import BOOL, MAP, STRING, Flag
-from cove.cli.formatter import View, config_format, show
+from cove.cli.formatter import config_format, show
 from cove.cli.humanize import size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.session import for_each
+from cove.cli.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
