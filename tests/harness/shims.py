@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from cove.kernel import processes, tty
-from cove.kernel.cgroups import Cgroup
+from cove.kernel.cgroups import Cgroup, Hierarchy, Layout
 from cove.oci.runtime import Process, Spec
 from cove.runtime import channel, messages, shim
 from cove.runtime.isolation import Isolation
@@ -28,9 +28,10 @@ M = TypeVar("M")
 
 
 class Descendants(Cgroup):
-    """The processes below the shim that made this."""
+    """The processes below the shim that made this; a limit is written to the file ``limits/pids.max``."""
 
     def __init__(self, removed: Path) -> None:
+        super().__init__(Layout((Hierarchy(str(removed.parent), 1, ("pids",), ""),), unified=False), "/limits")
         self._root = os.getpid()
         self._removed = removed
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import creation, listing, mounts, names, restarts
+from cove.engine import creation, listing, mounts, names, updates
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
@@ -184,17 +184,17 @@ class Containers:
         self._transitions.publish(container, "rename", {"oldName": f"/{old}"})
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:
-        """Change the restart policy. Limits of a running container change in a later release."""
+        """Change limits, of a running container at once, and the restart policy. Raises Conflict, InvalidArgument."""
         container = self._registry.get(ref)
         async with self._registry.locked(container):
-            host = container.record.host_config
-            if request.restart_policy is not None and request.restart_policy.name:
-                previous, host.restart_policy = host.restart_policy, request.restart_policy
-                try:
-                    restarts.checked(host)
-                except InvalidArgument:
-                    host.restart_policy = previous
-                    raise
+            record = container.record
+            try:
+                host = updates.updated(record.host_config, request)
+                if container.running:
+                    await container.require_shim().update(updates.resources(host, request))
+            except Conflict as error:
+                raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
+            record.host_config = host
             await self._registry.save(container)
         self._transitions.publish(container, "update")
         return ContainerUpdated()

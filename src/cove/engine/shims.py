@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cove.errors import Conflict, CoveError, Internal, NotFound, Unavailable
+from cove.oci.runtime import Resources
 from cove.runtime import messages
 from cove.runtime.launch import ZygoteProcess, spawn_zygote
 from cove.runtime.messages import (
@@ -39,6 +40,7 @@ from cove.runtime.messages import (
     StartFailed,
     StartShim,
     State,
+    Update,
 )
 
 log = logging.getLogger(__name__)
@@ -122,6 +124,10 @@ class Shim:
 
     async def add_interfaces(self, interfaces: list[Interface]) -> None:
         await self._request(lambda number: ConfigureNetwork(number, interfaces), [])
+
+    async def update(self, resources: Resources) -> None:
+        """Apply limits. Raises Conflict, with the kernel's words, when one is refused."""
+        await self._request(lambda number: Update(number, resources), [])
 
     async def query(self) -> tuple[State, int | None]:
         """The state of the container and a descriptor of its network namespace, which the caller closes."""

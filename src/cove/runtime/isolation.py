@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
-from cove.oci.runtime import Process, Spec
+from cove.oci.runtime import Process, Resources, Spec
 from cove.runtime import cgroup, init, join, namespaces
 from cove.runtime.messages import Interface, StartShim
 from cove.runtime.namespaces import Target
@@ -18,6 +18,9 @@ class Isolation:
 
     def cgroup(self, path: str) -> Cgroup:
         return cgroup.load(path)
+
+    def update(self, group: Cgroup, resources: Resources) -> None:
+        cgroup.update(group, resources)
 
     def enter_pid(self, spec: Spec) -> None:
         namespaces.enter_pid(spec)

@@ -43,6 +43,8 @@ import socket
 from array import array
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
+from cove.oci.runtime import Resources
+
 MAX_MESSAGE = 1 << 17
 """Bytes in one datagram. Below the kernel's default send buffer, so that a send never fails for size."""
 
@@ -199,6 +201,13 @@ class ConfigureNetwork(NamedTuple):
     interfaces: list[Interface]
 
 
+class Update(NamedTuple):
+    """coved → shim: the limits of the running container have changed; those that ``resources`` has not stay."""
+
+    request: int
+    resources: Resources
+
+
 class Query(NamedTuple):
     """coved → shim: what is there? Answered by State."""
 
@@ -257,6 +266,7 @@ Message = (
     | Resize
     | Signal
     | ConfigureNetwork
+    | Update
     | Query
     | State
     | Done

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from cove.oci.runtime import Resources
 from cove.runtime import detach, messages
 from cove.runtime.control import Connection
 from cove.runtime.execs import Exec, Execs
@@ -15,6 +16,7 @@ Request = (
     | messages.Resize
     | messages.Signal
     | messages.ConfigureNetwork
+    | messages.Update
     | messages.Query
 )
 NOT_RUNNING = "the container is not running"
@@ -41,6 +43,7 @@ class Container(Protocol):
     def finishing(self) -> bool: ...
     def network_ready(self, interfaces: list[messages.Interface]) -> None: ...
     def configure_network(self, interfaces: list[messages.Interface]) -> None: ...
+    def update(self, resources: Resources) -> None: ...
     def signal(self, number: int) -> None: ...
     def signal_everyone(self, number: int) -> None: ...
 
@@ -55,6 +58,7 @@ class Requests:
             messages.Resize: self._resize,
             messages.Signal: self._signal,
             messages.ConfigureNetwork: self._configure_network,
+            messages.Update: self._update,
             messages.Query: self._query,
         }
 
@@ -113,6 +117,15 @@ class Requests:
         if not self._container.network or self._container.finishing:
             raise Refused(NOT_RUNNING)
         self._container.configure_network(message.interfaces)
+        connection.send(messages.Done(message.request, None))
+
+    def _update(self, connection: Connection, message: messages.Update, _descriptors: list[int]) -> None:
+        if not self._container.running:
+            raise Refused(NOT_RUNNING)
+        try:
+            self._container.update(message.resources)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Refused(f"the limits cannot be applied: {error}") from error
         connection.send(messages.Done(message.request, None))
 
     def _query(self, connection: Connection, message: messages.Query, _descriptors: list[int]) -> None:

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from cove.kernel import processes
 from cove.kernel.cgroups import Cgroup
-from cove.oci.runtime import Spec
+from cove.oci.runtime import Resources, Spec
 from cove.runtime import exit_record, messages, namespaces, report
 from cove.runtime.child import SHIM_NAME, Child
 from cove.runtime.control import Control
@@ -205,6 +205,11 @@ class Shim:
         """Set up links that were added to the running container. Raises OSError."""
         assert self._network is not None
         self._isolation.configure_network(self._network, interfaces)
+
+    def update(self, resources: Resources) -> None:
+        """Change the limits. Raises OSError with the file that refused, ValueError for a limit that cannot be."""
+        assert self._cgroup is not None
+        self._isolation.update(self._cgroup, resources)
 
     def signal(self, number: int) -> None:
         """Signal init. Raises ProcessLookupError when it has ended."""

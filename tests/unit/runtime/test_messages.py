@@ -25,6 +25,7 @@ ALL: list[messages.Message] = [
     messages.StartFailed(127, "exec: ü"),
     messages.Exited(0, False, 3),
     messages.Signal(1, None, 9, True),
+    messages.Update(1, {"pids": {"limit": 5}}),
     messages.State(1, 2, None, {"e": 3}),
 ]
 

@@ -206,6 +206,21 @@ def test_signals_of_the_daemon_s_end_do_not_touch_the_shim(start: Start) -> None
     shim.expect(messages.State)
 
 
+def test_limits_are_changed_or_refused(start: Start) -> None:
+    shim = start("sleep", "100")
+    shim.started()
+    shim.ask(messages.Update(1, {"pids": {"limit": 50}}))
+    assert "pids.max" in shim.expect(messages.Failed).message, "the control group is not there"
+    limits = shim.directory / "limits"
+    limits.mkdir()
+    (limits / "pids.max").touch()
+    shim.ask(messages.Update(2, {"pids": {"limit": 50}}))
+    assert shim.expect(messages.Done) == messages.Done(2, None)
+    assert (limits / "pids.max").read_text() == "50"
+    shim.ask(messages.Update(3, {"memory": {"swap": 5}}))
+    assert "a swap limit needs a memory limit" in shim.expect(messages.Failed).message
+
+
 def test_everyone_is_signalled(start: Start) -> None:
     shim = start(
         "sh", "-c", "trap 'wait; exit 3' TERM; sh -c 'echo ready; exec sleep 1000' & wait", clients=[client := Client()]
