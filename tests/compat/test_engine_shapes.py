@@ -84,7 +84,7 @@ def _networks_and_volumes(engine: Engine) -> Observed:
     engine.docker("run", "-d", "--name", "member", "--net", "mine", "busybox", "sleep", "60")
     return {
         "network": shape_of(engine, "/networks/mine"),
-        "networks": shape_of(engine, "/networks"),
+        "networks": shape_of(engine, "/networks?filters=%7B%22name%22%3A%5B%22mine%22%5D%7D"),
         **{name: _plain(ask(engine, "GET", f"/networks/{name}").json()) for name in ("bridge", "host", "none", "mine")},
         "volume": shape_of(engine, "/volumes/mine"),
         "volumes": shape_of(engine, "/volumes"),
