@@ -23,7 +23,7 @@ from harness.rawhttp import Response
 pytestmark = [pytest.mark.needs("cove"), pytest.mark.timeout(600)]
 
 SEEDS = [int(seed) for seed in os.environ.get("COVE_TEST_SEEDS", "1").split(",")]
-MOMENTS = 30
+MOMENTS = 50
 KEPT = 20
 LONGEST_LIFE_SECONDS = 0.35
 COUNT = "i=0; while :; do echo $i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep .01; done"
