@@ -78,6 +78,8 @@ def _child(message: bytes, descriptors: list[int]) -> None:
     """Do one job and exit, whatever happens."""
     try:
         reply = socket.socket(fileno=descriptors[0])
+        if _is_closed(reply):  # given up, or by a daemon that is gone, while this interpreter was still starting
+            return
         threading.Thread(target=_exit_when_closed, args=(reply,), daemon=True).start()
         with contextlib.suppress(BrokenPipeError):
             _send(reply, _outcome(message, descriptors[1:], reply))
@@ -204,6 +206,15 @@ class _Reporter:
 
 def _send(reply: socket.socket, message: Reply) -> None:
     reply.sendall(msgspec.json.encode(message) + b"\n")
+
+
+def _is_closed(reply: socket.socket) -> bool:
+    try:
+        return not reply.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _exit_when_closed(reply: socket.socket) -> None:
