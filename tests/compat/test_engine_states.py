@@ -6,6 +6,7 @@ import pytest
 
 from harness.compare import Observed, answer, ask
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("root", "dockerd", "busybox-static")
 
@@ -101,7 +102,7 @@ def _exec(engine: Engine, body: Any) -> Any:
     ref = made.json()["Id"]
     started = answer(engine, "POST", f"/exec/{ref}/start", {"Detach": False})
     again = answer(engine, "POST", f"/exec/{ref}/start", {"Detach": False})
-    state = ask(engine, "GET", f"/exec/{ref}/json").json()
+    state = eventually(lambda: ask(engine, "GET", f"/exec/{ref}/json").json(), lambda shown: not shown["Running"])
     return {"start": started, "again": again, "code": state.get("ExitCode")}
 
 
