@@ -15,6 +15,7 @@ from cove.daemon.notify import notify
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.tls import context as tls_context
+from cove.engine.announcements import Announcements
 from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
@@ -28,8 +29,10 @@ from cove.engine.networks import Networks
 from cove.engine.output import Output
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
+from cove.engine.removal import Removal
 from cove.engine.shims import Zygote
 from cove.engine.statistics import Statistics
+from cove.engine.stopping import Stopping
 from cove.engine.system import Host, System
 from cove.engine.transfers import Transfers
 from cove.engine.transitions import Transitions
@@ -91,6 +94,9 @@ class Engine:
     zygote: Zygote
     events: Events
     execs: Execs
+    announcements: Announcements
+    stopping: Stopping
+    removal: Removal
     transitions: Transitions
     init_path: str | None
 
@@ -120,17 +126,41 @@ def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
         registry, connectivity, cgroup_parent=settings.cgroup_parent, init_path=init_path, init=settings.init
     )
     execs = Execs(registry, events)
-    transitions = Transitions(
+    announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
+    stopping = Stopping(registry, bundles, announcements, probes)
+    removal = Removal(
         registry=registry,
         images=stores.images,
         volumes=stores.volumes,
         connectivity=connectivity,
         bundles=bundles,
+        announcements=announcements,
+        stopping=stopping,
+    )
+    transitions = Transitions(
+        registry=registry,
+        images=stores.images,
+        connectivity=connectivity,
+        bundles=bundles,
+        zygote=zygote,
+        announcements=announcements,
+        probes=probes,
+        stopping=stopping,
+        removal=removal,
+    )
+    return Engine(
+        registry=registry,
+        connectivity=connectivity,
+        bundles=bundles,
         zygote=zygote,
         events=events,
-        probes=Probes(execs, registry, events),
+        execs=execs,
+        announcements=announcements,
+        stopping=stopping,
+        removal=removal,
+        transitions=transitions,
+        init_path=init_path,
     )
-    return Engine(registry, connectivity, bundles, zygote, events, execs, transitions, init_path)
 
 
 async def _recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:
@@ -139,6 +169,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
         database=database,
         registry=engine.registry,
         transitions=engine.transitions,
+        removal=engine.removal,
         networks=stores.networks,
         data_root=roots.data,
         run_root=roots.run,
@@ -148,16 +179,19 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     engine.zygote.warm()
     await stores.networks.open()
     stack.push_async_callback(stores.networks.close)
+    stack.push_async_callback(engine.removal.close)
     stack.push_async_callback(engine.transitions.close)
     await recovery.reconcile()
     await recovery.apply_policies()
 
 
 def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Services:
-    registry, transitions, events = engine.registry, engine.transitions, engine.events
+    registry, announcements, events = engine.registry, engine.announcements, engine.events
     containers = Containers(
         registry=registry,
-        transitions=transitions,
+        stopping=engine.stopping,
+        removal=engine.removal,
+        announcements=announcements,
         images=stores.images,
         volumes=stores.volumes,
         bundles=engine.bundles,
@@ -168,7 +202,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     )
     archives = Archives(
         registry=registry,
-        transitions=transitions,
+        announcements=announcements,
         images=stores.images,
         bundles=engine.bundles,
         worker=stores.worker,
@@ -185,8 +219,8 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     )
     return Services(
         containers=containers,
-        lifecycle=Lifecycle(registry, transitions),
-        output=Output(registry, transitions, Statistics(registry, engine.bundles)),
+        lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
+        output=Output(registry, announcements, Statistics(registry, engine.bundles)),
         archives=archives,
         execs=engine.execs,
         images=images,

@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.container import Container
 from cove.engine.registry import Registry
-from cove.engine.transitions import Transitions
 from cove.errors import NotFound
 from cove.images import Images
 from cove.kernel import namespaces
@@ -39,10 +39,10 @@ class Archives:
     """``worker``: where the work is done."""
 
     def __init__(
-        self, *, registry: Registry, transitions: Transitions, images: Images, bundles: Bundles, worker: Worker
+        self, *, registry: Registry, announcements: Announcements, images: Images, bundles: Bundles, worker: Worker
     ) -> None:
         self._registry = registry
-        self._transitions = transitions
+        self._announcements = announcements
         self._images = images
         self._bundles = bundles
         self._worker = worker
@@ -60,7 +60,7 @@ class Archives:
     async def get(self, ref: str, path: str) -> tuple[PathStat, AsyncIterator[bytes]]:
         container = self._registry.get(ref)
         found = await self.stat(ref, path)
-        self._transitions.publish(container, "archive-path")
+        self._announcements.publish(container, "archive-path")
         return found, self._copied(container, ref, path)
 
     async def put(
@@ -72,11 +72,11 @@ class Archives:
             job = CopyIn(view, cleaned(path), same_kind=no_overwrite_dir_non_dir, owner=owner)
             with _missing(ref, path):
                 await self._worker.run_stream(job, CopyDone, chunks, namespace=namespace)
-        self._transitions.publish(container, "extract-to-dir")
+        self._announcements.publish(container, "extract-to-dir")
 
     async def export(self, ref: str) -> AsyncIterator[bytes]:
         container = self._registry.get(ref)
-        self._transitions.publish(container, "export")
+        self._announcements.publish(container, "export")
         return self._exported(container)
 
     async def _look(self, container: Container, ref: str, path: str) -> LookDone:

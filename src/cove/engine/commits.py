@@ -8,10 +8,11 @@ from pathlib import Path
 import msgspec
 
 from cove.engine import creation
+from cove.engine.announcements import Announcements
 from cove.engine.container import Container
 from cove.engine.images import reference_of
 from cove.engine.registry import Registry
-from cove.engine.transitions import Transitions
+from cove.engine.stopping import Stopping
 from cove.errors import Conflict, InvalidArgument
 from cove.images import Image, Images
 from cove.images.changes import apply as apply_changes
@@ -27,9 +28,17 @@ from cove.wire.containers import CommitOptions, ContainerCreate
 class Commits:
     """Makes images of containers."""
 
-    def __init__(self, registry: Registry, transitions: Transitions, images: Images, worker: Worker) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        stopping: Stopping,
+        announcements: Announcements,
+        images: Images,
+        worker: Worker,
+    ) -> None:
         self._registry = registry
-        self._transitions = transitions
+        self._stopping = stopping
+        self._announcements = announcements
         self._images = images
         self._worker = worker
 
@@ -50,7 +59,7 @@ class Commits:
         finally:
             await asyncio.to_thread(file.unlink, missing_ok=True)
         shown = {"imageRef": reference.familiar} if reference else {}
-        self._transitions.publish(container, "commit", {"comment": options.comment, "imageID": image.id, **shown})
+        self._announcements.publish(container, "commit", {"comment": options.comment, "imageID": image.id, **shown})
         return image.id
 
     async def _packed(self, container: Container, file: Path, pause: bool) -> PackLayerDone:
@@ -67,13 +76,13 @@ class Commits:
                 return
         paused = pause and container.status == "running"
         if paused:
-            await self._transitions.pause(container)
+            await self._stopping.pause(container)
         try:
             yield
         finally:
             if paused:
                 with contextlib.suppress(Conflict):  # it was ended or continued meanwhile
-                    await asyncio.shield(self._transitions.unpause(container))
+                    await asyncio.shield(self._stopping.unpause(container))
 
 
 def _reference(options: CommitOptions) -> Reference | None:

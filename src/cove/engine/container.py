@@ -1,10 +1,12 @@
 """A container while the daemon runs: its record, and what lives only as long as its processes do."""
 
 import asyncio
+import contextlib
 import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from cove.engine.record import Record, Status
 from cove.engine.shims import Shim
@@ -52,8 +54,16 @@ class Paths(NamedTuple):
         return self.data / "resolv.conf"
 
 
+Claim = Literal["restart", "recovery", "removal"]
+"""What decides, in place of the policies, about a container whose run ends."""
+
+
 class Container:
-    """One container. ``lock`` is held while its state changes; ``removed`` is done once it is gone."""
+    """One container. ``lock`` is held while its state changes; ``removed`` is done once it is gone.
+
+    ``claim``: set while a request that is under way decides what follows the end of the run. A removal is not undone
+    by others: nothing starts it, and no other claim takes its place.
+    """
 
     def __init__(self, record: Record, paths: Paths) -> None:
         loop = asyncio.get_running_loop()
@@ -68,8 +78,7 @@ class Container:
         self.ended: asyncio.Future[int] = loop.create_future()
         self.restart: asyncio.Task[None] | None = None
         self.restart_delay = 0.0
-        self.removing = False
-        self.kept = False  # a restart is under way: its stop does not auto-remove
+        self.claim: Claim | None = None
 
     @property
     def id(self) -> str:
@@ -99,6 +108,25 @@ class Container:
         if self.shim is None or not self.running:
             raise Conflict(f"Container {self.id} is not running")
         return self.shim
+
+    @contextlib.contextmanager
+    def claimed(self, claim: Claim) -> Iterator[None]:
+        """While its run is ended for a purpose of the caller's; a removal goes before it, and stays."""
+        if self.claim is None:
+            self.claim = claim
+        try:
+            yield
+        finally:
+            if self.claim == claim:
+                self.claim = None
+
+    def cancel_restart(self) -> bool:
+        """Call off a start that a policy has planned; whether there was one."""
+        planned, self.restart = self.restart, None
+        if planned is not None and not planned.done():
+            planned.cancel()
+            return True
+        return False
 
     def end(self, exit_code: int) -> None:
         """Tell everyone who waits that this run has ended."""

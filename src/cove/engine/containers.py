@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cove.engine import creation, listing, mounts, names, updates
+from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
+from cove.engine.removal import Removal
 from cove.engine.sizes import tree_size
-from cove.engine.transitions import Transitions
+from cove.engine.stopping import Stopping
 from cove.engine.views import Views
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, Unimplemented
 from cove.filters import Filters
@@ -46,7 +48,9 @@ class Containers:
         self,
         *,
         registry: Registry,
-        transitions: Transitions,
+        stopping: Stopping,
+        removal: Removal,
+        announcements: Announcements,
         images: Images,
         volumes: Volumes,
         bundles: Bundles,
@@ -56,13 +60,14 @@ class Containers:
         run_root: Path,
     ) -> None:
         self._registry = registry
-        self._transitions = transitions
+        self._removal = removal
+        self._announcements = announcements
         self._images = images
         self._volumes = volumes
         self._bundles = bundles
         self._views = views
         self._worker = worker
-        self._commits = Commits(registry, transitions, images, worker)
+        self._commits = Commits(registry, stopping, announcements, images, worker)
         self._data_root = data_root
         self._run_root = run_root
 
@@ -78,7 +83,7 @@ class Containers:
         self._join_others(record)
         with self._images.hold(image.id):
             container = await self._make(record)
-        self._transitions.publish(container, "create")
+        self._announcements.publish(container, "create")
         return ContainerCreated(id=record.id, warnings=[])
 
     async def _make(self, record: Record) -> Container:
@@ -130,7 +135,7 @@ class Containers:
                 new = not mount.name or not self._volumes.has(mount.name)
                 volume = await self._volumes.create(mount.name, labels=mount.labels)
                 if new:
-                    self._transitions.publish_volume(volume.name, volume.driver)
+                    self._announcements.volume_made(volume.name, volume.driver)
                 mount.name, mount.driver = volume.name, volume.driver
                 mount.source = str(self._volumes.path(volume.name))
             elif mount.kind == "bind":
@@ -181,7 +186,7 @@ class Containers:
                 await self._registry.rename(container, chosen)
             except Conflict as error:
                 raise Conflict(f"{RENAMING}{error.message}") from error
-        self._transitions.publish(container, "rename", {"oldName": f"/{old}"})
+        self._announcements.publish(container, "rename", {"oldName": f"/{old}"})
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:
         """Change limits, of a running container at once, and the restart policy. Raises Conflict, InvalidArgument."""
@@ -196,13 +201,13 @@ class Containers:
                 raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
             record.host_config = host
             await self._registry.save(container)
-        self._transitions.publish(container, "update")
+        self._announcements.publish(container, "update")
         return ContainerUpdated()
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         if link:
             raise Unimplemented("links between containers are not supported")
-        await self._transitions.remove(self._registry.get(ref), force=force, volumes=volumes)
+        await self._removal.remove(self._registry.get(ref), force=force, volumes=volumes)
 
     async def prune(self, filters: Filters) -> ContainersPruned:
         filters.check(("until", "label", "label!"))
@@ -217,7 +222,7 @@ class Containers:
             if stopped and fits and (moment is None or record.created < moment):
                 reclaimed += tree_size(container.paths.upper)
                 with contextlib.suppress(Conflict):
-                    await self._transitions.remove(container, force=False, volumes=False)
+                    await self._removal.remove(container, force=False, volumes=False)
                     removed.append(container.id)
         return ContainersPruned(containers_deleted=removed or None, space_reclaimed=reclaimed)
 

@@ -7,6 +7,7 @@ from typing import Literal
 from cove.engine import signals
 from cove.engine.container import Container
 from cove.engine.registry import Registry
+from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
 from cove.errors import Conflict, NotFound
 from cove.wire.containers import ContainerWait
@@ -15,9 +16,10 @@ from cove.wire.containers import ContainerWait
 class Lifecycle:
     """Finds the container that a request names and makes the move."""
 
-    def __init__(self, registry: Registry, transitions: Transitions) -> None:
+    def __init__(self, registry: Registry, transitions: Transitions, stopping: Stopping) -> None:
         self._registry = registry
         self._transitions = transitions
+        self._stopping = stopping
 
     async def start(self, ref: str, *, detach_keys: str) -> None:
         await self._transitions.start(self._registry.get(ref))
@@ -31,15 +33,15 @@ class Lifecycle:
     async def kill(self, ref: str, signal: str) -> None:
         signals.number(signal or "SIGKILL")
         try:
-            await self._transitions.kill(self._registry.get(ref), signal)
+            await self._stopping.kill(self._registry.get(ref), signal)
         except (Conflict, NotFound) as error:
             raise type(error)(f"Cannot kill container: {ref}: {error.message}") from error
 
     async def pause(self, ref: str) -> None:
-        await self._transitions.pause(self._registry.get(ref))
+        await self._stopping.pause(self._registry.get(ref))
 
     async def unpause(self, ref: str) -> None:
-        await self._transitions.unpause(self._registry.get(ref))
+        await self._stopping.unpause(self._registry.get(ref))
 
     async def wait(
         self, ref: str, condition: Literal["not-running", "next-exit", "removed"]

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 from cove.engine import logreader, streams
+from cove.engine.announcements import Announcements
 from cove.engine.container import Container
 from cove.engine.registry import Registry
 from cove.engine.statistics import Statistics
-from cove.engine.transitions import Transitions
 from cove.errors import Conflict, InvalidArgument
 from cove.wire.stats import Stats
 from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOptions, Logs, Stream
@@ -15,9 +15,9 @@ from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOption
 class Output:
     """Connects clients to what programs write, and to what they read."""
 
-    def __init__(self, registry: Registry, transitions: Transitions, statistics: Statistics) -> None:
+    def __init__(self, registry: Registry, announcements: Announcements, statistics: Statistics) -> None:
         self._registry = registry
-        self._transitions = transitions
+        self._announcements = announcements
         self._statistics = statistics
 
     async def logs(self, ref: str, options: LogOptions) -> Logs:
@@ -50,7 +50,7 @@ class Output:
         except BaseException:
             ours.close()
             raise
-        self._transitions.publish(container, "attach")
+        self._announcements.publish(container, "attach")
         return Stream(ours, container.record.config.tty)
 
     async def tty(self, ref: str) -> bool:
@@ -61,7 +61,7 @@ class Output:
         shim = container.require_shim()
         if container.record.config.tty:
             await shim.resize(None, rows, columns)
-        self._transitions.publish(container, "resize", {"height": str(rows), "width": str(columns)})
+        self._announcements.publish(container, "resize", {"height": str(rows), "width": str(columns)})
 
     async def stats(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[Stats]:
         return await self._statistics.stream(ref, stream=stream, one_shot=one_shot)

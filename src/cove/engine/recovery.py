@@ -11,6 +11,7 @@ from cove.engine import restarts, shims
 from cove.engine.container import Container, Paths
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
+from cove.engine.removal import Removal
 from cove.engine.shims import Shim
 from cove.engine.transitions import Transitions
 from cove.errors import CoveError, NotFound
@@ -33,6 +34,7 @@ class Recovery:
         database: Database,
         registry: Registry,
         transitions: Transitions,
+        removal: Removal,
         networks: Networks,
         data_root: Path,
         run_root: Path,
@@ -40,6 +42,7 @@ class Recovery:
         self._database = database
         self._registry = registry
         self._transitions = transitions
+        self._removal = removal
         self._networks = networks
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
@@ -73,7 +76,7 @@ class Recovery:
                 continue
             if record.host_config.auto_remove and record.state.finished_at:
                 with contextlib.suppress(CoveError):
-                    await self._transitions.remove(container, force=True, volumes=True)
+                    await self._removal.remove(container, force=True, volumes=True)
             elif record.state.started_at and restarts.wanted_at_boot(record.host_config.restart_policy, record.state):
                 await self._transitions.start_at_boot(container)
 
@@ -94,11 +97,8 @@ class Recovery:
             state.started_at = state.started_at or exited.finished_at
         if container.running or exited is not None:
             async with container.lock:
-                container.kept = True  # auto-removal and policies follow once everything is settled
-                try:
-                    await self._transitions.exited(container, exited, again=False)
-                finally:
-                    container.kept = False
+                with container.claimed("recovery"):  # auto-removal and policies follow once everything is settled
+                    await self._transitions.exited(container, exited)
         elif state.status == "restarting":
             state.status = "exited"
 

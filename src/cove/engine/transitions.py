@@ -1,40 +1,36 @@
-"""How a container starts, ends and goes away: the moves between its states.
+"""How a container starts and ends, and what follows its end: the moves between its states.
 
 Every move is made under the container's lock. The order keeps a ``kill -9`` of the daemon harmless: the run directory
-is there before the shim, so that the next daemon finds every shim; a row is deleted before its directories, so that
-what is left over is garbage that the next start collects.
+is there before the shim, so that the next daemon finds every shim.
 """
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
-import shutil
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable
 from typing import Any, TypeVar
 
-from cove.engine import health, restarts, signals
+from cove.engine import health, restarts
+from cove.engine.announcements import Announcements
+from cove.engine.background import Background
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
-from cove.engine.events import Events
 from cove.engine.health import Probes
 from cove.engine.registry import Registry
+from cove.engine.removal import Removal
 from cove.engine.shims import Shim, Zygote
+from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, NotModified
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotModified
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.runtime.messages import Exited
-from cove.volumes import Volumes
 
 log = logging.getLogger(__name__)
-
-DEFAULT_STOP_TIMEOUT = 10
-"""Seconds between the stop signal and SIGKILL, Docker's default."""
 
 KILLED = 128 + signal.SIGKILL
 
@@ -50,41 +46,43 @@ class StartRefused(InvalidArgument):
 
 
 class Transitions:
-    """Starts, stops and removes containers."""
+    """Starts containers, notes their ends, and follows their policies."""
 
     def __init__(
         self,
         *,
         registry: Registry,
         images: Images,
-        volumes: Volumes,
         connectivity: Connectivity,
         bundles: Bundles,
         zygote: Zygote,
-        events: Events,
+        announcements: Announcements,
         probes: Probes,
+        stopping: Stopping,
+        removal: Removal,
     ) -> None:
         self._registry = registry
         self._images = images
-        self._volumes = volumes
         self._connectivity = connectivity
         self._bundles = bundles
         self._zygote = zygote
-        self._events = events
+        self._announcements = announcements
         self._probes = probes
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = stopping
+        self._removal = removal
+        self._watches = Background()
 
     # start
 
     async def start(self, container: Container) -> None:
         """Run the program. Raises NotModified when it runs, Conflict, StartRefused when it cannot be executed."""
-        self._cancel_restart(container)
+        container.cancel_restart()
         async with self._registry.locked(container):
             if container.status == "paused":
                 raise Conflict("cannot start a paused container, try unpause instead")
             if container.running:
                 raise NotModified(f"container {container.id} is already running")
-            if container.removing:
+            if container.claim == "removal":
                 raise Conflict("container is marked for removal and cannot be started")
             container.record.state.restart_count = 0
             await self._start(container)
@@ -98,7 +96,7 @@ class Transitions:
         except CoveError as error:
             await self._start_failed(container, error)
             raise
-        self._spawn(self._await_exit(container, shim))
+        self._watches.begin(self._await_exit(container, shim))
 
     async def _start_failed(self, container: Container, error: CoveError) -> None:
         log.info("container %s: %s", container.id[:12], error.message)
@@ -113,11 +111,11 @@ class Transitions:
         await self._noted(container, self._registry.save(container))
         self._bundles.discard(container)
         self.publish(container, "die", {"exitCode": str(state.exit_code)})
-        self._publish_uses(container, begin=False)
+        self._announcements.uses(container, begin=False)
         container.end(state.exit_code)
         if container.record.host_config.auto_remove:
             with contextlib.suppress(CoveError):  # the client is told why the start failed
-                await self._remove(container)
+                await self._removal.drop(container)
 
     async def _launch(self, container: Container) -> Shim:
         """From a stopped container to its program's first instruction."""
@@ -165,7 +163,7 @@ class Transitions:
                 interfaces = await self._connectivity.connect(container, namespace)
                 self._bundles.write_hosts(container)
                 shim.configure(interfaces)
-            self._publish_uses(container, begin=True)
+            self._announcements.uses(container, begin=True)
         finally:
             os.close(namespace)
 
@@ -181,15 +179,15 @@ class Transitions:
         container.shim, container.pid = shim, pid
         if container.status == "running":
             self._probes.begin(container)
-        self._spawn(self._await_exit(container, shim))
+        self._watches.begin(self._await_exit(container, shim))
 
     async def _await_exit(self, container: Container, shim: Shim) -> None:
         exited = await asyncio.shield(shim.exited)
         async with container.lock:
             await self.exited(container, exited)
 
-    async def exited(self, container: Container, exited: Exited | None, *, again: bool = True) -> None:
-        """Note the end of a run, free what it held, and follow the container's policy (unless ``again`` is False).
+    async def exited(self, container: Container, exited: Exited | None) -> None:
+        """Note the end of a run, free what it held, and follow the container's policies unless a request claims it.
 
         Under the lock. ``exited`` is None when the shim was killed.
         """
@@ -205,8 +203,9 @@ class Transitions:
         if exited.oom_killed:
             self.publish(container, "oom")
         self.publish(container, "die", {"exitCode": str(exited.exit_code), "execDuration": str(_ran_for(container))})
-        self._publish_uses(container, begin=False)
-        again = again and not container.removing and restarts.wanted(container.record.host_config.restart_policy, state)
+        self._announcements.uses(container, begin=False)
+        follows = container.claim is None  # else the request that claimed it says what comes next
+        again = follows and restarts.wanted(container.record.host_config.restart_policy, state)
         if again:
             state.status = "restarting"
         if container.id not in self._registry:  # removed meanwhile
@@ -214,8 +213,8 @@ class Transitions:
             self._bundles.discard(container)
             container.end(exited.exit_code)
             return
-        removes = container.record.host_config.auto_remove and not (container.removing or container.kept)
-        kept = self._remove(container) if removes else self._registry.save(container)
+        removes = container.record.host_config.auto_remove and follows
+        kept = self._removal.drop(container) if removes else self._registry.save(container)
         if await self._noted(container, kept):
             self._bundles.discard(container)
         container.end(exited.exit_code)
@@ -261,212 +260,50 @@ class Transitions:
         except OSError as error:
             log.error("container %s: %s", container.id[:12], error)
 
-    # stop and kill
+    # stop and restart
 
     async def stop(self, container: Container, timeout: int | None, signal_name: str) -> None:
         """Ask the program to end, and kill it after ``timeout`` seconds (negative: never).
 
         Raises NotModified when it does not run.
         """
-        number = _stop_signal(container, signal_name)
+        number = stop_signal(container, signal_name)
         async with self._registry.locked(container):
             container.record.state.stopped = True
-            if self._cancel_restart(container):
-                await self._set_status(container, "exited")
+            if container.cancel_restart():
+                container.record.state.status = "exited"
+                await self._registry.save(container)
                 return
             if not container.running:
                 raise NotModified(f"container {container.id} is already stopped")
-        await self._stop(container, timeout, number)
+        await self._stopping.end(container, timeout, number)
         self.publish(container, "stop")
-
-    async def _stop(self, container: Container, timeout: int | None, number: int) -> None:
-        config = container.record.config
-        if timeout is None:
-            timeout = DEFAULT_STOP_TIMEOUT if config.stop_timeout is None else config.stop_timeout
-        ended = container.ended
-        with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
-            if container.status == "paused":
-                await self.unpause(container)
-            await self._signal(container, number)
-        try:
-            await asyncio.wait_for(asyncio.shield(ended), timeout if timeout >= 0 else None)
-        except TimeoutError:
-            with contextlib.suppress(Conflict):
-                await self._signal(container, signal.SIGKILL)
-            await asyncio.shield(ended)
-
-    async def kill(self, container: Container, signal_name: str) -> None:
-        """Send a signal. SIGKILL returns once the container has ended. Raises Conflict when it does not run."""
-        number = signals.number(signal_name or "SIGKILL")
-        if not container.running:
-            raise Conflict(f"Container {container.id} is not running")
-        ended = container.ended
-        if number in (signal.SIGKILL, _stop_signal(container, "")):
-            container.record.state.stopped = True
-        if number == signal.SIGKILL:
-            with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
-                if container.status == "paused":
-                    await self.unpause(container)
-                await self._signal(container, number)
-            await asyncio.shield(ended)
-        else:
-            await self._signal(container, number)
-
-    async def _signal(self, container: Container, number: int) -> None:
-        await container.require_shim().signal(number)
-        self.publish(container, "kill", {"signal": str(number)})
 
     async def restart(self, container: Container, timeout: int | None, signal_name: str) -> None:
         """Stop it if it runs, and start it."""
-        number = _stop_signal(container, signal_name)
-        self._cancel_restart(container)
+        number = stop_signal(container, signal_name)
+        container.cancel_restart()
         if container.running:
             container.record.state.stopped = True  # the policy must not start it as well
-            container.kept = True
-            try:
-                await self._stop(container, timeout, number)
-            finally:
-                container.kept = False
+            with container.claimed("restart"):
+                await self._stopping.end(container, timeout, number)
             self.publish(container, "stop")
         with contextlib.suppress(NotModified):  # another client was quicker
             await self.start(container)
         self.publish(container, "restart")
 
-    async def pause(self, container: Container) -> None:
-        async with self._registry.locked(container):
-            if container.status == "paused":
-                raise Conflict(f"Container {container.id} is already paused")
-            container.require_shim()
-            await self._with_cgroup(container, Cgroup.freeze)
-            self._probes.end(container)
-            await self._set_status(container, "paused")
-        self.publish(container, "pause")
-
-    async def unpause(self, container: Container) -> None:
-        async with self._registry.locked(container):
-            if container.status != "paused":
-                raise Conflict(f"Container {container.id} is not paused")
-            await self._with_cgroup(container, Cgroup.thaw)
-            await self._set_status(container, "running")
-            self._probes.begin(container)
-        self.publish(container, "unpause")
-
-    async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
-        """Raises Conflict when the container has just ended."""
-        try:
-            await asyncio.to_thread(change, Cgroup(layout(), self._bundles.cgroup(container)))
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENODEV):
-                raise Internal(f"container {container.id}: {error}") from error
-            raise Conflict(f"Container {container.id} is not running") from None
-
-    async def _set_status(self, container: Container, status: Any) -> None:
-        container.record.state.status = status
-        await self._registry.save(container)
-
-    # remove
-
-    async def remove(self, container: Container, *, force: bool, volumes: bool) -> None:
-        """Remove a container. Raises Conflict, in Docker's words, when it runs and ``force`` is not given."""
-        _check_removal(container, force=force)
-        container.removing = True
-        self._cancel_restart(container)
-        try:
-            while not await self._remove_stopped(container, volumes=volumes):
-                _check_running(container, force=force)
-                with contextlib.suppress(Conflict):
-                    await self.kill(container, "SIGKILL")
-        except BaseException:
-            container.removing = False
-            raise
-
-    async def _remove_stopped(self, container: Container, *, volumes: bool) -> bool:
-        """Remove it unless it runs, be it by a start that was under way; whether it was removed."""
-        async with self._registry.locked(container):
-            if not container.running:
-                await self._connectivity.release(container)  # what could not be when it ended
-                await self._remove(container, volumes=volumes)
-            return not container.running
-
-    async def _remove(self, container: Container, *, volumes: bool = True) -> None:
-        container.removing = True
-        try:
-            await self._registry.remove(container)
-        except CoveError:
-            container.removing = False
-            raise
-        container.drop_waiting()
-        await self._images.released(container.record.image)
-        if volumes:
-            await self._remove_anonymous_volumes(container)
-        self.publish(container, "destroy")
-        if not container.removed.done():
-            container.removed.set_result(container.record.state.exit_code)
-        self._spawn(self._discard(container))
-
-    async def _discard(self, container: Container) -> None:
-        """Delete what lies on disk of a container whose row is gone."""
-        self._bundles.discard(container)
-        await asyncio.to_thread(shutil.rmtree, container.paths.data, ignore_errors=True)
-
-    async def _remove_anonymous_volumes(self, container: Container) -> None:
-        for mount in container.record.mounts:
-            if mount.kind == "volume" and mount.anonymous and not self._registry.volume_users(mount.name):
-                with contextlib.suppress(CoveError):
-                    await self._volumes.remove(mount.name)
-
-    # background
-
-    def _cancel_restart(self, container: Container) -> bool:
-        """Call off a start that the policy has planned; whether there was one."""
-        planned, container.restart = container.restart, None
-        if planned is not None and not planned.done():
-            planned.cancel()
-            return True
-        return False
-
     def publish(self, container: Container, action: str, extra: dict[str, str] | None = None) -> None:
-        self._events.publish("container", action, container.id, container.attributes | (extra or {}))
-
-    def _publish_uses(self, container: Container, *, begin: bool) -> None:
-        """Tell of the networks and volumes that a run takes, or gives back."""
-        for network_id, name, driver in self._connectivity.memberships(container):
-            attributes = {"container": container.id, "name": name, "type": driver}
-            self._events.publish("network", "connect" if begin else "disconnect", network_id, attributes)
-        for mount in container.record.mounts:
-            if mount.kind == "volume":
-                attributes = {"container": container.id, "driver": mount.driver}
-                if begin:
-                    attributes |= {"destination": mount.destination, "propagation": mount.propagation}
-                    attributes["read/write"] = str(mount.writable).lower()
-                self._events.publish("volume", "mount" if begin else "unmount", mount.name, attributes)
-
-    def publish_volume(self, name: str, driver: str) -> None:
-        """Tell of a volume that a container's creation made."""
-        self._events.publish("volume", "create", name, {"driver": driver})
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-
-    def _finished(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("background work failed: %s", task.exception(), exc_info=task.exception())
+        self._announcements.publish(container, action, extra)
 
     async def close(self) -> None:
-        """Let the containers be: close the connections to their shims, and finish what is being deleted."""
+        """Let the containers be: close the connections to their shims, and watch them no more."""
         await self._probes.close()
         for container in self._registry:
-            self._cancel_restart(container)
+            container.cancel_restart()
             container.drop_waiting()
             if container.shim is not None:
                 container.shim.close()
-        waiters = [task for task in self._tasks if task.get_coro().__name__ == "_await_exit"]  # type: ignore[union-attr]
-        for task in waiters:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._watches.cancel()
 
 
 async def _notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
@@ -492,11 +329,6 @@ async def _finish(work: "asyncio.Future[Any]") -> None:
         await work
 
 
-def _stop_signal(container: Container, signal_name: str) -> int:
-    """The signal that a request names, or that the container has for its stop. Raises InvalidArgument."""
-    return signals.number(signal_name or container.record.config.stop_signal or "SIGTERM")
-
-
 def _destroy(cgroup: Cgroup) -> None:
     with contextlib.suppress(FileNotFoundError):
         cgroup.kill()
@@ -507,20 +339,3 @@ def _ran_for(container: Container) -> int:
     """Seconds that the last run took."""
     state = container.record.state
     return max(0, state.finished_at - state.started_at) // 1_000_000_000
-
-
-def _check_removal(container: Container, *, force: bool) -> None:
-    _check_running(container, force=force)
-    if container.removing:
-        raise Conflict(f"removal of container {container.id} is already in progress")
-
-
-def _check_running(container: Container, *, force: bool) -> None:
-    if container.running and not force:
-        what = "paused" if container.status == "paused" else "running"
-        advice = (
-            "unpause and then stop the container before removing or force remove"
-            if what == "paused"
-            else "stop the container before removing or force remove"
-        )
-        raise Conflict(f'cannot remove container "{container.id}": container is {what}: {advice}')

@@ -203,7 +203,7 @@ def status_line(container: Container) -> str:
         return f"Up {_ago(kept.started_at)} (Paused)"
     if kept.status == "restarting":
         return f"Restarting ({kept.exit_code}) {_ago(kept.finished_at)} ago"
-    if container.removing:
+    if container.claim == "removal":
         return "Removal In Progress"
     if kept.status == "dead":
         return "Dead"

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from cove.engine import views
+from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
@@ -16,7 +17,9 @@ from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
+from cove.engine.removal import Removal
 from cove.engine.shims import Zygote
+from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
 from cove.errors import Conflict, NotFound, NotModified
 from cove.network import Networks, NetworkSettings
@@ -27,7 +30,14 @@ from cove.wire.host_config import RestartPolicy
 from unit.engine.containers import container
 from unit.images.conftest import opened
 
-Body = Callable[[Transitions, Container], Awaitable[None]]
+
+class Moves(NamedTuple):
+    transitions: Transitions
+    stopping: Stopping
+    removal: Removal
+
+
+Body = Callable[[Moves, Container], Awaitable[None]]
 
 
 @pytest.fixture
@@ -43,23 +53,37 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         try:
             async with opened(tmp_path) as images:
                 events = Events()
-                transitions = Transitions(
+                announcements = Announcements(events, connectivity)
+                probes = Probes(Execs(registry, events), registry, events)
+                stopping = Stopping(registry, bundles, announcements, probes)
+                removal = Removal(
                     registry=registry,
                     images=images,
                     volumes=Volumes(database, tmp_path),
                     connectivity=connectivity,
                     bundles=bundles,
+                    announcements=announcements,
+                    stopping=stopping,
+                )
+                transitions = Transitions(
+                    registry=registry,
+                    images=images,
+                    connectivity=connectivity,
+                    bundles=bundles,
                     zygote=zygote,
-                    events=events,
-                    probes=Probes(Execs(registry, events), registry, events),
+                    announcements=announcements,
+                    probes=probes,
+                    stopping=stopping,
+                    removal=removal,
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)
-                await asyncio.wait_for(body(transitions, made), 20)
+                await asyncio.wait_for(body(Moves(transitions, stopping, removal), made), 20)
                 assert {row.id: row.state.status for row in database.load(CONTAINERS.select)} == {
                     one.id: one.status for one in registry
                 }, "the row says what memory says"
                 await transitions.close()
+                await removal.close()
         finally:
             database.close()
 
@@ -70,9 +94,9 @@ ALWAYS = {"restart_policy": RestartPolicy(name="always")}
 
 
 def test_a_start_by_the_policy_that_fails_ends_the_restarting(with_container: Callable[..., None]) -> None:
-    async def body(transitions: Transitions, made: Container) -> None:
+    async def body(moves: Moves, made: Container) -> None:
         async with made.lock:
-            await transitions.exited(made, Exited(1, False, 5))
+            await moves.transitions.exited(made, Exited(1, False, 5))
         assert views.state(made).restarting
         await made.ended
         assert made.status == "exited" and "No such image" in made.record.state.error
@@ -81,43 +105,65 @@ def test_a_start_by_the_policy_that_fails_ends_the_restarting(with_container: Ca
 
 
 def test_a_stop_calls_off_a_restart(with_container: Callable[..., None]) -> None:
-    async def body(transitions: Transitions, made: Container) -> None:
+    async def body(moves: Moves, made: Container) -> None:
         async with made.lock:
-            await transitions.exited(made, Exited(1, False, 5))
-        await transitions.stop(made, None, "")
+            await moves.transitions.exited(made, Exited(1, False, 5))
+        await moves.transitions.stop(made, None, "")
         assert made.status == "exited" and made.restart is None and made.record.state.stopped
 
     with_container(body, state={"status": "running", "started_at": 1}, host=ALWAYS)
 
 
 def test_a_start_that_fails_is_told_and_leaves_it_as_created(with_container: Callable[..., None]) -> None:
-    async def body(transitions: Transitions, made: Container) -> None:
+    async def body(moves: Moves, made: Container) -> None:
         with pytest.raises(NotFound, match="No such image"):
-            await transitions.start(made)
+            await moves.transitions.start(made)
         assert made.status == "created" and made.record.state.exit_code == 128
 
     with_container(body)
 
 
 def test_moves_that_a_container_that_does_not_run_refuses(with_container: Callable[..., None]) -> None:
-    async def body(transitions: Transitions, made: Container) -> None:
+    async def body(moves: Moves, made: Container) -> None:
         with pytest.raises(NotModified, match="container c1 is already stopped"):
-            await transitions.stop(made, None, "")
+            await moves.transitions.stop(made, None, "")
         with pytest.raises(Conflict, match="Container c1 is not running"):
-            await transitions.kill(made, "")
+            await moves.stopping.kill(made, "")
         with pytest.raises(Conflict, match="Container c1 is not running"):
-            await transitions.pause(made)
+            await moves.stopping.pause(made)
         with pytest.raises(Conflict, match="Container c1 is not paused"):
-            await transitions.unpause(made)
+            await moves.stopping.unpause(made)
 
     with_container(body, state={"status": "exited"})
 
 
 def test_an_end_removes_what_removes_itself(with_container: Callable[..., None]) -> None:
-    async def body(transitions: Transitions, made: Container) -> None:
+    async def body(moves: Moves, made: Container) -> None:
         ended = made.ended
         async with made.lock:
-            await transitions.exited(made, Exited(3, False, 5))
+            await moves.transitions.exited(made, Exited(3, False, 5))
         assert await made.removed == 3 and await ended == 3
 
     with_container(body, state={"status": "running", "started_at": 1}, host={"auto_remove": True})
+
+
+def test_a_claim_takes_the_place_of_the_policies(with_container: Callable[..., None]) -> None:
+    async def body(moves: Moves, made: Container) -> None:
+        with made.claimed("restart"):
+            async with made.lock:
+                await moves.transitions.exited(made, Exited(3, False, 5))
+        assert made.status == "exited" and made.restart is None and not made.removed.done() and made.claim is None
+
+    running = {"status": "running", "started_at": 1}
+    with_container(body, state=running, host=ALWAYS)
+
+
+def test_a_removal_goes_before_other_claims(with_container: Callable[..., None]) -> None:
+    async def body(moves: Moves, made: Container) -> None:
+        with made.claimed("restart"):
+            await moves.removal.remove(made, force=False, volumes=False)
+        assert made.claim == "removal"
+        with pytest.raises(NotFound):
+            await moves.transitions.start(made)
+
+    with_container(body, state={"status": "exited"})

@@ -1,0 +1,110 @@
+"""How a container goes away.
+
+A row is deleted before its directories, so that what a ``kill -9`` leaves is garbage that the next start collects.
+"""
+
+import asyncio
+import contextlib
+import shutil
+
+from cove.engine.announcements import Announcements
+from cove.engine.background import Background
+from cove.engine.bundles import Bundles
+from cove.engine.connectivity import Connectivity
+from cove.engine.container import Container
+from cove.engine.registry import Registry
+from cove.engine.stopping import Stopping
+from cove.errors import Conflict, CoveError
+from cove.images import Images
+from cove.volumes import Volumes
+
+
+class Removal:
+    """Removes containers with what belongs to them alone."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        images: Images,
+        volumes: Volumes,
+        connectivity: Connectivity,
+        bundles: Bundles,
+        announcements: Announcements,
+        stopping: Stopping,
+    ) -> None:
+        self._registry = registry
+        self._images = images
+        self._volumes = volumes
+        self._connectivity = connectivity
+        self._bundles = bundles
+        self._announcements = announcements
+        self._stopping = stopping
+        self._deletions = Background()
+
+    async def remove(self, container: Container, *, force: bool, volumes: bool) -> None:
+        """Remove a container. Raises Conflict, in Docker's words, when it runs and ``force`` is not given."""
+        _check_running(container, force=force)
+        if container.claim == "removal":
+            raise Conflict(f"removal of container {container.id} is already in progress")
+        container.claim = "removal"
+        container.cancel_restart()
+        try:
+            while not await self._remove_stopped(container, volumes=volumes):
+                _check_running(container, force=force)
+                with contextlib.suppress(Conflict):
+                    await self._stopping.kill(container, "SIGKILL")
+        except BaseException:
+            container.claim = None
+            raise
+
+    async def _remove_stopped(self, container: Container, *, volumes: bool) -> bool:
+        """Remove it unless it runs, be it by a start that was under way; whether it was removed."""
+        async with self._registry.locked(container):
+            if not container.running:
+                await self._connectivity.release(container)  # what could not be when it ended
+                await self.drop(container, volumes=volumes)
+            return not container.running
+
+    async def drop(self, container: Container, *, volumes: bool = True) -> None:
+        """Remove a container that does not run. Under its lock. Raises Internal when the row cannot be deleted."""
+        container.claim = "removal"
+        try:
+            await self._registry.remove(container)
+        except CoveError:
+            container.claim = None
+            raise
+        container.drop_waiting()
+        await self._images.released(container.record.image)
+        if volumes:
+            await self._remove_anonymous_volumes(container)
+        self._announcements.publish(container, "destroy")
+        if not container.removed.done():
+            container.removed.set_result(container.record.state.exit_code)
+        self._deletions.begin(self._delete(container))
+
+    async def close(self) -> None:
+        """Finish what is being deleted."""
+        await self._deletions.finish()
+
+    async def _delete(self, container: Container) -> None:
+        """Delete what lies on disk of a container whose row is gone."""
+        self._bundles.discard(container)
+        await asyncio.to_thread(shutil.rmtree, container.paths.data, ignore_errors=True)
+
+    async def _remove_anonymous_volumes(self, container: Container) -> None:
+        for mount in container.record.mounts:
+            if mount.kind == "volume" and mount.anonymous and not self._registry.volume_users(mount.name):
+                with contextlib.suppress(CoveError):
+                    await self._volumes.remove(mount.name)
+
+
+def _check_running(container: Container, *, force: bool) -> None:
+    if container.running and not force:
+        what = "paused" if container.status == "paused" else "running"
+        advice = (
+            "unpause and then stop the container before removing or force remove"
+            if what == "paused"
+            else "stop the container before removing or force remove"
+        )
+        raise Conflict(f'cannot remove container "{container.id}": container is {what}: {advice}')
