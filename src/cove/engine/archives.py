@@ -71,7 +71,11 @@ class Archives:
             owner = container.record.config.user or "" if copy_uid_gid else ""
             job = CopyIn(view, cleaned(path), same_kind=no_overwrite_dir_non_dir, owner=owner)
             with _missing(ref, path):
-                await self._worker.run_stream(job, CopyDone, chunks, namespace=namespace)
+                container.writes += 1
+                try:
+                    await self._worker.run_stream(job, CopyDone, chunks, namespace=namespace)
+                finally:
+                    container.writes += 1
         self._announcements.publish(container, "extract-to-dir")
 
     async def export(self, ref: str) -> AsyncIterator[bytes]:

@@ -79,6 +79,7 @@ class Container:
         self.restart: asyncio.Task[None] | None = None
         self.restart_delay = 0.0
         self.claim: Claim | None = None
+        self.writes = 0  # how often a client has put files into it
 
     @property
     def id(self) -> str:

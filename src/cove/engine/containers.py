@@ -14,7 +14,7 @@ from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
-from cove.engine.sizes import tree_size
+from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, Unimplemented
@@ -70,6 +70,7 @@ class Containers:
         self._commits = Commits(registry, stopping, announcements, images, worker)
         self._data_root = data_root
         self._run_root = run_root
+        self._sizes = Sizes()
 
     def paths(self, container_id: str) -> Paths:
         return Paths(self._data_root / "containers" / container_id, self._run_root / "containers" / container_id)
@@ -142,12 +143,13 @@ class Containers:
                 _settle_bind(mount)
 
     async def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> Sequence[ContainerSummary]:
-        found = listing.select(self._registry, self._images, self._views.public_ports, filters, all_=all, limit=limit)
+        self._sizes.retain(self._registry)
+        found = listing.select(self._registry, self._images, self._views, filters, all_=all, limit=limit)
         shown = []
         for container in found:
             summary = self._views.summary(container, self._image_name(container.record))
             if size:
-                summary.size_rw, summary.size_root_fs = self._sizes(container)
+                summary.size_rw, summary.size_root_fs = await self._sizes_of(container)
             shown.append(summary)
         return shown
 
@@ -162,13 +164,17 @@ class Containers:
         container = self._registry.get(ref)
         shown = self._views.inspect(container)
         if size:
-            shown.size_rw, shown.size_root_fs = self._sizes(container)
+            shown.size_rw, shown.size_root_fs = await self._sizes_of(container)
         return shown
 
-    def _sizes(self, container: Container) -> tuple[int, int]:
-        own = tree_size(container.paths.upper)
-        image = self._images.get(container.record.image)
-        return own, own + image.size
+    async def _sizes_of(self, container: Container) -> tuple[int, int]:
+        own = await self._own_size(container)
+        return own, own + self._images.get(container.record.image).size
+
+    async def _own_size(self, container: Container) -> int:
+        """Bytes of its writable layer; measured again only when it has run or been written to."""
+        mark = None if container.running else (container.record.state.finished_at, container.writes)
+        return await self._sizes.of(container.id, container.paths.upper, mark)
 
     async def rename(self, ref: str, name: str) -> None:
         if not name:
@@ -220,10 +226,11 @@ class Containers:
             labels = record.config.labels or {}
             fits = filters.labels(labels) and filters.without_labels(labels)
             if stopped and fits and (moment is None or record.created < moment):
-                reclaimed += tree_size(container.paths.upper)
-                with contextlib.suppress(Conflict):
+                size = await self._own_size(container)
+                with contextlib.suppress(Conflict, NotFound):
                     await self._removal.remove(container, force=False, volumes=False)
                     removed.append(container.id)
+                    reclaimed += size
         return ContainersPruned(containers_deleted=removed or None, space_reclaimed=reclaimed)
 
     async def top(self, ref: str, ps_args: str) -> ContainerTop:

@@ -38,15 +38,22 @@ class Images:
         self._events = events
 
     async def list(self, *, all: bool, filters: Filters, shared_size: bool) -> Sequence[ImageSummary]:
-        return [self._summary(item.image, item.references) for item in self._store.select(filters)]
+        found = self._store.select(filters)
+        shared = self._store.shared_sizes() if shared_size else {}
+        return [self._summary(item.image, item.references, shared.get(item.image.id, -1)) for item in found]
 
-    def _summary(self, image: Image, references: Sequence[Reference]) -> ImageSummary:
+    def layers_size(self) -> int:
+        """Bytes of all unpacked layers, each counted once."""
+        return self._store.layers.total_size()
+
+    def _summary(self, image: Image, references: Sequence[Reference], shared: int) -> ImageSummary:
         return ImageSummary(
             id=image.id,
             repo_tags=[name.familiar for name in references if name.tag and not name.digest],
             repo_digests=[name.familiar for name in references if name.digest],
             created=int(seconds(image.config.created)),
             size=image.size,
+            shared_size=shared,
             labels=(image.config.config.labels if image.config.config else None) or {},
             containers=len(self._users(image.id)),
         )

@@ -1,8 +1,9 @@
 """Which containers a list shows: filters, order and limit."""
 
 from collections.abc import Callable
+from typing import Protocol
 
-from cove.engine.connectivity import network_mode, split_port, wanted
+from cove.engine.connectivity import split_port
 from cove.engine.container import Container
 from cove.engine.registry import Registry
 from cove.errors import CoveError, InvalidArgument
@@ -10,19 +11,26 @@ from cove.filters import Filters
 from cove.images import Images
 
 ACCEPTED = (
-    "ancestor before exited expose health id is-task isolation label name network publish since status volume"
+    "ancestor annotation before exited expose health id is-task isolation label name network publish since status "
+    "volume"
 ).split()
 
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
 STATUSES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 
 
-PublicPorts = Callable[[Container], set[tuple[int, str]]]
-"""The host's ports, with their protocols, that lead to a container."""
+class Connected(Protocol):
+    """What is known of a container's place on networks."""
+
+    def public_ports(self, container: Container) -> set[tuple[int, str]]:
+        """The host's ports, with their protocols, that lead to it."""
+
+    def networks(self, container: Container) -> dict[str, str]:
+        """The networks that it is on, or is to be on: names and ids."""
 
 
 def select(
-    registry: Registry, images: Images, public: PublicPorts, filters: Filters, *, all_: bool, limit: int
+    registry: Registry, images: Images, connected: Connected, filters: Filters, *, all_: bool, limit: int
 ) -> list[Container]:
     """The containers, newest first. Raises InvalidArgument (filter), NotFound (what before and since name)."""
     filters.check(ACCEPTED)
@@ -33,7 +41,7 @@ def select(
         if health not in HEALTHS:
             raise InvalidArgument(f"unrecognized filter value for health: {health}")
     shown_anyway = all_ or limit > 0 or "status" in filters
-    matches = _matcher(registry, images, public, filters)
+    matches = _matcher(registry, images, connected, filters)
     newest_first = sorted(registry, key=lambda container: container.record.created, reverse=True)
     found = [container for container in newest_first if (shown_anyway or _active(container)) and matches(container)]
     return found[:limit] if limit > 0 else found
@@ -43,7 +51,7 @@ def _active(container: Container) -> bool:
     return container.running or container.status == "restarting"
 
 
-def _matcher(registry: Registry, images: Images, public: PublicPorts, filters: Filters) -> Callable[[Container], bool]:
+def _matcher(registry: Registry, images: Images, connected: Connected, filters: Filters) -> Callable[[Container], bool]:
     before = [registry.get(ref).record.created for ref in filters.get("before", ())]
     since = [registry.get(ref).record.created for ref in filters.get("since", ())]
     exits = [_exit_code(text) for text in filters.get("exited", ())]
@@ -63,9 +71,10 @@ def _matcher(registry: Registry, images: Images, public: PublicPorts, filters: F
             and (filters.part_of("name", f"/{record.name}") or filters.part_of("name", record.name))
             and filters.labels(record.config.labels or {})
             and (ancestors is None or record.image in ancestors)
-            and _on_network(container, filters)
+            and filters.labels(record.host_config.annotations or {}, "annotation")
+            and _on_network(connected, container, filters)
             and _mounts(container, filters)
-            and (not published or bool(published & public(container)))
+            and (not published or bool(published & connected.public_ports(container)))
             and (not exposed or bool(exposed & _exposed(container)))
             and filters.one_of("health", record.state.health.status if record.state.health else "none")
             and not wants_tasks
@@ -104,8 +113,13 @@ def _ancestors(images: Images, filters: Filters) -> set[str] | None:
     return found
 
 
-def _on_network(container: Container, filters: Filters) -> bool:
-    return filters.one_of("network", network_mode(container), *wanted(container))
+def _on_network(connected: Connected, container: Container, filters: Filters) -> bool:
+    """By name, or by the start of an id."""
+    wanted = filters.get("network")
+    if not wanted:
+        return True
+    networks = connected.networks(container)
+    return any(value in networks or any(ident.startswith(value) for ident in networks.values()) for value in wanted)
 
 
 def _mounts(container: Container, filters: Filters) -> bool:

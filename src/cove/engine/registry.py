@@ -9,7 +9,7 @@ import msgspec
 
 from cove.engine.container import Container
 from cove.engine.record import CONTAINERS, Record
-from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.store import Database
 
 
@@ -24,7 +24,7 @@ class Registry:
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
 
-    def __contains__(self, container_id: str) -> bool:
+    def __contains__(self, container_id: object) -> bool:
         return container_id in self._by_id
 
     def restore(self, container: Container) -> None:
@@ -110,7 +110,9 @@ class Registry:
         try:
             await self._database.run(CONTAINERS.inserting(record))
         except sqlite3.IntegrityError as error:
-            raise Conflict(f'Conflict. The container name "/{record.name}" is already in use.') from error
+            if "containers.name" in str(error):  # how SQLite names the constraint
+                raise Conflict(f'Conflict. The container name "/{record.name}" is already in use.') from error
+            raise Internal(f"cannot record container {record.id}: {error}") from error
 
     def _refuse_taken(self, name: str) -> None:
         owner = self._by_name.get(name)

@@ -12,6 +12,7 @@ from cove.engine.containers import Containers
 from cove.engine.events import Events
 from cove.engine.images import Images
 from cove.engine.registry import Registry
+from cove.engine.usage import DiskUsages
 from cove.engine.views import STORAGE_DRIVER
 from cove.engine.volumes import Volumes
 from cove.errors import Unimplemented
@@ -70,9 +71,8 @@ class System:
     ) -> None:
         self._host = host
         self._registry = registry
-        self._containers = containers
+        self._usages = DiskUsages(containers, images, volumes)
         self._images = images
-        self._volumes = volumes
         self._events = events
 
     async def version(self) -> Version:
@@ -142,16 +142,8 @@ class System:
             warnings=None,
         )
 
-    async def disk_usage(self, types: frozenset[str]) -> DiskUsage:
-        made = DiskUsage()
-        if not types or "image" in types:
-            made.images = list(await self._images.list(all=True, filters=Filters(), shared_size=True))
-            made.layers_size = sum(image.size for image in made.images)
-        if not types or "container" in types:
-            made.containers = list(await self._containers.list(all=True, limit=0, size=True, filters=Filters()))
-        if not types or "volume" in types:
-            made.volumes = await self._volumes.usage()
-        return made
+    async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
+        return await self._usages.take(types, verbose=verbose)
 
     async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:
         filters.check(EVENT_FILTERS)

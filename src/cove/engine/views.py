@@ -13,6 +13,8 @@ from cove.wire.containers import (
     ContainerInspect,
     ContainerState,
     ContainerSummary,
+    Health,
+    HealthSummary,
     MountPoint,
     NetworkSettings,
     Port,
@@ -75,15 +77,22 @@ class Views:
             labels=record.config.labels or {},
             state=record.state.status,
             status=status_line(container),
-            host_config=SummaryHostConfig(network_mode=record.host_config.network_mode),
+            host_config=SummaryHostConfig(
+                network_mode=record.host_config.network_mode, annotations=record.host_config.annotations
+            ),
             network_settings=SummaryNetworkSettings(networks=self._endpoints(container)),
             mounts=mounts(container),
+            health=_health_summary(record.state.health),
         )
 
     def public_ports(self, container: Container) -> set[tuple[int, str]]:
         """The host's ports, with their protocols, that lead to it now."""
         ports = self._connectivity.ports(container) if container.running else ()
         return {(port.port, port.protocol) for port in ports}
+
+    def networks(self, container: Container) -> dict[str, str]:
+        """The networks that it is on, or is to be on when it starts: names and ids, "" for one that is not there."""
+        return {name: endpoint.network_id for name, endpoint in self._endpoints(container).items()}
 
     def _network_settings(self, container: Container) -> NetworkSettings:
         networks = self._endpoints(container)
@@ -208,6 +217,10 @@ def status_line(container: Container) -> str:
     if kept.status == "dead":
         return "Dead"
     return "Created" if _never_ran(kept) else f"Exited ({kept.exit_code}) {_ago(kept.finished_at)} ago"
+
+
+def _health_summary(health: Health | None) -> HealthSummary:
+    return HealthSummary(status=health.status, failing_streak=health.failing_streak) if health else HealthSummary()
 
 
 def _health_suffix(kept: State) -> str:

@@ -1,17 +1,21 @@
 """The API's requests about volumes."""
 
-import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Hashable, Sequence
 
+from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
-from cove.engine.sizes import tree_size
+from cove.engine.sizes import Sizes
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
 from cove.units import format_time
 from cove.volumes import Volume as VolumeRecord
 from cove.volumes import Volumes as VolumeStore
 from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumesPruned
+
+REMEMBERED = 60
+"""Seconds that the size of a volume which no container uses is taken to be the same."""
 
 
 class Volumes:
@@ -21,19 +25,21 @@ class Volumes:
         self._store = store
         self._registry = registry
         self._events = events
+        self._sizes = Sizes()
 
     async def usage(self) -> list[Volume]:
         """All volumes, with what they take on disk and how many containers have them."""
-        return await asyncio.to_thread(self._with_usage, self._store.list())
+        records = self._store.list()
+        self._sizes.retain({record.name for record in records})
+        return [await self._with_usage(record) for record in records]
 
-    def _with_usage(self, records: Sequence[VolumeRecord]) -> list[Volume]:
-        shown = []
-        for record in records:
-            volume = self._shown(record)
-            users = len(self._registry.volume_users(record.name))
-            volume.usage_data = UsageData(size=tree_size(self._store.path(record.name)), ref_count=users)
-            shown.append(volume)
-        return shown
+    async def _with_usage(self, record: VolumeRecord) -> Volume:
+        volume, users = self._shown(record), self._registry.volume_users(record.name)
+        volume.usage_data = UsageData(size=await self._size(record, users), ref_count=len(users))
+        return volume
+
+    async def _size(self, record: VolumeRecord, users: Sequence[Container]) -> int:
+        return await self._sizes.of(record.name, self._store.path(record.name), _mark(users))
 
     async def list(self, filters: Filters) -> VolumeList:
         filters.check(("dangling", "driver", "label", "name"))
@@ -86,13 +92,26 @@ class Volumes:
     async def prune(self, filters: Filters) -> VolumesPruned:
         filters.check(("all", "label", "label!"))
         every = filters.boolean("all") is True
-        removed = []
+        removed, reclaimed = [], 0
         for record in self._store.list():
             fits = filters.labels(record.labels) and filters.without_labels(record.labels)
             if (every or record.anonymous) and fits and not self._registry.volume_users(record.name):
+                size = await self._size(record, ())
                 try:
                     await self.remove(record.name, force=False)
                 except CoveError:
                     continue
                 removed.append(record.name)
-        return VolumesPruned(volumes_deleted=removed or None)
+                reclaimed += size
+        return VolumesPruned(volumes_deleted=removed or None, space_reclaimed=reclaimed)
+
+
+def _mark(users: Sequence[Container]) -> Hashable | None:
+    """What changes when the volume's contents may have; None while a container may write to it.
+
+    Whoever writes to the directory on the host does so unseen, so that a size is good for ``REMEMBERED`` seconds only.
+    """
+    if any(user.running for user in users):
+        return None
+    runs = tuple((user.id, user.record.state.finished_at, user.writes) for user in users)
+    return runs, int(time.monotonic()) // REMEMBERED

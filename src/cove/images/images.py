@@ -74,6 +74,10 @@ class Images:
         """
         return listing.select(self._inventory.catalog, filters or Filters())
 
+    def shared_sizes(self) -> dict[str, int]:
+        """By image id: the bytes of its layers that another visible image has too."""
+        return listing.shared_sizes(self._inventory.catalog)
+
     def history(self, image: Image) -> list[HistoryItem]:
         """How the image was made, newest step first."""
         return listing.history(self._inventory.catalog, image)

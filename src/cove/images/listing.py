@@ -1,6 +1,7 @@
 """``docker images`` and ``docker history``: which images to show, and how one was made."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from cove.errors import InvalidArgument, NotFound
@@ -33,6 +34,18 @@ def select(catalog: Catalog, filters: Filters) -> list[Listed]:
         if all(test(image) for test in passes):
             found.append(Listed(image, shown))
     return sorted(found, key=lambda listed: (-listed.image.created, listed.image.id))
+
+
+def shared_sizes(catalog: Catalog) -> dict[str, int]:
+    """By image id: the bytes of its layers that another visible image has too."""
+    images = list(catalog.visible())
+    users = Counter(chain_id for image in images for chain_id in set(image.chain_ids))
+    return {
+        image.id: sum(
+            size for chain_id, size in zip(image.chain_ids, image.layer_sizes, strict=False) if users[chain_id] > 1
+        )
+        for image in images
+    }
 
 
 def history(catalog: Catalog, image: Image) -> list[HistoryItem]:

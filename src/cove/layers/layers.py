@@ -82,6 +82,10 @@ class Layers:
         """Every layer that is here, each before the one below it."""
         return sorted(self._present.values(), key=self._height, reverse=True)
 
+    def total_size(self) -> int:
+        """Unpacked bytes of all layers."""
+        return sum(layer.size for layer in self._present.values())
+
     def _height(self, layer: Layer) -> int:
         height = 0
         while layer.parent is not None:

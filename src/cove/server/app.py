@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from cove.errors import CoveError, InvalidArgument
+from cove.server.absent import AbsentRoutes
 from cove.server.archives import ArchiveRoutes
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
@@ -26,6 +27,7 @@ from cove.server.lifecycle import LifecycleRoutes
 from cove.server.lifespan import Lifespan
 from cove.server.networks import NetworkRoutes
 from cove.server.output import OutputRoutes
+from cove.server.plugins import PluginRoutes
 from cove.server.reply import error_reply
 from cove.server.request import Request
 from cove.server.routing import Route, Router
@@ -114,6 +116,8 @@ def _routes(services: Services) -> list[Route]:
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         SwarmRoutes(),
+        PluginRoutes(),
+        AbsentRoutes(),
     )
     return [route for group in groups for route in group.table()]
 

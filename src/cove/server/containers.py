@@ -97,7 +97,7 @@ class ContainerRoutes:
         body = await request.body()
         if not body:
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
-        asked = decode(body, ContainerCreate)
+        asked = decode(body, ContainerCreate, request.version)
         _check_endpoints(asked, request.version)
         created = await self._containers.create(asked, name=request.text("name"), platform=request.text("platform"))
         return reply(created, request.version, status=201)
@@ -139,6 +139,6 @@ class ContainerRoutes:
             author=request.text("author"),
             pause=request.flag("pause", True),
             changes=request.texts("changes"),
-            config=decode(body, Config) if body.strip() not in (b"", b"null") else None,
+            config=decode(body, Config, request.version) if body.strip() not in (b"", b"null") else None,
         )
         return raw_reply({"Id": await self._containers.commit(options)}, status=201)

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from cove.errors import InvalidArgument
 from cove.filters import Filters
-from cove.server.reply import empty_reply, reply
+from cove.server.reply import empty_reply, raw_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
 from cove.wire.images import (
@@ -64,6 +64,7 @@ class ImageRoutes:
             Route("POST", "/images/prune", self.prune),
             Route("GET", "/images/{name*}/json", self.inspect),
             Route("GET", "/images/{name*}/history", self.history),
+            Route("GET", "/images/{name*}/attestations", self.attestations),
             Route("POST", "/images/{name*}/tag", self.tag),
             Route("DELETE", "/images/{name*}", self.remove),
         )
@@ -83,6 +84,11 @@ class ImageRoutes:
 
     async def history(self, request: Request) -> web.Response:
         return reply(await self._images.history(request.variable("name")), request.version)
+
+    async def attestations(self, request: Request) -> web.Response:
+        """No image of this engine's store has any."""
+        await self._images.inspect(request.variable("name"))
+        return raw_reply([])
 
     async def tag(self, request: Request) -> web.Response:
         await self._images.tag(request.variable("name"), repo=request.text("repo"), tag=request.text("tag"))

@@ -114,7 +114,7 @@ class Request:
 
     async def json(self, kind: type[T]) -> T:
         """The JSON body; all defaults when there is none."""
-        return decode(await self.body() or b"{}", kind)
+        return decode(await self.body() or b"{}", kind, self.version)
 
     async def body(self) -> bytes:
         """The whole JSON body. Raises InvalidArgument when it is of another type, or too large."""

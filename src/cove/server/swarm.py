@@ -1,11 +1,10 @@
-"""Routes of Swarm and plugins, as a node that is in no swarm and has no plugins answers them."""
+"""Routes of Swarm, as a node that is in no swarm answers them."""
 
 from collections.abc import Sequence
 
 from aiohttp import web
 
-from cove.errors import Unavailable
-from cove.server.reply import raw_reply
+from cove.errors import Unavailable, Unimplemented
 from cove.server.request import Request
 from cove.server.routing import Route
 
@@ -17,7 +16,13 @@ class SwarmRoutes:
     def table(self) -> Sequence[Route]:
         collections = [Route("GET", f"/{group}", self.refuse) for group in GROUPS]
         members = [Route(method, f"/{group}/{{rest*}}", self.refuse) for group in GROUPS for method in METHODS]
-        return (*collections, *members, Route("GET", "/plugins", self.plugins))
+        return (
+            Route("POST", "/swarm/init", self.begin),
+            Route("POST", "/swarm/join", self.begin),
+            Route("POST", "/swarm/leave", self.leave),
+            *collections,
+            *members,
+        )
 
     async def refuse(self, request: Request) -> web.Response:
         raise Unavailable(
@@ -25,5 +30,8 @@ class SwarmRoutes:
             "swarm and try again."
         )
 
-    async def plugins(self, request: Request) -> web.Response:
-        return raw_reply([])
+    async def begin(self, request: Request) -> web.Response:
+        raise Unimplemented("swarm mode is not supported yet")
+
+    async def leave(self, request: Request) -> web.Response:
+        raise Unavailable("This node is not part of a swarm")

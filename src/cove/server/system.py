@@ -22,8 +22,8 @@ class System(Protocol):
 
     async def info(self) -> Info: ...
 
-    async def disk_usage(self, types: frozenset[str]) -> DiskUsage:
-        """``types``: of container, image, volume, build-cache; empty is all."""
+    async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
+        """``types``: of container, image, volume, build-cache; empty is all. Raises InvalidArgument for others."""
 
     async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:
         """What happened since, and what happens until (nanoseconds since the epoch; 0: from now, and for ever)."""
@@ -40,6 +40,9 @@ PING_HEADERS = {
     "Content-Type": "text/plain; charset=utf-8",
 }
 """``Builder-Version`` 1 lets ``docker build`` talk to us without BuildKit."""
+
+VERBOSE_USAGE = (1, 52)
+"""The first version of the API whose disk usage can be verbose."""
 
 
 class SystemRoutes:
@@ -79,7 +82,12 @@ class SystemRoutes:
         return await json_lines(request, events, at_once=True)
 
     async def disk_usage(self, request: Request) -> web.Response:
-        return reply(await self._system.disk_usage(frozenset(request.texts("type"))), request.version)
+        """The lists of before are not shown together with the verbose ones."""
+        verbose = request.flag("verbose") and request.version >= VERBOSE_USAGE
+        used = await self._system.disk_usage(frozenset(request.texts("type")), verbose=verbose)
+        if verbose:
+            used.layers_size, used.images, used.containers, used.volumes = 0, [], [], []
+        return reply(used, request.version)
 
     async def auth(self, request: Request) -> web.Response:
         return reply(await self._system.auth(await request.json(AuthConfig)), request.version)

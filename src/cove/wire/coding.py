@@ -21,10 +21,13 @@ Walk = Callable[[Any], Any]
 _INT64 = 1 << 63
 
 
-def decode(body: bytes | str, kind: type[T]) -> T:
-    """The request in a JSON body. Raises InvalidArgument naming the field."""
+def decode(body: bytes | str, kind: type[T], version: versions.ApiVersion = versions.NEWEST) -> T:
+    """The request in a JSON body, as ``version`` of the API has it. Raises InvalidArgument naming the field.
+
+    As with Go, fields that are not known are ignored, and of a key that comes twice the last value counts.
+    """
     try:
-        return msgspec.convert(_reader(kind)(msgspec.json.decode(body)), kind)
+        return msgspec.convert(_reader(kind, version)(msgspec.json.decode(body)), kind)
     except msgspec.ValidationError as error:
         raise InvalidArgument(f"invalid JSON: {_in_our_words(str(error))}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -57,33 +60,38 @@ def _in_our_words(text: str) -> str:
 # Reading
 
 
-@lru_cache(maxsize=256)
-def _reader(kind: type[Wire]) -> Walk:
-    walk = _read(inspect.type_info(kind))
+@lru_cache(maxsize=1024)
+def _reader(kind: type[Wire], version: versions.ApiVersion) -> Walk:
+    walk = _read(inspect.type_info(kind), version)
     assert walk is not None
     return walk
 
 
-def _read(node: inspect.Type) -> Walk | None:
+def _read(node: inspect.Type, version: versions.ApiVersion) -> Walk | None:
     """What to do with a decoded value before it is converted to the type; None is nothing."""
     match node:
         case inspect.StructType():
-            return _struct_reader(node)
+            return _struct_reader(node, version)
         case inspect.ListType():
-            return _list_walk(_read(node.item_type))
+            return _list_walk(_read(node.item_type, version))
         case inspect.DictType():
-            return _dict_reader(node.value_type)
+            return _dict_reader(node.value_type, version)
         case inspect.IntType():
             return _bounded
         case inspect.UnionType():
-            walks = [walk for walk in map(_read, node.types) if walk is not None]
+            walks = [walk for walk in (_read(option, version) for option in node.types) if walk is not None]
             return walks[0] if walks else None
     return None
 
 
-def _struct_reader(node: inspect.StructType) -> Walk:
+def _struct_reader(node: inspect.StructType, version: versions.ApiVersion) -> Walk:
     words: frozenset[str] = getattr(node.cls, "words", frozenset())
-    fields = {field.encode_name: _field_reader(field.type, field.name in words) for field in node.fields}
+    unseen = _unseen(node.cls, version)
+    fields = {
+        field.encode_name: _field_reader(field.type, field.name in words, version)
+        for field in node.fields
+        if field.encode_name not in unseen
+    }
     nullable = {field.encode_name for field in node.fields if _accepts_none(field.type)}
     folded = {name.lower(): name for name in fields}
 
@@ -109,8 +117,14 @@ def _named(name: str, read: Walk, item: Any) -> Any:
         raise InvalidArgument(f"invalid JSON: {name}: the number is out of range") from None
 
 
-def _field_reader(node: inspect.Type, words: bool) -> Walk | None:
-    read = _read(node)
+def _unseen(kind: type, version: versions.ApiVersion) -> set[str]:
+    """The fields that this version does not have yet, or no more."""
+    later = {name for name, since in versions.ADDED.get(kind, {}).items() if version < since}
+    return later | {name for name, gone in versions.REMOVED.get(kind, {}).items() if version >= gone}
+
+
+def _field_reader(node: inspect.Type, words: bool, version: versions.ApiVersion) -> Walk | None:
+    read = _read(node, version)
     if not words:
         return read
     return lambda item: [item] if isinstance(item, str) else item
@@ -122,8 +136,8 @@ def _list_walk(each: Walk | None) -> Walk | None:
     return lambda value: [each(item) for item in value] if isinstance(value, list) else value
 
 
-def _dict_reader(node: inspect.Type) -> Walk | None:
-    each, zero, nullable = _read(node), _zero(node), _accepts_none(node)
+def _dict_reader(node: inspect.Type, version: versions.ApiVersion) -> Walk | None:
+    each, zero, nullable = _read(node, version), _zero(node), _accepts_none(node)
 
     def walk(value: Any) -> Any:
         if not isinstance(value, dict):
@@ -189,15 +203,20 @@ def _trim(node: inspect.Type, version: versions.ApiVersion) -> Walk | None:
 
 def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> Walk | None:
     optional: frozenset[str] = getattr(node.cls, "omit_empty", frozenset())
-    omitted = [(field.encode_name, _accepts_none(field.type)) for field in node.fields if field.name in optional]
-    later = [name for name, since in versions.ADDED.get(node.cls, {}).items() if version < since]
+    lately = {name for name, since in versions.OMITTED.get(node.cls, {}).items() if version >= since}
+    omitted = [
+        (field.encode_name, _accepts_none(field.type))
+        for field in node.fields
+        if field.name in optional or field.encode_name in lately
+    ]
+    unseen = _unseen(node.cls, version)
     copied = [(name, source) for name, (source, gone) in versions.COPIED.get(node.cls, {}).items() if version < gone]
     nested = [
         (field.encode_name, walk)
         for field, walk in ((field, _trim(field.type, version)) for field in node.fields)
         if walk is not None
     ]
-    if not (omitted or later or copied or nested):
+    if not (omitted or unseen or copied or nested):
         return None
 
     def walk(value: Any) -> Any:
@@ -207,7 +226,7 @@ def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> W
             value[name] = step(value[name])
         for name, source in copied:
             value[name] = value[source]
-        for name in later:
+        for name in unseen:
             value.pop(name, None)
         for name, pointer in omitted:
             if name in value and _is_empty(value[name], pointer):

@@ -66,18 +66,26 @@ class SummaryNetworkSettings(Wire):
     networks: dict[str, EndpointSettings] = field(default_factory=dict)
 
 
+class HealthSummary(Wire):
+    """``status``: none, starting, healthy or unhealthy."""
+
+    status: str = "none"
+    failing_streak: int = 0
+
+
 class ContainerSummary(Wire):
     """One line of ``docker ps``. ``created``: seconds since the epoch. Sizes in bytes, None unless asked for.
 
     ``status`` is for people: ``Up 2 minutes (healthy)``.
     """
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"size_rw", "size_root_fs"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"size_rw", "size_root_fs", "image_manifest_descriptor"})
 
     id: str
     names: list[str]
     image: str = ""
     image_id: str = ""
+    image_manifest_descriptor: dict[str, Any] | None = None
     command: str = ""
     created: int = 0
     ports: list[Port] = field(default_factory=list)
@@ -89,6 +97,7 @@ class ContainerSummary(Wire):
     host_config: SummaryHostConfig = field(default_factory=SummaryHostConfig)
     network_settings: SummaryNetworkSettings = field(default_factory=SummaryNetworkSettings)
     mounts: list[MountPoint] = field(default_factory=list)
+    health: HealthSummary = field(default_factory=HealthSummary)
 
 
 class HealthcheckResult(Wire):
@@ -156,7 +165,9 @@ class NetworkSettings(Wire):
 class ContainerInspect(Wire):
     """Response of ``GET /containers/{id}/json``. Sizes in bytes, None unless asked for. ``created``: RFC 3339."""
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"size_rw", "size_root_fs"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset(
+        {"size_rw", "size_root_fs", "image_manifest_descriptor", "storage"}
+    )
 
     id: str
     created: str
@@ -174,10 +185,12 @@ class ContainerInspect(Wire):
     platform: str = "linux"
     mount_label: str = ""
     process_label: str = ""
+    image_manifest_descriptor: dict[str, Any] | None = None
     app_armor_profile: str = ""
     exec_ids: list[str] | None = None
     host_config: HostConfig = field(default_factory=HostConfig)
     graph_driver: DriverData = field(default_factory=DriverData)
+    storage: dict[str, Any] | None = None
     size_rw: int | None = None
     size_root_fs: int | None = None
     mounts: list[MountPoint] = field(default_factory=list)

@@ -178,11 +178,21 @@ class Resources(Wire):
 class HostConfig(Resources):
     """A container's settings that depend on the host. ``shm_size`` in bytes; ``console_size`` rows, columns.
 
-    ``masked_paths`` and ``readonly_paths``: None is the default, ``[]`` is none.
+    ``masked_paths`` and ``readonly_paths``: None is the default, ``[]`` is none. ``umask``: permission bits.
     """
 
     omit_empty: ClassVar[frozenset[str]] = frozenset(
-        {"mounts", "annotations", "storage_opt", "tmpfs", "sysctls", "init", "kernel_memory", "kernel_memory_tcp"}
+        {
+            "mounts",
+            "annotations",
+            "storage_opt",
+            "tmpfs",
+            "sysctls",
+            "init",
+            "kernel_memory",
+            "kernel_memory_tcp",
+            "umask",
+        }
     )
     words: ClassVar[frozenset[str]] = frozenset({"cap_add", "cap_drop"})
 
@@ -226,3 +236,4 @@ class HostConfig(Resources):
     masked_paths: list[str] | None = None
     readonly_paths: list[str] | None = None
     init: bool | None = None
+    umask: int | None = None

@@ -10,6 +10,8 @@ from cove.wire.base import Wire
 class ImageSummary(Wire):
     """One line of ``docker images``. ``created``: seconds since the epoch. Sizes in bytes; -1 is not counted."""
 
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"descriptor", "manifests"})
+
     id: str
     parent_id: str = field(name="ParentId", default="")
     repo_tags: list[str] | None = None
@@ -19,6 +21,8 @@ class ImageSummary(Wire):
     shared_size: int = -1
     labels: dict[str, str] | None = None
     containers: int = -1
+    descriptor: dict[str, Any] | None = None
+    manifests: list[Any] | None = None
 
 
 class DriverData(Wire):
@@ -44,7 +48,9 @@ class ImageMetadata(Wire):
 class ImageInspect(Wire):
     """``created``: RFC 3339. ``size`` in bytes, of all unpacked layers. ``config``: the image's own."""
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"variant", "os_version", "created", "descriptor"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset(
+        {"variant", "os_version", "created", "descriptor", "manifests", "identity"}
+    )
 
     id: str
     repo_tags: list[str] = field(default_factory=list)
@@ -64,6 +70,8 @@ class ImageInspect(Wire):
     root_fs: RootFS = field(name="RootFS", default_factory=RootFS)
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
     descriptor: dict[str, Any] | None = None
+    manifests: list[Any] | None = None
+    identity: dict[str, Any] | None = None
 
 
 class ImageHistory(Wire):

@@ -14,7 +14,7 @@ class EndpointIPAMConfig(Wire):
 
     ipv4_address: str = ""
     ipv6_address: str = ""
-    link_local_ips: list[str] | None = None
+    link_local_ips: list[str] | None = field(name="LinkLocalIPs", default=None)
 
 
 class EndpointSettings(Wire):
@@ -98,10 +98,27 @@ class EndpointResource(Wire):
     ipv6_address: str = ""
 
 
+class SubnetStatus(Wire):
+    """How many addresses of a subnet are taken, and how many may still be handed out."""
+
+    ips_in_use: int = field(name="IPsInUse", default=0)
+    dynamic_ips_available: int = field(name="DynamicIPsAvailable", default=0)
+
+
+class IPAMStatus(Wire):
+    """``subnets``: by subnet, in CIDR."""
+
+    subnets: dict[str, SubnetStatus] = field(default_factory=dict)
+
+
+class NetworkStatus(Wire):
+    ipam: IPAMStatus = field(default_factory=IPAMStatus)
+
+
 class Network(Wire):
     """Response of inspect and list. ``created``: RFC 3339. ``containers``: by id; empty in a list."""
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"services", "peers"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"services", "peers", "status"})
 
     name: str
     id: str
@@ -121,6 +138,7 @@ class Network(Wire):
     labels: dict[str, str] = field(default_factory=dict)
     services: dict[str, Any] | None = None
     peers: list[Any] | None = None
+    status: NetworkStatus | None = None
 
 
 class NetworkConnect(Wire):

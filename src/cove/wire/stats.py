@@ -87,6 +87,7 @@ class Stats(Wire, rename=None):
     omit_empty: ClassVar[frozenset[str]] = frozenset({"networks"})
 
     read: str
+    os_type: str = "linux"
     preread: str = "0001-01-01T00:00:00Z"
     pids_stats: PidsStats = field(default_factory=PidsStats)
     blkio_stats: BlkioStats = field(default_factory=BlkioStats)

@@ -25,7 +25,7 @@ class PlatformName(Wire):
 class Version(Wire):
     """Response of ``GET /version``. ``build_time``: RFC 3339. The server fills in the API versions."""
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"build_time"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"build_time", "experimental"})
 
     platform: PlatformName = field(default_factory=PlatformName)
     components: list[Component] = field(default_factory=list)
@@ -37,6 +37,7 @@ class Version(Wire):
     os: str = "linux"
     arch: str = ""
     kernel_version: str = ""
+    experimental: bool = False
     build_time: str = ""
 
 
@@ -69,12 +70,17 @@ class Runtime(Wire, rename=None):
 
 
 class Swarm(Wire):
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"nodes", "managers", "cluster"})
+
     node_id: str = ""
     node_addr: str = ""
     local_node_state: str = "inactive"
     control_available: bool = False
     error: str = ""
     remote_managers: list[Any] | None = None
+    nodes: int = 0
+    managers: int = 0
+    cluster: dict[str, Any] | None = None
 
 
 class Commit(Wire):
@@ -82,10 +88,28 @@ class Commit(Wire):
     expected: str = ""
 
 
+class Firewall(Wire):
+    """``driver``: what rules are written with. ``info``: pairs."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"info"})
+
+    driver: str = ""
+    info: list[list[str]] | None = None
+
+
+class Device(Wire):
+    """A device that ``--device`` may name. ``source``: who found it, such as ``cdi``."""
+
+    source: str = ""
+    id: str = field(name="ID", default="")
+
+
 class Info(Wire):
     """Response of ``GET /info``. ``mem_total`` in bytes; ``system_time``: RFC 3339; ``driver_status``: pairs."""
 
-    omit_empty: ClassVar[frozenset[str]] = frozenset({"default_address_pools"})
+    omit_empty: ClassVar[frozenset[str]] = frozenset(
+        {"default_address_pools", "product_license", "firewall_backend", "discovered_devices"}
+    )
 
     id: str = field(name="ID")
     containers: int = 0
@@ -141,14 +165,64 @@ class Info(Wire):
     runc_commit: Commit = field(default_factory=Commit)
     init_commit: Commit = field(default_factory=Commit)
     security_options: list[str] = field(default_factory=list)
+    product_license: str = ""
     default_address_pools: list[Any] | None = None
+    firewall_backend: Firewall | None = None
+    discovered_devices: list[Device] | None = None
     cdi_spec_dirs: list[str] = field(name="CDISpecDirs", default_factory=list)
     warnings: list[str] | None = None
 
 
-class DiskUsage(Wire):
-    """Response of ``GET /system/df``. ``layers_size`` in bytes, shared layers counted once."""
+class Usage(Wire):
+    """What one kind of objects takes on disk, in bytes. ``active_count``: how many are in use."""
 
+    active_count: int = 0
+    total_count: int = 0
+    reclaimable: int = 0
+    total_size: int = 0
+
+
+class ImagesUsage(Usage):
+    """``items``: None unless asked to be verbose; likewise in the others."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"items"})
+
+    items: list[ImageSummary] | None = None
+
+
+class ContainersUsage(Usage):
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"items"})
+
+    items: list[ContainerSummary] | None = None
+
+
+class VolumesUsage(Usage):
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"items"})
+
+    items: list[Volume] | None = None
+
+
+class BuildCacheUsage(Usage):
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"items"})
+
+    items: list[Any] | None = None
+
+
+class DiskUsage(Wire):
+    """Response of ``GET /system/df``. ``layers_size`` in bytes, shared layers counted once.
+
+    The four usages are what newer versions of the API show, and None when not asked for; the lists are what older ones
+    show.
+    """
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset(
+        {"image_usage", "container_usage", "volume_usage", "build_cache_usage"}
+    )
+
+    image_usage: ImagesUsage | None = None
+    container_usage: ContainersUsage | None = None
+    volume_usage: VolumesUsage | None = None
+    build_cache_usage: BuildCacheUsage | None = None
     layers_size: int = 0
     images: list[ImageSummary] = field(default_factory=list)
     containers: list[ContainerSummary] = field(default_factory=list)

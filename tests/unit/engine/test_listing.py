@@ -22,8 +22,13 @@ from unit.images.samples import import_
 Show = Callable[..., str]
 
 
-def public(one: Container) -> set[tuple[int, str]]:
-    return {(18080, "tcp"), (5353, "udp")} if one.running and one.name == "web" else set()
+class Connected:
+    def public_ports(self, one: Container) -> set[tuple[int, str]]:
+        return {(18080, "tcp"), (5353, "udp")} if one.running and one.name == "web" else set()
+
+    def networks(self, one: Container) -> dict[str, str]:
+        mode = one.record.host_config.network_mode or "bridge"
+        return {mode: f"id-of-{mode}"}
 
 
 def made(image: str) -> list[Container]:
@@ -35,7 +40,11 @@ def made(image: str) -> list[Container]:
             image=image,
             state={"status": "running"},
             config={"labels": {"tier": "front", "x": ""}, "exposed_ports": {"443/tcp": {}}},
-            host={"port_bindings": {"80/tcp": [PortBinding(host_port="18080")]}, "network_mode": "shop"},
+            host={
+                "port_bindings": {"80/tcp": [PortBinding(host_port="18080")]},
+                "network_mode": "shop",
+                "annotations": {"kept": "yes"},
+            },
             mounts=[MountPoint("volume", "/data", name="files", source="/v/files/_data")],
         ),
         container("a2" * 32, "db", created=2, state={"status": "paused"}, config={"labels": {"tier": "back"}}),
@@ -61,7 +70,9 @@ def shown(tmp_path: Path) -> Callable[[Callable[[Show], Awaitable[None]]], None]
 
                 def show(all_: bool = True, limit: int = 0, **filters: Any) -> str:
                     asked = Filters({name.replace("_", "-"): values.split() for name, values in filters.items()})
-                    return " ".join(one.name for one in select(registry, images, public, asked, all_=all_, limit=limit))
+                    return " ".join(
+                        one.name for one in select(registry, images, Connected(), asked, all_=all_, limit=limit)
+                    )
 
                 await body(show)
         finally:
@@ -103,6 +114,12 @@ def test_what_is_shown(shown: Callable[[Callable[[Show], Awaitable[None]]], None
             ("", {"volume": "file"}),
             ("web", {"network": "shop"}),
             ("webber new fine done db", {"network": "bridge"}),
+            ("web", {"network": "id-of-sh"}),
+            ("web", {"network": "id-of-shop other"}),
+            ("", {"network": "sho"}),
+            ("web", {"annotation": "kept"}),
+            ("web", {"annotation": "kept=yes"}),
+            ("", {"annotation": "kept=no"}),
             ("web", {"ancestor": "site"}),
             ("web", {"ancestor": "site nothing"}),
             ("", {"ancestor": "nothing"}),

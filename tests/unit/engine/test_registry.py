@@ -9,7 +9,7 @@ import pytest
 
 from cove.engine.record import CONTAINERS, MountPoint
 from cove.engine.registry import Registry
-from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.store import Database
 from unit.engine.containers import container
 
@@ -93,7 +93,7 @@ def test_a_row_that_cannot_be_written_leaves_no_container(
     async def body(registry: Registry) -> None:
         other = sqlite3.connect(tmp_path / "db")
         other.execute("CREATE TRIGGER no BEFORE INSERT ON containers BEGIN SELECT RAISE(FAIL, 'broken'); END")
-        with pytest.raises(Exception, match="already in use"):
+        with pytest.raises(Internal, match="cannot record container abc: broken"):
             await registry.add(container("abc", "web"))
         assert list(registry) == [] and not registry.name_taken("web")
         other.execute("DROP TRIGGER no")

@@ -483,7 +483,7 @@ class FakeSystem(Part):
     async def info(self) -> Info:
         return Info(id="I", name="here", server_version="0.1.0")
 
-    async def disk_usage(self, types: frozenset[str]) -> DiskUsage:
+    async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
         return DiskUsage(layers_size=5)
 
     async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:

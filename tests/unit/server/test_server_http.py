@@ -18,7 +18,7 @@ def test_ping(api: Any) -> None:
     answer = api.request("GET", "/_ping")
     assert (answer.status, answer.body) == (200, b"OK")
     wanted = {
-        "api-version": "1.51",
+        "api-version": "1.56",
         "builder-version": "1",
         "docker-experimental": "false",
         "ostype": "linux",
@@ -28,19 +28,19 @@ def test_ping(api: Any) -> None:
     assert wanted.items() <= answer.headers.items()
     assert answer.headers["server"].startswith("Cove/")
     head = api.request("HEAD", "/v1.24/_ping")
-    assert (head.status, head.headers["api-version"]) == (200, "1.51")
+    assert (head.status, head.headers["api-version"]) == (200, "1.56")
 
 
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("/v1.99/info", "client version 1.99 is too new. Maximum supported API version is 1.51"),
+        ("/v1.99/info", "client version 1.99 is too new. Maximum supported API version is 1.56"),
         (
             "/v1.23/info",
             "client version 1.23 is too old. Minimum supported API version is 1.24, "
             "please upgrade your client to a newer version",
         ),
-        ("/v2.0/info", "client version 2.0 is too new. Maximum supported API version is 1.51"),
+        ("/v2.0/info", "client version 2.0 is too new. Maximum supported API version is 1.56"),
     ],
 )
 def test_versions_out_of_range(api: Any, path: str, message: str) -> None:
@@ -48,7 +48,7 @@ def test_versions_out_of_range(api: Any, path: str, message: str) -> None:
     assert (answer.status, answer.json) == (400, {"message": message})
 
 
-@pytest.mark.parametrize("path", ["/v1.24/info", "/v1.51/info", "/info", "http://docker/v1.30/info?x=1"])
+@pytest.mark.parametrize("path", ["/v1.24/info", "/v1.56/info", "/info", "http://docker/v1.30/info?x=1"])
 def test_versions_in_range(api: Any, path: str) -> None:
     assert api.request("GET", path).json["Name"] == "here"
 
@@ -57,7 +57,7 @@ def test_older_versions_see_what_they_saw(api: Any) -> None:
     assert "VirtualSize" not in api.request("GET", "/v1.44/images/json").json[0]
     assert api.request("GET", "/v1.43/images/json").json[0]["VirtualSize"] == 5
     api.run("sleep", start=False)
-    new = api.request("GET", "/v1.51/containers/c1/json").json["NetworkSettings"]["Networks"]["bridge"]
+    new = api.request("GET", "/v1.56/containers/c1/json").json["NetworkSettings"]["Networks"]["bridge"]
     old = api.request("GET", "/v1.43/containers/c1/json").json["NetworkSettings"]["Networks"]["bridge"]
     assert set(new) - set(old) == {"DNSNames", "GwPriority"}
 
@@ -85,7 +85,16 @@ def test_every_kind_of_error_has_a_status() -> None:
         ("POST", "/containers/c1/pause", 501, "not supported yet"),
         ("POST", "/containers/c1/rename", 400, "Neither old nor new names may be empty"),
         ("GET", "/nodes", 503, "This node is not a swarm manager."),
-        ("POST", "/swarm/leave", 503, "This node is not a swarm manager."),
+        ("POST", "/swarm/leave", 503, "This node is not part of a swarm"),
+        ("POST", "/swarm/init", 501, "swarm mode is not supported yet"),
+        ("POST", "/services/create", 503, "This node is not a swarm manager."),
+        ("POST", "/secrets/x/update?version=1", 503, "This node is not a swarm manager."),
+        ("GET", "/plugins/a/b/json", 404, 'plugin "a/b" not found'),
+        ("POST", "/plugins/a/enable", 404, 'plugin "a" not found'),
+        ("POST", "/plugins/pull", 501, "plugins are not supported"),
+        ("POST", "/build", 501, "building images is not supported yet"),
+        ("POST", "/session", 400, "no upgrade proto in request"),
+        ("GET", "/distribution/a/b/json", 501, "not supported yet"),
         ("GET", "/containers/c1/logs", 400, "you must choose at least one stream"),
         ("GET", "/containers/json?limit=x", 400, 'invalid value for limit: "x" is not a number'),
         ("GET", "/containers/json?filters=foo", 400, "invalid filter"),
@@ -237,7 +246,7 @@ def test_query_parameters(api: Any) -> None:
 
 @pytest.mark.parametrize("name", ["busybox", "a/b/c:1", "host:5000/a@sha256:abc", "a%2Fb"])
 def test_image_names_have_slashes(api: Any, name: str) -> None:
-    assert api.request("GET", f"/v1.51/images/{name}/json").status == 200
+    assert api.request("GET", f"/v1.56/images/{name}/json").status == 200
     assert api.store.calls[-1] == ("image", name.replace("%2F", "/"))
 
 

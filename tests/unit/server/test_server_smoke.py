@@ -89,7 +89,7 @@ def test_sdk(api: Any) -> None:
     client = docker.DockerClient(base_url=api.url)
     try:
         assert client.ping()
-        assert client.version()["ApiVersion"] == "1.51"
+        assert client.version()["ApiVersion"] == "1.56"
         container = client.containers.run("a", ["echo", "hello"], detach=True, ports={"80/tcp": None}, name="n")
         assert container.wait()["StatusCode"] == 0
         assert container.logs() == b"hello\n"

@@ -21,8 +21,8 @@ from cove.wire.execs import ExecCreate, ExecInspect
 from cove.wire.host_config import HostConfig
 from cove.wire.images import AuthConfig, ImageInspect, Progress
 from cove.wire.networks import EndpointSettings, Network, NetworkCreate
-from cove.wire.system import Info
-from cove.wire.versions import ADDED, COPIED, NEWEST, OLDEST
+from cove.wire.system import DiskUsage, ImagesUsage, Info
+from cove.wire.versions import ADDED, COPIED, NEWEST, OLDEST, OMITTED, REMOVED
 
 for module in pkgutil.iter_modules(wire.__path__):
     importlib.import_module(f"cove.wire.{module.name}")
@@ -108,10 +108,10 @@ def test_fields_have_dockers_names(kind: type[Wire]) -> None:
 def test_markers_name_fields(kind: type[Wire]) -> None:
     """What ``omit_empty`` and ``words`` name, and what the version tables name, exists."""
     assert kind.omit_empty | kind.words <= set(kind.__struct_fields__)
-    assert set(ADDED.get(kind, {})) <= set(kind.__struct_encode_fields__)
     assert {source for source, _ in COPIED.get(kind, {}).values()} <= set(kind.__struct_encode_fields__)
-    for since in ADDED.get(kind, {}).values():
-        assert OLDEST <= since <= NEWEST
+    for table in (ADDED, REMOVED, OMITTED):
+        assert set(table.get(kind, {})) <= set(kind.__struct_encode_fields__)
+        assert all(OLDEST <= since <= NEWEST for since in table.get(kind, {}).values())
 
 
 def shown(value: Wire, version: tuple[int, int] = NEWEST) -> Any:
@@ -139,6 +139,37 @@ def test_trimming_reaches_into_lists_and_maps() -> None:
     assert "SizeRw" not in json.loads(encode(summaries))[0]
     assert shown(ImageInspect(id="x", size=3), (1, 41))["VirtualSize"] == 3
     assert encode([]) == b"[]\n"
+
+
+def test_what_newer_versions_do_not_show() -> None:
+    inspect = ContainerInspect(id="x", created="")
+    inspect.network_settings.ip_address = "10.0.0.2"
+    assert shown(inspect, (1, 51))["NetworkSettings"]["IPAddress"] == "10.0.0.2"
+    assert set(shown(inspect)["NetworkSettings"]) == {"SandboxID", "SandboxKey", "Ports", "Networks"}
+    assert "OnBuild" in shown(Config(), (1, 51)) and "OnBuild" not in shown(Config())
+    assert shown(Config(on_build=["RUN x"]))["OnBuild"] == ["RUN x"]
+    assert shown(DiskUsage(image_usage=ImagesUsage()), (1, 51)).keys() == {
+        *("LayersSize", "Images", "Containers", "Volumes", "BuildCache")
+    }
+    assert set(shown(DiskUsage(image_usage=ImagesUsage()))) == {"ImageUsage"}
+
+
+def test_reading_passes_over_what_the_version_does_not_have() -> None:
+    body = (
+        b'{"MacAddress":"02:00:00:00:00:01","HostConfig":{"Annotations":{"a":"b"}},"Healthcheck":{"StartInterval":9}}'
+    )
+    old, new = decode(body, ContainerCreate, (1, 42)), decode(body, ContainerCreate)
+    assert (old.mac_address, new.mac_address) == ("02:00:00:00:00:01", "")
+    assert (old.host_config.annotations, new.host_config.annotations) == (None, {"a": "b"})
+    assert (
+        old.healthcheck
+        and new.healthcheck
+        and (old.healthcheck.start_interval, new.healthcheck.start_interval) == (0, 9)
+    )
+
+
+def test_of_a_key_that_comes_twice_the_last_value_counts() -> None:
+    assert decode(b'{"Image":"a","Image":"b"}', ContainerCreate).image == "b"
 
 
 def test_writing_leaves_the_value_alone() -> None:

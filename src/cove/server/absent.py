@@ -1,0 +1,31 @@
+"""Routes of the API that this engine does not serve yet: they say so, with 501, and are no 404."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from cove.errors import InvalidArgument, Unimplemented
+from cove.server.request import Request
+from cove.server.routing import Route
+
+
+class AbsentRoutes:
+    def table(self) -> Sequence[Route]:
+        return (
+            Route("POST", "/build", self.build, stream=True),
+            Route("POST", "/build/cancel", self.build),
+            Route("POST", "/session", self.session, stream=True),
+            Route("POST", "/grpc", self.session, stream=True),
+            Route("GET", "/distribution/{name*}/json", self.distribution),
+        )
+
+    async def build(self, request: Request) -> web.Response:
+        raise Unimplemented("building images is not supported yet")
+
+    async def session(self, request: Request) -> web.Response:
+        if "Upgrade" not in request.raw.headers:
+            raise InvalidArgument("no upgrade proto in request")
+        raise Unimplemented("build sessions are not supported yet")
+
+    async def distribution(self, request: Request) -> web.Response:
+        raise Unimplemented("looking up images in registries is not supported yet")
