@@ -1,5 +1,6 @@
 """The API's requests about the engine itself: version, information, events, disk usage, log-in."""
 
+import asyncio
 import hashlib
 import os
 import platform
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove import __version__
+from cove.engine import capacities
 from cove.engine.containers import Containers
 from cove.engine.events import Events
 from cove.engine.images import Images
@@ -28,6 +30,7 @@ from cove.wire.system import (
     Commit,
     Component,
     DiskUsage,
+    Firewall,
     IndexInfo,
     Info,
     PlatformName,
@@ -104,6 +107,9 @@ class System:
         kernel = os.uname()
         statuses = [container.status for container in self._registry]
         running, paused = statuses.count("running"), statuses.count("paused")
+        groups = layout()
+        can = capacities.look(groups)
+        system = _release()
         return Info(
             id=_machine_id(),
             containers=len(statuses),
@@ -112,14 +118,30 @@ class System:
             containers_stopped=len(statuses) - running - paused,
             images=len(await self._images.list(all=False, filters=Filters(), shared_size=False)),
             driver=STORAGE_DRIVER,
-            driver_status=[["Backing Filesystem", filesystems.name(self._host.data_root)], ["Supports d_type", "true"]],
+            driver_status=[
+                ["Backing Filesystem", filesystems.name(self._host.data_root)],
+                ["Supports d_type", "true"],
+                ["Native Overlay Diff", "true"],
+                ["userxattr", "false"],
+            ],
             plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=["json-file", "local", "none"]),
+            memory_limit=can.memory,
+            swap_limit=can.swap,
+            cpu_cfs_period=can.cpu_period,
+            cpu_cfs_quota=can.cpu_quota,
+            cpu_shares=can.cpu_shares,
+            cpu_set=can.cpuset,
+            pids_limit=can.pids,
+            ipv4_forwarding=can.forwarding,
+            oom_kill_disable=can.oom_kill_disable,
             debug=self._host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),
-            cgroup_version="2" if layout().unified else "1",
+            n_goroutines=len(asyncio.all_tasks()),
+            cgroup_version="2" if groups.unified else "1",
             kernel_version=kernel.release,
-            operating_system=_operating_system(),
+            operating_system=system.get("PRETTY_NAME", "Linux"),
+            os_version=system.get("VERSION_ID", ""),
             architecture=kernel.machine,
             index_server_address=f"https://index.{HUB}/v1/",
             registry_config=RegistryConfig(
@@ -139,7 +161,8 @@ class System:
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
-            warnings=None,
+            firewall_backend=Firewall(driver="nftables"),
+            warnings=capacities.warnings(can, unified=groups.unified) or None,
         )
 
     async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
@@ -188,8 +211,12 @@ def architecture() -> str:
     return ARCHITECTURES.get(machine, machine)
 
 
-def _operating_system() -> str:
-    return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+def _release() -> dict[str, str]:
+    """What os-release(5) says; nothing where there is no such file."""
+    try:
+        return platform.freedesktop_os_release()
+    except OSError:
+        return {}
 
 
 def _machine_id() -> str:
