@@ -99,52 +99,6 @@ def _logs(engine: Engine) -> Observed:
     return {**seen, "stamped": scrubbed(stamped[8:].split(b"\n")[0].decode())}
 
 
-def test_events(alike: Any) -> None:
-    alike("events", _events)
-
-
-def _events(engine: Engine) -> Observed:
-    start = int(_now(engine))
-    engine.docker("network", "create", "mine")
-    engine.docker("volume", "create", "data")
-    engine.docker("run", "--rm", "--name", "it", "--net", "mine", "-v", "data:/d", "-l", "a=b", "busybox", "true")
-    engine.docker("run", "-d", "--name", "it", "busybox", "sleep", "60")
-    engine.docker("exec", "it", "true")
-    for words in (
-        ("pause",),
-        ("unpause",),
-        ("kill", "-s", "CONT"),
-        ("restart", "-t", "0"),
-        ("stop", "-t", "0"),
-        ("rm",),
-    ):
-        engine.docker(*words, "it")
-    engine.docker("tag", "busybox", "a:1")
-    engine.docker("rmi", "a:1")
-    engine.docker("volume", "rm", "data")
-    engine.docker("network", "rm", "mine")
-    until = int(_now(engine)) + 1
-    lines = ask(engine, "GET", f"/events?since={start}&until={until}").body.decode().splitlines()
-    return _by_kind([json.loads(line) for line in lines])
-
-
-def _by_kind(events: list[dict[str, Any]]) -> Observed:
-    """Each kind of event with how it looks each time, from the network's creation on; and the order of ``run --rm``."""
-    kinds = [f"{event['Type']} {event['Action']}".split(":")[0] for event in events]
-    first = kinds.index("network create")
-    seen: dict[str, list[str]] = {}
-    for kind, event in zip(kinds[first:], events[first:], strict=True):
-        seen.setdefault(kind, []).append(_event(event))
-    run = kinds[kinds.index("container create") : kinds.index("container destroy") + 1]
-    return {**seen, "order of run --rm": run}
-
-
-def _event(event: dict[str, Any]) -> str:
-    attributes = {key: scrubbed(value) for key, value in sorted(event["Actor"]["Attributes"].items())}
-    keys = " ".join(sorted(event))
-    return f"{event['Type']} {scrubbed(event['Action'])} {json.dumps(attributes)} {event['scope']} [{keys}]"
-
-
 def _now(engine: Engine) -> float:
     return datetime.fromisoformat(ask(engine, "GET", "/info").json()["SystemTime"][:19] + "+00:00").timestamp()
 

@@ -20,6 +20,7 @@ from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
+from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
@@ -119,7 +120,8 @@ def _network_settings(settings: Settings) -> NetworkSettings:
 
 
 def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
-    registry, zygote, events = Registry(database), Zygote(), Events()
+    registry, zygote = Registry(database), Zygote()
+    events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     connectivity = Connectivity(stores.networks)
     init_path = next((path for path in INITS if Path(path).exists()), None)
     bundles = Bundles(

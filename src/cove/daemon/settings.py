@@ -33,6 +33,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     init: bool = False
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 15
+    events_kept: int = 20_000
+    events_hours: int = 168
     tlsverify: bool = False
     tlscacert: str = ""
     tlscert: str = ""
@@ -67,6 +69,8 @@ FLAGS = (
     Flag("init", ("--init",), "run an init in every container"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
     Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),
+    Flag("events_kept", ("--events-kept",), "events that are kept for --since", "NUMBER"),
+    Flag("events_hours", ("--events-hours",), "hours that an event is kept for --since", "HOURS"),
     Flag("tlsverify", ("--tlsverify",), "serve TCP with TLS, to clients with a certificate of --tlscacert only"),
     Flag("tlscacert", ("--tlscacert",), "certificates that clients' must be signed by", "FILE"),
     Flag("tlscert", ("--tlscert",), "the daemon's certificate", "FILE"),
@@ -149,6 +153,9 @@ def _checked(settings: Settings) -> Settings:
     for host in settings.hosts:
         if not host.startswith(("unix:///", "tcp://", "fd://")):
             raise InvalidArgument(f"invalid bind address ({host}): use unix:///PATH, tcp://HOST:PORT or fd://")
+    for name in ("events_kept", "events_hours"):
+        if getattr(settings, name) < 0:
+            raise InvalidArgument(f"--{_key(name)} cannot be negative")
     for label in settings.labels:
         if "=" not in label:
             raise InvalidArgument(f"bad attribute format: {label}")

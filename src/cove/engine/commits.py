@@ -10,7 +10,7 @@ import msgspec
 from cove.engine import creation
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
-from cove.engine.images import reference_of
+from cove.engine.images import attributes, reference_of
 from cove.engine.registry import Registry
 from cove.engine.stopping import Stopping
 from cove.errors import Conflict, InvalidArgument
@@ -59,6 +59,8 @@ class Commits:
         finally:
             await asyncio.to_thread(file.unlink, missing_ok=True)
         shown = {"imageRef": reference.familiar} if reference else {}
+        if reference:
+            self._announcements.tagged(image.id, attributes(image, reference.familiar))
         self._announcements.publish(container, "commit", {"comment": options.comment, "imageID": image.id, **shown})
         return image.id
 

@@ -231,12 +231,14 @@ class Containers:
                     await self._removal.remove(container, force=False, volumes=False)
                     removed.append(container.id)
                     reclaimed += size
+        self._announcements.pruned(reclaimed)
         return ContainersPruned(containers_deleted=removed or None, space_reclaimed=reclaimed)
 
     async def top(self, ref: str, ps_args: str) -> ContainerTop:
         container = self._registry.get(ref)
         container.require_shim()
         titles, rows = table(Cgroup(layout(), self._bundles.cgroup(container)).pids(), ps_args)
+        self._announcements.publish(container, "top")
         return ContainerTop(titles=titles, processes=rows)
 
     async def changes(self, ref: str) -> Sequence[Change]:

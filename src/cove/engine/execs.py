@@ -117,6 +117,7 @@ class Execs:
                 stdout=bool(config.attach_stdout),
                 stderr=bool(config.attach_stderr),
                 detach_keys=config.detach_keys,
+                exec_id=made.id,
             )
         try:
             made.pid = await shim.exec(made.id, attachment, theirs)

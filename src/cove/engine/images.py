@@ -1,6 +1,6 @@
 """The API's requests about images as records: list, inspect, history, tag, remove, prune."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -104,22 +104,35 @@ class Images:
         if reference is None:
             raise InvalidArgument("repo is required")
         await self._store.tag(image, reference)
-        self._events.publish("image", "tag", image.id, {"name": reference.with_default_tag().familiar})
+        self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
 
     async def remove(self, name: str, *, force: bool, prune: bool) -> Sequence[ImageDeleted]:
+        told = self._named()
         removed = await self._store.remove(name, force=force, prune=prune, in_use=self._uses)
-        return [self._removed(item) for item in removed]
+        return [self._removed(item, told) for item in removed]
 
     async def prune(self, filters: Filters) -> ImagesPruned:
+        told = self._named()
         pruned = await self._store.prune(filters, self._uses)
-        shown = [self._removed(item) for item in pruned.removed]
+        shown = [self._removed(item, told) for item in pruned.removed]
+        self._events.publish("image", "prune", "", {"reclaimed": str(pruned.reclaimed)})
         return ImagesPruned(images_deleted=shown or None, space_reclaimed=pruned.reclaimed)
 
-    def _removed(self, item: Untagged | Deleted) -> ImageDeleted:
+    def _named(self) -> dict[str, Image]:
+        """The images by their names and ids."""
+        found: dict[str, Image] = {}
+        for item in self._store.select():
+            found |= {item.image.id: item.image, **{name.familiar: item.image for name in item.references}}
+        return found
+
+    def _removed(self, item: Untagged | Deleted, told: Mapping[str, Image]) -> ImageDeleted:
+        """``told``: what was there before. Docker tells of images, by their ids, and not of layers."""
         if isinstance(item, Untagged):
-            self._events.publish("image", "untag", item.reference, {"name": item.reference})
+            image = told[item.reference]
+            self._events.publish("image", "untag", image.id, attributes(image, image.id))
             return ImageDeleted(untagged=item.reference)
-        self._events.publish("image", "delete", item.digest, {"name": item.digest})
+        if item.digest in told:
+            self._events.publish("image", "delete", item.digest, {"name": item.digest})
         return ImageDeleted(deleted=item.digest)
 
     def _uses(self, image_id: str) -> Sequence[Use]:
@@ -127,6 +140,12 @@ class Images:
 
     async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]:
         raise Unimplemented("search of registries is not supported yet")
+
+
+def attributes(image: Image, name: str) -> dict[str, str]:
+    """What every event about an image tells: its labels, and the name that was used."""
+    labels = image.config.config.labels if image.config.config else None
+    return {**(labels or {}), "name": name}
 
 
 def _directories(paths: Sequence[str]) -> dict[str, str]:

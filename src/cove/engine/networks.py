@@ -195,6 +195,7 @@ class Networks:
                 except CoveError:
                     continue
                 removed.append(record.name)
+        self._events.publish("network", "prune", "", {"reclaimed": "0"})
         return NetworksPruned(networks_deleted=removed or None)
 
     def _unused(self, record: NetworkRecord) -> bool:

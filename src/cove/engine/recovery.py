@@ -93,6 +93,8 @@ class Recovery:
             return
         state = container.record.state
         exited = _exit_record(container.paths.run)
+        if exited is not None and state.status == "exited" and state.finished_at == exited.finished_at:
+            return  # noted, and told of; only its run directory is left
         if exited is not None and state.status in ("created", "exited"):
             state.started_at = state.started_at or exited.finished_at
         if container.running or exited is not None:

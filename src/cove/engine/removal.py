@@ -97,6 +97,7 @@ class Removal:
             if mount.kind == "volume" and mount.anonymous and not self._registry.volume_users(mount.name):
                 with contextlib.suppress(CoveError):
                     await self._volumes.remove(mount.name)
+                    self._announcements.volume_removed(mount.name, mount.driver)
 
 
 def _check_running(container: Container, *, force: bool) -> None:

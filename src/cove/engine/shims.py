@@ -64,7 +64,7 @@ class Shim:
 
     ``created``, ``started`` and ``exited`` are futures that notices fulfil. ``created`` gives init's pid and a
     descriptor of the network namespace, which its reader closes. ``exited`` gives None when the connection ended
-    without a word: the shim was killed.
+    without a word: the shim was killed. ``on_detached`` is called when a client has typed its detach keys.
     """
 
     def __init__(self, container_id: str, connection: socket.socket) -> None:
@@ -74,6 +74,7 @@ class Shim:
         self.started: asyncio.Future[Started] = loop.create_future()
         self.exited: asyncio.Future[Exited | None] = loop.create_future()
         self.failure: StartFailed | None = None
+        self.on_detached: Callable[[str], None] = lambda attach_id: None
         self._exec_exits: dict[str, asyncio.Future[int]] = {}
         self._attached: set[str] = set()
         self._replies: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
@@ -228,8 +229,8 @@ class Shim:
                 self._end(message)
             case ExecExited(exec_id, exit_code):
                 _settle(self._exec_exits.setdefault(exec_id, self._loop.create_future()), exit_code)
-            case Detached():
-                pass  # the stream's end tells the client
+            case Detached(attach_id):
+                self.on_detached(attach_id)  # the stream's end tells the client
             case _:
                 log.warning("shim of %s: unexpected %s", self.container_id, type(message).__name__)
 

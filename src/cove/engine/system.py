@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove import __version__
-from cove.engine import capacities
+from cove.engine import capacities, eventfilters
 from cove.engine.containers import Containers
 from cove.engine.events import Events
 from cove.engine.images import Images
@@ -46,8 +46,6 @@ NOT_USED = "none"
 """In the place of the versions of programs that Docker runs containers with, and this engine does not."""
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-
-EVENT_FILTERS = "config container daemon event image label network node plugin scope secret service type volume".split()
 
 
 class Host(NamedTuple):
@@ -168,37 +166,12 @@ class System:
     async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
         return await self._usages.take(types, verbose=verbose)
 
-    async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:
-        filters.check(EVENT_FILTERS)
-        return self._events.stream(since or None, until or None, lambda event: _wanted(event, filters))
+    async def events(self, *, since: int | None, until: int | None, filters: Filters) -> AsyncIterator[Event]:
+        filters.check(eventfilters.NAMES)
+        return self._events.listen(since, until, lambda event: eventfilters.wanted(event, filters))
 
     async def auth(self, credentials: AuthConfig) -> AuthResponse:
         raise Unimplemented("log-in to registries is not supported yet")
-
-
-def _wanted(event: Event, filters: Filters) -> bool:
-    attributes = event.actor.attributes
-    named = (event.actor.id, attributes.get("name", ""))
-    objects = ("container", "image", "network", "volume", "daemon")
-    return (
-        filters.one_of("type", event.type)
-        and filters.one_of("event", event.action, event.action.partition(":")[0])
-        and filters.one_of("scope", event.scope)
-        and filters.labels(attributes)
-        and all(_is_about(event, kind, named, filters) for kind in objects)
-    )
-
-
-def _is_about(event: Event, kind: str, named: tuple[str, str], filters: Filters) -> bool:
-    """A filter by object: ``container=web``; names, ids and their prefixes; images also by a container's image."""
-    wanted = filters.get(kind)
-    if not wanted:
-        return True
-    if kind == "image":
-        named = (*named, event.actor.attributes.get("image", ""))  # type: ignore[assignment]
-    elif event.type != kind:
-        return False
-    return any(value in named or named[0].startswith(value) for value in wanted)
 
 
 def _dotted(version: versions.ApiVersion) -> str:

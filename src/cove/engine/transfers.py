@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cove.engine.events import Events
-from cove.engine.images import reference_of
+from cove.engine.images import attributes, reference_of
 from cove.errors import InvalidArgument, Unimplemented
 from cove.images import Image, Loaded, LoadProgress
 from cove.images import Images as ImageStore
@@ -33,7 +33,8 @@ class Transfers:
         wanted = Platform.parse(platform) if platform else None
         async for item in self._store.load(chunks, wanted):
             if isinstance(item, Loaded):
-                self._events.publish("image", "load", item.image, {"name": item.reference or item.image})
+                image = self._store.get(item.image)
+                self._events.publish("image", "load", image.id, attributes(image, image.id))
                 for line in _loaded(item):
                     yield line
             elif not quiet:
@@ -44,7 +45,8 @@ class Transfers:
             raise InvalidArgument("no image to save is named")
         stream = self._store.save(names)
         for name in names:
-            self._events.publish("image", "save", self._store.resolve(name).id, {"name": name})
+            image = self._store.resolve(name)
+            self._events.publish("image", "save", image.id, attributes(image, image.id))
         return stream
 
     async def import_(
@@ -68,7 +70,10 @@ class Transfers:
             platform=Platform.parse(platform) if platform else None,
             source=source,
         )
-        self._events.publish("image", "import", image.id, {"name": image.id})
+        reference = reference_of(repo, tag)
+        if reference is not None:
+            self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
+        self._events.publish("image", "import", image.id, attributes(image, image.id))
         yield Progress(status=image.id)
 
     async def pull(self, image: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:

@@ -11,6 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any, TypeVar
 
 from cove.engine import health, restarts
@@ -110,7 +111,6 @@ class Transitions:
         container.pid = 0
         await self._noted(container, self._registry.save(container))
         self._bundles.discard(container)
-        self.publish(container, "die", {"exitCode": str(state.exit_code)})
         self._announcements.uses(container, begin=False)
         container.end(state.exit_code)
         if container.record.host_config.auto_remove:
@@ -127,6 +127,7 @@ class Transitions:
         try:
             start, streams = self._bundles.write(container, [str(directory) for directory in lower])
             shim = self._zygote.start(start, streams)
+            shim.on_detached = partial(self._announcements.detached, container)
             timeline.mark("bundle")
             container.pid, namespace = await _notice(shim, shim.created)
             timeline.mark("namespaces")
@@ -177,6 +178,7 @@ class Transitions:
     def adopt(self, container: Container, shim: Shim, pid: int) -> None:
         """Go on with a container that an earlier daemon started."""
         container.shim, container.pid = shim, pid
+        shim.on_detached = partial(self._announcements.detached, container)
         if container.status == "running":
             self._probes.begin(container)
         self._watches.begin(self._await_exit(container, shim))
@@ -227,7 +229,8 @@ class Transitions:
         Nobody is left waiting for that: what was not released is by the next start, and the next daemon finds the
         exit record in the run directory.
         """
-        results = await asyncio.gather(self._connectivity.release(container), kept, return_exceptions=True)
+        # what is kept comes first: the events of the end are in its transaction, and come neither twice nor never
+        results = await asyncio.gather(kept, self._connectivity.release(container), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
         for error in errors:
             log.error("container %s: its end could not be recorded: %s", container.id[:12], error)

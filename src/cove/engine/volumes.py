@@ -101,8 +101,9 @@ class Volumes:
                     await self.remove(record.name, force=False)
                 except CoveError:
                     continue
-                removed.append(record.name)
                 reclaimed += size
+                removed.append(record.name)
+        self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return VolumesPruned(volumes_deleted=removed or None, space_reclaimed=reclaimed)
 
 

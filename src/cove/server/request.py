@@ -99,6 +99,10 @@ class Request:
         except InvalidArgument as error:
             raise InvalidArgument(f"invalid value for {name}: {error.message}") from error
 
+    def optional_moment(self, name: str) -> int | None:
+        """A time in nanoseconds since the epoch; None when it is absent or empty. 0 is the epoch."""
+        return (0 if self.text(name) == "0" else self.moment(name)) if self.text(name) else None
+
     def filters(self) -> Filters:
         return Filters.parse(self.text("filters"))
 

@@ -43,11 +43,11 @@ async def json_lines(request: Request, items: AsyncIterator[Wire], *, at_once: b
     A later error is the last line, as Docker's clients expect it.
     """
     response = web.StreamResponse(headers=JSON_HEADERS)
-    if at_once:
-        await response.prepare(request.raw)
     with request.lifespan.stream():
         try:
             async with closing(items):
+                if at_once:
+                    await response.prepare(request.raw)
                 async for item in items:
                     if not response.prepared:
                         await response.prepare(request.raw)

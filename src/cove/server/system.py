@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.server.reply import HEADERS, raw_reply, reply
 from cove.server.request import Request
@@ -25,8 +26,11 @@ class System(Protocol):
     async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:
         """``types``: of container, image, volume, build-cache; empty is all. Raises InvalidArgument for others."""
 
-    async def events(self, *, since: int, until: int, filters: Filters) -> AsyncIterator[Event]:
-        """What happened since, and what happens until (nanoseconds since the epoch; 0: from now, and for ever)."""
+    async def events(self, *, since: int | None, until: int | None, filters: Filters) -> AsyncIterator[Event]:
+        """What happened since, and what happens until (nanoseconds since the epoch; None: from now, and for ever).
+
+        Nothing is missed from this call on.
+        """
 
     async def auth(self, credentials: AuthConfig) -> AuthResponse: ...
 
@@ -76,9 +80,11 @@ class SystemRoutes:
         return reply(await self._system.info(), request.version)
 
     async def events(self, request: Request) -> web.StreamResponse:
-        events = await self._system.events(
-            since=request.moment("since"), until=request.moment("until"), filters=request.filters()
-        )
+        since, until = request.optional_moment("since"), request.optional_moment("until")
+        if since is not None and until is not None and since > until:
+            words = f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"
+            raise InvalidArgument(words)
+        events = await self._system.events(since=since, until=until, filters=request.filters())
         return await json_lines(request, events, at_once=True)
 
     async def disk_usage(self, request: Request) -> web.Response:

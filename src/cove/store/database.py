@@ -2,6 +2,7 @@
 
 coved is the only writer. Changes are queued to the thread; all that are waiting when it turns to the queue share one
 transaction and so one fsync (group commit), each in a savepoint of its own, so that one that fails undoes only itself.
+Notes, which nobody waits for, join them, and wait for no fsync when they are alone.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,17 +30,19 @@ MAX_BATCH = 64
 
 
 class _Queued:
+    """``loop`` is None for a note: nobody waits for it."""
+
     __slots__ = ("change", "error", "future", "loop", "result")
 
-    def __init__(self, change: Change, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, change: Change, loop: asyncio.AbstractEventLoop | None) -> None:
         self.change = change
         self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
+        self.future: asyncio.Future[Any] | None = loop.create_future() if loop is not None else None
         self.result: Any = None
         self.error: BaseException | None = None
 
     def settle(self) -> None:
-        if self.future.cancelled():
+        if self.future is None or self.future.cancelled():
             return
         if self.error is not None:
             self.future.set_exception(self.error)
@@ -58,7 +61,8 @@ class Database:
         self._path = path
         self._connection = _opened(path)
         self._closed = False
-        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Queued] | None] = queue.SimpleQueue()
+        self._notes: list[_Queued] = []
         self._thread = threading.Thread(target=self._run, name="database", daemon=True)
         self._thread.start()
 
@@ -72,9 +76,29 @@ class Database:
         if self._closed:
             raise Internal("the database is closed")
         queued = _Queued(change, asyncio.get_running_loop())
-        self._queue.put(queued)
+        assert queued.future is not None
+        self._push(queued)
         result: T = await queued.future
         return result
+
+    def note(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """Run ``change`` after all that was asked for before, and let nobody wait for it. That it failed is logged.
+
+        It is in the same transaction as the next ``run`` of this turn of the event loop. Without one it is written at
+        the end of the turn, whatever becomes of the daemon then, but does not wait for the disk: on a machine that
+        loses power the last notes may be missing.
+        """
+        if self._closed:
+            return
+        self._notes.append(_Queued(change, None))
+        if len(self._notes) == 1:
+            asyncio.get_running_loop().call_soon(self._push)
+
+    def _push(self, *queued: _Queued) -> None:
+        """Hand what was noted, and ``queued``, to the thread: in one piece, for one transaction."""
+        notes, self._notes = self._notes, []
+        if notes or queued:
+            self._queue.put([*notes, *queued])
 
     def load(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query at once on the caller's thread; only for start-up, before the first ``run``.
@@ -91,6 +115,7 @@ class Database:
         if self._closed:
             return
         self._closed = True
+        self._push()
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
@@ -98,20 +123,25 @@ class Database:
     def _run(self) -> None:
         open_ = True
         while open_:
-            batch = [self._queue.get()]
-            while len(batch) < MAX_BATCH and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            open_ = None not in batch
-            self._commit([queued for queued in batch if queued is not None])
+            batch: list[_Queued] = []
+            piece = self._queue.get()
+            while piece is not None:
+                batch += piece
+                if len(batch) >= MAX_BATCH or self._queue.empty():
+                    break
+                piece = self._queue.get_nowait()
+            open_ = piece is not None
+            self._commit(batch)
 
     def _commit(self, batch: list[_Queued]) -> None:
         if not batch:
             return
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            for queued in batch:
-                self._apply(queued)
-            self._connection.execute("COMMIT")
+            with self._waiting_for_disk(any(queued.loop is not None for queued in batch)):
+                self._connection.execute("BEGIN IMMEDIATE")
+                for queued in batch:
+                    self._apply(queued)
+                self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             log.error("database: cannot commit: %s", error)
             if self._connection.in_transaction:
@@ -119,8 +149,26 @@ class Database:
             for queued in batch:
                 queued.error = queued.error or _failure(error)
         for queued in batch:
+            if queued.loop is None:
+                if queued.error is not None:
+                    log.error("database: a note was not written: %s", queued.error)
+                continue
             with contextlib.suppress(RuntimeError):  # its loop was closed: nobody waits
                 queued.loop.call_soon_threadsafe(queued.settle)
+
+    @contextlib.contextmanager
+    def _waiting_for_disk(self, wanted: bool) -> Iterator[None]:
+        """A commit inside it is synced, or (in WAL mode safe as well, but not at once on disk) is not."""
+        if wanted:
+            yield
+            return
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:  # the setting cannot change inside a transaction
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     def _apply(self, queued: _Queued) -> None:
         """Run one change. Raises sqlite3.Error when SQLite gave up the whole transaction, as on a full disk."""

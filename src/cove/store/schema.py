@@ -16,6 +16,7 @@ networks       one row per network
 endpoints      attachments of containers to networks; an address is in use while its row is there
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
+events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
 
@@ -52,5 +53,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX ports_container ON ports (container);
 
     CREATE TABLE volumes (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE events (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
     """,
 )

@@ -8,6 +8,7 @@ import pytest
 
 from cove.engine import health, listing, views
 from cove.engine.creation import check
+from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Output, Probes
@@ -140,7 +141,8 @@ def test_shown(tmp_path: Path) -> None:
 
 def test_the_end_makes_it_unhealthy_and_the_row_keeps_that(tmp_path: Path) -> None:
     async def run() -> None:
-        database, events = Database(tmp_path / "cove.db"), Events()
+        database = Database(tmp_path / "cove.db")
+        events = Events(EventLog(database))
         registry = Registry(database)
         probes = Probes(Execs(registry, events), registry, events)
         config = {"healthcheck": HealthConfig(test=["CMD", "true"])}

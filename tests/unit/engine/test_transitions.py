@@ -12,6 +12,7 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
+from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
@@ -52,7 +53,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:
             async with opened(tmp_path) as images:
-                events = Events()
+                events = Events(EventLog(database))
                 announcements = Announcements(events, connectivity)
                 probes = Probes(Execs(registry, events), registry, events)
                 stopping = Stopping(registry, bundles, announcements, probes)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
@@ -24,7 +25,7 @@ Body = Callable[[Volumes, Registry, Events], Awaitable[None]]
 def with_volumes(tmp_path: Path) -> Callable[[Body], None]:
     async def run(body: Body) -> None:
         database = Database(tmp_path / "db")
-        store, registry, events = Store(database, tmp_path), Registry(database), Events()
+        store, registry, events = Store(database, tmp_path), Registry(database), Events(EventLog(database))
         try:
             store.open()
             await body(Volumes(store, registry, events), registry, events)
@@ -119,7 +120,7 @@ def test_what_happens_is_told(with_volumes: Callable[[Body], None]) -> None:
         heard: list[tuple[str, str, str, str]] = []
 
         async def listen() -> None:
-            async for event in events.stream(None, None, lambda event: True):
+            async for event in events.listen(None, None, lambda event: True):
                 heard.append((event.type, event.action, event.actor.id, event.actor.attributes["driver"]))
 
         listening = asyncio.create_task(listen())
