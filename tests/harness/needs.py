@@ -4,9 +4,12 @@ import ctypes.util
 import functools
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from cove.layers import storage_driver
 
 TESTING_THE_TESTS = os.environ.get("COVE_TEST_PEER") == "1"
 """Docker's engine stands in for ours, to show that the tests ask for what Docker does."""
@@ -29,6 +32,11 @@ class Need(NamedTuple):
 
 def _file_system(name: str) -> Callable[[], bool]:
     return lambda: name in Path("/proc/filesystems").read_text().split()
+
+
+def _erofs_from_files() -> bool:
+    with tempfile.TemporaryDirectory() as place:
+        return storage_driver.choose("", Path(place)) == "erofs"
 
 
 def _program(name: str) -> Callable[[], bool]:
@@ -58,6 +66,7 @@ def _controller(name: str) -> Callable[[], bool]:
 NEEDS = {
     "root": Need("to run as root", lambda: os.geteuid() == 0),
     "overlay": Need("a kernel with overlayfs", _file_system("overlay")),
+    "erofs": Need("a kernel that mounts EROFS images from files (Linux 6.12)", _erofs_from_files),
     "mqueue": Need("a kernel with POSIX message queues", _file_system("mqueue")),
     "cgroup-v1": Need("the first version's cgroup hierarchies", _cgroup_v1("memory")),
     "cgroup-v2": Need("the second version's cgroup hierarchy", _cgroup_v2("memory")),

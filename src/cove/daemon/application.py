@@ -41,7 +41,7 @@ from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.errors import Conflict
 from cove.images import Images as ImageStore
-from cove.layers import Worker
+from cove.layers import Worker, storage_driver
 from cove.network import Networks as NetworkStore
 from cove.network import NetworkSettings
 from cove.server.app import serve
@@ -105,7 +105,7 @@ class Engine:
 async def _stores(settings: Settings, roots: Roots, database: Database, stack: AsyncExitStack) -> Stores:
     worker = Worker()
     stack.push_async_callback(worker.close)
-    images = ImageStore(database, roots.data, worker)
+    images = ImageStore(database, roots.data, worker, storage_driver.choose(settings.storage_driver, roots.data))
     await images.open()
     stack.push_async_callback(images.close)
     volumes = VolumeStore(database, roots.data)
@@ -178,6 +178,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     )
     recovery.load()
     stack.callback(engine.zygote.close)
+    stores.images.layers.on_remove = engine.zygote.forget
     engine.zygote.warm()
     await stores.networks.open()
     stack.push_async_callback(stores.networks.close)
@@ -212,7 +213,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     images = Images(stores.images, containers.image_users, events)
     volumes = Volumes(stores.volumes, registry, events)
     system = System(
-        host=Host(roots.data, settings.labels, settings.debug, engine.init_path),
+        host=Host(roots.data, settings.labels, settings.debug, engine.init_path, _layers(stores.images)),
         registry=registry,
         containers=containers,
         images=images,
@@ -231,6 +232,10 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         volumes=volumes,
         system=system,
     )
+
+
+def _layers(images: ImageStore) -> str:
+    return "EROFS images" if images.layers.driver == "erofs" else "directories"
 
 
 def _empty(directory: Path) -> None:

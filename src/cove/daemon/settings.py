@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     hosts: tuple[str, ...] = ()
     pidfile: str = ""
     group: str = "docker"
+    storage_driver: str = ""
     debug: bool = False
     log_level: str = "info"
     cgroup_parent: str = "/cove"
@@ -61,6 +62,12 @@ FLAGS = (
     Flag("hosts", ("-H", "--host"), "address to listen on, unix:// or tcp:// (repeatable)", "ADDRESS"),
     Flag("pidfile", ("-p", "--pidfile"), "file for the daemon's process id", "FILE"),
     Flag("group", ("-G", "--group"), "group that may use the unix socket", "GROUP"),
+    Flag(
+        "storage_driver",
+        ("-s", "--storage-driver"),
+        "what layers become: erofs (images) or overlay2 (directories)",
+        "NAME",
+    ),
     Flag("debug", ("-D", "--debug"), "log at level debug", reloads=True),
     Flag("log_level", ("-l", "--log-level"), "debug, info, warn, error or fatal", "LEVEL", reloads=True),
     Flag("cgroup_parent", ("--cgroup-parent",), "cgroup that holds every container's", "PATH"),

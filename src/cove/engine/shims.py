@@ -30,6 +30,7 @@ from cove.runtime.messages import (
     ExecExited,
     Exited,
     Failed,
+    Forget,
     Interface,
     Message,
     NetworkReady,
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 SOCKET_NAME = "shim.sock"
 
 ABANDON_TIMEOUT = 10.0
+FORGOTTEN_AT_ONCE = 200
+"""Names of layers in one message."""
 """Seconds that a shim gets to undo a start before it is left to itself."""
 
 
@@ -299,6 +302,14 @@ class Zygote:
                 ours.close()
                 raise Internal(f"cannot reach the zygote: {error}") from error
         return Shim(start.container_id, ours)
+
+    def forget(self, layers: list[str]) -> None:
+        """These layers are going to be removed; what the zygote holds of them would keep their files' space."""
+        if self._connection is None:
+            return
+        for start in range(0, len(layers), FORGOTTEN_AT_ONCE):
+            with contextlib.suppress(OSError):  # it has ended, and holds nothing
+                messages.send(self._connection, Forget(layers[start : start + FORGOTTEN_AT_ONCE]))
 
     def close(self) -> None:
         """End the zygote; shims and their containers live on."""

@@ -55,6 +55,7 @@ class Host(NamedTuple):
     labels: Sequence[str]
     debug: bool
     init_path: str | None
+    layers: str = "directories"
 
 
 class System:
@@ -121,6 +122,7 @@ class System:
                 ["Supports d_type", "true"],
                 ["Native Overlay Diff", "true"],
                 ["userxattr", "false"],
+                ["Layers", self._host.layers],
             ],
             plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=["json-file", "local", "none"]),
             memory_limit=can.memory,

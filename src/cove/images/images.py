@@ -18,6 +18,7 @@ from cove.images.inventory import Inventory
 from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
 from cove.images.removal import InUse, Removed
 from cove.layers import Layers, Worker
+from cove.layers.storage_driver import StorageDriver
 from cove.oci.image import Config, Descriptor, ImageConfig
 from cove.platform import Platform, host
 from cove.reference import Reference
@@ -27,9 +28,9 @@ from cove.store import Database
 class Images:
     """The images of one data root. ``await open()`` first, ``await close()`` at the end; one event loop."""
 
-    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None:
-        """``worker`` is the caller's to close."""
-        self._inventory = Inventory(database, data_root, worker)
+    def __init__(self, database: Database, data_root: Path, worker: Worker, driver: StorageDriver = "overlay2") -> None:
+        """``worker`` is the caller's to close. ``driver``: what new layers become."""
+        self._inventory = Inventory(database, data_root, worker, driver)
         self._worker = worker
         self._data_root = data_root
 

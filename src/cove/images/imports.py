@@ -34,7 +34,7 @@ async def import_tar(
     try:
         done = await inventory.layers.receive(chunks, target, plain, progress)
         async with inventory.adding([done.diff_id], [done.diff_id]):
-            await inventory.layers.adopt(done.diff_id, target, done.size)
+            await inventory.layers.adopt(done)
             return await _make(inventory, done, plain, request)
     finally:
         plain.unlink(missing_ok=True)

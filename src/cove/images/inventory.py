@@ -20,6 +20,7 @@ from cove.errors import CoveError
 from cove.images.catalog import Catalog
 from cove.images.records import IMAGES, NAMES, Image, ImageName
 from cove.layers import Layers, Worker
+from cove.layers.storage_driver import StorageDriver
 from cove.reference import Reference
 from cove.store import Database
 
@@ -29,9 +30,9 @@ log = logging.getLogger(__name__)
 class Inventory:
     """Use from one event loop. ``catalog`` is what is there; only this class changes it."""
 
-    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None:
+    def __init__(self, database: Database, data_root: Path, worker: Worker, driver: StorageDriver) -> None:
         self.blobs = Blobs(database, data_root)
-        self.layers = Layers(database, data_root, worker)
+        self.layers = Layers(database, data_root, worker, driver)
         self.catalog = Catalog()
         self._database = database
         self._changing = asyncio.Lock()

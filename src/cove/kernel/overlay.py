@@ -3,7 +3,7 @@
 import errno
 import os
 
-from cove.kernel import mounts
+from cove.kernel import layer_images, mounts
 
 ATTACHED = -1
 """What ``mount`` returns when the kernel could only mount and attach in one step."""
@@ -15,12 +15,12 @@ _MAX_PARAMETER = 255
 def mount(lower: list[str], upper: str, work: str, target: str) -> int:
     """A detached overlay mount, or ATTACHED when it had to be mounted at ``target`` by the older call.
 
-    ``lower``: directories, uppermost first. Raises OSError with what the kernel said.
+    ``lower``: layers, uppermost first, directories or images. Raises OSError with what the kernel said.
     """
     try:
         return _mount_by_layer(lower, upper, work)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS):
+        if error.errno not in (errno.EINVAL, errno.ENOSYS) or any(map(layer_images.is_image, lower)):
             raise
         refusal = error
     try:
@@ -33,13 +33,13 @@ def mount(lower: list[str], upper: str, work: str, target: str) -> int:
 
 
 def mount_read_only(lower: list[str]) -> int:
-    """A detached read-only mount of two directories or more, uppermost first. Raises OSError."""
+    """A detached read-only mount of two layers or more, uppermost first. Raises OSError."""
     opened: list[int] = []
     try:
         with mounts.FileSystem("overlay") as file_system:
             file_system.set("source", "overlay")
-            for directory in lower:
-                file_system.set("lowerdir+", _short(directory, opened))
+            for layer in lower:
+                _add_lower(file_system, layer, opened)
             return file_system.mount(mounts.READ_ONLY)
     finally:
         for descriptor in opened:
@@ -52,14 +52,21 @@ def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
     try:
         with mounts.FileSystem("overlay") as file_system:
             file_system.set("source", "overlay")
-            for directory in lower:
-                file_system.set("lowerdir+", _short(directory, opened))
+            for layer in lower:
+                _add_lower(file_system, layer, opened)
             file_system.set("upperdir", _short(upper, opened))
             file_system.set("workdir", _short(work, opened))
             return file_system.mount()
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def _add_lower(file_system: mounts.FileSystem, layer: str, opened: list[int]) -> None:
+    if layer_images.is_image(layer):
+        file_system.set_path("lowerdir+", layer_images.mounted(layer, opened))
+    else:
+        file_system.set("lowerdir+", _short(layer, opened))
 
 
 def _short(path: str, opened: list[int]) -> str:

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from cove.kernel import overlay
+from cove.kernel import layer_images, overlay
 from cove.layers.jobs import Difference
 from cove.layers.tree import OPAQUE, is_whiteout, open_directory
 
@@ -32,9 +32,9 @@ def differences(lower: list[str], upper: str) -> list[Difference]:
 def _open_lower(lower: list[str]) -> int | None:
     if not lower:
         return None
-    if len(lower) == 1:
+    if len(lower) == 1 and not layer_images.is_image(lower[0]):
         return os.open(lower[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    mount = overlay.mount_read_only(lower)
+    mount = layer_images.mount(lower[0]) if len(lower) == 1 else overlay.mount_read_only(lower)
     try:
         return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
     finally:

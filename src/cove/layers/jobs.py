@@ -25,8 +25,10 @@ CONTROL = 3
 class Unpack(msgspec.Struct, frozen=True, tag=True):
     """Read the second descriptor (a tar, compressed or not) to its end.
 
-    ``target``: directory to make and unpack into, or empty. ``raw``, ``plain``: files to write the bytes to as they
-    come, and decompressed; or empty. ``hash_raw``: whether the digest of the bytes as they come is wanted.
+    ``target``: directory to make and unpack into, or, when its name is one of ``kernel.layer_images``, to make an image
+    in; or empty. ``raw``, ``plain``: files to write the bytes to as they come, and decompressed; or empty. ``source``:
+    the file that is read, or empty: an image of a tar that is not compressed is given a link to it. ``hash_raw``:
+    whether the digest of the bytes as they come is wanted.
     """
 
     target: str = ""
@@ -35,6 +37,7 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     hash_raw: bool = False
     devices: bool = True
     limits: Limits = Limits()
+    source: str = ""
 
 
 class Spool(msgspec.Struct, frozen=True, tag=True):
@@ -131,7 +134,10 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class UnpackDone(msgspec.Struct, frozen=True, tag=True):
-    """Digests are ``sha256:…``; ``raw_digest`` is empty unless it was asked for; sizes in bytes."""
+    """Digests are ``sha256:…``; ``raw_digest`` is empty unless it was asked for; sizes in bytes.
+
+    ``target``: where it was unpacked, which is another directory when the tar does not suit an image.
+    """
 
     raw_digest: str
     raw_size: int
@@ -139,6 +145,7 @@ class UnpackDone(msgspec.Struct, frozen=True, tag=True):
     plain_size: int
     entries: int
     size: int
+    target: str
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -16,8 +16,9 @@ import msgspec
 
 from cove.digest import Digest
 from cove.errors import InvalidArgument, NotFound
-from cove.kernel import filesystems
+from cove.kernel import filesystems, layer_images
 from cove.layers.jobs import Remove, RemoveDone, Unpack, UnpackDone
+from cove.layers.storage_driver import StorageDriver
 from cove.layers.worker_client import Worker
 from cove.store import Database, Table
 
@@ -58,13 +59,18 @@ TABLE: Table[Layer] = Table(
 class Layers:
     """What is in ``layers/``. Use from one event loop."""
 
-    def __init__(self, database: Database, data_root: Path, worker: Worker) -> None:
+    def __init__(self, database: Database, data_root: Path, worker: Worker, driver: StorageDriver = "overlay2") -> None:
+        """``driver``: what new layers become."""
         self._database = database
         self._root = data_root / "layers"
         self._worker = worker
         self._present: dict[str, Layer] = {}
         self._adding = asyncio.Lock()
         self._slots = asyncio.Semaphore(os.cpu_count() or 1)
+        self.driver = driver
+        self._suffix = layer_images.SUFFIX if driver == "erofs" else ""
+        self.on_remove: Callable[[list[str]], None] = lambda layers: None
+        """Told the directories of layers just before they are removed."""
 
     def open(self) -> list[Path]:
         """Read the rows. Returns directories that a stopped daemon left behind, for ``discard``. Only at start-up."""
@@ -102,7 +108,7 @@ class Layers:
 
     def fresh(self) -> Path:
         """A new name for a directory to unpack into; give it to ``adopt`` or ``discard``."""
-        return self._root / secrets.token_hex(NAME_BYTES)
+        return self._root / (secrets.token_hex(NAME_BYTES) + self._suffix)
 
     async def receive(
         self, chunks: AsyncIterator[bytes], target: Path, plain: Path, progress: Callable[[int], None]
@@ -128,19 +134,20 @@ class Layers:
             missing = {chain_id: packed for chain_id, packed in chain if chain_id not in self._present}
             made = {chain_id: self.fresh() for chain_id in missing}
             async with self._discarding(list(made.values())):
-                sizes = await self._unpack_all(missing, made, progress)
-                await self._settle(chain, made, sizes)
+                done = await self._unpack_all(missing, made, progress)
+                await self._settle(chain, done)
             return [self._present[chain_id].size for chain_id, _ in chain]
 
-    async def adopt(self, diff_id: str, target: Path, size: int) -> Layer:
+    async def adopt(self, done: UnpackDone) -> Layer:
         """Give a lowest layer, unpacked by ``receive``, its row; a second copy of one that is here is removed."""
+        diff_id, target = done.diff_id, Path(done.target)
         async with self._adding:
             if diff_id in self._present:
                 await self.discard([target])
             else:
                 chain = [(diff_id, Packed(diff_id, target, diff_id))]
                 async with self._discarding([target]):
-                    await self._settle(chain, {diff_id: target}, {diff_id: size})
+                    await self._settle(chain, {diff_id: done})
             return self._present[diff_id]
 
     async def remove(self, chain_ids: Iterable[str]) -> None:
@@ -154,7 +161,9 @@ class Layers:
                 TABLE.delete(connection, chain_id=layer.chain_id)
 
         await self._database.run(change)
-        await self.discard([self._root / layer.directory for layer in gone])
+        directories = [self._root / layer.directory for layer in gone]
+        self.on_remove([str(directory) for directory in directories])
+        await self.discard(directories)
 
     async def discard(self, directories: Sequence[Path]) -> None:
         """Remove directories that have no row."""
@@ -171,13 +180,9 @@ class Layers:
             await asyncio.shield(self.discard(directories))
             raise
 
-    async def sync(self) -> None:
-        """Wait until everything written to the data root is on disk."""
-        await asyncio.to_thread(_sync, self._root)
-
     async def _unpack_all(
         self, missing: dict[str, Packed], made: dict[str, Path], progress: Callable[[str, int], None]
-    ) -> dict[str, int]:
+    ) -> dict[str, UnpackDone]:
         tasks = {
             chain_id: asyncio.ensure_future(self._unpack(packed, made[chain_id], progress))
             for chain_id, packed in missing.items()
@@ -191,12 +196,15 @@ class Layers:
                 await asyncio.wait(tasks.values())
         return {chain_id: task.result() for chain_id, task in tasks.items()}
 
-    async def _unpack(self, packed: Packed, target: Path, progress: Callable[[str, int], None]) -> int:
+    async def _unpack(self, packed: Packed, target: Path, progress: Callable[[str, int], None]) -> UnpackDone:
         async with self._slots:
             source = os.open(packed.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 done = await self._worker.run(
-                    Unpack(target=str(target)), UnpackDone, source, lambda read: progress(packed.diff_id, read)
+                    Unpack(target=str(target), source=str(packed.path)),
+                    UnpackDone,
+                    source,
+                    lambda read: progress(packed.diff_id, read),
                 )
             finally:
                 os.close(source)
@@ -204,18 +212,20 @@ class Layers:
             raise InvalidArgument(
                 f"layer {packed.digest}: invalid diffID: expected {packed.diff_id!r}, got {done.diff_id!r}"
             )
-        return done.size
+        return done
 
-    async def _settle(self, chain: list[tuple[str, Packed]], made: dict[str, Path], sizes: dict[str, int]) -> None:
+    async def _settle(self, chain: list[tuple[str, Packed]], made: dict[str, UnpackDone]) -> None:
+        """Have what was made on disk, and give it rows."""
         if not made:
             return
         new: list[Layer] = []
         parent: str | None = None
         for chain_id, packed in chain:
             if chain_id in made:
-                new.append(Layer(chain_id, packed.diff_id, made[chain_id].name, sizes[chain_id], parent))
+                done = made[chain_id]
+                new.append(Layer(chain_id, packed.diff_id, Path(done.target).name, done.size, parent))
             parent = chain_id
-        await self.sync()
+        await asyncio.to_thread(self._sync_made, list(made.values()))
 
         def change(connection: sqlite3.Connection) -> None:
             for layer in new:
@@ -224,6 +234,17 @@ class Layers:
         await self._database.run(change)
         self._present.update((layer.chain_id, layer) for layer in new)
 
+    def _sync_made(self, made: list[UnpackDone]) -> None:
+        """Images are on disk already; of the many files of directories nothing is yet."""
+        descriptor = os.open(self._root, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if all(layer_images.is_image(done.target) for done in made):
+                os.fsync(descriptor)
+            else:
+                filesystems.sync(descriptor)
+        finally:
+            os.close(descriptor)
+
 
 def _chain(layers: Sequence[Packed]) -> list[tuple[str, Packed]]:
     chain: list[tuple[str, Packed]] = []
@@ -231,11 +252,3 @@ def _chain(layers: Sequence[Packed]) -> list[tuple[str, Packed]]:
         above = f"{chain[-1][0]} {packed.diff_id}" if chain else ""
         chain.append((str(Digest.of(above.encode())) if above else packed.diff_id, packed))
     return chain
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        filesystems.sync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,11 +19,11 @@ from cove.layers.tree import Tree, make_directory, open_directory, set_opaque, s
 
 WHITEOUT = b".wh."
 OPAQUE_WHITEOUT = b".wh..wh..opq"
-_MARKS = b".wh..wh."
+AUFS_MARKS = b".wh..wh."
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OVERLAYS = (b"trusted.overlay.", b"user.overlay.")
+OVERLAY_XATTRS = (b"trusted.overlay.", b"user.overlay.")
 _MAX_TIME = (1 << 63) - 1
-_MAX_ID = (1 << 32) - 2
+MAX_ID = (1 << 32) - 2
 _MACHINE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENOMEM, errno.EMFILE, errno.ENFILE))
 
 
@@ -65,12 +65,12 @@ class Unpacker:
     def run(self) -> Unpacked:
         entries = size = 0
         for entry in self._reader:
-            with _named(entry):
+            with named(entry):
                 self._add(entry)
             entries += 1
             size += len(entry.link) if entry.kind == b"2" else entry.real_size
         for path, entry in self._directories.items():
-            with _named(entry):
+            with named(entry):
                 self._finish(path, entry)
         return Unpacked(entries, size)
 
@@ -151,7 +151,7 @@ class Unpacker:
             raise InvalidArgument("device nodes are not allowed here")
         else:
             form = stat.S_IFCHR if kind == b"3" else stat.S_IFBLK
-            if max(entry.major, entry.minor) > _MAX_ID:
+            if max(entry.major, entry.minor) > MAX_ID:
                 raise InvalidArgument(f"device {entry.major}:{entry.minor} is out of range")
             os.mknod(name, form | entry.mode, os.makedev(entry.major, entry.minor), dir_fd=parent)
 
@@ -187,7 +187,7 @@ class Unpacker:
         if name == OPAQUE_WHITEOUT:
             set_opaque(parent)
             return
-        if name.startswith(_MARKS):  # aufs' own bookkeeping
+        if name.startswith(AUFS_MARKS):  # aufs' own bookkeeping
             return
         hidden = name[len(WHITEOUT) :]
         if hidden in (b"", b".", b".."):
@@ -225,7 +225,7 @@ class Unpacker:
 
 
 @contextmanager
-def _named(entry: Header) -> Iterator[None]:
+def named(entry: Header) -> Iterator[None]:
     """Put the entry's name in front of what goes wrong."""
     try:
         yield
@@ -262,13 +262,13 @@ def _chown(file: int, entry: Header) -> None:
 
 
 def _check_ids(entry: Header) -> None:
-    if entry.uid > _MAX_ID or entry.gid > _MAX_ID:
+    if entry.uid > MAX_ID or entry.gid > MAX_ID:
         raise InvalidArgument(f"owner {entry.uid}:{entry.gid} is out of range")
 
 
 def _set_xattrs(target: int | bytes, entry: Header, follow: bool) -> None:
     for name, value in entry.xattrs.items():
-        if name.startswith(_OVERLAYS):  # would tell overlayfs what to do
+        if name.startswith(OVERLAY_XATTRS):  # would tell overlayfs what to do
             continue
         try:
             os.setxattr(target, name, value, follow_symlinks=follow)
@@ -286,8 +286,13 @@ def _make_opaque(parent: int, name: bytes) -> None:
 
 
 def _times(entry: Header) -> tuple[int, int]:
-    time = min(max(entry.mtime, 0), _MAX_TIME)
+    time = clamped_time(entry)
     return time, time
+
+
+def clamped_time(entry: Header) -> int:
+    """The entry's time in nanoseconds, not before 1970."""
+    return min(max(entry.mtime, 0), _MAX_TIME)
 
 
 def _write(file: int, piece: memoryview) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal
+from cove.layers import unpack_job
 from cove.layers.copying import copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -41,14 +42,12 @@ from cove.layers.jobs import (
     Spool,
     SpoolDone,
     Unpack,
-    UnpackDone,
 )
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
-from cove.layers.unpack import Unpacked, unpack
 from cove.layers.view import open_bare_root, open_root
 
 MAX_JOB = 1 << 16
@@ -104,7 +103,7 @@ def _outcome(message: bytes, descriptors: list[int], reply: socket.socket) -> Re
 def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
     match job:
         case Unpack():
-            return _unpack(job, descriptors[0], _Reporter(reply))
+            return unpack_job.run(job, descriptors[0], _Reporter(reply))
         case Spool():
             source = Input(descriptors[0], "", "", False, _Reporter(reply))
             return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))
@@ -156,28 +155,6 @@ def _write_tar(target: int, fill: Callable[[Writer], None]) -> None:
         writer = Writer(pipe.write)
         fill(writer)
         writer.end()
-
-
-def _unpack(job: Unpack, source: int, progress: "_Reporter") -> UnpackDone:
-    stream = Input(source, job.raw, job.plain, job.hash_raw, progress)
-    done = Unpacked(0, 0)
-    if job.target:
-        done = _unpack_into(job, stream)
-    else:
-        for _ in stream.pieces():
-            pass
-    return UnpackDone(
-        stream.raw_digest, stream.raw_size, stream.plain_digest, stream.plain_size, done.entries, done.size
-    )
-
-
-def _unpack_into(job: Unpack, stream: Input) -> Unpacked:
-    os.mkdir(job.target, 0o755)
-    top = os.open(job.target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return unpack(stream.pieces(), top, job.limits, job.devices)
-    finally:
-        os.close(top)
 
 
 def _remove(path: str) -> None:

@@ -9,7 +9,7 @@ import os
 import socket
 from typing import NoReturn
 
-from cove.kernel import mounts, netlink, paths, processes
+from cove.kernel import layer_images, mounts, netlink, paths, processes
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Spec
@@ -36,11 +36,13 @@ def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: so
 
 
 def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-    stdio = process.detach_from_shim(channel, stdio)
+    layers = layer_images.forget_others(start.root["lower"] if start.root is not None else ())
+    stdio = process.detach_from_shim(channel, stdio, layers)
     _enter_cgroup(spec, cgroup)
     process.set_oom_score(spec["process"])
     _isolate(spec, channel)
     root = _make_root(spec, start, cgroup)
+    layer_images.forget_all()
     terminal = _make_terminal(spec, root, channel)
     if start.await_network:
         _set_up_network(channel)

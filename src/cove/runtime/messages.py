@@ -55,7 +55,8 @@ MAX_DESCRIPTORS = 64
 class OverlayRoot(TypedDict):
     """A root file system to be mounted inside the container's mount namespace, at the bundle's ``root.path``.
 
-    ``lower``: directories of unpacked layers, uppermost first. ``upper``, ``work``: of this container.
+    ``lower``: layers, uppermost first: directories, or images (``kernel.layer_images``). ``upper``, ``work``: of this
+    container.
     """
 
     lower: list[str]
@@ -115,6 +116,12 @@ class StartShim(NamedTuple):
     init: bool
     await_network: bool
     attachments: list[Attachment]
+
+
+class Forget(NamedTuple):
+    """coved → zygote: these layers are going to be removed; it closes what it holds of them."""
+
+    layers: list[str]
 
 
 class Created(NamedTuple):
@@ -256,6 +263,7 @@ class Detached(NamedTuple):
 
 Message = (
     StartShim
+    | Forget
     | Created
     | NetworkReady
     | Started

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NoReturn
 
-from cove.kernel import processes
+from cove.kernel import layer_images, processes
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Resources, Spec
 from cove.runtime import exit_record, messages, namespaces, report
@@ -137,6 +137,7 @@ class Shim:
                 self,
             )
         finally:
+            layer_images.forget_all()
             for end in ends:
                 os.close(end)
 

@@ -9,9 +9,10 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
-from cove.kernel import cgroups, processes
+from cove.kernel import cgroups, layer_images, processes
 from cove.runtime import messages, pools, shim
 from cove.runtime.control import close_all
 from cove.runtime.isolation import Isolation
@@ -50,7 +51,7 @@ def _settle() -> None:
 
 
 def serve(daemon: socket.socket, isolation: Isolation) -> bool:
-    """Start one shim. Returns whether the daemon is still there."""
+    """Start one shim, or forget layers. Returns whether the daemon is still there."""
     try:
         received = messages.receive(daemon)
     except ValueError as error:
@@ -62,6 +63,8 @@ def serve(daemon: socket.socket, isolation: Isolation) -> bool:
     try:
         if isinstance(message, messages.StartShim) and len(descriptors) == 1 + len(message.attachments):
             _fork(daemon, message, descriptors, isolation)
+        elif isinstance(message, messages.Forget):
+            layer_images.forget(message.layers)
         else:
             print(f"zygote: not a start: {message!r}", file=sys.stderr)
     finally:
@@ -70,6 +73,7 @@ def serve(daemon: socket.socket, isolation: Isolation) -> bool:
 
 
 def _fork(daemon: socket.socket, start: messages.StartShim, descriptors: list[int], isolation: Isolation) -> None:
+    _mount_layers(start)
     try:
         pid = os.fork()
     except OSError as error:
@@ -79,6 +83,14 @@ def _fork(daemon: socket.socket, start: messages.StartShim, descriptors: list[in
         daemon.close()
         _quiet()
         shim.main(start, socket.socket(fileno=descriptors[0]), descriptors[1:], isolation)
+
+
+def _mount_layers(start: messages.StartShim) -> None:
+    """Mount the images among the layers, once for all containers that stand on them."""
+    for layer in start.root["lower"] if start.root is not None else ():
+        if layer_images.is_image(layer):
+            with suppress(OSError):  # whoever needs it tries again, and tells the user
+                layer_images.keep(layer)
 
 
 def _refuse(start: messages.StartShim, control: int, error: OSError) -> None:

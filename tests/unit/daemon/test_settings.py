@@ -67,7 +67,7 @@ def test_every_flag_is_a_setting_and_every_setting_but_one_has_a_flag() -> None:
             "configuration file: debug, hosts",
         ),
         ("", {"data_root": "/x"}, "invalid configuration: Object contains unknown field `data_root`"),
-        ("", {"storage-driver": "zfs"}, "invalid configuration: Object contains unknown field `storage-driver`"),
+        ("", {"storage-motor": "zfs"}, "invalid configuration: Object contains unknown field `storage-motor`"),
         ("", {"debug": "yes"}, "invalid configuration: Expected `bool`, got `str` - at `$.debug`"),
         ("", {"hosts": "tcp://a:1"}, "invalid configuration: Expected `array`, got `str` - at `$.hosts`"),
         ("", {"labels": [1]}, "invalid configuration: Expected `str`, got `int` - at `$.labels[0]`"),

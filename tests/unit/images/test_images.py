@@ -55,7 +55,11 @@ def test_import_of_compressed_tars_is_the_same(with_images: With, compress: Call
     with_images(body)
 
 
-@pytest.mark.parametrize("bad", [b"not a tar" * 100, tar(a=b"x" * 2000)[:1500], gzip.compress(tar(a=b"x"))[:-4]])
+@pytest.mark.parametrize(
+    "bad",
+    [b"not a tar" * 100, tar(a=b"x" * 2000)[:1500], gzip.compress(tar(a=b"x"))[:-4]],
+    ids=["no tar", "half a tar", "half a gzip"],
+)
 def test_nothing_is_left_of_a_bad_import(with_images: With, tmp_path: Path, bad: bytes) -> None:
     async def body(images: Images) -> None:
         with pytest.raises(InvalidArgument):

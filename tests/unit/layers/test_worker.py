@@ -164,3 +164,35 @@ def test_spooled_members(tmp_path: Path) -> None:
         assert (found["d/l"].link, found["h"].link) == ("b", "d/a")
 
     with_worker(body)
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress])
+def test_an_image_beside_the_tar(tmp_path: Path, compress: Callable[[bytes], bytes]) -> None:
+    plain = Tar().add("a/b", b"data").bytes()
+    (tmp_path / "blob").write_bytes(compress(plain))
+
+    async def body(worker: Worker) -> None:
+        with (tmp_path / "blob").open("rb") as blob:
+            job = Unpack(str(tmp_path / "t.erofs"), source=str(tmp_path / "blob"))
+            done = await worker.run(job, UnpackDone, blob.fileno())
+        assert (done.target, done.entries, done.size) == (str(tmp_path / "t.erofs"), 1, 4)
+
+    with_worker(body)
+    assert (tmp_path / "t.erofs/tar").read_bytes() == plain
+    assert (tmp_path / "t.erofs/tar").samefile(tmp_path / "blob") == (compress is bytes), "no byte is written twice"
+    assert int.from_bytes((tmp_path / "t.erofs/index").read_bytes()[1024:1028], "little") == 0xE0F5E1E2
+
+
+def test_a_directory_for_a_tar_that_suits_no_image(tmp_path: Path) -> None:
+    sparse = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "100000"}
+    data = b"1\n99999\n1\n".ljust(512, b"\0") + b"x"
+    tar = Tar().add("holes", data, pax_headers=sparse).bytes()
+
+    async def body(worker: Worker) -> None:
+        job = Unpack(str(tmp_path / "t.erofs"), plain=str(tmp_path / "plain"))
+        done = await worker.run_stream(job, UnpackDone, stream(tar))
+        assert (done.target, done.diff_id) == (str(tmp_path / "t"), digest(tar))
+
+    with_worker(body)
+    assert (tmp_path / "t/holes").stat().st_size == 100_000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "t"]
