@@ -28,6 +28,12 @@ class Daemon(Engine):
             *self._flags,
         ]
 
+    def restart_with(self, *flags: str) -> None:
+        """Stop it and start it with these flags more."""
+        self.stop()
+        self._flags = flags
+        self.start()
+
     def close(self) -> None:
         """Remove every container, then all else; end what is left of the processes."""
         try:

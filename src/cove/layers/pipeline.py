@@ -12,7 +12,8 @@ from itertools import chain
 
 from cove.content.compression import MAGIC_SIZE, decompressed, detect
 
-PIECE = 1 << 20
+PIECE = 1 << 18
+"""Bytes; larger ones leave the processor's cache before they have been hashed and written."""
 AHEAD = 8
 """Pieces that the thread may be ahead."""
 
