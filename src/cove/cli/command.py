@@ -6,8 +6,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cove.cli.flags import Flag, Values
     from cove.cli.session import Session
+    from cove.flags import Flag, Values
 
     Run = Callable[[Session, Values, list[str]], int]
 

@@ -16,11 +16,8 @@ class Failure(Exception):
         self.code = code
 
 
-class FlagFailure(Failure):
-    """An option that cannot be used; the command's usage line is printed after it. Docker's exit code is 125."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, 125)
+BAD_FLAG = 125
+"""Docker's exit code of a command line with an option that cannot be used; its usage is printed after the message."""
 
 
 def describe(error: CoveError) -> str:

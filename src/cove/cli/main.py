@@ -6,7 +6,7 @@ import os
 import sys
 
 from cove import __version__
-from cove.cli.flags import BOOL, HELP, LIST, STRING, Flag, Parser, Values
+from cove.flags import BOOL, HELP, LIST, STRING, Flag, FlagError, Parser, Values
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,15 +71,15 @@ def _outcome(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from cove.cli.failure import Failure, FlagFailure
+    from cove.cli.failure import BAD_FLAG, Failure
 
     try:
         options, rest = Parser(GLOBAL_FLAGS, interspersed=False).parse(words)
-    except FlagFailure as failure:
+    except FlagError as failure:
         from cove.cli.usage import PROGRAM, flag_complaint
 
         line = f"{PROGRAM} [OPTIONS] COMMAND [ARG...]"
-        raise Failure(flag_complaint("", line, failure.message), failure.code) from None
+        raise Failure(flag_complaint("", line, failure.message), BAD_FLAG) from None
     if options.on("version"):
         print(f"Cove version {__version__}")
         return 0
@@ -139,17 +139,17 @@ def _unknown(words: list[str]) -> int:
 
 
 def _run(options: Values, path: str, entry: Entry, words: list[str]) -> int:
-    from cove.cli.failure import Failure, FlagFailure, describe
+    from cove.cli.failure import BAD_FLAG, Failure, describe
     from cove.cli.session import Session
     from cove.errors import CoveError
 
     command = entry.load()
     try:
         values, positional = Parser(command.flags, command.interspersed).parse(words)
-    except FlagFailure as failure:
+    except FlagError as failure:
         from cove.cli.usage import flag_complaint, usage_line
 
-        raise Failure(flag_complaint(path, usage_line(path, command), failure.message), failure.code) from None
+        raise Failure(flag_complaint(path, usage_line(path, command), failure.message), BAD_FLAG) from None
     if HELP in values.given:
         from cove.cli.usage import command_help
 

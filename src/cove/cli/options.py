@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cove.cli.flags import BOOL, FILTER, STRING, Flag
+from cove.flags import BOOL, FILTER, STRING, Flag
 
 _TEMPLATES = (
     "'TEMPLATE':         Print output using the given Go template.\n"

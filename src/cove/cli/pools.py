@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
+    from cove.flags import Values
 
     Network = ipaddress.IPv4Network | ipaddress.IPv6Network
     Pool = dict[str, Any]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from cove.cli.flags import Values
+    from cove.flags import Values
 
 
 class Session:

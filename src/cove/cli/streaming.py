@@ -7,8 +7,8 @@ from cove.cli.terminal import DEFAULT_KEYS, STDIN, is_terminal, parse_keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 class DetachKeys:

@@ -18,7 +18,7 @@ OWN = {
     "cove.cli.commands",
     "cove.cli.commands.version",
     "cove.cli.failure",
-    "cove.cli.flags",
+    "cove.flags",
     "cove.cli.humanize",
     "cove.cli.main",
     "cove.cli.options",

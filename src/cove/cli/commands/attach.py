@@ -6,20 +6,20 @@ from cove.cli.attachment import Attachment, Detached, raw_mode, wait_with_signal
 from cove.cli.command import Command, exactly
 from cove.cli.commands.run import ACCEPTED_WITHIN
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, Flag
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
 from cove.cli.streaming import check_terminal, detach_keys
 from cove.cli.terminal import STDOUT, is_terminal, size
 from cove.errors import CoveError
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
     from cove.client.api import Pending
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

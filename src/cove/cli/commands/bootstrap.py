@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from cove.cli.command import Command, exactly
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.progress import display
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cove.cli.command import Arguments, Command
-from cove.cli.flags import BOOL, LIST, STRING, Flag
 from cove.cli.references import repository_and_tag
+from cove.flags import BOOL, LIST, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

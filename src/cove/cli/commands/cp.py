@@ -9,17 +9,17 @@ from cove.cli.command import Command, exactly
 from cove.cli.copying import Stat, extract, local_destination, pack, parse_stat, split_copy
 from cove.cli.failure import Failure
 from cove.cli.files import read_pieces
-from cove.cli.flags import BOOL, Flag
 from cove.cli.humanize import size
 from cove.cli.terminal import STDERR, STDIN, STDOUT, is_terminal
 from cove.errors import NotFound
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -8,17 +8,17 @@ from cove.cli.command import Command, at_least
 from cove.cli.creation.body import build
 from cove.cli.creation.flags import CREATION_FLAGS
 from cove.cli.failure import Failure
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.terminal import size
 from cove.client.api import parse_version
 from cove.errors import NotFound
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 PULLS = ("always", "missing", "never")
 API_SOCKET = "/var/run/docker.sock"

@@ -9,8 +9,8 @@ from cove.cli.command import Command, at_least
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def become_daemon(arguments: list[str]) -> int:

@@ -6,18 +6,18 @@ from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.commands.images import image_view
 from cove.cli.commands.ps import container_view
 from cove.cli.commands.volume import volume_view
-from cove.cli.flags import BOOL, Flag
 from cove.cli.formatter import show
 from cove.cli.humanize import ago, parse_rfc3339, size
 from cove.cli.options import LIST_FORMAT
 from cove.cli.view import View
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Item = dict[str, Any]
 

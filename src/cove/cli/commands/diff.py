@@ -7,8 +7,8 @@ from cove.cli.failure import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 _KINDS = {0: "C", 1: "A", 2: "D"}
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.failure import Failure
-from cove.cli.flags import STRING, Flag
 from cove.cli.humanize import local_offset_time
 from cove.cli.moments import moment
 from cove.cli.options import EVENT_FORMAT, encode_filters, filters
+from cove.flags import STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Event = dict[str, Any]
 

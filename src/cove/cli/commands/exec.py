@@ -7,18 +7,18 @@ from cove.cli.command import Command, at_least
 from cove.cli.creation.key_value_files import read_pairs
 from cove.cli.creation.kinds import ENVIRONMENT
 from cove.cli.failure import Failure
-from cove.cli.flags import BOOL, LIST, STRING, Flag
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
 from cove.cli.streaming import check_terminal, detach_keys
 from cove.cli.terminal import size
+from cove.flags import BOOL, LIST, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

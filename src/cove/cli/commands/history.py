@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from cove.cli.command import Command, exactly
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.formatter import show
 from cove.cli.humanize import ago, ellipsis, iso_time, short_size
 from cove.cli.options import LIST_FORMAT
 from cove.cli.view import View
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 COMMAND_WIDTH = 45
 

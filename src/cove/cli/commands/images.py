@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from cove.cli.command import Arguments, Command
-from cove.cli.flags import BOOL, Flag
 from cove.cli.formatter import config_format, show, uses
 from cove.cli.humanize import ago, local_time, short_size, size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.view import View
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Item = dict[str, Any]
 

@@ -6,9 +6,9 @@ import json
 
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.options import OBJECT_FORMAT
 from cove.errors import CoveError, InvalidArgument, NotFound, Unimplemented
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cove.cli.command import Run
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Fetch = Callable[[Session, str, Values], Any]
 

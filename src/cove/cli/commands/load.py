@@ -7,15 +7,15 @@ import os
 from cove.cli.command import NO_ARGUMENTS, Arguments, Command
 from cove.cli.failure import Failure
 from cove.cli.files import open_input, read_pieces
-from cove.cli.flags import BOOL, LIST, STRING, Flag
 from cove.cli.progress import display
 from cove.cli.references import repository_and_tag
 from cove.cli.terminal import STDIN, STDOUT, is_terminal
+from cove.flags import BOOL, LIST, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _load(session: Session, values: Values, arguments: list[str]) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from cove.cli.attachment import write_all
 from cove.cli.command import Command, exactly
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.moments import moment
 from cove.cli.terminal import STDERR, STDOUT
 from cove.client.streams import STDERR as FRAME_STDERR
 from cove.client.streams import split
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

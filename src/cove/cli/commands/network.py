@@ -5,19 +5,19 @@ from __future__ import annotations
 from cove.cli.command import NO_ARGUMENTS, Command, at_least, exactly
 from cove.cli.creation.kinds import ADDRESS, LABEL, LINK
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, INT, MAP, STRING, STRINGS, Flag
 from cove.cli.formatter import config_format, show
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.pools import address_pools
 from cove.cli.view import View
 from cove.errors import CoveError, NotFound
+from cove.flags import BOOL, INT, MAP, STRING, STRINGS, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Item = dict[str, Any]
 

@@ -8,8 +8,8 @@ from cove.cli.session import for_each
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cove.cli.command import Run
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _runner(action: str) -> Run:

@@ -9,8 +9,8 @@ from cove.cli.published import bracketed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Bindings = dict[str, list[dict[str, str]] | None]
 

@@ -6,19 +6,19 @@ import sys
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.failure import Failure
-from cove.cli.flags import BOOL, Flag
 from cove.cli.humanize import size
 from cove.cli.options import encode_filters, prune_flags
 from cove.client.api import parse_version
 from cove.errors import NotFound, Unimplemented
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from cove.cli.command import Run
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Pairs = list[tuple[str, str]]
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
-from cove.cli.flags import BOOL, INT, Flag
 from cove.cli.formatter import check_format, config_format, show, uses
 from cove.cli.humanize import ago, ellipsis, local_time, short_size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.published import summary
 from cove.cli.view import View
+from cove.flags import BOOL, INT, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Item = dict[str, Any]
 

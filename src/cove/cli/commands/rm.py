@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from cove.cli.command import Command, at_least
-from cove.cli.flags import BOOL, Flag
 from cove.cli.session import for_each
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, STRINGS, Flag
 from cove.errors import CoveError, NotFound
+from cove.flags import BOOL, STRINGS, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -8,19 +8,19 @@ from cove.cli.commands.create import create_container, with_help
 from cove.cli.creation.body import build
 from cove.cli.creation.flags import CREATION_FLAGS
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
 from cove.cli.streaming import check_terminal, detach_keys
 from cove.errors import CoveError
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
     from cove.client.api import Pending
+    from cove.flags import Values
 
 FAILED = 125
 NOT_EXECUTABLE = 126

@@ -5,13 +5,13 @@ from __future__ import annotations
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure
 from cove.cli.files import save_to
-from cove.cli.flags import STRING, Flag
 from cove.cli.terminal import STDOUT, is_terminal
+from cove.flags import STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -6,16 +6,16 @@ from cove.cli.attachment import Attachment, Detached, raw_mode, wait_with_signal
 from cove.cli.command import Command, at_least
 from cove.cli.commands.run import ACCEPTED_WITHIN, exit_status
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, STRING, Flag
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
 from cove.cli.streaming import detach_keys
 from cove.errors import CoveError, NotModified
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:

@@ -6,19 +6,19 @@ import time
 
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import BOOL, Flag
 from cove.cli.formatter import config_format, show
 from cove.cli.humanize import memory, short_size
 from cove.cli.options import LIST_FORMAT
 from cove.cli.view import View
 from cove.errors import CoveError
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Sample = dict[str, Any]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from cove.cli.command import Command, at_least
-from cove.cli.flags import INT, STRING, Flag
 from cove.cli.session import for_each
+from cove.flags import INT, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cove.cli.command import Run
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _runner(action: str) -> Run:

@@ -6,13 +6,13 @@ from cove.cli.command import Command, at_least
 from cove.cli.creation.body import restart_policy
 from cove.cli.creation.kinds import BYTES, CPUS, SWAP_BYTES
 from cove.cli.failure import Failure, describe
-from cove.cli.flags import INT, STRING, UINT16, Flag
 from cove.errors import CoveError
+from cove.flags import INT, STRING, UINT16, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 _KEYS = {
     "blkio-weight": "BlkioWeight",

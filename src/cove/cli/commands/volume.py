@@ -5,19 +5,19 @@ from __future__ import annotations
 from cove.cli.command import NO_ARGUMENTS, Arguments, Command, at_least
 from cove.cli.creation.kinds import LABEL
 from cove.cli.failure import Failure
-from cove.cli.flags import BOOL, MAP, STRING, Flag
 from cove.cli.formatter import config_format, show
 from cove.cli.humanize import size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.session import for_each
 from cove.cli.view import View
+from cove.flags import BOOL, MAP, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Item = dict[str, Any]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cove.cli.catalog import COMMANDS, GROUPS, members
-from cove.cli.flags import BOOL
 from cove.cli.main import GLOBAL_FLAGS
+from cove.flags import BOOL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Flag
+    from cove.flags import Flag
 
 # How the names of each kind of object are listed, one a line.
 LISTERS = {

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
+    from cove.flags import Values
 
     Body = dict[str, Any]
 

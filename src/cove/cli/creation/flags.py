@@ -27,7 +27,7 @@ from cove.cli.creation.kinds import (
 )
 from cove.cli.creation.mounts import MOUNT
 from cove.cli.creation.networks import NETWORK
-from cove.cli.flags import BOOL, INT, LIST, MAP, STRING, UINT16, Flag
+from cove.flags import BOOL, INT, LIST, MAP, STRING, UINT16, Flag
 
 CREATION_FLAGS = (
     Flag("add-host", HOST_ENTRY, "Add a custom host-to-IP mapping (host:ip)"),

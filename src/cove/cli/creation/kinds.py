@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from cove.cli.flags import LIST, MAP, Kind, parse_fields
 from cove.cli.humanize import parse_duration, parse_memory
+from cove.flags import LIST, MAP, Kind, parse_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from cove.cli.flags import Kind, parse_bool, parse_fields
 from cove.cli.humanize import parse_memory
+from cove.flags import Kind, parse_bool, parse_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from cove.cli.flags import Kind, parse_fields
+from cove.flags import Kind, parse_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
+    from cove.flags import Values
 
     Attachment = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.creation.kinds import is_address
-from cove.cli.flags import parse_fields
+from cove.flags import parse_fields
 
 Binding = dict[str, str]
 

@@ -1,6 +1,6 @@
-"""Options: their declaration and their grammar.
+"""Options of a command or of the daemon: their declaration and their grammar.
 
-The grammar is that of Docker's command line: ``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, switches
+The grammar is that of Docker's command lines: ``--name value``, ``--name=value``, ``-n value``, ``-nvalue``, switches
 together (``-it``), ``--switch=false``, ``--`` to end them. A value may begin with a dash (``--memory-swap -1``), which
 argparse refuses; and argparse takes 9 ms to import and 5 ms more to learn the flags of ``run``. A flag is declared
 once: parsing, help, completion and defaults come from that.
@@ -8,12 +8,18 @@ once: parsing, help, completion and defaults come from that.
 
 from __future__ import annotations
 
-from cove.cli.failure import FlagFailure
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+class FlagError(Exception):
+    """An option that cannot be used. ``message``: in Docker's words."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class Kind:
@@ -96,7 +102,7 @@ class Values:
         try:
             value = flag.kind.parse(text)
         except ValueError as error:
-            raise FlagFailure(f'invalid argument "{text}" for "{flag.spelling}" flag: {error}') from None
+            raise FlagError(f'invalid argument "{text}" for "{flag.spelling}" flag: {error}') from None
         if flag.kind.many == "append":
             self._values[flag.into].append(value)
         elif flag.kind.many == "extend":
@@ -143,13 +149,13 @@ class Parser:
     def _take_long(self, word: str, values: Values) -> None:
         name, equals, text = word[2:].partition("=")
         if not name or name.startswith("-"):
-            raise FlagFailure(f"bad flag syntax: {word}")
+            raise FlagError(f"bad flag syntax: {word}")
         flag = self._long.get(name)
         if flag is None:
             if name == HELP:
                 values.given.add(HELP)
                 return
-            raise FlagFailure(f"unknown flag: --{name}")
+            raise FlagError(f"unknown flag: --{name}")
         if not equals:
             text = "true" if flag.kind is BOOL else self._value_of(f"flag needs an argument: --{name}")
         values.take(flag, text)
@@ -163,7 +169,7 @@ class Parser:
                 if letter == "h" and HELP not in self._long:
                     values.given.add(HELP)
                     continue
-                raise FlagFailure(f"unknown shorthand flag: '{letter}' in {word}")
+                raise FlagError(f"unknown shorthand flag: '{letter}' in {word}")
             if letters.startswith("="):
                 text, letters = letters[1:], ""
             elif flag.kind is BOOL:
@@ -176,7 +182,7 @@ class Parser:
 
     def _value_of(self, complaint: str) -> str:
         if not self._rest:
-            raise FlagFailure(complaint)
+            raise FlagError(complaint)
         return self._rest.pop(0)
 
 
