@@ -25,32 +25,43 @@ def spawn_zygote(log: int = 2) -> tuple[socket.socket, ZygoteProcess]:
     Not posix_spawn: glibc's leaves the two signals that it keeps for itself ignored, and containers would inherit that.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        process = spawn(command(theirs.fileno()), [theirs.fileno()], log)
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return ours, process
+
+
+def spawn(arguments: list[str], descriptors: list[int], log: int = 2) -> ZygoteProcess:
+    """Start an interpreter with these arguments, from a sealed copy, with ``descriptors`` under their own numbers."""
     sealed = interpreter.seal()
     try:
-        process = subprocess.Popen(
-            command(theirs.fileno()),
+        return subprocess.Popen(
+            arguments,
             executable=f"/proc/self/fd/{sealed}",
-            pass_fds=(theirs.fileno(), sealed),
+            pass_fds=(*descriptors, sealed),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env=_environment(),
             start_new_session=True,
         )
-    except BaseException:
-        ours.close()
-        raise
     finally:
-        theirs.close()
         os.close(sealed)
-    return ours, process
 
 
 def command(descriptor: int) -> list[str]:
     """The arguments of a zygote that serves the socket ``descriptor``."""
+    return interpreter_command(_BOOT, descriptor=descriptor)
+
+
+def interpreter_command(boot: str, **values: object) -> list[str]:
+    """The arguments of an interpreter that finds this package and nothing else; ``boot``: a format of what it runs."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    executable = os.path.realpath(sys.executable)
-    return [executable, "-I", "-S", "-c", _BOOT.format(path=package, descriptor=descriptor)]
+    return [os.path.realpath(sys.executable), "-I", "-S", "-c", boot.format(path=package, **values)]
 
 
 def _environment() -> dict[str, str]:
