@@ -25,8 +25,10 @@ POLL_SECONDS = 0.01
 DESCRIPTOR_SLACK = 6
 """Descriptors by which the daemon may grow: connections of a client pool and the like."""
 
-WORKER = "-m cove.layers.worker"
-"""A process for heavy work, which comes when there is some and goes when there was none for a while."""
+PASSING = ("-m cove.layers.worker", "cove.resolver.service")
+"""Processes that come when there is work for them, and go when there was none for a while."""
+
+RESOLVER_SOCKET = "exec/resolver.sock"
 
 UNSETTLED = ("interface veth", "file containers/", "cgroup ")
 """What a container that was just removed leaves for a moment; a daemon without containers has none of it."""
@@ -92,8 +94,12 @@ def inventory(daemon: "Daemon") -> Inventory:
             *(f"network namespace {name}" for name in _network_namespaces()),
             *(f"nftables {rule}" for rule in _firewall(daemon)),
             *(f"cgroup {path}" for path in _cgroups(daemon.cgroup_parent)),
-            *(f"process {process.what}" for process in processes(daemon) if WORKER not in process.what),
-            *(f"file {path}" for path in _files(daemon)),
+            *(
+                f"process {process.what}"
+                for process in processes(daemon)
+                if not any(word in process.what for word in PASSING)
+            ),
+            *(f"file {path}" for path in _files(daemon) if path != RESOLVER_SOCKET),
         ]
     )
 

@@ -128,6 +128,7 @@ def test_rows_name_only_lower_floors() -> None:
         ("images", "content"),
         ("images", "layers"),
         ("build", "registry.client"),
+        ("resolver", "runtime"),
     }
     for package, row in PACKAGES.items():
         for name in row["may"]:

@@ -20,17 +20,20 @@ from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
+from cove.engine.etcfiles import Wishes
 from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
+from cove.engine.nameservice import NameService
 from cove.engine.networks import Networks
 from cove.engine.output import Output
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.sandboxes import Sandboxes
 from cove.engine.shims import Zygote
 from cove.engine.statistics import Statistics
 from cove.engine.stopping import Stopping
@@ -66,7 +69,7 @@ async def application(settings: Settings) -> AsyncIterator[None]:
         database = Database(roots.data / "cove.db")
         stack.callback(database.close)
         stores = await _stores(settings, roots, database, stack)
-        engine = _engine(settings, database, stores)
+        engine = _engine(settings, roots, database, stores)
         await _recover(roots, database, stores, engine, stack)
         server = await serve(_services(settings, roots, stores, engine), listeners(settings), tls)
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
@@ -91,6 +94,7 @@ class Engine:
 
     registry: Registry
     connectivity: Connectivity
+    names: NameService
     bundles: Bundles
     zygote: Zygote
     events: Events
@@ -119,14 +123,21 @@ def _network_settings(settings: Settings) -> NetworkSettings:
     return NetworkSettings(bridge=settings.bridge, bip=settings.bip) if settings.bridge else given
 
 
-def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
+def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Engine:
     registry, zygote = Registry(database), Zygote()
     events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     connectivity = Connectivity(stores.networks)
     init_path = next((path for path in INITS if Path(path).exists()), None)
     bundles = Bundles(
-        registry, connectivity, cgroup_parent=settings.cgroup_parent, init_path=init_path, init=settings.init
+        registry,
+        connectivity,
+        cgroup_parent=settings.cgroup_parent,
+        init_path=init_path,
+        init=settings.init,
+        dns=Wishes(settings.dns, settings.dns_search, settings.dns_opts),
     )
+    sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
+    names = NameService(registry, sandboxes, roots.run)
     execs = Execs(registry, events)
     announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
     stopping = Stopping(registry, bundles, announcements, probes)
@@ -143,6 +154,7 @@ def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
         registry=registry,
         images=stores.images,
         connectivity=connectivity,
+        names=names,
         bundles=bundles,
         zygote=zygote,
         announcements=announcements,
@@ -153,6 +165,7 @@ def _engine(settings: Settings, database: Database, stores: Stores) -> Engine:
     return Engine(
         registry=registry,
         connectivity=connectivity,
+        names=names,
         bundles=bundles,
         zygote=zygote,
         events=events,
@@ -173,6 +186,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
         transitions=engine.transitions,
         removal=engine.removal,
         networks=stores.networks,
+        names=engine.names,
         data_root=roots.data,
         run_root=roots.run,
     )
@@ -182,6 +196,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     engine.zygote.warm()
     await stores.networks.open()
     stack.push_async_callback(stores.networks.close)
+    stack.callback(engine.names.close)
     stack.push_async_callback(engine.removal.close)
     stack.push_async_callback(engine.transitions.close)
     await recovery.reconcile()
@@ -198,6 +213,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         images=stores.images,
         volumes=stores.volumes,
         bundles=engine.bundles,
+        names=engine.names,
         views=Views(stores.networks, engine.connectivity),
         worker=stores.worker,
         data_root=roots.data,
@@ -228,7 +244,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         execs=engine.execs,
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
-        networks=Networks(stores.networks, registry, events),
+        networks=Networks(stores.networks, registry, events, engine.names, engine.bundles),
         volumes=volumes,
         system=system,
     )

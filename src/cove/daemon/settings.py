@@ -31,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     cgroup_parent: str = "/cove"
     bridge: str = ""
     bip: str = ""
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    dns_opts: tuple[str, ...] = ()
     init: bool = False
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 15
@@ -73,6 +76,9 @@ FLAGS = (
     Flag("cgroup_parent", ("--cgroup-parent",), "cgroup that holds every container's", "PATH"),
     Flag("bridge", ("-b", "--bridge"), "name of the default network's bridge", "NAME"),
     Flag("bip", ("--bip",), "address and prefix of the default bridge", "CIDR"),
+    Flag("dns", ("--dns",), "DNS server of containers that name none (repeatable)", "ADDRESS"),
+    Flag("dns_search", ("--dns-search",), "search domain of containers that name none (repeatable)", "DOMAIN"),
+    Flag("dns_opts", ("--dns-opt",), "option of resolv.conf for containers that name none (repeatable)", "OPTION"),
     Flag("init", ("--init",), "run an init in every container"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
     Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),

@@ -8,7 +8,9 @@ import socket
 from cove.engine import etcfiles
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
+from cove.engine.etcfiles import Wishes
 from cove.engine.registry import Registry
+from cove.engine.sandboxes import on_user_network
 from cove.engine.specification import Surroundings, specification
 from cove.errors import Conflict
 from cove.runtime.messages import LogTarget, OverlayRoot, StartShim
@@ -24,13 +26,21 @@ class Bundles:
     """Writes bundles below the run root. ``init_path``: a static init on the host, or None to use the runtime's own."""
 
     def __init__(
-        self, registry: Registry, connectivity: Connectivity, *, cgroup_parent: str, init_path: str | None, init: bool
+        self,
+        registry: Registry,
+        connectivity: Connectivity,
+        *,
+        cgroup_parent: str,
+        init_path: str | None,
+        init: bool,
+        dns: Wishes = Wishes(),  # noqa: B008
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
+        self._dns = dns
 
     def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
         """Make the run directory; the message that starts the shim, and the streams of those who wait.
@@ -122,18 +132,22 @@ class Bundles:
 
     def _write_etc(self, container: Container) -> None:
         record, paths = container.record, container.paths
-        host = record.host_config
         paths.hostname.write_text(f"{record.config.hostname}\n")
-        paths.resolv_conf.write_text(
-            etcfiles.resolv_conf(
-                etcfiles.host_resolv_conf(),
-                host.dns or [],
-                host.dns_search or [],
-                host.dns_options or [],
-                own_loopback=network_mode(container) != "host",
-            )
-        )
+        self.write_resolv_conf(container)
         self.write_hosts(container)
+
+    def write_resolv_conf(self, container: Container) -> None:
+        """/etc/resolv.conf, unless the container's user has edited it."""
+        host, mine = container.record.host_config, self._dns
+        wishes = Wishes(host.dns or mine.servers, host.dns_search or mine.search, host.dns_options or mine.options)
+        resolver, own_loopback = on_user_network(container), network_mode(container) != "host"
+        text = etcfiles.resolv_conf(
+            etcfiles.host_resolv_conf(reachable=own_loopback and not resolver),
+            wishes,
+            own_loopback=own_loopback,
+            resolver=resolver,
+        )
+        etcfiles.write_unless_edited(container.paths.resolv_conf, text)
 
 
 def log_target(container: Container) -> LogTarget:

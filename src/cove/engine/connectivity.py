@@ -112,6 +112,13 @@ def endpoint_request(name: str, settings: EndpointSettings) -> EndpointRequest:
     )
 
 
+def split_link(text: str) -> tuple[str, str]:
+    """``container:alias`` or ``container``: the container and the alias, which is its name then."""
+    target, _, alias = text.partition(":")
+    target = target.removeprefix("/")
+    return target, alias.rpartition("/")[2] or target
+
+
 def port_requests(container: Container) -> list[PortRequest]:
     """What ``-p`` and ``-P`` ask for."""
     record = container.record

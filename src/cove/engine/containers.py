@@ -10,6 +10,7 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
+from cove.engine.nameservice import NameService
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
@@ -54,6 +55,7 @@ class Containers:
         images: Images,
         volumes: Volumes,
         bundles: Bundles,
+        names: NameService,
         views: Views,
         worker: Worker,
         data_root: Path,
@@ -65,6 +67,7 @@ class Containers:
         self._images = images
         self._volumes = volumes
         self._bundles = bundles
+        self._names = names
         self._views = views
         self._worker = worker
         self._commits = Commits(registry, stopping, announcements, images, worker)
@@ -192,6 +195,7 @@ class Containers:
                 await self._registry.rename(container, chosen)
             except Conflict as error:
                 raise Conflict(f"{RENAMING}{error.message}") from error
+            await self._names.change(container)
         self._announcements.publish(container, "rename", {"oldName": f"/{old}"})
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated:

@@ -2,9 +2,11 @@
 
 import os
 
+from cove.engine.bundles import Bundles
 from cove.engine.connectivity import endpoint_request, network_mode, wanted
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.engine.shims import Shim
 from cove.errors import Conflict, CoveError, Forbidden, InvalidArgument, Unimplemented
@@ -31,8 +33,12 @@ PREDEFINED = ("bridge", "default", "host", "none")
 class Networks:
     """Shows and changes networks, and the endpoints of running containers."""
 
-    def __init__(self, store: NetworkStore, registry: Registry, events: Events) -> None:
+    def __init__(
+        self, store: NetworkStore, registry: Registry, events: Events, names: NameService, bundles: Bundles
+    ) -> None:
         self._store = store
+        self._names = names
+        self._bundles = bundles
         self._registry = registry
         self._events = events
 
@@ -132,6 +138,7 @@ class Networks:
             endpoints = container.record.networking.endpoints_config or {}
             container.record.networking.endpoints_config = {**endpoints, record.name: settings}
             await self._registry.save(container)
+            await self._tell(container)
         self._publish(record, "connect", {"container": container.id})
 
     async def _attach(self, record: NetworkRecord, container: Container, settings: EndpointSettings) -> None:
@@ -179,7 +186,15 @@ class Networks:
                 container.record.host_config.network_mode = next(iter(endpoints), "none")
             container.record.networking.endpoints_config = endpoints
             await self._registry.save(container)
+            await self._tell(container)
         self._publish(record, "disconnect", {"container": container.id})
+
+    async def _tell(self, container: Container) -> None:
+        """A running container learns of its new networks: its names, and its files of /etc."""
+        if container.running:
+            await self._names.change(container)
+            self._bundles.write_resolv_conf(container)
+            self._bundles.write_hosts(container)
 
     async def prune(self, filters: Filters) -> NetworksPruned:
         filters.check(("until", "label", "label!"))

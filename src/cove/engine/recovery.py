@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cove.engine import restarts, shims
 from cove.engine.container import Container, Paths
+from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
@@ -36,6 +37,7 @@ class Recovery:
         transitions: Transitions,
         removal: Removal,
         networks: Networks,
+        names: NameService,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -44,6 +46,7 @@ class Recovery:
         self._transitions = transitions
         self._removal = removal
         self._networks = networks
+        self._names = names
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
 
@@ -63,6 +66,7 @@ class Recovery:
             for container in self._registry:
                 await self._settle(container, found[container.id], namespaces)
             await self._reconnect(namespaces)
+            await self._names.restore(namespaces)
         finally:
             for descriptor in namespaces.values():
                 os.close(descriptor)

@@ -21,6 +21,7 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.health import Probes
+from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.shims import Shim, Zygote
@@ -55,6 +56,7 @@ class Transitions:
         registry: Registry,
         images: Images,
         connectivity: Connectivity,
+        names: NameService,
         bundles: Bundles,
         zygote: Zygote,
         announcements: Announcements,
@@ -65,6 +67,7 @@ class Transitions:
         self._registry = registry
         self._images = images
         self._connectivity = connectivity
+        self._names = names
         self._bundles = bundles
         self._zygote = zygote
         self._announcements = announcements
@@ -161,8 +164,13 @@ class Transitions:
         """Put the links into the new namespace, and let the shim go on."""
         try:
             if await prepared:
-                interfaces = await self._connectivity.connect(container, namespace)
-                self._bundles.write_hosts(container)
+                placed = asyncio.ensure_future(self._names.place(container, namespace))
+                try:
+                    interfaces = await self._connectivity.connect(container, namespace)
+                    self._bundles.write_hosts(container)
+                finally:
+                    await asyncio.wait([placed])
+                placed.result()
                 shim.configure(interfaces)
             self._announcements.uses(container, begin=True)
         finally:
@@ -211,6 +219,7 @@ class Transitions:
         if again:
             state.status = "restarting"
         if container.id not in self._registry:  # removed meanwhile
+            self._names.remove(container.id)
             await self._connectivity.release(container)
             self._bundles.discard(container)
             container.end(exited.exit_code)
@@ -229,6 +238,7 @@ class Transitions:
         Nobody is left waiting for that: what was not released is by the next start, and the next daemon finds the
         exit record in the run directory.
         """
+        self._names.remove(container.id)
         # what is kept comes first: the events of the end are in its transaction, and come neither twice nor never
         results = await asyncio.gather(kept, self._connectivity.release(container), return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]

@@ -1,7 +1,7 @@
 """Questions that are not ours, carried to a server and back, without ever waiting for it.
 
 A server that is silent for a second is joined by the next one, not replaced: the first good answer wins, whoever it is
-from. Each attempt has a socket of its own, and so a port of its own, and a number of its own: an answer has to know both.
+from. Each attempt has a socket, and so a port, and a number of its own: an answer has to know both.
 """
 
 import logging
@@ -40,7 +40,13 @@ class Lookup:
     """One question on its way. ``finished`` is given the response, or None when there was none; it is called once."""
 
     def __init__(
-        self, loop: Loop, health: Health, query: bytes, asked: Question, inside: Inside, finished: Callable[[bytes | None], None]
+        self,
+        loop: Loop,
+        health: Health,
+        query: bytes,
+        asked: Question,
+        inside: Inside,
+        finished: Callable[[bytes | None], None],
     ) -> None:
         self._loop = loop
         self._health = health
@@ -113,7 +119,7 @@ class Lookup:
         self._finish(self._second_best)
 
     def _ask(self, server: Server) -> None:
-        family, address = socket_address(server.address)
+        family, address = socket_address(server.address, server.port)
         kind = socket.SOCK_STREAM if self._stream else socket.SOCK_DGRAM
         with self._inside() if server.inside else nullcontext():
             connection = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)

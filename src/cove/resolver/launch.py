@@ -1,4 +1,4 @@
-"""How the daemon finds the resolver, or starts one: as the zygote is started, and with a socket where others find it."""
+"""How the daemon finds the resolver, or starts one: as the zygote is started, with a socket where others find it."""
 
 import contextlib
 import os
@@ -28,16 +28,22 @@ def find_resolver(run_root: Path) -> socket.socket | None:
     return connection
 
 
-def spawn_resolver(run_root: Path, resolv_conf: str, log: int = 2) -> tuple[socket.socket, ZygoteProcess]:
-    """Start a resolver that asks the servers of ``resolv_conf``. Raises OSError."""
+def spawn_resolver(run_root: Path, resolv_conf: str) -> tuple[socket.socket, ZygoteProcess]:
+    """Start a resolver that asks the servers of ``resolv_conf``. Raises OSError.
+
+    It holds none of the daemon's streams open, which it outlives: what it has to say comes in messages.
+    """
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
         with theirs, _listener(run_root) as listener:
             values = {"listener": listener.fileno(), "connection": theirs.fileno(), "resolv_conf": resolv_conf}
-            process = spawn(interpreter_command(_BOOT, **values), [listener.fileno(), theirs.fileno()], log)
+            process = spawn(interpreter_command(_BOOT, **values), [listener.fileno(), theirs.fileno()], null)
     except BaseException:
         ours.close()
         raise
+    finally:
+        os.close(null)
     return ours, process
 
 

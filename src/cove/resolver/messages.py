@@ -44,9 +44,10 @@ class Endpoint(TypedDict):
 
 
 class Egress(TypedDict):
-    """Where a container may go. ``mode``: ``allow`` or ``learn``. ``names``: domain names, ``*.`` for all below one,
+    """Where a container may go. ``mode``: ``allow`` or ``learn``.
 
-    each with its ports (``443``, ``53/udp``; none: all). ``table``: the firewall's, whose sets get what names stand for.
+    ``names``: domain names, ``*.`` for all below one, each with its ports (``443``, ``53/udp``; none: all). ``table``:
+    the firewall's, whose sets get what names stand for.
     """
 
     mode: str

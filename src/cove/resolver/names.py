@@ -46,7 +46,7 @@ class Names:
         self._placed: dict[str, list[Endpoint]] = {}
 
     def place(self, container: str, endpoints: list[Endpoint]) -> None:
-        """Say where a container is; what was said before is forgotten. Raises ValueError (address), changing nothing."""
+        """Say where a container is, in place of what was said before. Raises ValueError (address), changing nothing."""
         parsed = [[ip_address(text) for text in endpoint["addresses"]] for endpoint in endpoints]
         networks = [Network(endpoint["network_name"], endpoint["subnets"]) for endpoint in endpoints]
         self.remove(container)

@@ -88,9 +88,14 @@ def question(message: bytes) -> Question:
 
 def same_question(query: bytes, response: bytes, end: int) -> bool:
     """``response`` answers ``query``, whose question ends at ``end``. Its number is not compared."""
-    return len(response) >= end and bool(response[2] & 0x80) and response[4:6] == query[4:6] == b"\0\1" and (
-        response[_HEADER.size : end] == query[_HEADER.size : end]
-        or response[_HEADER.size : end].lower() == query[_HEADER.size : end].lower()
+    return (
+        len(response) >= end
+        and bool(response[2] & 0x80)
+        and response[4:6] == query[4:6] == b"\0\1"
+        and (
+            response[_HEADER.size : end] == query[_HEADER.size : end]
+            or response[_HEADER.size : end].lower() == query[_HEADER.size : end].lower()
+        )
     )
 
 
@@ -174,7 +179,8 @@ def _options(code: int, reason: int | None) -> bytes:
 
 def _plain_name(message: bytes) -> tuple[list[bytes], int]:
     """The labels of the question's name, which has no pointers, and where it ends."""
-    labels, offset = [], _HEADER.size
+    labels: list[bytes] = []
+    offset = _HEADER.size
     while offset < len(message):
         length = message[offset]
         offset += 1

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cove.kernel import namespaces
+from cove.kernel.netlink import Route
 from cove.kernel.nftables import Nftables
 
 ADDRESS = "127.0.0.11"
 TABLE = "cove_resolver"
 _BACKLOG = 64
-_IP_FREEBIND = 15  # <linux/in.h>: the loopback link may not be up yet
 _RECEIVE_BUFFER = 1 << 20
 
 _RULES = """
@@ -65,6 +65,7 @@ class Sockets:
 
     def __init__(self, namespace: Namespace) -> None:
         with namespace.inside():
+            _have_loopback()
             self.datagrams = _bound(socket.SOCK_DGRAM)
             try:
                 self.streams = _bound(socket.SOCK_STREAM)
@@ -83,10 +84,16 @@ class Sockets:
         self.streams.close()
 
 
+def _have_loopback() -> None:
+    """Not wait for the container's init to do it: before, nothing can be bound to an address of it."""
+    with Route() as route:
+        route.set_up("lo")
+        route.commit()
+
+
 def _bound(kind: socket.SocketKind) -> socket.socket:
     made = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         made.bind((ADDRESS, 0))
     except BaseException:

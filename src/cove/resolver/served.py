@@ -133,11 +133,15 @@ class Served:
         lookup.begin(servers, stream=stream)
 
     def _servers(self) -> list[Server]:
-        """Whom to ask: those of the container from where it is, else the host's, unless it is to reach nothing outside."""
+        """Whom to ask: its own, from where it is, else the host's, unless it is to reach nothing outside."""
         given = self.sandbox["servers"]
         if given:
             return [Server(address, inside=True) for address in given]
-        return [Server(address, inside=False) for address in self._around.host.addresses] if self.sandbox["external"] else []
+        return (
+            [Server(address, inside=False) for address in self._around.host.addresses]
+            if self.sandbox["external"]
+            else []
+        )
 
     def _finished(self, query: bytes, asked: Question, key: object, reply: Reply, response: bytes | None) -> None:
         self._lookups.pop(key, None)

@@ -22,6 +22,7 @@ class Server(NamedTuple):
 
     address: str
     inside: bool
+    port: int = 53
 
 
 class HostServers:
@@ -68,18 +69,18 @@ class Health:
     """Which servers have been silent lately, so that they are asked last."""
 
     def __init__(self) -> None:
-        self._silent: dict[str, float] = {}
+        self._silent: dict[Server, float] = {}
 
     def silent(self, server: Server) -> None:
-        self._silent[server.address] = time.monotonic() + _RESTED
+        self._silent[server] = time.monotonic() + _RESTED
         if len(self._silent) > 256:
             self._silent.pop(next(iter(self._silent)))
 
     def answered(self, server: Server) -> None:
-        self._silent.pop(server.address, None)
+        self._silent.pop(server, None)
 
     def ordered(self, servers: list[Server]) -> list[Server]:
         if not self._silent:
             return servers
         now = time.monotonic()
-        return sorted(servers, key=lambda server: self._silent.get(server.address, 0.0) > now)
+        return sorted(servers, key=lambda server: self._silent.get(server, 0.0) > now)

@@ -49,16 +49,27 @@ def main(listener: int, connection: int, resolv_conf: str) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     processes.set_name("cove-resolver")
     os.chdir("/")
-    logging.basicConfig(format="resolver: %(message)s", level=logging.WARNING)
     with suppress(ValueError, OSError):
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     service = Service(Loop(_report), socket.socket(fileno=listener), resolv_conf)
+    logging.getLogger().addHandler(Telling(service))
     service.adopt(socket.socket(fileno=connection))
     gc.collect()
     gc.freeze()
     service.run()
     os._exit(0)
+
+
+class Telling(logging.Handler):
+    """What goes wrong is told to the daemon, which has a log."""
+
+    def __init__(self, service: "Service") -> None:
+        super().__init__(logging.WARNING)
+        self._service = service
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._service.tell(Failed(0, self.format(record)[:1000]))
 
 
 def _report(error: Exception) -> None:
@@ -90,6 +101,12 @@ class Service:
         self._daemons[connection.fileno()] = connection
         self._loop.watch(connection.fileno(), READ, partial(self._readable, connection.fileno()))
 
+    def tell(self, message: Message) -> None:
+        """Say something to whoever listens; a daemon that does not read misses it."""
+        for connection in self._daemons.values():
+            with suppress(OSError):
+                messages.send(connection, messages.encode(message), [])
+
     # Daemons
 
     def _accept(self, _events: int) -> None:
@@ -104,8 +121,10 @@ class Service:
                 return
             except ConnectionResetError:
                 continue
-            except (OSError, ValueError) as error:
+            except ValueError as error:  # of a newer daemon
                 log.error("daemon: %s", error)
+                continue
+            except OSError:
                 received = None
             if received is None:
                 self._lose(descriptor)
@@ -138,10 +157,8 @@ class Service:
             os.close(descriptor)
 
     def _reply(self, connection: socket.socket, message: Message) -> None:
-        try:
+        with suppress(OSError):  # the end of its connection is seen when it is read
             messages.send(connection, messages.encode(message), [])
-        except OSError as error:
-            log.error("daemon: %s", error)
 
     # Containers
 

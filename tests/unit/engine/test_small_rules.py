@@ -109,15 +109,10 @@ def test_waits_double_up_to_a_minute_and_begin_again() -> None:
 
 
 def resolv(host: str, *, loopback: bool = True, **given: list[str]) -> list[str]:
-    text = etcfiles.resolv_conf(
-        host,
-        given.get("servers", []),
-        given.get("search", []),
-        given.get("options", []),
-        own_loopback=loopback,
-    )
+    wishes = etcfiles.Wishes(given.get("servers", []), given.get("search", []), given.get("options", []))
+    text = etcfiles.resolv_conf(host, wishes, own_loopback=loopback, resolver=False)
     assert text.endswith("\n")
-    return text.splitlines()
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
 HOST = (

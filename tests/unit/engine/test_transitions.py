@@ -16,9 +16,11 @@ from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
+from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.sandboxes import Sandboxes
 from cove.engine.shims import Zygote
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
@@ -48,7 +50,9 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
     async def run(body: Body, changes: dict[str, Any]) -> None:
         database = Database(tmp_path / "containers.db")
         registry, zygote = Registry(database), Zygote()
-        connectivity = Connectivity(Networks(database, NetworkSettings()))
+        networks = Networks(database, NetworkSettings())
+        connectivity = Connectivity(networks)
+        names = NameService(registry, Sandboxes(registry, networks, connectivity), tmp_path)
         bundles = Bundles(registry, connectivity, cgroup_parent="/cove-unit", init_path=None, init=False)
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:
@@ -70,6 +74,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     registry=registry,
                     images=images,
                     connectivity=connectivity,
+                    names=names,
                     bundles=bundles,
                     zygote=zygote,
                     announcements=announcements,
