@@ -123,6 +123,30 @@ class Resources(TypedDict, total=False):
     unified: dict[str, str]
 
 
+class SeccompArgument(TypedDict):
+    index: int
+    value: int
+    valueTwo: NotRequired[int]
+    op: str  # "SCMP_CMP_EQ" and so on
+
+
+class SeccompCall(TypedDict):
+    names: list[str]
+    action: str  # "SCMP_ACT_ALLOW" and so on
+    errnoRet: NotRequired[int]
+    args: NotRequired[list[SeccompArgument]]
+
+
+class Seccomp(TypedDict):
+    defaultAction: str
+    defaultErrnoRet: NotRequired[int]
+    architectures: NotRequired[list[str]]
+    flags: NotRequired[list[str]]
+    listenerPath: NotRequired[str]
+    listenerMetadata: NotRequired[str]
+    syscalls: NotRequired[list[SeccompCall]]
+
+
 class Linux(TypedDict, total=False):
     namespaces: list[Namespace]
     devices: list[Device]
@@ -132,7 +156,7 @@ class Linux(TypedDict, total=False):
     maskedPaths: list[str]
     readonlyPaths: list[str]
     sysctl: dict[str, str]
-    seccomp: dict[str, object]
+    seccomp: Seccomp
     mountLabel: str
 
 
