@@ -15,7 +15,7 @@ class Daemon(Engine):
     def __init__(self, name: str, *flags: str) -> None:
         super().__init__(name)
         self.cgroup_parent = f"/{name}"
-        self._flags = flags
+        self.flags = flags
 
     def argv(self) -> list[str]:
         return [
@@ -25,7 +25,7 @@ class Daemon(Engine):
             f"--host=unix://{self.socket}",
             f"--pidfile={self.pidfile}",
             f"--cgroup-parent={self.cgroup_parent}",
-            *self._flags,
+            *self.flags,
         ]
 
     def restart_with(self, *flags: str) -> None:

@@ -73,6 +73,12 @@ NEEDS = {
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
+    "libseccomp": Need(
+        "libseccomp, as a peer to compare with", lambda: ctypes.util.find_library("seccomp") is not None
+    ),
+    "host-python": Need(
+        "the distribution's Python, for probes in containers", lambda: Path("/usr/bin/python3").exists()
+    ),
     "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
     "engine-volume-options": Need("an engine with options of local volumes, which ours has not yet", _built_elsewhere),
     "docker-cli": Need("the stock docker command line", _program("docker")),

@@ -124,6 +124,7 @@ def test_the_root_package_imports_nothing() -> None:
 def test_rows_name_only_lower_floors() -> None:
     siblings = {
         ("reference", "digest"),
+        ("seccomp", "oci"),
         ("layers", "content"),
         ("images", "content"),
         ("images", "layers"),

@@ -34,6 +34,7 @@ from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.sandboxes import Sandboxes
+from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
 from cove.engine.statistics import Statistics
 from cove.engine.stopping import Stopping
@@ -96,6 +97,7 @@ class Engine:
     connectivity: Connectivity
     names: NameService
     bundles: Bundles
+    seccomp: Seccomp
     zygote: Zygote
     events: Events
     execs: Execs
@@ -128,9 +130,11 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     connectivity = Connectivity(stores.networks)
     init_path = next((path for path in INITS if Path(path).exists()), None)
+    seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
     bundles = Bundles(
         registry,
         connectivity,
+        seccomp,
         cgroup_parent=settings.cgroup_parent,
         init_path=init_path,
         init=settings.init,
@@ -167,6 +171,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         connectivity=connectivity,
         names=names,
         bundles=bundles,
+        seccomp=seccomp,
         zygote=zygote,
         events=events,
         execs=execs,
@@ -229,7 +234,14 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     images = Images(stores.images, containers.image_users, events)
     volumes = Volumes(stores.volumes, registry, events)
     system = System(
-        host=Host(roots.data, settings.labels, settings.debug, engine.init_path, _layers(stores.images)),
+        host=Host(
+            roots.data,
+            settings.labels,
+            settings.debug,
+            engine.init_path,
+            _layers(stores.images),
+            engine.seccomp.shown,
+        ),
         registry=registry,
         containers=containers,
         images=images,

@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     dns_search: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     init: bool = False
+    seccomp_profile: str = "builtin"
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 15
     events_kept: int = 20_000
@@ -80,6 +81,7 @@ FLAGS = (
     Flag("dns_search", ("--dns-search",), "search domain of containers that name none (repeatable)", "DOMAIN"),
     Flag("dns_opts", ("--dns-opt",), "option of resolv.conf for containers that name none (repeatable)", "OPTION"),
     Flag("init", ("--init",), "run an init in every container"),
+    Flag("seccomp_profile", ("--seccomp-profile",), 'file of the default seccomp profile, or "unconfined"', "FILE"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
     Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),
     Flag("events_kept", ("--events-kept",), "events that are kept for --since", "NUMBER"),

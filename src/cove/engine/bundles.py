@@ -11,10 +11,12 @@ from cove.engine.container import Container
 from cove.engine.etcfiles import Wishes
 from cove.engine.registry import Registry
 from cove.engine.sandboxes import on_user_network
+from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
 from cove.errors import Conflict
 from cove.runtime.messages import LogTarget, OverlayRoot, StartShim
 from cove.units import parse_size
+from cove.wire.host_config import HostConfig
 
 DEFAULT_CGROUP_PARENT = "/cove"
 DEFAULT_LOG_SIZE = 20 << 20
@@ -29,6 +31,7 @@ class Bundles:
         self,
         registry: Registry,
         connectivity: Connectivity,
+        seccomp: Seccomp,
         *,
         cgroup_parent: str,
         init_path: str | None,
@@ -37,15 +40,20 @@ class Bundles:
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
+        self._seccomp = seccomp
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
         self._dns = dns
 
+    async def prepare(self, host: HostConfig) -> None:
+        """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
+        await self._seccomp.prepare(host)
+
     def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
         """Make the run directory; the message that starts the shim, and the streams of those who wait.
 
-        Raises Conflict when a container whose namespace it joins does not run, OSError.
+        Raises Conflict when a container whose namespace it joins does not run, InvalidArgument, OSError.
         """
         record, paths = container.record, container.paths
         (paths.run / "exec").mkdir(mode=0o711, parents=True, exist_ok=True)
@@ -55,6 +63,7 @@ class Bundles:
         spec = specification(record, self._surroundings(container))
         (paths.run / "config.json").write_text(json.dumps(spec))
         overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
+        seccomp = self._seccomp.filter(record)
         waiting = container.take_waiting()
         start = StartShim(
             container_id=container.id,
@@ -66,6 +75,7 @@ class Bundles:
             init=self._wants_init(container) and self._init_path is None,
             await_network=self._connectivity.needed(container),
             attachments=[attachment for attachment, _ in waiting],
+            seccomp=seccomp,
         )
         return start, [stream for _, stream in waiting]
 

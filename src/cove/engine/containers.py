@@ -85,6 +85,7 @@ class Containers:
         image = self._images.resolve(request.image)
         record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
         self._join_others(record)
+        await self._bundles.prepare(record.host_config)
         with self._images.hold(image.id):
             container = await self._make(record)
         self._announcements.publish(container, "create")

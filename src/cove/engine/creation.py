@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Sequence
 
-from cove.engine import limits, mounts, privileges, restarts, signals
+from cove.engine import limits, mounts, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
@@ -21,8 +21,6 @@ LOG_OPTIONS = {
     "local": ("compress", "max-file", "max-size"),
 }
 LOG_DRIVERS = ("", "none", *LOG_OPTIONS)
-
-_SECURITY_OPTIONS = ("apparmor", "label", "no-new-privileges", "seccomp", "systempaths", "writable-cgroups")
 
 SHORTEST_PROBE = 1_000_000
 """Nanoseconds."""
@@ -150,9 +148,7 @@ def check(config: Config, host: HostConfig) -> None:
     privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
     _check_log(host)
     _check_probe(config.healthcheck)
-    for number, option in enumerate(host.security_opt or [], 1):
-        if option.replace(":", "=", 1).partition("=")[0] not in _SECURITY_OPTIONS:
-            raise InvalidArgument(f'invalid --security-opt {number}: "{option}"')
+    security.parse(host.security_opt or [])
     if host.isolation not in ("", "default"):
         raise InvalidArgument(f"invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):

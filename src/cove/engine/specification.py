@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cove.engine import privileges
+from cove.engine import privileges, security
 from cove.engine.record import MountPoint, Record
 from cove.oci.runtime import (
     CpuLimits,
@@ -76,7 +76,7 @@ def process(record: Record) -> Process:
         "user": user(config.user or "", host.group_add or []),
         "capabilities": privileges.capability_sets(container_capabilities(host)),
         "rlimits": _rlimits(host),
-        "noNewPrivileges": "no-new-privileges" in _security_options(host),
+        "noNewPrivileges": bool(security.parse(host.security_opt or []).no_new_privileges),
         "oomScoreAdj": host.oom_score_adj or 0,
     }
     size = host.console_size
@@ -106,11 +106,6 @@ def user(name: str, groups: Sequence[str]) -> User:
 
 def container_capabilities(host: HostConfig) -> tuple[str, ...]:
     return privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=bool(host.privileged))
-
-
-def _security_options(host: HostConfig) -> set[str]:
-    options = {option.replace(":", "=", 1) for option in host.security_opt or []}
-    return {option.removesuffix("=true") for option in options}
 
 
 def _rlimits(host: HostConfig) -> list[Rlimit]:
@@ -156,7 +151,7 @@ def _linux(record: Record, around: Surroundings) -> Linux:
 
 
 def _paths(host: HostConfig, given: Sequence[str] | None, default: Sequence[str]) -> Sequence[str]:
-    if host.privileged or "systempaths=unconfined" in _security_options(host):
+    if host.privileged or security.parse(host.security_opt or []).system_paths:
         return ()
     return default if given is None else given
 

@@ -56,6 +56,7 @@ class Host(NamedTuple):
     debug: bool
     init_path: str | None
     layers: str = "directories"
+    seccomp: str = ""
 
 
 class System:
@@ -157,7 +158,7 @@ class System:
             runtimes={name: Runtime(path="cove-oci") for name in ("cove", "io.containerd.runc.v2", "runc")},
             default_runtime="cove",
             init_binary=self._host.init_path or "cove-init",
-            security_options=["name=cgroupns"],
+            security_options=_security_options(self._host.seccomp),
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
@@ -174,6 +175,11 @@ class System:
 
     async def auth(self, credentials: AuthConfig) -> AuthResponse:
         raise Unimplemented("log-in to registries is not supported yet")
+
+
+def _security_options(seccomp: str) -> list[str]:
+    """In Docker's order: what the kernel has, then what the engine does."""
+    return [*([f"name=seccomp,profile={seccomp}"] if seccomp else []), "name=cgroupns"]
 
 
 def _dotted(version: versions.ApiVersion) -> str:

@@ -128,6 +128,7 @@ class Transitions:
         saved = None
         shim = None
         try:
+            await self._bundles.prepare(container.record.host_config)
             start, streams = self._bundles.write(container, [str(directory) for directory in lower])
             shim = self._zygote.start(start, streams)
             shim.on_detached = partial(self._announcements.detached, container)

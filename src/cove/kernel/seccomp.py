@@ -25,7 +25,8 @@ _PIDFD_GETFD = 438
 def load(program: bytes, flags: int) -> int | None:
     """Put a filter on this process, for good: an array of struct sock_filter, and SECCOMP_FILTER_FLAG_* bits.
 
-    Needs CAP_SYS_ADMIN or no_new_privs. With a listener among the flags, its descriptor (close-on-exec). Raises OSError.
+    Needs CAP_SYS_ADMIN or no_new_privs. With a listener among the flags, its (close-on-exec) descriptor. Raises
+    OSError.
     """
     if _SECCOMP is None:
         raise OSError(95, "seccomp is not supported on this machine")
@@ -38,3 +39,8 @@ def load(program: bytes, flags: int) -> int | None:
 def take_descriptor(pidfd: int, number: int) -> int:
     """A copy of another process's descriptor (pidfd_getfd(2)), close-on-exec."""
     return system_call("pidfd_getfd", _PIDFD_GETFD, pidfd, number, 0)
+
+
+def supported() -> bool:
+    """Whether this kernel takes filters."""
+    return os.path.exists("/proc/sys/kernel/seccomp/actions_avail")

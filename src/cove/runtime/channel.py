@@ -8,7 +8,9 @@
       │                                  │ root file system, mounts, pivot_root
       │◀── Console (pty master) ─────────│ (with a terminal only)
       │ ── Interfaces ──────────────────▶│ (init only, and only when start.await_network)
-      │                                  │ user, capabilities, limits
+      │                                  │ user, capabilities, limits, seccomp
+      │◀── Listener ─────────────────────│ (with a filter that has one only)
+      │ ── Taken ───────────────────────▶│
       │◀── Failure, or end of file ──────│ execve
 
 The channel is a SOCK_SEQPACKET socket pair, close-on-exec in both processes: end of file without Failure means that
@@ -17,6 +19,7 @@ is one datagram of JSON, ``[name, field, ...]``, with file descriptors beside it
 """
 
 import json
+import os
 import socket
 from array import array
 from typing import Any, NamedTuple
@@ -38,6 +41,16 @@ class Interfaces(NamedTuple):
     interfaces: list[Interface]
 
 
+class Listener(NamedTuple):
+    """child → shim: its system calls are filtered from here on. ``descriptor``: of notifications, in the child."""
+
+    descriptor: int
+
+
+class Taken(NamedTuple):
+    """shim → child: the listener has the descriptor; go on."""
+
+
 class Failure(NamedTuple):
     """child → shim: there will be no program. ``exit_code``: 125, 126 or 127; ``message``: for the user."""
 
@@ -45,9 +58,9 @@ class Failure(NamedTuple):
     message: str
 
 
-ChannelMessage = Namespaces | Console | Interfaces | Failure
+ChannelMessage = Namespaces | Console | Interfaces | Listener | Taken | Failure
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Namespaces, Console, Interfaces, Failure)}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Namespaces, Console, Interfaces, Listener, Taken, Failure)}
 _MAX_DATAGRAM = 1 << 17
 
 
@@ -60,6 +73,12 @@ def send(channel: socket.socket, message: ChannelMessage, descriptor: int | None
     """Send one message, with a file descriptor where its docstring says so. Raises OSError when the peer is gone."""
     rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
     channel.sendmsg([json.dumps([type(message).__name__, *message]).encode()], rights)
+
+
+def ask(channel: socket.socket, message: ChannelMessage) -> bool:
+    """As ``send``, and wait for the answer; False at the end. By write(2), which no filter may hand to a listener."""
+    os.write(channel.fileno(), json.dumps([type(message).__name__, *message]).encode())
+    return bool(os.read(channel.fileno(), _MAX_DATAGRAM))
 
 
 def receive(channel: socket.socket) -> tuple[ChannelMessage, int | None] | None:

@@ -24,6 +24,9 @@ class Parent(Protocol):
     def console(self, master: int) -> None:
         """The terminal is made. ``master``: a descriptor, taken over."""
 
+    def listener(self, descriptor: int) -> None:
+        """Its filter has a listener; ``descriptor``: the number in the child. Raises OSError when nobody took it."""
+
     def executed(self) -> None:
         """The program runs."""
 
@@ -97,6 +100,17 @@ class Child:
             self._parent.namespaces(descriptor)
         elif isinstance(message, channel.Console) and descriptor is not None:
             self._parent.console(descriptor)
+        elif isinstance(message, channel.Listener):
+            self._pass_on(message.descriptor)
+
+    def _pass_on(self, descriptor: int) -> None:
+        try:
+            self._parent.listener(descriptor)
+            channel.send(self._channel, channel.Taken())
+        except OSError as error:
+            self._failure = channel.Failure(125, error.strerror or str(error))
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
 
     def _close_channel(self) -> None:
         """The end of the channel: execve, or the end of a child that got no further."""

@@ -21,7 +21,7 @@ _GRACE = 0.25
 
 
 class Surroundings(NamedTuple):
-    """What every exec of a container needs."""
+    """What every exec of a container needs. ``listener``: told of a process and of its descriptor of notifications."""
 
     loop: Loop
     run_dir: str
@@ -29,6 +29,7 @@ class Surroundings(NamedTuple):
     target: Target
     cgroup: Cgroup
     notify: Callable[[messages.Message], None]
+    listener: Callable[[int, int], None]
 
 
 class Exec:
@@ -65,6 +66,9 @@ class Exec:
 
     def console(self, master: int) -> None:
         self.streams.console(master)
+
+    def listener(self, descriptor: int) -> None:
+        self._around.listener(self.child.pid, descriptor)
 
     def executed(self) -> None:
         self.started = True

@@ -17,11 +17,19 @@ from cove.runtime import cgroup as control_groups
 from cove.runtime import channel as channels
 from cove.runtime import namespaces, pid1, process, rootfs, seal, user
 from cove.runtime.channel import Console, Interfaces, Namespaces
+from cove.runtime.confinement import Confinement
 from cove.runtime.messages import Interface, StartShim
 from cove.runtime.process import CannotStart, Stdio
 
 
-def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+def main(
+    spec: Spec,
+    start: StartShim,
+    cgroup: Cgroup,
+    stdio: Stdio,
+    channel: socket.socket,
+    confinement: Confinement | None = None,
+) -> NoReturn:
     """Become the container's program. Called in a child that was just forked; never returns and never raises.
 
     The shim has called ``namespaces.enter_pid`` before the fork. ``cgroup`` need not exist yet. ``channel`` is
@@ -30,12 +38,19 @@ def main(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: so
     its code. With ``start.init`` the process stays as pid 1 and the program is its child.
     """
     try:
-        _start(spec, start, cgroup, stdio, channel)
+        _start(spec, start, cgroup, stdio, channel, confinement)
     except BaseException as error:
         process.fail(channel, error)
 
 
-def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+def _start(
+    spec: Spec,
+    start: StartShim,
+    cgroup: Cgroup,
+    stdio: Stdio,
+    channel: socket.socket,
+    confinement: Confinement | None,
+) -> NoReturn:
     layers = layer_images.forget_others(start.root["lower"] if start.root is not None else ())
     stdio = process.detach_from_shim(channel, stdio, layers)
     _enter_cgroup(spec, cgroup)
@@ -51,7 +66,7 @@ def _start(spec: Spec, start: StartShim, cgroup: Cgroup, stdio: Stdio, channel: 
     _close_off(spec, root)
     process.set_streams(stdio, terminal)
     process.enter_directory(root, spec["process"]["cwd"], create=True)
-    _execute(spec, start, root, channel)
+    _execute(spec, start, root, channel, confinement)
 
 
 def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
@@ -137,10 +152,16 @@ def _close_off(spec: Spec, root: int) -> None:
         operation.apply(root)
 
 
-def _execute(spec: Spec, start: StartShim, root: int, channel: socket.socket) -> NoReturn:
-    identity = user.resolve(root, spec["process"].get("user", {}))
+def _execute(
+    spec: Spec, start: StartShim, root: int, channel: socket.socket, confinement: Confinement | None
+) -> NoReturn:
+    wanted = spec["process"]
+    identity = user.resolve(root, wanted.get("user", {}))
     os.close(root)
-    process.become(spec["process"], identity)
+    process.become(wanted, identity, confined=confinement is not None)
+    variables = process.environment(wanted, identity)
+    program = process.find(wanted, variables)
+    process.confine(wanted, confinement, channel)
     if start.init:
-        pid1.stay(spec["process"].get("terminal", False), channel)
-    process.execute(spec["process"], process.environment(spec["process"], identity))
+        pid1.stay(wanted.get("terminal", False), channel)
+    process.execute(program, wanted, variables)

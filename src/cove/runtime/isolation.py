@@ -7,14 +7,22 @@ from typing import NoReturn
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process, Resources, Spec
-from cove.runtime import cgroup, init, join, namespaces
-from cove.runtime.messages import Interface, StartShim
+from cove.runtime import cgroup, confinement, init, join, namespaces
+from cove.runtime.confinement import Confinement
+from cove.runtime.messages import Interface, SeccompFilter, StartShim
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
 
 
 class Isolation:
     """The real thing; its methods are documented where they lead."""
+
+    def __init__(self) -> None:
+        self._confinement: Confinement | None = None
+
+    def confine(self, filter_: SeccompFilter | None) -> None:
+        """From here on, every process gets this filter. Raises OSError."""
+        self._confinement = confinement.read(filter_)
 
     def cgroup(self, path: str) -> Cgroup:
         return cgroup.load(path)
@@ -41,7 +49,7 @@ class Isolation:
             os.close(own)
 
     def init(self, spec: Spec, start: StartShim, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-        init.main(spec, start, group, stdio, channel)
+        init.main(spec, start, group, stdio, channel, self._confinement)
 
     def join(self, target: Target, process: Process, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
-        join.main(target, process, group, stdio, channel)
+        join.main(target, process, group, stdio, channel, self._confinement)

@@ -10,23 +10,38 @@ from cove.oci.runtime import Process
 from cove.runtime import channel as channels
 from cove.runtime import namespaces, process, user
 from cove.runtime.channel import Console
+from cove.runtime.confinement import Confinement
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
 
 
-def main(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+def main(
+    target: Target,
+    wanted: Process,
+    cgroup: Cgroup,
+    stdio: Stdio,
+    channel: socket.socket,
+    confinement: Confinement | None = None,
+) -> NoReturn:
     """Become ``wanted`` in the container of ``target``. Called in a child that was just forked; never returns.
 
     As ``init.main``: closes every descriptor but its own, ends in execve, or sends Failure and exits with its code.
     Sends Console when the process has a terminal. Does not wait for anything on the channel.
     """
     try:
-        _start(target, wanted, cgroup, stdio, channel)
+        _start(target, wanted, cgroup, stdio, channel, confinement)
     except BaseException as error:
         process.fail(channel, error)
 
 
-def _start(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+def _start(
+    target: Target,
+    wanted: Process,
+    cgroup: Cgroup,
+    stdio: Stdio,
+    channel: socket.socket,
+    confinement: Confinement | None,
+) -> NoReturn:
     stdio = process.detach_from_shim(channel, stdio, [entry for entry in target if entry is not None])
     cgroup.join()
     process.set_oom_score(wanted)
@@ -37,8 +52,11 @@ def _start(target: Target, wanted: Process, cgroup: Cgroup, stdio: Stdio, channe
     process.set_streams(stdio, terminal)
     process.enter_directory(root, wanted["cwd"], create=False)
     identity = user.resolve(root, wanted.get("user", {}))
-    process.become(wanted, identity)
-    process.execute(wanted, process.environment(wanted, identity))
+    process.become(wanted, identity, confined=confinement is not None)
+    variables = process.environment(wanted, identity)
+    program = process.find(wanted, variables)
+    process.confine(wanted, confinement, channel)
+    process.execute(program, wanted, variables)
 
 
 def _make_terminal(root: int, wanted: Process, channel: socket.socket) -> int | None:

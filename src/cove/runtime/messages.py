@@ -99,12 +99,24 @@ class Attachment(TypedDict):
     detach_keys: str  # Docker's syntax: "ctrl-p,ctrl-q"; "" is none
 
 
+class SeccompFilter(TypedDict):
+    """A compiled filter. ``program``: a file of struct sock_filter. ``flags``: of seccomp(2).
+
+    ``listener``: the socket that gets the descriptor of notifications, with ``metadata``, or "" for none.
+    """
+
+    program: str
+    flags: int
+    listener: str
+    metadata: str
+
+
 class StartShim(NamedTuple):
     """coved → zygote. Descriptors: the shim's control socket, then one stream per attachment.
 
     ``stdin``: keep standard input open (OpenStdin), else /dev/null. ``stdin_once``: close it when the first
     attachment that feeds it ends. ``init``: run the program below a minimal init. ``await_network``: wait for
-    NetworkReady between Created and the program.
+    NetworkReady between Created and the program. ``seccomp``: for all of the container's processes; None: no filter.
     """
 
     container_id: str
@@ -116,6 +128,7 @@ class StartShim(NamedTuple):
     init: bool
     await_network: bool
     attachments: list[Attachment]
+    seccomp: SeccompFilter | None = None
 
 
 class Forget(NamedTuple):

@@ -11,13 +11,16 @@ import socket
 import stat
 import sys
 from collections.abc import Sequence
-from typing import NamedTuple, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
-from cove.kernel import capabilities, mounts, paths, processes, rlimits, tty
+from cove.kernel import capabilities, mounts, paths, processes, rlimits, seccomp, tty
 from cove.oci.runtime import Process
 from cove.runtime import channel as channels
-from cove.runtime.channel import Failure
+from cove.runtime.channel import Failure, Listener
+from cove.runtime.confinement import Confinement
 from cove.runtime.user import Identity
+
+_Kind = Literal["bounding", "effective", "permitted", "inheritable", "ambient"]
 
 CANNOT_START = 125
 CANNOT_INVOKE = 126
@@ -143,33 +146,54 @@ def enter_directory(root: int, path: str, *, create: bool) -> None:
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 
 
-def become(process: Process, identity: Identity) -> None:
-    """Take the limits, the user and the capabilities of the program. Raises OSError, ValueError."""
+def become(process: Process, identity: Identity, *, confined: bool) -> None:
+    """Take the limits, the user and the capabilities of the program. Raises OSError, ValueError.
+
+    ``confined``: a filter will follow. What ``confine`` needs for it is kept until then.
+    """
     for limit in process.get("rlimits", []):
         rlimits.set_limit(limit["type"], limit["soft"], limit["hard"])
     os.umask(process.get("user", {}).get("umask", _DEFAULT_UMASK))
     _give_streams(identity.uid)
-    # A seccomp profile without no_new_privs would be loaded here, while CAP_SYS_ADMIN is still there.
-    _change_user(process, identity)
+    _change_user(process, identity, _FILTERING if confined and not process.get("noNewPrivileges") else 0)
     if process.get("noNewPrivileges"):
         processes.set_no_new_privileges()
-    # A seccomp profile with no_new_privs would be loaded here, as the last thing.
 
 
-def _change_user(process: Process, identity: Identity) -> None:
-    wanted = process.get("capabilities", {})
-    bounding, effective, permitted, inheritable, ambient = (
-        capabilities.mask(wanted.get(kind, []))  # type: ignore[arg-type]
-        for kind in ("bounding", "effective", "permitted", "inheritable", "ambient")
-    )
-    capabilities.limit_bounding(bounding)
+_FILTERING = capabilities.mask(["CAP_SYS_ADMIN"])  # what seccomp(2) wants of a process that may gain privileges
+
+
+def confine(process: Process, confinement: Confinement | None, channel: socket.socket) -> None:
+    """Put the filter on this process, as the last thing before the program: what follows has to pass it.
+
+    Then give up what only that needed. Raises OSError.
+    """
+    processes.close_on_exec_from(3)
+    if confinement is None:
+        return
+    listener = seccomp.load(confinement.program, confinement.flags)
+    if listener is not None:
+        if not channels.ask(channel, Listener(listener)):
+            raise CannotStart(CANNOT_START, "the start was cancelled")
+        os.close(listener)
+    if not process.get("noNewPrivileges"):
+        capabilities.set_own(*(_capabilities(process, kind) for kind in ("effective", "permitted", "inheritable")))
+
+
+def _capabilities(process: Process, kind: _Kind) -> int:
+    return capabilities.mask(process.get("capabilities", {}).get(kind, []))
+
+
+def _change_user(process: Process, identity: Identity, kept: int) -> None:
+    effective, permitted = _capabilities(process, "effective") | kept, _capabilities(process, "permitted") | kept
+    capabilities.limit_bounding(_capabilities(process, "bounding"))
     capabilities.keep_over_setuid(True)
     os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
-    capabilities.set_own(effective, permitted, inheritable)
+    capabilities.set_own(effective, permitted, _capabilities(process, "inheritable"))
     capabilities.keep_over_setuid(False)
-    capabilities.set_ambient(ambient)
+    capabilities.set_ambient(_capabilities(process, "ambient"))
     processes.set_parent_death_signal(signal.SIGKILL)  # the change of user undid both
     processes.set_dumpable(False)
 
@@ -193,12 +217,15 @@ def environment(process: Process, identity: Identity) -> dict[str, str]:
     return variables
 
 
-def execute(process: Process, variables: dict[str, str]) -> NoReturn:
-    """Run the program in place of this process. Raises CannotStart."""
+def find(process: Process, variables: dict[str, str]) -> str:
+    """The path of the program. Raises CannotStart."""
     if not process["args"]:
         raise CannotStart(CANNOT_START, "process.args: No command specified")
-    program = find_program(process["args"][0], variables.get("PATH", ""))
-    processes.close_on_exec_from(3)
+    return find_program(process["args"][0], variables.get("PATH", ""))
+
+
+def execute(program: str, process: Process, variables: dict[str, str]) -> NoReturn:
+    """Run the program in place of this process. Raises CannotStart."""
     try:
         os.execve(program, process["args"], variables)
     except OSError as error:

@@ -18,8 +18,9 @@ from typing import NoReturn
 from cove.kernel import layer_images, processes
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Resources, Spec
-from cove.runtime import exit_record, messages, namespaces, report
+from cove.runtime import confinement, exit_record, messages, namespaces, report
 from cove.runtime.child import SHIM_NAME, Child
+from cove.runtime.confinement import Subject
 from cove.runtime.control import Control
 from cove.runtime.execs import Execs, Surroundings
 from cove.runtime.isolation import Isolation
@@ -110,6 +111,7 @@ class Shim:
         self._log = LogFile(start.log) if start.log["driver"] != "none" else None
         self._cgroup = self._isolation.cgroup(self._spec.get("linux", {})["cgroupsPath"])
         self.streams = self._make_streams(self._spec["process"].get("terminal", False))
+        self._isolation.confine(start.seccomp)
         self._isolation.enter_pid(self._spec)
         self._fork(self.streams, self._cgroup)
 
@@ -153,12 +155,30 @@ class Shim:
         self._control.notify(messages.Created(self._init.pid), (network,))
 
     def _make_execs(self, target: Target, cgroup: Cgroup) -> None:
-        around = Surroundings(self._loop, self._start.run_dir, self._isolation, target, cgroup, self._control.notify)
+        around = Surroundings(
+            self._loop,
+            self._start.run_dir,
+            self._isolation,
+            target,
+            cgroup,
+            self._control.notify,
+            lambda pid, descriptor: self.notify_listener(pid, descriptor, "running"),
+        )
         self.execs = Execs(around, self._leave_when_done)
 
     def console(self, master: int) -> None:
         assert self.streams is not None
         self.streams.console(master)
+
+    def listener(self, descriptor: int) -> None:
+        self.notify_listener(self.pid, descriptor, "creating")
+
+    def notify_listener(self, pid: int, descriptor: int, status: str) -> None:
+        """Tell the listener of the filter about a process. Raises OSError."""
+        start = self._start
+        assert start.seccomp is not None
+        subject = Subject(start.container_id, start.run_dir, pid, self.pid, status)
+        confinement.notify(start.seccomp, subject, descriptor)
 
     def executed(self) -> None:
         self.started_at = time.time_ns()

@@ -42,7 +42,7 @@ Block = list[Instruction]
 class Comparison(NamedTuple):
     """Of one argument of a call. ``operator``: the specification's, without its ``SCMP_CMP_``."""
 
-    index: int
+    argument: int
     operator: str
     value: int
     second: int = 0
@@ -82,7 +82,7 @@ def _compared(comparison: Comparison, rest: int, bits: int, big_endian: bool) ->
 
 
 def _steps(comparison: Comparison, bits: int, big_endian: bool) -> list[_Step]:
-    place = ARGUMENTS + 8 * comparison.index
+    place = ARGUMENTS + 8 * comparison.argument
     low, high = (place + 4, place) if big_endian else (place, place + 4)
     operator, value, second = comparison.operator, comparison.value, comparison.second
     if operator == "MASKED_EQ":

@@ -198,8 +198,8 @@ def _decided(rules: list[_Rule]) -> list[_Rule]:
 
 def _alternatives(call: SeccompCall, abi: Abi) -> list[tuple[Comparison, ...]]:
     conditions = tuple(_comparison(item, abi) for item in call.get("args") or [])
-    indexes = [condition.index for condition in conditions]
-    return [(condition,) for condition in conditions] if len(set(indexes)) < len(indexes) else [conditions]
+    arguments = {condition.argument for condition in conditions}
+    return [(condition,) for condition in conditions] if len(arguments) < len(conditions) else [conditions]
 
 
 def _comparison(given: SeccompArgument, abi: Abi) -> Comparison:
@@ -210,4 +210,5 @@ def _comparison(given: SeccompArgument, abi: Abi) -> Comparison:
     if not 0 <= index < 6:
         raise InvalidArgument(f"seccomp: invalid argument index {index}: a system call has 6")
     widest = (1 << abi.bits) - 1
-    return Comparison(index, operator.removeprefix("SCMP_CMP_"), value & widest, second & widest)
+    # libseccomp leaves out of the second value of MASKED_EQ what the mask leaves out of the argument
+    return Comparison(index, operator.removeprefix("SCMP_CMP_"), value & widest, second & value & widest)

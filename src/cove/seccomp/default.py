@@ -1,8 +1,8 @@
 """The profile of containers that name none: equal in effect to Docker's, as of the middle of 2026.
 
-What is not named fails with EPERM. Left out are calls that reach beyond the container (modules, clocks, keyrings, mounts,
-io_uring, tracing of the kernel), and those that make namespaces, which have been the way into most holes of the kernel.
-What a capability is for is allowed to those who have it.
+What is not named fails with EPERM. Left out are calls that reach beyond the container (modules, clocks, keyrings,
+mounts, io_uring, tracing of the kernel), and those that make namespaces, which have been the way into most holes of
+the kernel. What a capability is for is allowed to those who have it.
 """
 
 from cove.seccomp.profile import Architecture, Argument, Call, Condition, Profile
@@ -68,8 +68,7 @@ _FILES = (
     "utimensat_time64 utimes vmsplice write writev"
 )
 
-_FAMILIES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18, 21, 22, 24, 26, 27, 28, 29, 30, 31, 32, 33)
-_FAMILIES += (35, 36, 39, 41, 42, 43, 44, 45)
+_FAMILIES = (*range(1, 12), *range(13, 19), 21, 22, 24, *range(26, 34), 35, 36, 39, *range(41, 46))
 """Those of socket(2) (linux/socket.h). Not AF_VSOCK (40), which reaches the hypervisor and its guests from any network
 namespace, not AF_ALG (38), whose holes no container needs, and not those that the kernel has given up."""
 

@@ -10,6 +10,7 @@ from cove.engine import statistics
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.registry import Registry
+from cove.engine.seccomp import Seccomp
 from cove.engine.statistics import Statistics
 from cove.errors import InvalidArgument
 from cove.kernel.cgroups import Cgroup, Hierarchy, Layout
@@ -120,7 +121,9 @@ def test_a_stopped_container_uses_nothing_until_it_is_removed(tmp_path: Path) ->
         database = Database(tmp_path / "cove.db")
         registry = Registry(database)
         connectivity = Connectivity(Networks(database, NetworkSettings()))
-        bundles = Bundles(registry, connectivity, cgroup_parent="/cove-unit", init_path=None, init=False)
+        bundles = Bundles(
+            registry, connectivity, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+        )
         watched = Statistics(registry, bundles)
         made = container("c1", host={"network_mode": "none"})
         registry.restore(made)

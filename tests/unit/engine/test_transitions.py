@@ -21,6 +21,7 @@ from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.sandboxes import Sandboxes
+from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
@@ -53,7 +54,9 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         networks = Networks(database, NetworkSettings())
         connectivity = Connectivity(networks)
         names = NameService(registry, Sandboxes(registry, networks, connectivity), tmp_path)
-        bundles = Bundles(registry, connectivity, cgroup_parent="/cove-unit", init_path=None, init=False)
+        bundles = Bundles(
+            registry, connectivity, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+        )
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:
             async with opened(tmp_path) as images:
