@@ -75,6 +75,7 @@ class OutputRoutes:
         return _formatted(request, await self._output.logs(request.variable("id"), options))
 
     async def attach_websocket(self, request: Request) -> web.StreamResponse:
+        websocket.check(request)
         stream = await self._output.attach(request.variable("id"), _attach_options(request))
         return await websocket.connect(request, stream)
 

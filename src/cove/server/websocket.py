@@ -6,10 +6,21 @@ import socket
 
 from aiohttp import WSMsgType, web
 
+from cove.errors import InvalidArgument
 from cove.server.frames import Demultiplexer
 from cove.server.pump import READ
 from cove.server.request import Request
 from cove.wire.streams import Stream
+
+
+def check(request: Request) -> None:
+    """Raises InvalidArgument when the request does not ask for a WebSocket."""
+    try:
+        asked = web.WebSocketResponse().can_prepare(request.raw).ok
+    except web.HTTPException as error:
+        raise InvalidArgument(f"not a WebSocket handshake: {error.text}") from error
+    if not asked:
+        raise InvalidArgument("not a WebSocket handshake")
 
 
 async def connect(request: Request, stream: Stream) -> web.StreamResponse:
