@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from socket import SHUT_WR
 from typing import Any
 
 import aiodocker
@@ -108,7 +109,8 @@ def test_sdk(daemon: Engine) -> None:
     assert (code, output) == (3, (b"out\n", b"err\n"))
     socket = made.attach_socket(params={"stdin": 1, "stream": 1})
     socket._sock.sendall(b"typed\n")
-    socket._sock.close()
+    socket._sock.shutdown(SHUT_WR)
+    socket._response.close()
     socket.close()
     lines = made.logs(stream=True, follow=True)
     assert any(b"typed" in line for line in lines)

@@ -12,7 +12,7 @@ from harness.fuzz import Fuzzer
 
 pytestmark = [pytest.mark.needs("root", "cove", "docker-cli")]
 
-EXAMPLES = int(os.environ.get("COVE_FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("COVE_FUZZ_EXAMPLES", "3"))
 SEED = int(os.environ.get("COVE_FUZZ_SEED", "20"))
 
 
