@@ -32,3 +32,53 @@ def test_log_options_that_are_no_numbers(daemon: Engine, option: dict[str, str])
     status, message = create(daemon, LogConfig={"Type": "json-file", "Config": option})
     assert status == 400
     assert next(iter(option.values())) in message
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"Cmd": ["true", "a\0b"]}, "Cmd[1]"),
+        ({"Entrypoint": ["a\0"]}, "Entrypoint[0]"),
+        ({"Hostname": "a\0b"}, "Hostname"),
+        ({"Domainname": "a\0b"}, "Domainname"),
+        ({"WorkingDir": "/a\0b"}, "WorkingDir"),
+        ({"User": "ro\0ot"}, "User"),
+        ({"Env": ["A=b", "C=\0"]}, "Env[1]"),
+        ({"Volumes": {"/a\0": {}}}, "Volumes"),
+        ({"Healthcheck": {"Test": ["CMD", "a\0"]}}, "Healthcheck.Test[1]"),
+        ({"HostConfig": {"Binds": ["/tmp\0:/x"]}}, "HostConfig.Binds[0]"),
+        ({"HostConfig": {"Sysctls": {"a\0": "1"}}}, "HostConfig.Sysctls"),
+        ({"HostConfig": {"Tmpfs": {"/x": "size=1\0"}}}, "HostConfig.Tmpfs./x"),
+        ({"HostConfig": {"Ulimits": [{"Name": "core\0"}]}}, "HostConfig.Ulimits[0].Name"),
+    ],
+)
+def test_no_zero_byte_reaches_the_kernel(daemon: Engine, body: dict[str, Any], field: str) -> None:
+    answer = daemon.http("POST", "/containers/create", {"Image": "busybox", **body})
+    assert (answer.status, answer.json()["message"]) == (400, f"invalid value for {field}: it has a NUL character")
+
+
+def test_no_zero_byte_in_an_exec(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "runs", "busybox", "sleep", "60")
+    for body, field in (({"Cmd": ["a\0"]}, "Cmd[0]"), ({"Cmd": ["a"], "WorkingDir": "/\0"}, "WorkingDir")):
+        answer = daemon.http("POST", "/containers/runs/exec", body)
+        assert (answer.status, answer.json()["message"]) == (400, f"invalid value for {field}: it has a NUL character")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (b'{"Image":' + b"[" * 100_000, 400, "invalid JSON"),
+        (b'{"Labels":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}", 400, "nested too deeply"),
+        (b'{"Cmd":["' + b"a" * (5 << 20) + b'"]}', 400, "larger than"),
+        (b'{"Image":"busybox","Nonsense":{"a":[1]}}', 201, ""),
+        (b'{"Image":"nothing","Image":"busybox"}', 201, ""),
+        (b'{"Image":"busybox","HostConfig":{"Memory":"5"}}', 400, "HostConfig.Memory: expected int, got str"),
+        (b'{"Image":"busybox","HostConfig":{"PortBindings":{"80/tcp":{}}}}', 400, "HostConfig.PortBindings"),
+        (b'{"Image":"busybox","StopTimeout":1.5}', 400, "StopTimeout: expected int"),
+        (b'{"Image":"busybox"} {}', 400, "invalid JSON"),
+    ],
+)
+def test_bodies(daemon: Engine, body: bytes, status: int, words: str) -> None:
+    answer = daemon.http("POST", "/containers/create", body, {"Content-Type": "application/json"})
+    assert answer.status == status, answer.body
+    assert words in answer.body.decode()

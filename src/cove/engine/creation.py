@@ -5,7 +5,7 @@ import socket
 import time
 from collections.abc import Sequence
 
-from cove.engine import limits, mounts, privileges, restarts, security, signals
+from cove.engine import limits, mounts, nul, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
@@ -28,6 +28,7 @@ SHORTEST_PROBE = 1_000_000
 
 def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.ImageConfig, image_name: str) -> Record:
     """The record of a new container. Raises InvalidArgument that names the field."""
+    nul.refuse(request)
     container_id = secrets.token_hex(32)
     config = merged_config(request, image.config or oci.Config())
     host = request.host_config

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from cove.engine import privileges, specification, streams
+from cove.engine import nul, privileges, specification, streams
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
@@ -56,6 +56,7 @@ class Execs:
         """A new exec. Raises Conflict when the container does not run or is paused, InvalidArgument."""
         if not request.cmd:
             raise InvalidArgument("No exec command specified")
+        nul.refuse(request)
         container = self._registry.get(ref)
         if container.status == "paused":
             raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
