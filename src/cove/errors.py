@@ -51,3 +51,7 @@ class Cancelled(CoveError):
 
 class Internal(CoveError):
     """A failure of our own: a bug, or a machine that broke its promise."""
+
+
+class NoSpace(Internal):
+    """The disk is full."""

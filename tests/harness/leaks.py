@@ -148,6 +148,7 @@ def remove_everything(daemon: Engine, keep_images: bool) -> None:
     """Remove, through the API, what a test left: containers, then networks, volumes and images."""
     for container in _listed(daemon, "/containers/json?all=1"):
         _delete(daemon, f"/containers/{container['Id']}?force=1&v=1")
+    _empty_trash(daemon)
     for network in _listed(daemon, "/networks"):
         if network["Name"] not in {"bridge", "host", "none"}:
             _delete(daemon, f"/networks/{network['Id']}")
@@ -179,6 +180,11 @@ def _listed(daemon: Engine, target: str, key: str | None = None) -> list[dict[st
     assert answer.status == 200, f"{target}: {answer.body!r}"
     listed: list[dict[str, Any]] = (answer.json()[key] if key else answer.json()) or []
     return listed
+
+
+def _empty_trash(daemon: Engine) -> None:
+    answer = daemon.http("POST", "/trash/prune")
+    assert answer.status in {200, 404}, f"/trash/prune: {answer.body!r}"  # 404: Docker has no trash
 
 
 def _delete(daemon: Engine, target: str) -> None:
@@ -243,7 +249,7 @@ def _cgroups(parent: str) -> list[str]:
 
 def _files(daemon: "Daemon") -> Iterator[str]:
     """Names at the places where each object has one; not the content of the base image's layer."""
-    for place in ("tmp", "containers", "volumes", "layers", "blobs/sha256"):
+    for place in ("tmp", "trash", "containers", "volumes", "layers", "blobs/sha256"):
         directory = daemon.data_root / place
         yield from (f"{place}/{name}" for name in (os.listdir(directory) if directory.exists() else []))
     for parent, _directories, names in os.walk(daemon.exec_root):

@@ -18,9 +18,9 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def _small(root: str, size: str) -> Iterator[Daemon]:
+def _small(root: str, size: str, *flags: str) -> Iterator[Daemon]:
     """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing."""
-    daemon = Daemon(f"cove-test-{os.getpid()}-full{next(_numbers)}", "--debug")
+    daemon = Daemon(f"cove-test-{os.getpid()}-full{next(_numbers)}", "--debug", *flags)
     try:
         directory: Path = getattr(daemon, root)
         directory.mkdir()
@@ -95,3 +95,15 @@ def test_run_root() -> None:
         assert _states(daemon) == {"lives": "exited", "made": "created"}
         daemon.docker("start", "made", "lives")
         assert daemon.docker("exec", "lives", "echo", "works").out == "works\n"
+
+
+def test_a_full_data_root_empties_the_trash_first() -> None:
+    with _small("data_root", "32m", "--trash-percent=90") as daemon:
+        daemon.docker("create", "--name", "made", "--net", "none", "busybox", "true")
+        for command in (("create", "--name", "more", "--net", "none", "busybox"), ("start", "made"), ("rm", "made")):
+            daemon.docker("run", "--name", "big", "busybox", "dd", "if=/dev/zero", "of=/file", "bs=1M", "count=4")
+            daemon.docker("rm", "big")
+            assert "big" in daemon.cove("trash", "ls").out
+            with _filled(daemon.data_root):
+                daemon.docker(*command, timeout=15)
+                assert "big" not in daemon.cove("trash", "ls").out

@@ -92,6 +92,10 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
     ("df", ("system df",), "Show disk usage"),
     ("prune:SYSTEM", ("system prune",), "Remove unused data"),
+    ("undo", ("undo",), "Bring back a container that was removed"),
+    ("trash:LS", ("trash ls", "trash list"), "List what was removed and can be brought back"),
+    ("trash:RM", ("trash rm", "trash remove"), "Delete one or more containers that are in the trash"),
+    ("trash:EMPTY", ("trash empty",), "Delete everything in the trash"),
     ("events", ("system events", "events"), "Get real time events from the server"),
     ("info", ("system info", "info"), "Display system-wide information"),
     ("version", ("version",), "Show the Cove version information"),
@@ -105,6 +109,7 @@ ALIASES = frozenset(
         "container": ("list", "ps", "remove"),
         "image": ("list", "remove"),
         "network": ("list", "remove"),
+        "trash": ("list", "remove"),
         "volume": ("list", "remove"),
     }.items()
     for name in names
@@ -115,6 +120,7 @@ GROUPS = {
     "image": "Manage images",
     "network": "Manage networks",
     "system": "Manage Cove",
+    "trash": "Manage what was removed",
     "volume": "Manage volumes",
 }
 

@@ -33,14 +33,17 @@ from cove.engine.output import Output
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.removed import Removed
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
+from cove.engine.sizes import tree_size
 from cove.engine.statistics import Statistics
 from cove.engine.stopping import Stopping
 from cove.engine.system import Host, System
 from cove.engine.transfers import Transfers
 from cove.engine.transitions import Transitions
+from cove.engine.undo import Undo
 from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.errors import Conflict
@@ -51,6 +54,7 @@ from cove.network import NetworkSettings
 from cove.server.app import serve
 from cove.server.services import Services
 from cove.store import Database
+from cove.trash import Budget, Trash
 from cove.volumes import Volumes as VolumeStore
 
 log = logging.getLogger(__name__)
@@ -87,6 +91,7 @@ class Stores:
     volumes: VolumeStore
     networks: NetworkStore
     worker: Worker
+    trash: Trash
 
 
 @dataclass(frozen=True)
@@ -114,10 +119,13 @@ async def _stores(settings: Settings, roots: Roots, database: Database, stack: A
     images = ImageStore(database, roots.data, worker, storage_driver.choose(settings.storage_driver, roots.data))
     await images.open()
     stack.push_async_callback(images.close)
+    trash = Trash(database, roots.data, Budget(settings.trash_minutes, settings.trash_percent), tree_size)
+    trash.open()
+    stack.push_async_callback(trash.close)
     volumes = VolumeStore(database, roots.data)
     volumes.open()
     networks = NetworkStore(database, _network_settings(settings))
-    return Stores(images, volumes, networks, worker)
+    return Stores(images, volumes, networks, worker, trash)
 
 
 def _network_settings(settings: Settings) -> NetworkSettings:
@@ -153,6 +161,8 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         bundles=bundles,
         announcements=announcements,
         stopping=stopping,
+        trash=stores.trash,
+        keeps_auto_removed=settings.trash_auto_removed,
     )
     transitions = Transitions(
         registry=registry,
@@ -165,6 +175,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         probes=probes,
         stopping=stopping,
         removal=removal,
+        trash=stores.trash,
     )
     return Engine(
         registry=registry,
@@ -204,6 +215,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     stack.callback(engine.names.close)
     stack.push_async_callback(engine.removal.close)
     stack.push_async_callback(engine.transitions.close)
+    stores.trash.watch()
     await recovery.reconcile()
     await recovery.apply_policies()
 
@@ -221,6 +233,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         names=engine.names,
         views=Views(stores.networks, engine.connectivity),
         worker=stores.worker,
+        trash=stores.trash,
         data_root=roots.data,
         run_root=roots.run,
     )
@@ -251,7 +264,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
-        output=Output(registry, announcements, Statistics(registry, engine.bundles)),
+        output=Output(registry, Removed(stores.trash), announcements, Statistics(registry, engine.bundles)),
         archives=archives,
         execs=engine.execs,
         images=images,
@@ -259,6 +272,14 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         networks=Networks(stores.networks, registry, events, engine.names, engine.bundles),
         volumes=volumes,
         system=system,
+        trash=Undo(
+            trash=stores.trash,
+            registry=registry,
+            containers=containers,
+            volumes=stores.volumes,
+            connectivity=engine.connectivity,
+            announcements=announcements,
+        ),
     )
 
 

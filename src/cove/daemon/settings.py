@@ -38,6 +38,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     seccomp_profile: str = "builtin"
     labels: tuple[str, ...] = ()
     shutdown_timeout: int = 15
+    trash_minutes: int = 60
+    trash_percent: int = 5
+    trash_auto_removed: bool = False
     events_kept: int = 20_000
     events_hours: int = 168
     tlsverify: bool = False
@@ -84,6 +87,14 @@ FLAGS = (
     Flag("seccomp_profile", ("--seccomp-profile",), 'file of the default seccomp profile, or "unconfined"', "FILE"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
     Flag("shutdown_timeout", ("--shutdown-timeout",), "seconds that requests get to finish at the end", "SECONDS"),
+    Flag(
+        "trash_minutes",
+        ("--trash-minutes",),
+        "minutes that a removed container can be brought back, 0 for no trash",
+        "N",
+    ),
+    Flag("trash_percent", ("--trash-percent",), "share of the disk that removed containers may take, in percent", "N"),
+    Flag("trash_auto_removed", ("--trash-auto-removed",), "keep what --rm removes in the trash too"),
     Flag("events_kept", ("--events-kept",), "events that are kept for --since", "NUMBER"),
     Flag("events_hours", ("--events-hours",), "hours that an event is kept for --since", "HOURS"),
     Flag("tlsverify", ("--tlsverify",), "serve TCP with TLS, to clients with a certificate of --tlscacert only"),
@@ -168,7 +179,7 @@ def _checked(settings: Settings) -> Settings:
     for host in settings.hosts:
         if not host.startswith(("unix:///", "tcp://", "fd://")):
             raise InvalidArgument(f"invalid bind address ({host}): use unix:///PATH, tcp://HOST:PORT or fd://")
-    for name in ("events_kept", "events_hours"):
+    for name in ("events_kept", "events_hours", "trash_minutes", "trash_percent"):
         if getattr(settings, name) < 0:
             raise InvalidArgument(f"--{_key(name)} cannot be negative")
     for label in settings.labels:

@@ -63,6 +63,18 @@ class Connectivity:
                 continue
             yield network.id, network.name, network.driver
 
+    def missing(self, container: Container) -> list[str]:
+        """The networks that it asks for and that are not there."""
+        if not self.needed(container):
+            return []
+        found = []
+        for name in wanted(container):
+            try:
+                self._networks.get(name)
+            except NotFound:
+                found.append(name)
+        return found
+
     def endpoints(self, container: Container) -> tuple[EndpointRecord, ...]:
         return self._networks.allocation(container.id).endpoints
 

@@ -1,6 +1,7 @@
 """The API's requests about containers as records: create, list, inspect, rename, update, remove, prune, top."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +19,13 @@ from cove.engine.removal import Removal
 from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound, Unimplemented
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound, Unimplemented
 from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.layers import Worker
 from cove.layers.jobs import Compare, CompareDone
+from cove.trash import Trash
 from cove.units import parse_moment
 from cove.volumes import Volumes
 from cove.wire.containers import (
@@ -58,6 +60,7 @@ class Containers:
         names: NameService,
         views: Views,
         worker: Worker,
+        trash: Trash,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -70,6 +73,7 @@ class Containers:
         self._names = names
         self._views = views
         self._worker = worker
+        self._trash = trash
         self._commits = Commits(registry, stopping, announcements, images, worker)
         self._data_root = data_root
         self._run_root = run_root
@@ -87,7 +91,7 @@ class Containers:
         self._join_others(record)
         await self._bundles.prepare(record.host_config)
         with self._images.hold(image.id):
-            container = await self._make(record)
+            container = await self._trash.making_room(lambda: self._make(record))
         self._announcements.publish(container, "create")
         return ContainerCreated(id=record.id, warnings=[])
 
@@ -99,7 +103,8 @@ class Containers:
             await self._registry.add(container)
         except OSError as error:
             container.paths.discard()
-            raise Internal(f"cannot create container {record.id}: {error}") from error
+            kind = NoSpace if error.errno == errno.ENOSPC else Internal
+            raise kind(f"cannot create container {record.id}: {error}") from error
         except Exception:  # not when the caller was cancelled: the row is written all the same
             container.paths.discard()
             raise
@@ -215,12 +220,12 @@ class Containers:
         self._announcements.publish(container, "update")
         return ContainerUpdated()
 
-    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
         if link:
             raise Unimplemented("links between containers are not supported")
-        await self._removal.remove(self._registry.get(ref), force=force, volumes=volumes)
+        await self._removal.remove(self._registry.get(ref), force=force, volumes=volumes, now=now)
 
-    async def prune(self, filters: Filters) -> ContainersPruned:
+    async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned:
         filters.check(("until", "label", "label!"))
         until = filters.single("until")
         moment = parse_moment(until) if until else None
@@ -233,7 +238,7 @@ class Containers:
             if stopped and fits and (moment is None or record.created < moment):
                 size = await self._own_size(container)
                 with contextlib.suppress(Conflict, NotFound):
-                    await self._removal.remove(container, force=False, volumes=False)
+                    await self._removal.remove(container, force=False, volumes=False, now=now)
                     removed.append(container.id)
                     reclaimed += size
         self._announcements.pruned(reclaimed)

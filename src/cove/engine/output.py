@@ -6,6 +6,7 @@ from cove.engine import logreader, streams
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
 from cove.engine.registry import Registry
+from cove.engine.removed import Removed
 from cove.engine.statistics import Statistics
 from cove.errors import Conflict, InvalidArgument
 from cove.wire.stats import Stats
@@ -15,13 +16,16 @@ from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOption
 class Output:
     """Connects clients to what programs write, and to what they read."""
 
-    def __init__(self, registry: Registry, announcements: Announcements, statistics: Statistics) -> None:
+    def __init__(
+        self, registry: Registry, removed: Removed, announcements: Announcements, statistics: Statistics
+    ) -> None:
         self._registry = registry
+        self._removed = removed
         self._announcements = announcements
         self._statistics = statistics
 
     async def logs(self, ref: str, options: LogOptions) -> Logs:
-        container = self._registry.get(ref)
+        container = self._removed.get(ref) if options.removed else self._registry.get(ref)
         if container.record.host_config.log_config.type == "none":
             raise InvalidArgument("configured logging driver does not support reading")
         if not (options.stdout or options.stderr):

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -11,6 +11,8 @@ from cove.engine.container import Container
 from cove.engine.record import CONTAINERS, Record
 from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.store import Database
+
+Change = Callable[[sqlite3.Connection], None]
 
 
 class Registry:
@@ -64,12 +66,15 @@ class Registry:
             if any(mount.kind == "volume" and mount.name == volume for mount in container.record.mounts)
         ]
 
-    async def add(self, container: Container) -> None:
-        """Write a new container's row. Raises Conflict, in Docker's words, when its name is taken."""
+    async def add(self, container: Container, *also: Change) -> None:
+        """Write a new container's row. Raises Conflict, in Docker's words, when its name is taken.
+
+        ``also``: what goes with that in the same transaction.
+        """
         self._refuse_taken(container.name)
         self.restore(container)  # at once, so that a second create with this name is refused while the row is written
         try:
-            await self._insert(container.record)
+            await self._insert(container.record, also)
         except Exception:  # not when the caller was cancelled: the row is written all the same
             self._forget(container)
             raise
@@ -102,13 +107,27 @@ class Registry:
             raise
         self._by_name.pop(old, None)
 
-    async def remove(self, container: Container) -> None:
-        await self._database.run(lambda connection: CONTAINERS.delete(connection, id=container.id))
+    async def remove(self, container: Container, *also: Change) -> None:
+        """Delete the row. ``also``: what goes with that in the same transaction."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            CONTAINERS.delete(connection, id=container.id)
+            for other in also:
+                other(connection)
+
+        await self._database.run(change)
         self._forget(container)
 
-    async def _insert(self, record: Record) -> None:
+    async def _insert(self, record: Record, also: Sequence[Change]) -> None:
+        insert = CONTAINERS.inserting(record)
+
+        def change(connection: sqlite3.Connection) -> None:
+            insert(connection)
+            for other in also:
+                other(connection)
+
         try:
-            await self._database.run(CONTAINERS.inserting(record))
+            await self._database.run(change)
         except sqlite3.IntegrityError as error:
             if "containers.name" in str(error):  # how SQLite names the constraint
                 raise Conflict(f'Conflict. The container name "/{record.name}" is already in use.') from error

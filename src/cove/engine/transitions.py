@@ -6,6 +6,7 @@ is there before the shim, so that the next daemon finds every shim.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -27,10 +28,11 @@ from cove.engine.removal import Removal
 from cove.engine.shims import Shim, Zygote
 from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotModified
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotModified
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.runtime.messages import Exited
+from cove.trash import Trash
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class Transitions:
         probes: Probes,
         stopping: Stopping,
         removal: Removal,
+        trash: Trash,
     ) -> None:
         self._registry = registry
         self._images = images
@@ -74,6 +77,7 @@ class Transitions:
         self._probes = probes
         self._stopping = stopping
         self._removal = removal
+        self._trash = trash
         self._watches = Background()
 
     # start
@@ -96,7 +100,7 @@ class Transitions:
         state.error, state.stopped, state.oom_killed = "", False, False
         state.health = health.before_first_probe(container.record.config)
         try:
-            shim = await self._launch(container)
+            shim = await self._trash.making_room(lambda: self._launch(container))
         except CoveError as error:
             await self._start_failed(container, error)
             raise
@@ -149,7 +153,8 @@ class Transitions:
             if shim is not None:
                 await self._abandon(container, shim)
             if isinstance(error, OSError):
-                raise Internal(f"cannot start container {container.id}: {error}") from error
+                kind = NoSpace if error.errno == errno.ENOSPC else Internal
+                raise kind(f"cannot start container {container.id}: {error}") from error
             raise
         state = container.record.state
         state.status, state.started_at, state.exit_code = "running", started.started_at, 0

@@ -27,6 +27,13 @@ from cove.store import Database
 log = logging.getLogger(__name__)
 
 
+IN_TRASH = "trash"
+_USES = (
+    "SELECT 'containers' FROM containers WHERE image = ? "
+    f"UNION ALL SELECT '{IN_TRASH}' FROM trash WHERE image = ? LIMIT 1"
+)
+
+
 class Inventory:
     """Use from one event loop. ``catalog`` is what is there; only this class changes it."""
 
@@ -117,7 +124,7 @@ class Inventory:
     async def drop(self, image_id: str) -> list[str]:
         """Remove an image and its names; the chain ids of the layers that went with it, uppermost first.
 
-        An image that a container uses is only hidden: its layers stay until ``released``.
+        An image that a container uses, be it one in the trash, is only hidden: its layers stay until ``released``.
         """
         async with self._changing:
             hidden = msgspec.structs.replace(self.catalog.get(image_id), hidden=True)
@@ -126,7 +133,7 @@ class Inventory:
             for name in [name for name, image in self.catalog.names.items() if image == image_id]:
                 del self.catalog.names[name]
             if kept:
-                return []
+                return self._for_show(hidden) if kept == IN_TRASH else []
             del self.catalog.images[image_id]
             return await self._collect(hidden.chain_ids[::-1], hidden.blobs)
 
@@ -142,15 +149,20 @@ class Inventory:
         except CoveError as error:  # the next start tries again
             log.warning("images: cannot remove what an earlier run left: %s", error.message)
 
-    def _delete(self, connection: sqlite3.Connection, hidden: Image) -> bool:
-        """Delete the rows, or hide the image and return True when a container uses it. On the database's thread."""
+    def _for_show(self, gone: Image) -> list[str]:
+        """The layers of an image that only the trash needs, which to a client are gone: those that no other shows."""
+        others = {chain for image in self.catalog.images.values() if not image.hidden for chain in image.chain_ids}
+        return [chain for chain in gone.chain_ids[::-1] if chain not in others]
+
+    def _delete(self, connection: sqlite3.Connection, hidden: Image) -> str:
+        """Delete the rows, or hide the image and say where what uses it is. On the database's thread."""
         NAMES.delete(connection, image=hidden.id)
-        used = connection.execute("SELECT 1 FROM containers WHERE image = ? LIMIT 1", (hidden.id,)).fetchone()
+        used = connection.execute(_USES, (hidden.id, hidden.id)).fetchone()
         if used or self._holds[hidden.id] > 0:
             IMAGES.put(connection, hidden)
-            return True
+            return used[0] if used else "held"
         IMAGES.delete(connection, id=hidden.id)
-        return False
+        return ""
 
     async def _collect(self, chain_ids: Iterable[str], digests: Iterable[str]) -> list[str]:
         """Remove those layers (given uppermost first) and blobs that nothing stands on; the layers that went."""

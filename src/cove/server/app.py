@@ -36,6 +36,7 @@ from cove.server.status import status_of
 from cove.server.swarm import SwarmRoutes
 from cove.server.system import SystemRoutes
 from cove.server.transfers import TransferRoutes
+from cove.server.trash import TrashRoutes
 from cove.server.volumes import VolumeRoutes
 from cove.wire import versions
 
@@ -115,6 +116,7 @@ def _routes(services: Services) -> list[Route]:
         TransferRoutes(services.transfers),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
+        TrashRoutes(services.trash),
         SwarmRoutes(),
         PluginRoutes(),
         AbsentRoutes(),

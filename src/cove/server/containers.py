@@ -42,10 +42,10 @@ class Containers(Protocol):
 
     async def update(self, ref: str, request: ContainerUpdate) -> ContainerUpdated: ...
 
-    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
-        """Raises Conflict when it runs and ``force`` is not set."""
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
+        """``now``: past the trash. Raises Conflict when it runs and ``force`` is not set."""
 
-    async def prune(self, filters: Filters) -> ContainersPruned: ...
+    async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned: ...
 
     async def top(self, ref: str, ps_args: str) -> ContainerTop:
         """Raises Conflict when it does not run."""
@@ -116,12 +116,16 @@ class ContainerRoutes:
 
     async def remove(self, request: Request) -> web.Response:
         await self._containers.remove(
-            request.variable("id"), force=request.flag("force"), volumes=request.flag("v"), link=request.flag("link")
+            request.variable("id"),
+            force=request.flag("force"),
+            volumes=request.flag("v"),
+            link=request.flag("link"),
+            now=request.flag("now"),
         )
         return empty_reply()
 
     async def prune(self, request: Request) -> web.Response:
-        return reply(await self._containers.prune(request.filters()), request.version)
+        return reply(await self._containers.prune(request.filters(), now=request.flag("now")), request.version)
 
     async def top(self, request: Request) -> web.Response:
         return reply(await self._containers.top(request.variable("id"), request.text("ps_args")), request.version)

@@ -18,7 +18,7 @@ from cove.wire.streams import AttachOptions, LogOptions, Logs, Stream
 
 class Output(Protocol):
     async def logs(self, ref: str, options: LogOptions) -> Logs:
-        """Raises InvalidArgument when the log driver keeps nothing that can be read."""
+        """Raises InvalidArgument when the log driver keeps nothing that can be read, NotFound."""
 
     async def attach(self, ref: str, options: AttachOptions) -> Stream:
         """Connect to a container that runs, or that is yet to be started. Raises Conflict in Docker's words."""
@@ -112,6 +112,7 @@ def _log_options(request: Request) -> LogOptions:
         since=request.moment("since"),
         until=request.moment("until"),
         tail=int(tail) if tail.isascii() and tail.isdigit() else -1,
+        removed=request.flag("removed"),
     )
 
 

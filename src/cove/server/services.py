@@ -11,6 +11,7 @@ from cove.server.networks import Networks
 from cove.server.output import Output
 from cove.server.system import System
 from cove.server.transfers import Transfers
+from cove.server.trash import Trash
 from cove.server.volumes import Volumes
 
 
@@ -28,3 +29,4 @@ class Services:
     networks: Networks
     volumes: Volumes
     system: System
+    trash: Trash

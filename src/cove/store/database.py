@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from cove.errors import Conflict, Internal
+from cove.errors import Conflict, Internal, NoSpace
 from cove.store.schema import MIGRATIONS
 
 T = TypeVar("T")
@@ -185,7 +185,8 @@ class Database:
 
 
 def _failure(error: BaseException) -> Internal:
-    return Internal(f"cannot write the database: {error}")
+    full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+    return (NoSpace if full else Internal)(f"cannot write the database: {error}")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

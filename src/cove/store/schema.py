@@ -16,6 +16,7 @@ networks       one row per network
 endpoints      attachments of containers to networks; an address is in use while its row is there
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
+trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
@@ -56,5 +57,11 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE events (number INTEGER PRIMARY KEY, time INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE trash (
+        id TEXT PRIMARY KEY, removed INTEGER NOT NULL, image TEXT NOT NULL, record BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX trash_image ON trash (image);
     """,
 )

@@ -4,9 +4,10 @@ import contextlib
 import re
 import secrets
 import shutil
+import sqlite3
 import time
 from asyncio import Lock, to_thread
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -32,6 +33,9 @@ class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 VOLUMES: Table[Volume] = Table("volumes", Volume, ("name",), {"name": lambda volume: volume.name})
+
+
+Change = Callable[[sqlite3.Connection], None]
 
 
 class Volumes:
@@ -113,6 +117,41 @@ class Volumes:
     def _make_directory(self, name: str) -> None:
         self.path(name).parent.mkdir(mode=0o701, exist_ok=True)
         self.path(name).mkdir(mode=0o755, exist_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def withdrawing(self, names: Sequence[str]) -> AsyncIterator[tuple[Sequence[Volume], Change]]:
+        """Give volumes away: what they were, and the change that takes them out of the database.
+
+        Inside the context the caller has the change made, and moves the directories (``directory``).
+        """
+        async with self._lock:
+            volumes = [self._volumes[name] for name in names if name in self._volumes]
+
+            def change(connection: sqlite3.Connection) -> None:
+                for volume in volumes:
+                    VOLUMES.delete(connection, name=volume.name)
+
+            yield volumes, change
+            for volume in volumes:
+                self._volumes.pop(volume.name, None)
+
+    @contextlib.asynccontextmanager
+    async def returning(self, volumes: Sequence[Volume]) -> AsyncIterator[Change]:
+        """Take volumes back, whose directories are here again: the change that puts them into the database."""
+        async with self._lock:
+
+            def change(connection: sqlite3.Connection) -> None:
+                for volume in volumes:
+                    VOLUMES.put(connection, volume)
+
+            yield change
+            for volume in volumes:
+                self._volumes[volume.name] = volume
+                self._make_directory(volume.name)
+
+    def directory(self, name: str) -> str:
+        """Where a volume lies, relative to the data root."""
+        return f"volumes/{name}"
 
     async def remove(self, name: str) -> None:
         """Remove a volume and its data. The caller has made sure that nothing uses it. Raises NotFound."""

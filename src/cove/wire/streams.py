@@ -41,7 +41,10 @@ class LogEntry(NamedTuple):
 
 
 class LogOptions(NamedTuple):
-    """``since`` and ``until``: nanoseconds since the epoch, 0 is no bound. ``tail``: lines, -1 is all."""
+    """``since`` and ``until``: nanoseconds since the epoch, 0 is no bound. ``tail``: lines, -1 is all.
+
+    ``removed``: of a container that is in the trash.
+    """
 
     stdout: bool
     stderr: bool
@@ -49,6 +52,7 @@ class LogOptions(NamedTuple):
     since: int
     until: int
     tail: int
+    removed: bool = False
 
 
 class Logs(NamedTuple):

@@ -23,12 +23,14 @@ from cove.engine.removal import Removal
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
+from cove.engine.sizes import tree_size
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
 from cove.errors import Conflict, NotFound, NotModified
 from cove.network import Networks, NetworkSettings
 from cove.runtime.messages import Exited
 from cove.store import Database
+from cove.trash import Budget, Trash
 from cove.volumes import Volumes
 from cove.wire.host_config import RestartPolicy
 from unit.engine.containers import container
@@ -64,6 +66,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                 announcements = Announcements(events, connectivity)
                 probes = Probes(Execs(registry, events), registry, events)
                 stopping = Stopping(registry, bundles, announcements, probes)
+                trash = Trash(database, tmp_path, Budget(minutes=0), tree_size)
                 removal = Removal(
                     registry=registry,
                     images=images,
@@ -72,6 +75,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     bundles=bundles,
                     announcements=announcements,
                     stopping=stopping,
+                    trash=trash,
                 )
                 transitions = Transitions(
                     registry=registry,
@@ -84,6 +88,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     probes=probes,
                     stopping=stopping,
                     removal=removal,
+                    trash=trash,
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)

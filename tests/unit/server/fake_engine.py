@@ -36,6 +36,7 @@ from cove.wire.images import ImageInspect, ImageSummary, Progress, ProgressDetai
 from cove.wire.networks import EndpointSettings, Network, NetworkCreated, NetworksPruned
 from cove.wire.streams import STDERR, STDOUT, LogEntry, Logs, Stream
 from cove.wire.system import AuthResponse, DiskUsage, Info, Version
+from cove.wire.trash import Restored, Trashed, TrashEmptied
 from cove.wire.volumes import Volume, VolumeList, VolumesPruned
 
 T0 = 1_767_323_045_123_456_789
@@ -199,7 +200,7 @@ class FakeContainers(Part):
         self.store.calls.append(("update", request))
         return ContainerUpdated(warnings=[])
 
-    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
+    async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
         found = self.store.find(ref)
         if found.status == "running" and not force:
             raise Conflict(f"You cannot remove a running container {found.id}")
@@ -208,7 +209,7 @@ class FakeContainers(Part):
         if not found.removed.done():
             found.removed.set_result(0)
 
-    async def prune(self, filters: Filters) -> ContainersPruned:
+    async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned:
         return ContainersPruned(containers_deleted=["a"], space_reclaimed=7)
 
     async def top(self, ref: str, ps_args: str) -> ContainerTop:
@@ -476,6 +477,21 @@ class FakeVolumes(Part):
         return VolumesPruned()
 
 
+class FakeTrash(Part):
+    async def list(self) -> list[Trashed]:
+        return [Trashed(id="c1", kind="container", name="web")]
+
+    async def restore(self, reference: str, name: str) -> Restored:
+        self.store.calls.append(("restore", reference, name))
+        return Restored(id="c1", name=name or "web")
+
+    async def delete(self, reference: str) -> None:
+        self.store.calls.append(("trash rm", reference))
+
+    async def empty(self) -> TrashEmptied:
+        return TrashEmptied(deleted=["c1"], space_reclaimed=7)
+
+
 class FakeSystem(Part):
     async def version(self) -> Version:
         return Version(version="0.1.0", arch="amd64")
@@ -514,4 +530,5 @@ def fake_services(store: Store) -> Services:
         networks=FakeNetworks(store),
         volumes=FakeVolumes(store),
         system=FakeSystem(store),
+        trash=FakeTrash(store),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cove.errors import Conflict, Internal
+from cove.errors import Conflict, Internal, NoSpace
 from cove.store import Database
 from cove.store.schema import MIGRATIONS
 
@@ -273,7 +273,7 @@ def test_a_full_disk_fails_the_changes_and_nothing_else(full_disk: Path) -> None
             filler.write_bytes(b"x" * (1 << 20))
         large = bytes(100_000)
         results = await in_one_batch(database, *(add(f"lost {number}", large) for number in range(4)))
-        assert [type(result) for result in results] == [Internal] * 4
+        assert [type(result) for result in results] == [NoSpace] * 4
         assert "cannot write the database" in str(results[0])
         assert await database.run(lambda c: c.execute("SELECT name FROM volumes").fetchall()) == [("before",)]
         filler.unlink()

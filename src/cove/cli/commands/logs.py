@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
-    found = session.client.json("GET", f"/containers/{arguments[0]}/json")
+    removed = values.on("removed")
+    found = None if removed else session.client.json("GET", f"/containers/{arguments[0]}/json")
     query = {
         "stdout": 1,
         "stderr": 1,
@@ -27,9 +28,13 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         "follow": 1 if values.on("follow") else None,
         "tail": values.text("tail"),
         "details": 1 if values.on("details") else None,
+        "removed": 1 if removed else None,
     }
-    response = session.client.stream("GET", f"/containers/{found['Id']}/logs", query)
-    if found["Config"]["Tty"]:
+    response = session.client.stream(
+        "GET", f"/containers/{found['Id'] if found else arguments[0].strip('/')}/logs", query
+    )
+    tty = found["Config"]["Tty"] if found else "multiplexed" not in response.headers.get("content-type", "")
+    if tty:
         for piece in response.pieces():
             write_all(STDOUT, piece)
     else:
@@ -45,6 +50,7 @@ COMMAND = Command(
     (
         Flag("details", BOOL, "Show extra details provided to logs"),
         Flag("follow", BOOL, "Follow log output", "f"),
+        Flag("removed", BOOL, "Show the logs of a removed container, while it is in the trash"),
         Flag(
             "since",
             STRING,

@@ -50,7 +50,13 @@ def _listed(title: str, lines: list[str], reclaimed: int) -> Pruned:
 
 
 def prune_containers(session: Session, pairs: Pairs, everything: bool) -> Pruned:
-    report = session.client.json("POST", "/containers/prune", {"filters": encode_filters(pairs)})
+    return _containers(session, pairs, now=False)
+
+
+def _containers(session: Session, pairs: Pairs, *, now: bool) -> Pruned:
+    """``now``: past the trash."""
+    query = {"filters": encode_filters(pairs), "now": 1 if now else None}
+    report = session.client.json("POST", "/containers/prune", query)
     return _listed("Deleted Containers:", report.get("ContainersDeleted") or [], report.get("SpaceReclaimed", 0))
 
 
@@ -85,7 +91,10 @@ def prune_build_cache(session: Session, pairs: Pairs, everything: bool) -> Prune
 
 
 def _container(session: Session, values: Values, arguments: list[str]) -> int:
-    return _one(session, values, prune_containers, "WARNING! This will remove all stopped containers.")
+    def prune(session: Session, pairs: Pairs, everything: bool) -> Pruned:
+        return _containers(session, pairs, now=values.on("now"))
+
+    return _one(session, values, prune, "WARNING! This will remove all stopped containers.")
 
 
 def _image(session: Session, values: Values, arguments: list[str]) -> int:
@@ -163,7 +172,7 @@ def _command(run: Run, *flags: Flag, example: str = "until=<timestamp>") -> Comm
     return Command(run, "[OPTIONS]", NO_ARGUMENTS, prune_flags(example, *flags))
 
 
-CONTAINER = _command(_container)
+CONTAINER = _command(_container, Flag("now", BOOL, "Delete at once, past the trash"))
 IMAGE = _command(_image, Flag("all", BOOL, "Remove all unused images, not just dangling ones", "a"))
 NETWORK = _command(_network)
 VOLUME = _command(

@@ -17,6 +17,7 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         "v": 1 if values.on("volumes") else None,
         "link": 1 if values.on("link") else None,
         "force": 1 if values.on("force") else None,
+        "now": 1 if values.on("now") else None,
     }
     return for_each(
         session,
@@ -33,6 +34,7 @@ COMMAND = Command(
     (
         Flag("force", BOOL, "Force the removal of a running container (uses SIGKILL)", "f"),
         Flag("link", BOOL, "Remove the specified link", "l"),
+        Flag("now", BOOL, "Delete at once, past the trash"),
         Flag("volumes", BOOL, "Remove anonymous volumes associated with the container", "v"),
     ),
 )

@@ -1,0 +1,31 @@
+"""``cove undo``: bring a removed container back."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from cove.cli.command import Arguments, Command
+from cove.cli.flags import STRING, Flag
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.flags import Values
+    from cove.cli.session import Session
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    which = f"/{quote(arguments[0].strip('/'), safe='')}" if arguments else ""
+    restored = session.client.json("POST", f"/trash{which}/restore", {"name": values.text("name") or None})
+    for warning in restored["Warnings"]:
+        session.warn(f"WARNING: {warning}")
+    session.print(restored["Name"])
+    return 0
+
+
+COMMAND = Command(
+    _run,
+    "[OPTIONS] [CONTAINER]",
+    Arguments(0, 1),
+    (Flag("name", STRING, "Bring it back under another name"),),
+    long="Bring back the container that was removed last, or the one that is named, with its anonymous volumes",
+)
