@@ -5,18 +5,18 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from cove.cli.command import NO_ARGUMENTS, Command, at_least
-from cove.cli.flags import BOOL, Flag
 from cove.cli.humanize import ago, duration, parse_rfc3339, size
 from cove.cli.options import LIST_FORMAT
 from cove.cli.session import for_each
 from cove.cli.view import View
+from cove.flags import BOOL, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
     Trashed = dict[str, Any]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from cove.cli.command import Arguments, Command
-from cove.cli.flags import STRING, Flag
+from cove.flags import STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from cove.cli.flags import Values
     from cove.cli.session import Session
+    from cove.flags import Values
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
