@@ -21,12 +21,12 @@ def stay(terminal: bool, channel: socket.socket) -> None:
     """
     forwarded = signal.valid_signals() - _NOT_FORWARDED
     signal.pthread_sigmask(signal.SIG_BLOCK, forwarded)
+    processes.set_name("init")  # before there is anybody to see another one
     child = os.fork()
     if child == 0:
         _become_foreground(terminal)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return
-    processes.set_name("init")
     channel.close()
     processes.close_range(0)  # the program's streams end when the program closes them, not when its init does
     os._exit(_watch(child, forwarded))

@@ -243,13 +243,42 @@ _CALL = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.needs("libseccomp")
-@settings(max_examples=150, deadline=None)
+def holds(argument: SeccompArgument, words: tuple[int, ...]) -> bool:
+    word, value, second = words[argument["index"]], argument["value"], argument.get("valueTwo", 0)
+    return {
+        "SCMP_CMP_NE": word != value,
+        "SCMP_CMP_LT": word < value,
+        "SCMP_CMP_LE": word <= value,
+        "SCMP_CMP_EQ": word == value,
+        "SCMP_CMP_GE": word >= value,
+        "SCMP_CMP_GT": word > value,
+        "SCMP_CMP_MASKED_EQ": word & value == second & value,
+    }[argument["op"]]
+
+
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(_CALL, min_size=1, max_size=5),
     st.lists(st.tuples(*(st.sampled_from(WORDS) for _ in range(6))), min_size=1, max_size=20),
 )
-def test_any_rules_mean_what_libseccomp_makes_of_them(calls: list[SeccompCall], words: list[tuple[int, ...]]) -> None:
+def test_any_rules_mean_what_they_say(calls: list[SeccompCall], words: list[tuple[int, ...]]) -> None:
+    filter_ = machine({"defaultAction": "SCMP_ACT_TRAP", "syscalls": calls})
+    for name in {name for call in calls for name in call["names"]} - {"nonesuch"}:
+        rules = [call.get("args", []) for call in calls if name in call["names"]]
+        for each in words:
+            expected = any(all(holds(argument, each) for argument in rule) for rule in rules)
+            assert (filter_.run(X86_64.token, numbers(X86_64)[name], each) == ALLOW) == expected
+
+
+@pytest.mark.needs("libseccomp")
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(_CALL, min_size=1, max_size=5, unique_by=lambda call: call["names"][0]),
+    st.lists(st.tuples(*(st.sampled_from(WORDS) for _ in range(6))), min_size=1, max_size=20),
+)
+def test_any_rule_means_what_libseccomp_makes_of_it(calls: list[SeccompCall], words: list[tuple[int, ...]]) -> None:
+    """One for each call: libseccomp 2.5 mixes up several of them (NE with others on the same argument)."""
+    calls = [{**call, "names": call["names"][:1]} for call in calls]
     profile: Seccomp = {"defaultAction": "SCMP_ACT_TRAP", "syscalls": calls, "architectures": ["SCMP_ARCH_X86"]}
     ours, theirs = machine(profile), Machine(Libseccomp().program(profile, "x86_64"))
     named = [numbers(X86_64).get(name) for call in calls for name in call["names"]]
