@@ -5,9 +5,10 @@ import contextlib
 import logging
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cove.daemon.listeners import listeners
@@ -27,6 +28,7 @@ from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
+from cove.engine.memberships import Memberships
 from cove.engine.nameservice import NameService
 from cove.engine.networks import Networks
 from cove.engine.output import Output
@@ -34,6 +36,7 @@ from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.removed import Removed
+from cove.engine.repairs import Repairs
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
@@ -49,8 +52,8 @@ from cove.engine.volumes import Volumes
 from cove.errors import Conflict
 from cove.images import Images as ImageStore
 from cove.layers import Worker, storage_driver
+from cove.network import DOCKER_POOLS, NetworkSettings
 from cove.network import Networks as NetworkStore
-from cove.network import NetworkSettings
 from cove.server.app import serve
 from cove.server.services import Services
 from cove.store import Database
@@ -110,6 +113,7 @@ class Engine:
     stopping: Stopping
     removal: Removal
     transitions: Transitions
+    repairs: Repairs
     init_path: str | None
 
 
@@ -129,8 +133,20 @@ async def _stores(settings: Settings, roots: Roots, database: Database, stack: A
 
 
 def _network_settings(settings: Settings) -> NetworkSettings:
-    given = NetworkSettings(bip=settings.bip)
-    return NetworkSettings(bridge=settings.bridge, bip=settings.bip) if settings.bridge else given
+    given = NetworkSettings(
+        bip=settings.bip,
+        pools=tuple((pool.base, pool.size) for pool in settings.default_address_pools) or DOCKER_POOLS,
+        identity=_machine_identity(),
+    )
+    return replace(given, bridge=settings.bridge) if settings.bridge else given
+
+
+def _machine_identity() -> str:
+    """What tells this machine from others, or its name where there is nothing better."""
+    try:
+        return Path("/etc/machine-id").read_text().strip() or socket.gethostname()
+    except OSError:
+        return socket.gethostname()
 
 
 def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Engine:
@@ -190,6 +206,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         stopping=stopping,
         removal=removal,
         transitions=transitions,
+        repairs=Repairs(stores.networks, registry, connectivity),
         init_path=init_path,
     )
 
@@ -203,6 +220,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
         removal=engine.removal,
         networks=stores.networks,
         names=engine.names,
+        connectivity=engine.connectivity,
         data_root=roots.data,
         run_root=roots.run,
     )
@@ -217,6 +235,8 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     stack.push_async_callback(engine.transitions.close)
     stores.trash.watch()
     await recovery.reconcile()
+    stack.push_async_callback(engine.repairs.close)
+    engine.repairs.watch()
     await recovery.apply_policies()
 
 
@@ -261,6 +281,14 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         volumes=volumes,
         events=events,
     )
+    memberships = Memberships(
+        networks=stores.networks,
+        registry=registry,
+        connectivity=engine.connectivity,
+        events=events,
+        names=engine.names,
+        bundles=engine.bundles,
+    )
     return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
@@ -269,7 +297,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         execs=engine.execs,
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
-        networks=Networks(stores.networks, registry, events, engine.names, engine.bundles),
+        networks=Networks(stores.networks, registry, events, memberships),
         volumes=volumes,
         system=system,
         trash=Undo(

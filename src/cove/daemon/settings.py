@@ -6,6 +6,7 @@ refused, as dockerd does, except for ``hosts`` that socket activation brings.
 
 import argparse
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,13 @@ from cove.errors import InvalidArgument
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 DEFAULT_CONFIG_FILE = "/etc/cove/daemon.json"
+
+
+class AddressPool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A range that subnets of new networks are cut from. ``base``: CIDR; ``size``: their prefix length."""
+
+    base: str
+    size: int
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
@@ -34,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     dns: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
+    default_address_pools: tuple[AddressPool, ...] = ()
     init: bool = False
     seccomp_profile: str = "builtin"
     labels: tuple[str, ...] = ()
@@ -83,6 +92,12 @@ FLAGS = (
     Flag("dns", ("--dns",), "DNS server of containers that name none (repeatable)", "ADDRESS"),
     Flag("dns_search", ("--dns-search",), "search domain of containers that name none (repeatable)", "DOMAIN"),
     Flag("dns_opts", ("--dns-opt",), "option of resolv.conf for containers that name none (repeatable)", "OPTION"),
+    Flag(
+        "default_address_pools",
+        ("--default-address-pool",),
+        "range that subnets of networks are cut from, base=CIDR,size=LENGTH (repeatable)",
+        "POOL",
+    ),
     Flag("init", ("--init",), "run an init in every container"),
     Flag("seccomp_profile", ("--seccomp-profile",), 'file of the default seccomp profile, or "unconfined"', "FILE"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
@@ -144,6 +159,8 @@ def load(given: dict[str, Any]) -> Settings:
             "unable to configure the daemon: the following directives are specified both as a flag and in the "
             f"configuration file: {', '.join(both)}"
         )
+    if "default_address_pools" in given:
+        given["default_address_pools"] = [_pool(text) for text in given["default_address_pools"]]
     merged = content | {_key(name): value for name, value in given.items()}
     try:
         settings = msgspec.convert(merged, Settings)
@@ -166,6 +183,24 @@ def _read_file(path: Path, *, required: bool) -> dict[str, Any]:
     return content
 
 
+def _pool(text: str) -> dict[str, Any]:
+    """``base=10.0.0.0/8,size=24``, as the configuration file has it. Raises InvalidArgument."""
+    fields = dict(field.strip().partition("=")[::2] for field in text.split(","))
+    if set(fields) != {"base", "size"} or not fields["size"].isdecimal():
+        raise InvalidArgument(f"invalid argument {text!r} for --default-address-pool: it must be base=CIDR,size=LENGTH")
+    return {"base": fields["base"], "size": int(fields["size"])}
+
+
+def _check_pool(pool: AddressPool) -> None:
+    """Raises InvalidArgument for a range that no subnets can be cut from."""
+    try:
+        base = ip_network(pool.base, strict=False)
+    except ValueError as error:
+        raise InvalidArgument(f"invalid default-address-pools base {pool.base!r}: {error}") from None
+    if not base.prefixlen <= pool.size <= base.max_prefixlen - 2:
+        raise InvalidArgument(f"invalid default-address-pools size {pool.size} for base {pool.base}")
+
+
 def _key(name: str) -> str:
     return name.replace("_", "-")
 
@@ -182,6 +217,8 @@ def _checked(settings: Settings) -> Settings:
     for name in ("events_kept", "events_hours", "trash_minutes", "trash_percent"):
         if getattr(settings, name) < 0:
             raise InvalidArgument(f"--{_key(name)} cannot be negative")
+    for pool in settings.default_address_pools:
+        _check_pool(pool)
     for label in settings.labels:
         if "=" not in label:
             raise InvalidArgument(f"bad attribute format: {label}")

@@ -138,6 +138,7 @@ class Bundles:
                 if not other.running:
                     raise Conflict(f"cannot join {kind} namespace of a non running container: {other.id}")
                 joined[kind] = f"/proc/{other.pid}/ns/{files[kind]}"
+                other.network_shared = other.network_shared or kind == "network"
         return joined
 
     def _write_etc(self, container: Container) -> None:

@@ -1,15 +1,19 @@
 """A container's place on its networks, over its life: asked for in its record, held while it runs."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 
 from cove.engine.container import Container
 from cove.errors import InvalidArgument, NotFound
-from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest
-from cove.runtime.messages import Interface
+from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest, Restored
+from cove.network import Interface as NetworkInterface
+from cove.runtime.messages import DefaultRoute, Interface
 from cove.wire.networks import EndpointSettings
 
 UNLINKED = ("host", "none")
 """Network modes in which the engine makes no links."""
+
+UNLINKED_DRIVERS = ("host", "null")
 
 
 class Connectivity:
@@ -21,12 +25,16 @@ class Connectivity:
     def needed(self, container: Container) -> bool:
         """The engine makes links for this container."""
         mode = network_mode(container)
-        return mode not in UNLINKED and not mode.startswith("container:")
+        if mode == "host" or mode.startswith("container:"):
+            return False
+        return any(name not in UNLINKED for name in container.record.networking.endpoints_config or {})
 
     async def prepare(self, container: Container) -> bool:
         """Take what the container asks for; False when it needs nothing. Raises as ``Networks.allocate``."""
+        container.network_shared = False
         if not self.needed(container):
             return False
+        self._name_networks(container)
         requests = [endpoint_request(name, settings) for name, settings in wanted(container).items()]
         await self._networks.allocate(container.id, container.name, requests, port_requests(container))
         return True
@@ -37,20 +45,34 @@ class Connectivity:
         for endpoint in self.endpoints(container):
             interface = await self._networks.attach(endpoint, namespace)
             if interface is not None:
-                made.append(
-                    {
-                        "name": interface.name,
-                        "addresses": list(interface.addresses),
-                        "gateway4": interface.gateway4,
-                        "gateway6": interface.gateway6,
-                    }
-                )
+                made.append(interface_message(interface))
         return made
+
+    def _name_networks(self, container: Container) -> None:
+        """Keep networks by their names, whatever the user called them by. Raises NotFound."""
+        given = container.record.networking.endpoints_config or {}
+        container.record.networking.endpoints_config = {
+            self._networks.get(name).name: settings for name, settings in given.items()
+        }
+
+    def routes(self, container: Container, without: EndpointRecord | None = None) -> list[DefaultRoute | None]:
+        """The default routes that a running container is to have, of IPv4 and IPv6."""
+        chosen = self._networks.gateways(container.id, without=without)
+        found: list[DefaultRoute | None] = [None, None]
+        if chosen.ipv4 is not None and chosen.ipv4.gateway4:
+            found[0] = {"link": chosen.ipv4.endpoint.interface, "gateway": chosen.ipv4.gateway4}
+        if chosen.ipv6 is not None and chosen.ipv6.gateway6:
+            found[1] = {"link": chosen.ipv6.endpoint.interface, "gateway": chosen.ipv6.gateway6}
+        return found
+
+    async def apply(self, container: Container, restored: Restored) -> None:
+        """Have the shim of a running container do its part of a change. Raises Conflict."""
+        interfaces = [interface_message(interface) for interface in restored.interfaces]
+        await container.require_shim().configure_network(interfaces, list(restored.removed), self.routes(container))
 
     async def release(self, container: Container) -> None:
         """Give everything back; harmless when there is nothing."""
-        if self.needed(container):
-            await self._networks.release(container.id)
+        await self._networks.release(container.id, links=container.network_shared)
 
     def memberships(self, container: Container) -> Iterator[tuple[str, str, str]]:
         """Id, name and driver of each network that the container's run is on, ``host`` and ``none`` among them."""
@@ -83,15 +105,17 @@ class Connectivity:
 
     def addresses(self, container: Container) -> list[str]:
         """The container's own addresses, for its /etc/hosts."""
-        found = []
-        for endpoint in self.endpoints(container):
-            found += [address for address in (endpoint.address4, endpoint.address6) if address]
-        return found
+        return [address for endpoint in self.endpoints(container) for address in endpoint.addresses]
 
     def host_gateway(self) -> str:
         """What ``host-gateway`` stands for in --add-host: the default bridge's own address."""
         pools = self._networks.get("bridge").pools
         return pools[0].gateway.partition("/")[0] if pools else "127.0.0.1"
+
+
+def unlinked_endpoint(container_id: str, network_id: str) -> str:
+    """The id of an endpoint on ``host`` or ``none``, of which nothing is kept."""
+    return sha256(f"{container_id} {network_id}".encode()).hexdigest()
 
 
 def network_mode(container: Container) -> str:
@@ -102,14 +126,23 @@ def network_mode(container: Container) -> str:
 
 def wanted(container: Container) -> dict[str, EndpointSettings]:
     """The networks that the container is to be on, the one of its mode first, with what it asks for on each."""
-    mode = network_mode(container)
-    given = {name: settings or EndpointSettings() for name, settings in _given(container)}
-    first = given.pop(mode, None) or (given.pop("default", None) if mode == "bridge" else None)
-    return {mode: first or EndpointSettings(), **given}
+    if network_mode(container).startswith("container:"):
+        return {}
+    given = container.record.networking.endpoints_config or {}
+    first = network_mode(container)
+    names = sorted(given, key=lambda name: name != first)
+    return {name: given[name] or EndpointSettings() for name in names}
 
 
-def _given(container: Container) -> Iterator[tuple[str, EndpointSettings | None]]:
-    yield from (container.record.networking.endpoints_config or {}).items()
+def interface_message(interface: NetworkInterface) -> Interface:
+    """An interface in the words of the runtime."""
+    return {
+        "name": interface.name,
+        "addresses": list(interface.addresses),
+        "gateway4": interface.gateway4,
+        "gateway6": interface.gateway6,
+        "sysctls": interface.sysctls,
+    }
 
 
 def endpoint_request(name: str, settings: EndpointSettings) -> EndpointRequest:
@@ -121,6 +154,9 @@ def endpoint_request(name: str, settings: EndpointSettings) -> EndpointRequest:
         address6=addresses.ipv6_address if addresses else "",
         mac=settings.mac_address,
         aliases=tuple(settings.aliases or ()),
+        link_local=tuple((addresses.link_local_ips if addresses else None) or ()),
+        options=settings.driver_opts or {},
+        priority=settings.gw_priority,
     )
 
 

@@ -62,7 +62,8 @@ class Container:
     """One container. ``lock`` is held while its state changes; ``removed`` is done once it is gone.
 
     ``claim``: set while a request that is under way decides what follows the end of the run. A removal is not undone
-    by others: nothing starts it, and no other claim takes its place.
+    by others: nothing starts it, and no other claim takes its place. ``network_shared``: another container is, or was,
+    in its network namespace, which may therefore outlive it.
     """
 
     def __init__(self, record: Record, paths: Paths) -> None:
@@ -80,6 +81,7 @@ class Container:
         self.restart_delay = 0.0
         self.claim: Claim | None = None
         self.writes = 0  # how often a client has put files into it
+        self.network_shared = False
 
     @property
     def id(self) -> str:

@@ -14,7 +14,7 @@ from cove.units import parse_size
 from cove.wire.config import Config, HealthConfig
 from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
-from cove.wire.networks import NetworkingConfig
+from cove.wire.networks import EndpointSettings, NetworkingConfig
 
 LOG_OPTIONS = {
     "json-file": ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag"),
@@ -121,11 +121,14 @@ def complete(host: HostConfig) -> None:
 
 
 def networking(given: NetworkingConfig, host: HostConfig) -> NetworkingConfig:
-    """The endpoints' settings; those for ``default`` are for the network of the mode."""
+    """The endpoints' settings, one for the network of the mode among them; those for ``default`` are for that."""
     endpoints = dict(given.endpoints_config or {})
+    mode = host.network_mode
+    if mode.startswith("container:"):
+        return NetworkingConfig(endpoints_config={})
     if "default" in endpoints:
-        endpoints[host.network_mode] = endpoints.pop("default")
-    return NetworkingConfig(endpoints_config=endpoints)
+        endpoints.setdefault(mode, endpoints.pop("default"))
+    return NetworkingConfig(endpoints_config={mode: endpoints.pop(mode, None) or EndpointSettings(), **endpoints})
 
 
 def check(config: Config, host: HostConfig) -> None:

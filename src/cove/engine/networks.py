@@ -1,31 +1,34 @@
 """The API's requests about networks: list, inspect, create, remove, connect, disconnect, prune."""
 
-import os
+import secrets
 
-from cove.engine.bundles import Bundles
-from cove.engine.connectivity import endpoint_request, network_mode, wanted
-from cove.engine.container import Container
+from cove.engine.connectivity import UNLINKED_DRIVERS, network_mode, unlinked_endpoint
 from cove.engine.events import Events
-from cove.engine.nameservice import NameService
+from cove.engine.memberships import Memberships
 from cove.engine.registry import Registry
-from cove.engine.shims import Shim
-from cove.errors import Conflict, CoveError, Forbidden, InvalidArgument, Unimplemented
+from cove.errors import CoveError, Forbidden, InvalidArgument, NotFound, Unimplemented
 from cove.filters import Filters
 from cove.network import EndpointRecord, NetworkRecord, Pool
 from cove.network import Networks as NetworkStore
 from cove.units import format_time, parse_moment
 from cove.wire.networks import (
     IPAM,
+    ConfigReference,
     EndpointResource,
-    EndpointSettings,
     IPAMConfig,
+    IPAMStatus,
     Network,
     NetworkConnect,
     NetworkCreate,
     NetworkCreated,
     NetworkDisconnect,
     NetworksPruned,
+    NetworkStatus,
+    SubnetStatus,
 )
+
+LARGEST_COUNT = (1 << 64) - 1
+"""Where counts of addresses end, by the API."""
 
 PREDEFINED = ("bridge", "default", "host", "none")
 
@@ -33,14 +36,11 @@ PREDEFINED = ("bridge", "default", "host", "none")
 class Networks:
     """Shows and changes networks, and the endpoints of running containers."""
 
-    def __init__(
-        self, store: NetworkStore, registry: Registry, events: Events, names: NameService, bundles: Bundles
-    ) -> None:
+    def __init__(self, store: NetworkStore, registry: Registry, events: Events, memberships: Memberships) -> None:
         self._store = store
-        self._names = names
-        self._bundles = bundles
         self._registry = registry
         self._events = events
+        self._memberships = memberships
 
     async def list(self, filters: Filters) -> list[Network]:
         filters.check(("driver", "id", "label", "name", "scope", "type", "dangling"))
@@ -60,11 +60,23 @@ class Networks:
 
     async def inspect(self, ref: str, *, verbose: bool, scope: str) -> Network:
         record = self._store.get(ref)
+        if scope not in ("", "local"):
+            raise NotFound(f"network {ref} not found")
         shown = self._shown(record)
-        for endpoint in self._store.endpoints_on(record.id):
-            if endpoint.container in self._registry:
-                shown.containers[endpoint.container] = self._resource(endpoint)
+        shown.containers = self._members(record)
+        if not record.config_only:
+            shown.status = self._status(record)
         return shown
+
+    def _status(self, record: NetworkRecord) -> NetworkStatus:
+        pools = self._store.address_pools(record.id)
+        subnets = {
+            str(pool.subnet): SubnetStatus(
+                ips_in_use=min(pool.in_use, LARGEST_COUNT), dynamic_ips_available=min(pool.available, LARGEST_COUNT)
+            )
+            for pool in pools
+        }
+        return NetworkStatus(ipam=IPAMStatus(subnets=subnets))
 
     def _resource(self, endpoint: EndpointRecord) -> EndpointResource:
         return EndpointResource(
@@ -90,8 +102,11 @@ class Networks:
             id=record.id,
             created=format_time(record.created),
             driver=record.driver,
+            enable_ipv4=record.ipv4,
             enable_ipv6=record.ipv6,
-            ipam=IPAM(config=pools),
+            ipam=IPAM(driver=record.ipam_driver, options=dict(record.ipam_options), config=pools),
+            config_from=ConfigReference(network=record.config_from),
+            config_only=record.config_only,
             internal=record.internal,
             attachable=record.attachable,
             options=dict(record.options),
@@ -103,19 +118,8 @@ class Networks:
             raise InvalidArgument("invalid network name: it must not be empty")
         if request.name in PREDEFINED:
             raise Forbidden(f"operation is not permitted on predefined {request.name} network")
-        if request.config_only or request.config_from or request.ingress:
-            raise Unimplemented("config-only and ingress networks are not supported")
-        config = (request.ipam.config if request.ipam else None) or []
-        record = await self._store.create(
-            request.name,
-            driver=request.driver or "bridge",
-            pools=[Pool(item.subnet, item.gateway, item.ip_range, item.auxiliary_addresses or {}) for item in config],
-            options=request.options,
-            labels=request.labels,
-            internal=request.internal,
-            attachable=request.attachable,
-            ipv6=bool(request.enable_ipv6),
-        )
+        _refuse_swarm(request)
+        record = await self._store.create(_record(request))
         self._publish(record, "create")
         return NetworkCreated(id=record.id)
 
@@ -125,76 +129,10 @@ class Networks:
         self._publish(record, "destroy")
 
     async def connect(self, ref: str, request: NetworkConnect) -> None:
-        record, container = self._store.get(ref), self._registry.get(request.container)
-        _refuse_modes(container)
-        if record.name == "host":
-            raise InvalidArgument("container cannot be disconnected from host network or connected to host network")
-        settings = request.endpoint_config or EndpointSettings()
-        async with self._registry.locked(container):
-            if record.name in wanted(container) or record.id in wanted(container):
-                raise Forbidden(f"endpoint with name {container.name} already exists in network {record.name}")
-            if container.running:
-                await self._attach(record, container, settings)
-            endpoints = container.record.networking.endpoints_config or {}
-            container.record.networking.endpoints_config = {**endpoints, record.name: settings}
-            await self._registry.save(container)
-            await self._tell(container)
-        self._publish(record, "connect", {"container": container.id})
-
-    async def _attach(self, record: NetworkRecord, container: Container, settings: EndpointSettings) -> None:
-        shim = container.require_shim()
-        endpoint = await self._store.connect(container.id, endpoint_request(record.name, settings))
-        try:
-            await self._link(endpoint, container, shim)
-        except BaseException as error:
-            await self._store.disconnect(container.id, record.id)
-            if isinstance(error, OSError):  # it has just ended, or the kernel refuses
-                raise Conflict(f"cannot connect container {container.id} to {record.name}: {error}") from error
-            raise
-
-    async def _link(self, endpoint: EndpointRecord, container: Container, shim: Shim) -> None:
-        namespace = os.open(f"/proc/{container.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            interface = await self._store.attach(endpoint, namespace)
-        finally:
-            os.close(namespace)
-        if interface is not None:
-            await shim.add_interfaces(
-                [
-                    {
-                        "name": interface.name,
-                        "addresses": list(interface.addresses),
-                        "gateway4": interface.gateway4,
-                        "gateway6": interface.gateway6,
-                    }
-                ]
-            )
+        await self._memberships.connect(ref, request)
 
     async def disconnect(self, ref: str, request: NetworkDisconnect) -> None:
-        record, container = self._store.get(ref), self._registry.get(request.container)
-        _refuse_modes(container)
-        async with self._registry.locked(container):
-            asked = wanted(container)
-            if record.name not in asked and record.id not in asked:
-                raise Forbidden(f"container {container.id} is not connected to network {record.name}")
-            if container.running:
-                await self._store.disconnect(container.id, record.id)
-            endpoints = dict(container.record.networking.endpoints_config or {})
-            endpoints.pop(record.name, None)
-            endpoints.pop(record.id, None)
-            if network_mode(container) in (record.name, record.id):
-                container.record.host_config.network_mode = next(iter(endpoints), "none")
-            container.record.networking.endpoints_config = endpoints
-            await self._registry.save(container)
-            await self._tell(container)
-        self._publish(record, "disconnect", {"container": container.id})
-
-    async def _tell(self, container: Container) -> None:
-        """A running container learns of its new networks: its names, and its files of /etc."""
-        if container.running:
-            await self._names.change(container)
-            self._bundles.write_resolv_conf(container)
-            self._bundles.write_hosts(container)
+        await self._memberships.disconnect(ref, request)
 
     async def prune(self, filters: Filters) -> NetworksPruned:
         filters.check(("until", "label", "label!"))
@@ -214,22 +152,63 @@ class Networks:
         return NetworksPruned(networks_deleted=removed or None)
 
     def _unused(self, record: NetworkRecord) -> bool:
-        """No container is on it, or is to be on it when it starts."""
-        return not any(
-            record.name in wanted(container) or record.id in wanted(container) for container in self._registry
-        )
+        """No container is on it now; as with Docker, one that is to be on it when it starts does not count."""
+        return not self._members(record)
+
+    def _members(self, record: NetworkRecord) -> dict[str, EndpointResource]:
+        """The containers on a network by id; on ``host`` and ``none`` those that run in these modes."""
+        if record.driver in UNLINKED_DRIVERS:
+            return {
+                container.id: EndpointResource(
+                    name=container.name, endpoint_id=unlinked_endpoint(container.id, record.id)
+                )
+                for container in self._registry
+                if container.running and network_mode(container) == record.name
+            }
+        return {
+            endpoint.container: self._resource(endpoint)
+            for endpoint in self._store.endpoints_on(record.id)
+            if endpoint.container in self._registry
+        }
 
     def _publish(self, record: NetworkRecord, action: str, extra: dict[str, str] | None = None) -> None:
         attributes = {"name": record.name, "type": record.driver}
         self._events.publish("network", action, record.id, attributes | (extra or {}))
 
 
-def _refuse_modes(container: Container) -> None:
-    mode = network_mode(container)
-    if mode == "host":
-        raise Conflict("container cannot be disconnected from host network or connected to another network")
-    if mode.startswith("container:"):
-        raise Conflict(
-            "container sharing network namespace with another container or host cannot be connected to any other "
-            "network"
+def _refuse_swarm(request: NetworkCreate) -> None:
+    """Raises, in Docker's words, for what only a cluster has."""
+    if request.ingress or request.scope == "swarm" or request.driver == "overlay":
+        raise Forbidden(
+            'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node '
+            "to swarm and try again."
         )
+    if request.scope not in ("", "local"):
+        raise InvalidArgument(f"invalid scope {request.scope!r}: it must be local or swarm")
+
+
+def _record(request: NetworkCreate) -> NetworkRecord:
+    """What is asked for, before anything of it is chosen. Raises InvalidArgument, NotFound."""
+    ipam = request.ipam
+    if ipam is not None and ipam.driver not in ("", "default"):
+        if ipam.driver == "null":
+            raise Unimplemented("networks without addresses (IPAM driver null) are not supported")
+        raise NotFound(f'error resolving IPAM plugin {ipam.driver}: plugin "{ipam.driver}" not found')
+    return NetworkRecord(
+        secrets.token_hex(32),
+        request.name,
+        request.driver or "bridge",
+        pools=tuple(
+            Pool(item.subnet, item.gateway, item.ip_range, item.auxiliary_addresses or {})
+            for item in (ipam.config if ipam else None) or []
+        ),
+        options=request.options or {},
+        labels=request.labels or {},
+        internal=request.internal,
+        attachable=request.attachable,
+        ipv4=request.enable_ipv4 is not False,
+        ipv6=bool(request.enable_ipv6),
+        ipam_options=(ipam.options if ipam else None) or {},
+        config_only=request.config_only,
+        config_from=request.config_from.network if request.config_from else "",
+    )

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from cove.engine import restarts, shims
+from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container, Paths
 from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
@@ -38,6 +39,7 @@ class Recovery:
         removal: Removal,
         networks: Networks,
         names: NameService,
+        connectivity: Connectivity,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -47,6 +49,7 @@ class Recovery:
         self._removal = removal
         self._networks = networks
         self._names = names
+        self._connectivity = connectivity
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
 
@@ -57,6 +60,7 @@ class Recovery:
         for directory in self._containers.iterdir():
             if directory.name not in self._registry:
                 shutil.rmtree(directory, ignore_errors=True)
+        self._note_shared_networks()
 
     async def reconcile(self) -> None:
         """Adopt living containers, note ends, give networks back what they lost, then apply restart policies."""
@@ -136,21 +140,19 @@ class Recovery:
             await asyncio.wait_for(asyncio.shield(shim.exited), ADOPTION_TIMEOUT)
 
     async def _reconnect(self, namespaces: dict[str, int]) -> None:
-        restored = await self._networks.reconcile(namespaces)
-        for container_id, interfaces in restored.items():
-            shim = self._registry.get(container_id).shim
-            if shim is not None:
-                await shim.add_interfaces(
-                    [
-                        {
-                            "name": interface.name,
-                            "addresses": list(interface.addresses),
-                            "gateway4": interface.gateway4,
-                            "gateway6": interface.gateway6,
-                        }
-                        for interface in interfaces
-                    ]
-                )
+        for container_id, restored in (await self._networks.reconcile(namespaces)).items():
+            container = self._registry.get(container_id)
+            try:
+                await self._connectivity.apply(container, restored)
+            except CoveError as error:
+                log.error("container %s: its network could not be restored: %s", container_id[:12], error)
+
+    def _note_shared_networks(self) -> None:
+        """The namespaces that may be kept by others than their owners."""
+        for container in self._registry:
+            owner = network_mode(container).partition("container:")[2]
+            if owner in self._registry:
+                self._registry.get(owner).network_shared = True
 
     async def _collect_runs(self) -> None:
         """Delete run directories of containers that do not run, and end shims of containers that no longer exist."""

@@ -83,6 +83,10 @@ class Registry:
         """Write the record as it is now."""
         await self._database.run(CONTAINERS.putting(container.record))
 
+    def saving(self, container: Container) -> Change:
+        """``save`` as a part of somebody else's commit."""
+        return CONTAINERS.putting(container.record)
+
     async def save_running(self, container: Container) -> None:
         """Write that the container runs, while its start is still under way: the disk need not be waited for twice."""
         state = msgspec.structs.replace(

@@ -24,6 +24,7 @@ from cove.runtime.messages import (
     Attachment,
     ConfigureNetwork,
     Created,
+    DefaultRoute,
     Detached,
     Done,
     Exec,
@@ -126,8 +127,11 @@ class Shim:
     async def signal(self, number: int, *, exec_id: str | None = None, everyone: bool = False) -> None:
         await self._request(lambda request: Signal(request, exec_id, number, everyone), [])
 
-    async def add_interfaces(self, interfaces: list[Interface]) -> None:
-        await self._request(lambda number: ConfigureNetwork(number, interfaces), [])
+    async def configure_network(
+        self, interfaces: list[Interface], removed: list[str], routes: list[DefaultRoute | None]
+    ) -> None:
+        """Change the links and default routes (of IPv4, of IPv6) of the running container. Raises Conflict."""
+        await self._request(lambda number: ConfigureNetwork(number, interfaces, removed, routes), [])
 
     async def update(self, resources: Resources) -> None:
         """Apply limits. Raises Conflict, with the kernel's words, when one is refused."""

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable
 
-from cove.engine.connectivity import Connectivity, network_mode, wanted
+from cove.engine.connectivity import UNLINKED_DRIVERS, Connectivity, network_mode, unlinked_endpoint, wanted
 from cove.engine.container import Container
 from cove.engine.record import State
-from cove.network import EndpointRecord, Networks
+from cove.network import EndpointRecord, Networks, PortRecord
 from cove.units import format_time, human_duration
 from cove.wire.containers import (
     ZERO_TIME,
@@ -88,7 +88,7 @@ class Views:
     def public_ports(self, container: Container) -> set[tuple[int, str]]:
         """The host's ports, with their protocols, that lead to it now."""
         ports = self._connectivity.ports(container) if container.running else ()
-        return {(port.port, port.protocol) for port in ports}
+        return {(port.port, port.protocol) for port in ports if not port.routed}
 
     def networks(self, container: Container) -> dict[str, str]:
         """The networks that it is on, or is to be on when it starts: names and ids, "" for one that is not there."""
@@ -105,6 +105,8 @@ class Views:
             made.endpoint_id, made.gateway = bridge.endpoint_id, bridge.gateway
             made.ip_address, made.ip_prefix_len = bridge.ip_address, bridge.ip_prefix_len
             made.mac_address = bridge.mac_address
+            made.global_ipv6_address = bridge.global_ipv6_address
+            made.global_ipv6_prefix_len, made.ipv6_gateway = bridge.global_ipv6_prefix_len, bridge.ipv6_gateway
         return made
 
     def _endpoints(self, container: Container) -> dict[str, EndpointSettings]:
@@ -116,7 +118,10 @@ class Views:
         for name, asked in wanted(container).items():
             network = next((item for item in self._networks.all() if name in (item.name, item.id)), None)
             endpoint = held.pop(network.id, None) if network else None
-            shown[network.name if network else name] = endpoint_settings(asked, network.id if network else "", endpoint)
+            made = endpoint_settings(asked, network.id if network else "", endpoint)
+            if network is not None and network.driver in UNLINKED_DRIVERS and container.running:
+                made.endpoint_id = unlinked_endpoint(container.id, network.id)
+            shown[network.name if network else name] = made
         for endpoint in held.values():
             shown[self._networks.get(endpoint.network).name] = endpoint_settings(
                 EndpointSettings(), endpoint.network, endpoint
@@ -129,7 +134,7 @@ class Views:
         shown: dict[str, list[PortBinding] | None] = dict.fromkeys(container.record.config.exposed_ports or {})
         for port in self._connectivity.ports(container):
             key = f"{port.container_port}/{port.protocol}"
-            shown[key] = [*(shown.get(key) or []), PortBinding(host_ip=port.address, host_port=str(port.port))]
+            shown[key] = [*(shown.get(key) or []), _binding(port)]
         return shown
 
     def _ports(self, container: Container) -> list[Port]:
@@ -138,6 +143,7 @@ class Views:
         published = [
             Port(ip=port.address, private_port=port.container_port, public_port=port.port, type=port.protocol)
             for port in self._connectivity.ports(container)
+            if not port.routed
         ]
         taken = {(port.private_port, port.type) for port in published}
         for key in container.record.config.exposed_ports or {}:
@@ -145,6 +151,13 @@ class Views:
             if (int(number), protocol or "tcp") not in taken:
                 published.append(Port(private_port=int(number), type=protocol or "tcp"))
         return sorted(published, key=lambda port: (port.private_port, port.type, port.public_port, port.ip))
+
+
+def _binding(port: PortRecord) -> PortBinding:
+    """A port that is reached by routing has none of the host, as with Docker."""
+    if port.routed:
+        return PortBinding(host_ip="::" if ":" in port.address else "0.0.0.0", host_port="")
+    return PortBinding(host_ip=port.address, host_port=str(port.port))
 
 
 def endpoint_settings(asked: EndpointSettings, network_id: str, endpoint: EndpointRecord | None) -> EndpointSettings:

@@ -5,20 +5,23 @@ one datagram and are acknowledged together (rtnetlink(7)).
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
 import struct
 from array import array
 
-_NEWLINK, _NEWADDR, _NEWROUTE = 16, 20, 24
-_REQUEST, _ACK, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x200, 0x400
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 24, 25
+_REQUEST, _ACK, _REPLACE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
 _ERROR = 2
 _IFF_UP = 0x1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 0x02
 _RTA_OIF, _RTA_GATEWAY = 4, 5
-_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST = 254, 3, 0, 1
+_RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
+_IFLA_IFNAME = 3
 _RTNH_F_ONLINK = 4
 _HEADER = struct.Struct("=IHHII")
 _BUFFER = 1 << 16
@@ -32,7 +35,7 @@ class Route:
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._requests: list[bytes] = []
-        self._steps: list[str] = []
+        self._steps: list[tuple[str, tuple[int, ...]]] = []
         self._links: list[str] = []
 
     def set_up(self, name: str) -> None:
@@ -54,13 +57,27 @@ class Route:
             body += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self._add(f"address {address} on {name}", _NEWADDR, _CREATE | _EXCLUSIVE, body)
 
+    def delete_link(self, name: str) -> None:
+        """Remove a link; one that is not there is no error."""
+        body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        self._add(f"link {name} away", _DELLINK, 0, body, (errno.ENODEV,))
+
     def add_default_route(self, name: str, gateway: str) -> None:
-        """Send what has no other route to a gateway, which need not be in the link's own network."""
-        family, packed = _pack(gateway)
-        kind = (_RT_TABLE_MAIN, _RTPROT_BOOT, _RT_SCOPE_UNIVERSE, _RTN_UNICAST)
-        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, *kind, _RTNH_F_ONLINK)
-        body += _attribute(_RTA_GATEWAY, packed) + _attribute(_RTA_OIF, struct.pack("=I", _index(name)))
-        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _EXCLUSIVE, body)
+        """Send what has no other route to a gateway, which need not be in the link's own network.
+
+        ``0.0.0.0`` and ``::`` stand for no gateway: all addresses are taken to be on the link.
+        """
+        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _EXCLUSIVE, _default(name, gateway))
+
+    def replace_default_route(self, name: str, gateway: str) -> None:
+        """As ``add_default_route``, in place of the default route that there is."""
+        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _REPLACE, _default(name, gateway))
+
+    def delete_default_route(self, version: int) -> None:
+        """Remove the default route of an address family, 4 or 6, if there is one."""
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_MAIN, 0, _RT_SCOPE_NOWHERE, 0, 0)
+        self._add(f"no default route of IPv{version}", _DELROUTE, 0, body, (errno.ESRCH, errno.ENOENT))
 
     def commit(self) -> None:
         """Send what was collected. Raises OSError with the first step that the kernel refused."""
@@ -86,11 +103,11 @@ class Route:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    def _add(self, step: str, kind: int, flags: int, body: bytes) -> None:
+    def _add(self, step: str, kind: int, flags: int, body: bytes, accepted: tuple[int, ...] = ()) -> None:
         number = len(self._requests)
         header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _ACK | flags, number, 0)
         self._requests.append(header + body)
-        self._steps.append(step)
+        self._steps.append((step, accepted))
 
 
 def notice_carrier(name: str) -> None:
@@ -105,7 +122,19 @@ def notice_carrier(name: str) -> None:
         fcntl.ioctl(any_, _SIOCETHTOOL, request)
 
 
-def _check_answers(data: bytes, steps: list[str]) -> int:
+def _default(name: str, gateway: str) -> bytes:
+    """A route to everywhere, as the body of a message."""
+    family, packed = _pack(gateway)
+    on_link = not any(packed)
+    scope = _RT_SCOPE_LINK if on_link and family == socket.AF_INET else _RT_SCOPE_UNIVERSE
+    flags = 0 if on_link else _RTNH_F_ONLINK
+    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, flags)
+    if not on_link:
+        body += _attribute(_RTA_GATEWAY, packed)
+    return body + _attribute(_RTA_OIF, struct.pack("=I", _index(name)))
+
+
+def _check_answers(data: bytes, steps: list[tuple[str, tuple[int, ...]]]) -> int:
     """How many acknowledgements a datagram holds."""
     offset = count = 0
     while offset + _HEADER.size <= len(data):
@@ -113,8 +142,9 @@ def _check_answers(data: bytes, steps: list[str]) -> int:
         if kind == _ERROR:
             count += 1
             (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
-            if code:
-                raise OSError(-code, f"{steps[number]}: {os.strerror(-code)}")
+            step, accepted = steps[number]
+            if code and -code not in accepted:
+                raise OSError(-code, f"{step}: {os.strerror(-code)}")
         offset += max((length + 3) & ~3, _HEADER.size)
     return count
 

@@ -26,9 +26,11 @@ _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 4, 10, 18, 28
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
+_IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 10, 18, 28
 _IFLA_PROTINFO, _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED, _NESTED = 12, 4, 33, 0x8000
-_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_VLAN_ID = 1, 2, 1, 1
+_IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS = 1, 1, 2
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 2
 _RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
@@ -49,11 +51,20 @@ _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 
 _RECEIVE_BYTES = 1 << 16
+_LINK_EVENTS = 1  # RTMGRP_LINK
+
+MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
+IPVLAN_FLAGS = {"bridge": 0, "private": 1, "vepa": 2}
+"""The names that ip-link(8) has for them. Source: linux/if_link.h."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link. ``master``: the index of its bridge, 0 for none. ``kind``: ``bridge``, ``veth``…, "" for hardware."""
+    """A link. ``master``: the index of its bridge, 0 for none. ``kind``: ``bridge``, ``veth``…, "" for hardware.
+
+    ``address``: its MAC address, "" for a link without one.
+    """
 
     index: int
     name: str
@@ -61,6 +72,7 @@ class Link:
     master: int
     up: bool
     mtu: int
+    address: str = ""
 
 
 class RouteSocket:
@@ -143,6 +155,59 @@ class RouteSocket:
         self.set_link(socket.if_nametoindex(name), master=bridge)
         notice_carrier(name)
 
+    def create_macvlan(self, name: str, parent: int, mode: str, mac: str, mtu: int | None, namespace: int) -> None:
+        """Make a link on top of the one with index ``parent``, in another namespace. ``mode``: of MACVLAN_MODES."""
+        data = _attribute(_IFLA_MACVLAN_MODE, struct.pack("=I", MACVLAN_MODES[mode]))
+        self._create_child("macvlan", name, parent, data, mac, mtu, namespace)
+
+    def create_ipvlan(self, name: str, parent: int, mode: str, flag: str, mtu: int | None, namespace: int) -> None:
+        """As ``create_macvlan``; it has its parent's MAC address. ``mode``, ``flag``: of IPVLAN_MODES, IPVLAN_FLAGS."""
+        data = _attribute(_IFLA_IPVLAN_MODE, struct.pack("=H", IPVLAN_MODES[mode]))
+        data += _attribute(_IFLA_IPVLAN_FLAGS, struct.pack("=H", IPVLAN_FLAGS[flag]))
+        self._create_child("ipvlan", name, parent, data, "", mtu, namespace)
+
+    def create_vlan(self, name: str, parent: int, tag: int) -> None:
+        """Make the sub-interface of a link that carries the frames with a VLAN tag, 1 to 4094, and set it up."""
+        self._create_child("vlan", name, parent, _attribute(_IFLA_VLAN_ID, struct.pack("=H", tag)), "", None, None)
+
+    def create_dummy(self, name: str) -> None:
+        """Make a link that leads nowhere, and set it up."""
+        self._create_child("dummy", name, None, b"", "", None, None)
+
+    def create_pair(self, name: str, peer: str) -> None:
+        """Make a veth pair with both ends here and up."""
+        other = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, peer.encode() + b"\0")
+        self._create_child("veth", name, None, _attribute(_VETH_INFO_PEER, other), "", None, None)
+        self.set_link(socket.if_nametoindex(peer))
+
+    def knows(self, kind: str) -> bool:
+        """Whether the kernel has links of a kind, or a module for them, which it then loads."""
+        information = _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind.encode()))
+        payload = _IFINFO.pack(0, 0, 0, 0, 0) + information
+        try:  # of a kind that it knows, it misses the link below, or takes a name of its own choice
+            self._request(f"probe for {kind}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
+        except OSError as error:
+            return error.errno != errno.EOPNOTSUPP
+        return True
+
+    def _create_child(
+        self, kind: str, name: str, parent: int | None, data: bytes, mac: str, mtu: int | None, namespace: int | None
+    ) -> None:
+        """Make a link; one that stays here is set up, one for another namespace is for its owner to set up."""
+        up = _IFF_UP if namespace is None else 0
+        payload = _IFINFO.pack(0, 0, 0, up, up) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        if parent is not None:
+            payload += _attribute(_IFLA_LINK, struct.pack("=I", parent))
+        if mac:
+            payload += _attribute(_IFLA_ADDRESS, _mac(mac))
+        if mtu is not None:
+            payload += _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+        if namespace is not None:
+            payload += _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+        information = _attribute(_IFLA_INFO_KIND, kind.encode()) + (_attribute(_IFLA_INFO_DATA, data) if data else b"")
+        payload += _attribute(_IFLA_LINKINFO, information)
+        self._request(f"create {kind} {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
+
     def set_link(self, index: int, *, master: int | None = None, mtu: int | None = None) -> None:
         """Set a link up, and change its bridge (0: none) or MTU where given."""
         payload = _IFINFO.pack(0, 0, index, _IFF_UP, _IFF_UP)
@@ -216,6 +281,39 @@ class RouteSocket:
         return [answer for _kind, answer in answers]
 
 
+class LinkEvents:
+    """Tells which links of this network namespace were removed. For one event loop."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+        )
+        self._socket.bind((0, _LINK_EVENTS))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def removed(self) -> list[str] | None:
+        """The names of links removed since the last call; None when the kernel had to drop some: any may be gone."""
+        names: list[str] = []
+        while True:
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return names
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                return None
+            for kind, _flags, _number, payload in _messages(data):
+                family = payload[0] if payload else 0
+                if kind == _RTM_DELLINK and family != socket.AF_BRIDGE:  # that one says: it left a bridge
+                    names.append(_link(payload).name)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 def _attribute(kind: int, value: bytes) -> bytes:
     length = _ATTRIBUTE.size + len(value)
     return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length % 4)
@@ -261,6 +359,7 @@ def _link(answer: bytes) -> Link:
         int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),
         bool(flags & _IFF_UP),
         int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
+        attributes.get(_IFLA_ADDRESS, b"").hex(":"),
     )
 
 

@@ -1,21 +1,25 @@
 """Networks: drivers, address pools, firewall and published ports, for the host's side of a container's network.
 
 May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, the front that the engine uses;
-``bridge`` makes links, ``firewall`` owns one nftables table, ``addresses`` and ``ports`` hand out what must be unique.
+``driver`` is the seam to ``bridge`` and ``sublinks``, which make links; ``firewall`` owns one nftables table,
+``addresses`` and ``ports`` hand out what must be unique, ``allocations`` knows who has it.
 """
 
 from cove.network.driver import Driver, Interface
 from cove.network.endpoints import Allocation, EndpointRequest
-from cove.network.networks import Networks
+from cove.network.gateways import Gateways
+from cove.network.networks import Networks, Restored
 from cove.network.ports import PortRequest, check_request
 from cove.network.records import EndpointRecord, NetworkRecord, Pool, PortRecord
-from cove.network.settings import NetworkSettings
+from cove.network.settings import DOCKER_POOLS, NetworkSettings
 
 __all__ = [
+    "DOCKER_POOLS",
     "Allocation",
     "Driver",
     "EndpointRecord",
     "EndpointRequest",
+    "Gateways",
     "Interface",
     "NetworkRecord",
     "NetworkSettings",
@@ -23,5 +27,6 @@ __all__ = [
     "Pool",
     "PortRecord",
     "PortRequest",
+    "Restored",
     "check_request",
 ]

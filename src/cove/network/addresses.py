@@ -7,6 +7,7 @@ does not look at the others.
 import heapq
 import secrets
 from collections.abc import Iterable
+from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from cove.errors import Conflict, InvalidArgument, Unavailable
@@ -29,9 +30,23 @@ class AddressPool:
             raise InvalidArgument(f"invalid ip-range {inner}: not within subnet {self.subnet}")
         self._next, self._last = _bounds(self.subnet, inner)
         self._freed: list[int] = []
-        self._taken = {
-            int(self._within(text, "gateway or auxiliary")) for text in (pool.gateway, *pool.auxiliary.values())
-        }
+        self.first, self.last = self._next, self._last
+        fixed = filter(None, (pool.gateway, *pool.auxiliary.values()))
+        self._taken = {int(self._within(text, "gateway or auxiliary")) for text in fixed}
+
+    def __contains__(self, text: str) -> bool:
+        return ip_address(text) in self.subnet
+
+    @property
+    def in_use(self) -> int:
+        """How many addresses nobody can have any more, the subnet's own and its broadcast address among them."""
+        reserved = min(self.subnet.num_addresses, 2 if self.subnet.version == 4 else 1)
+        return len(self._taken) + (reserved if self.subnet.num_addresses > 2 else 0)
+
+    @property
+    def available(self) -> int:
+        """How many addresses of the range are free."""
+        return self.last - self.first + 1 - sum(self.first <= number <= self.last for number in self._taken)
 
     def take(self) -> IPAddress:
         """The lowest free address. Raises Unavailable when there is none."""
@@ -95,17 +110,31 @@ def parse_subnet(text: str) -> IPNetwork:
         raise InvalidArgument(f"invalid subnet {text!r}: {error}") from error
 
 
-def choose_subnet(pools: Iterable[tuple[str, int]], used: Iterable[IPNetwork]) -> IPv4Network:
+def choose_subnet(pools: Iterable[tuple[str, int]], used: Iterable[IPNetwork], version: int = 4) -> IPNetwork:
     """The first subnet of ``pools`` (range, prefix length) that overlaps none of ``used``. Raises Unavailable."""
-    taken = sorted((net for net in used if isinstance(net, IPv4Network)), key=lambda net: net.prefixlen)
+    taken = sorted((net for net in used if net.version == version), key=lambda net: net.prefixlen)
     for text, length in pools:
-        base = ip_network(text)
-        if not isinstance(base, IPv4Network) or any(base.subnet_of(net) for net in taken):
+        base = ip_network(text, strict=False)
+        if base.version != version or any(_contains(net, base) for net in taken):
             continue
         for candidate in base.subnets(new_prefix=length):
-            if not any(candidate.overlaps(net) for net in taken):
+            if not any(overlap(candidate, net) for net in taken):
                 return candidate
+    if version == 6:
+        raise Unavailable(
+            "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network"
+        )
     raise Unavailable("all predefined address pools have been fully subnetted")
+
+
+def unique_local_base(identity: str) -> str:
+    """The /48 that IPv6 subnets of this machine are cut from: RFC 4193, its 40 bits from a hash of ``identity``."""
+    return str(IPv6Network((b"\xfd" + sha256(identity.encode()).digest()[:5] + bytes(10), 48)))
+
+
+def overlap(one: IPNetwork, other: IPNetwork) -> bool:
+    """Whether two subnets have an address in common."""
+    return one.version == other.version and int(one[0]) <= int(other[-1]) and int(other[0]) <= int(one[-1])
 
 
 def mac_for(address4: str) -> str:

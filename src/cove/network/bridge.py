@@ -1,5 +1,6 @@
 """The bridge driver: a Linux bridge on the host, and a veth pair for each endpoint."""
 
+import contextlib
 import errno
 import logging
 import secrets
@@ -7,14 +8,17 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 
+import msgspec
+
 from cove.errors import Conflict
 from cove.kernel import sysctl
 from cove.kernel.netlink import notice_carrier
 from cove.kernel.rtnetlink import RouteSocket
+from cove.network import bridge_options, driver
 from cove.network.addresses import mac_for
 from cove.network.driver import Interface
 from cove.network.links import Links
-from cove.network.records import EndpointRecord, NetworkRecord
+from cove.network.records import BRIDGE_NAME_OPTION, EndpointRecord, NetworkRecord
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +30,33 @@ class BridgeDriver:
 
     addressed = True
     user_networks = True
+    needs_gateway = True
+    own_mac = True
 
     def __init__(self, links: Links, *, forward: bool = True) -> None:
         self._links = links
         self._forward = forward
         self._indexes: dict[str, int] = {}
 
+    async def settle(self, network: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:
+        """The bridge's name is filled in; a bridge of that name that the host has is adopted."""
+        named = {BRIDGE_NAME_OPTION: f"br-{network.id[:12]}"} | {k: v for k, v in network.options.items() if v}
+        network = msgspec.structs.replace(network, options=named)
+        bridge_options.check(network)
+        bridge_options.refuse_conflicts(network, others)
+        found = (await self._links.run(RouteSocket.links)).get(network.link)
+        if found is not None and found.kind != "bridge":
+            raise Conflict(f"cannot make bridge {network.link}: a link of that name is there and is no bridge")
+        return msgspec.structs.replace(network, adopted=found is not None)
+
     async def start_network(self, network: NetworkRecord) -> None:
         """Make the bridge or adopt the one that is there: address, MTU, up; settings of the kernel that it needs."""
         self._indexes[network.id] = await self._links.run(lambda route: _make_bridge(route, network))
-        has_ipv6 = any(":" in pool.subnet for pool in network.pools)
+        has_ipv6 = any(pool.version == 6 for pool in network.pools)
         if has_ipv6:  # else the bridge may not look for a neighbour in the first second or two
             sysctl.write(f"net/ipv6/conf/{network.link}/accept_dad", "0")
+        with contextlib.suppress(FileNotFoundError):  # a host without IPv6
+            sysctl.write(f"net/ipv6/conf/{network.link}/accept_ra", "0")
         if network.internal:
             return
         sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "1")
@@ -48,10 +67,19 @@ class BridgeDriver:
 
     async def stop_network(self, network: NetworkRecord) -> None:
         self._indexes.pop(network.id, None)
-        await self._links.run(lambda route: _delete(route, network.link))
+        if network.adopted:
+            await self._links.run(lambda route: _leave(route, network))
+        else:
+            await self._links.run(lambda route: _delete(route, network.link))
 
     def host_link(self) -> str:
         return _VETH_PREFIX + secrets.token_hex(4)
+
+    def host_links(self, network: NetworkRecord) -> tuple[str, ...]:
+        return (network.link,)
+
+    def gateways(self, network: NetworkRecord, endpoint: EndpointRecord) -> tuple[str | None, str | None]:
+        return driver.gateways(network, endpoint)
 
     async def attach(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> Interface | None:
         """A pair of the same name that a failed start left is replaced; a bridge that is gone is made."""
@@ -60,7 +88,7 @@ class BridgeDriver:
         except (KeyError, OSError):
             await self.start_network(network)
             await self._make_pair(network, endpoint, namespace)
-        return _interface(network, endpoint)
+        return driver.interface(endpoint)
 
     async def _make_pair(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> None:
         bridge = self._indexes[network.id]
@@ -80,21 +108,40 @@ def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:
         route.create_bridge(network.link, mac_for(""), network.mtu)
     elif found.kind != "bridge":
         raise Conflict(f"cannot make bridge {network.link}: a link of that name is there and is no bridge")
-    elif not found.up or found.mtu != network.mtu:
-        route.set_link(found.index, mtu=network.mtu)
+    elif not found.up or (found.mtu != network.mtu and not network.adopted):
+        route.set_link(found.index, mtu=None if network.adopted else network.mtu)
     index = socket.if_nametoindex(network.link)
     _set_addresses(route, index, network)
     return index
 
 
 def _set_addresses(route: RouteSocket, index: int, network: NetworkRecord) -> None:
-    wanted = {ip_interface(f"{pool.gateway}/{ip_network(pool.subnet).prefixlen}") for pool in network.pools}
+    wanted = _host_addresses(network)
     present: set[IPv4Interface | IPv6Interface] = set(route.addresses(index))
     for address in wanted - present:
         route.add_address(index, address)
     for address in present - wanted:
-        if not address.is_link_local:
+        if not (network.adopted or address.is_link_local):
             route.delete_address(index, address)
+
+
+def _host_addresses(network: NetworkRecord) -> set[IPv4Interface | IPv6Interface]:
+    """What the bridge has of the network: its gateways, unless the options say that it goes without."""
+    without = {version for version in (4, 6) if network.gateway_mode(version) == "isolated"}
+    if network.inhibits_ipv4:
+        without.add(4)
+    return {
+        ip_interface(f"{pool.gateway}/{ip_network(pool.subnet).prefixlen}")
+        for pool in network.pools
+        if pool.gateway and pool.version not in without
+    }
+
+
+def _leave(route: RouteSocket, network: NetworkRecord) -> None:
+    """Take the network's addresses from a bridge that is not its own."""
+    if (found := route.links().get(network.link)) is not None:
+        for address in _host_addresses(network) & set(route.addresses(found.index)):
+            route.delete_address(found.index, address)
 
 
 def _make_pair(
@@ -150,18 +197,3 @@ def _reconcile(route: RouteSocket, network: NetworkRecord, endpoints: Sequence[E
             route.set_link(found.index, master=bridge.index)
             _set_port(route, found.index, network, endpoint)
     return lost
-
-
-def _interface(network: NetworkRecord, endpoint: EndpointRecord) -> Interface:
-    addresses = []
-    if endpoint.address4:
-        addresses.append(f"{endpoint.address4}/{endpoint.prefix4}")
-    if endpoint.address6:
-        addresses.append(f"{endpoint.address6}/{endpoint.prefix6}")
-    routed = endpoint.default_route and not network.internal
-    return Interface(
-        endpoint.interface,
-        tuple(addresses),
-        (endpoint.gateway4 or None) if routed else None,
-        (endpoint.gateway6 or None) if routed else None,
-    )

@@ -3,11 +3,13 @@
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_interface
 
+import msgspec
+
 from cove.errors import Conflict, Forbidden, InvalidArgument, NotFound
-from cove.network.addresses import AddressPool, IPNetwork, choose_subnet, parse_subnet
+from cove.network.addresses import AddressPool, IPNetwork, choose_subnet, overlap, parse_subnet
 from cove.network.records import (
     BRIDGE_NAME_OPTION,
     DEFAULT_BRIDGE_OPTION,
@@ -31,12 +33,11 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._records: dict[str, NetworkRecord] = {}
-        self._pools: dict[str, dict[int, AddressPool]] = {}
+        self._pools: dict[str, tuple[AddressPool, ...]] = {}
 
     def add(self, network: NetworkRecord) -> None:
         """Add or replace a network. Raises InvalidArgument when its pools contradict themselves."""
-        pools = [AddressPool(f"{network.name} ({network.id})", pool) for pool in network.pools]
-        self._pools[network.id] = {pool.subnet.version: pool for pool in pools}
+        self._pools[network.id] = tuple(AddressPool(f"{network.name} ({network.id})", pool) for pool in network.pools)
         self._records[network.id] = network
 
     def remove(self, network: NetworkRecord) -> None:
@@ -61,12 +62,12 @@ class Catalogue:
             raise NotFound(f"network {reference} not found")
         return matches[0]
 
-    def pool(self, network_id: str, version: int) -> AddressPool | None:
-        """The addresses of one family on a network; None when it has no such subnet."""
-        return self._pools.get(network_id, {}).get(version)
+    def pools(self, network_id: str, version: int | None = None) -> tuple[AddressPool, ...]:
+        """The addresses of a network, of one family or of both."""
+        return tuple(pool for pool in self._pools.get(network_id, ()) if version in (None, pool.subnet.version))
 
     def subnets(self) -> list[IPNetwork]:
-        return [pool.subnet for pools in self._pools.values() for pool in pools.values()]
+        return [pool.subnet for pools in self._pools.values() for pool in pools]
 
 
 def predefined(name: str, driver: str) -> NetworkRecord:
@@ -109,34 +110,50 @@ def default_bridge(
 
 
 def user_network(
-    name: str,
-    driver: str,
-    pools: Sequence[Pool],
-    options: Mapping[str, str],
-    settings: NetworkSettings,
-    used: Sequence[IPNetwork],
+    network: NetworkRecord, settings: NetworkSettings, used: Sequence[IPNetwork], *, needs_gateway: bool
 ) -> NetworkRecord:
-    """The record of a bridge network that a user asks for, with what they left open filled in.
+    """A network that a user asks for, with the addresses that they left open.
 
-    ``used``: subnets of other networks and destinations of the host's routes.
+    ``used``: subnets of other networks and destinations of the host's routes. ``needs_gateway``: of the driver.
     Raises InvalidArgument, Forbidden (overlap).
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidArgument(f"invalid network name {name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
-    if name in PREDEFINED:
-        raise Forbidden(f"operation is not permitted on predefined {name} network")
-    chosen = [_complete(pool) for pool in pools]
-    if not any(parse_subnet(pool.subnet).version == 4 for pool in chosen):
-        subnet = choose_subnet(settings.pools, [*used, *(parse_subnet(pool.subnet) for pool in chosen)])
-        chosen.insert(0, Pool(str(subnet), str(subnet[1])))
-    for pool in chosen:
-        if _overlaps(pool.subnet, used):
+    if not _NAME.fullmatch(network.name):
+        raise InvalidArgument(f"invalid network name {network.name!r}: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")
+    if network.name in PREDEFINED:
+        raise Forbidden(f"operation is not permitted on predefined {network.name} network")
+    if network.config_only:
+        return network
+    chosen = _chosen_subnets(network, settings, used)
+    completed = tuple(_complete(pool, needs_gateway) for pool in chosen)
+    _refuse_overlaps(completed, used)
+    return msgspec.structs.replace(network, pools=completed)
+
+
+def _chosen_subnets(network: NetworkRecord, settings: NetworkSettings, used: Sequence[IPNetwork]) -> list[Pool]:
+    """The subnets asked for, of the families that the network has, and one for each family that has none."""
+    if not (network.ipv4 or network.ipv6):
+        raise InvalidArgument("IPv4 or IPv6 must be enabled")
+    wanted = {version for version, on in ((4, network.ipv4), (6, network.ipv6)) if on}
+    for pool in network.pools:
+        if pool.subnet:
+            parse_subnet(pool.subnet)
+    given = [pool for pool in network.pools if pool.subnet and pool.version in wanted]
+    open_ = next((pool for pool in network.pools if not pool.subnet), None)
+    for version in sorted(wanted - {pool.version for pool in given}):
+        taken = [*used, *(parse_subnet(pool.subnet) for pool in given)]
+        subnet = choose_subnet(settings.all_pools, taken, version)
+        extra = open_ if open_ is not None and version == 4 else Pool("", "")
+        fresh = msgspec.structs.replace(extra, subnet=str(subnet))
+        given.insert(0 if version == 4 else len(given), fresh)
+    return given
+
+
+def _refuse_overlaps(pools: Sequence[Pool], used: Sequence[IPNetwork]) -> None:
+    seen = list(used)
+    for pool in pools:
+        if _overlaps(pool.subnet, seen):
             raise Forbidden("Pool overlaps with other one on this address space")
-    if len({parse_subnet(pool.subnet).version for pool in chosen}) < len(chosen):
-        raise InvalidArgument("a bridge network has at most one subnet of each address family")
-    identity = secrets.token_hex(32)
-    named = {BRIDGE_NAME_OPTION: f"br-{identity[:12]}", **options}
-    return NetworkRecord(identity, name, driver, pools=tuple(chosen), options=named)
+        seen.append(parse_subnet(pool.subnet))
 
 
 def refuse_taken_name(catalogue: Catalogue, name: str) -> None:
@@ -144,9 +161,19 @@ def refuse_taken_name(catalogue: Catalogue, name: str) -> None:
         raise Conflict(f"network with name {name} already exists")
 
 
-def _complete(pool: Pool) -> Pool:
+def _complete(pool: Pool, needs_gateway: bool) -> Pool:
     subnet = parse_subnet(pool.subnet)
-    return Pool(str(subnet), pool.gateway or str(subnet[1]), pool.range, pool.auxiliary)
+    inner = str(parse_subnet(pool.range)) if pool.range else ""
+    bare = Pool(str(subnet), pool.gateway, inner, pool.auxiliary)
+    if needs_gateway and not pool.gateway:
+        bare = msgspec.structs.replace(bare, gateway=_free_gateway(bare))
+    AddressPool("", bare)  # contradictions of the request are found before anything is made
+    return bare
+
+
+def _free_gateway(pool: Pool) -> str:
+    """The first address of the range that is not spoken for."""
+    return str(AddressPool("", pool).take())
 
 
 def _bip_pool(bip: str) -> Pool:
@@ -161,4 +188,4 @@ def _bip_pool(bip: str) -> Pool:
 
 def _overlaps(subnet: str, used: Iterable[IPNetwork]) -> bool:
     mine = parse_subnet(subnet)
-    return any(mine.version == other.version and mine.overlaps(other) for other in used)
+    return any(overlap(mine, other) for other in used)

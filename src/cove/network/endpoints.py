@@ -1,14 +1,15 @@
 """Endpoints in the making: their addresses, names and routes, taken in memory before they are written down."""
 
+import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
-from cove.errors import Forbidden, InvalidArgument
-from cove.network.addresses import mac_for
+from cove.errors import Conflict, Forbidden, InvalidArgument, Unavailable
+from cove.network import endpoint_options
+from cove.network.addresses import AddressPool, IPAddress, mac_for
 from cove.network.catalogue import Catalogue
 from cove.network.driver import Driver
 from cove.network.records import EndpointRecord, NetworkRecord, PortRecord
@@ -18,15 +19,19 @@ from cove.network.records import EndpointRecord, NetworkRecord, PortRecord
 class EndpointRequest:
     """A container's wish to be on a network. ``network``: its name, id or unambiguous start of an id.
 
-    "" means: choose. ``address4``/``address6`` are refused on the default bridge, as Docker does.
+    "" means: choose. ``address4``/``address6`` are refused on the default bridge, as Docker does. ``link_local``:
+    further addresses of the interface. ``options``: Docker's keys for an endpoint (``ifname``, ``sysctls``).
+    ``priority``: of several, the highest has the default route.
     """
 
     network: str
     address4: str = ""
     address6: str = ""
     mac: str = ""
-    interface: str = ""
     aliases: tuple[str, ...] = ()
+    link_local: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class Endpoints:
     ) -> tuple[EndpointRecord, ...]:
         """New endpoints for a container called ``name`` that has ``held`` already; on an error no address is taken.
 
+        Their interfaces have the names that were asked for, else "": ``named`` gives those.
+
         Raises NotFound (network), InvalidArgument (address), Conflict (address taken), Unavailable (full),
         Forbidden (it is on the network).
         """
@@ -61,30 +68,53 @@ class Endpoints:
             raise
         return tuple(taken)
 
+    def check(self, container_id: str, name: str, request: EndpointRequest) -> None:
+        """Raises what ``take`` would for a container without endpoints, unless it is for an address in use."""
+        with contextlib.suppress(Conflict, Unavailable):
+            self.free(self.take(container_id, name, [request]))
+
+    def named(
+        self, endpoints: Sequence[EndpointRecord], held: Sequence[EndpointRecord] = ()
+    ) -> tuple[EndpointRecord, ...]:
+        """Endpoints with names for their interfaces: each network's prefix, and the lowest free number, in order."""
+        taken = {endpoint.interface for endpoint in (*endpoints, *held)}
+        found = []
+        for endpoint in endpoints:
+            network = self._catalogue.get(endpoint.network)
+            if not endpoint.interface and self._driver(network).addressed:
+                name = endpoint_options.free_name(network.interface_prefix, taken)
+                endpoint = msgspec.structs.replace(endpoint, interface=name)
+                taken.add(name)
+            found.append(endpoint)
+        return tuple(found)
+
     def restore(self, endpoints: Iterable[EndpointRecord]) -> None:
         """Mark the addresses of endpoints that the database has."""
         for endpoint in endpoints:
-            for address in filter(None, (endpoint.address4, endpoint.address6)):
-                pool = self._catalogue.pool(endpoint.network, ip_address(address).version)
-                if pool is not None:
+            for address in endpoint.addresses:
+                for pool in self._pools_with(endpoint, address):
                     pool.restore(address)
 
     def free(self, endpoints: Iterable[EndpointRecord]) -> None:
         """Give the addresses of endpoints back."""
         for endpoint in endpoints:
-            for address in filter(None, (endpoint.address4, endpoint.address6)):
-                pool = self._catalogue.pool(endpoint.network, ip_address(address).version)
-                if pool is not None:
+            for address in endpoint.addresses:
+                for pool in self._pools_with(endpoint, address):
                     pool.release(address)
+
+    def _pools_with(self, endpoint: EndpointRecord, address: str) -> list[AddressPool]:
+        return [pool for pool in self._catalogue.pools(endpoint.network) if address in pool]
 
     def _make(
         self, container_id: str, name: str, request: EndpointRequest, held: Sequence[EndpointRecord]
     ) -> EndpointRecord:
         network = self._catalogue.get(request.network)
+        if network.config_only:
+            raise Forbidden("cannot create endpoint on configuration-only network")
         if any(endpoint.network == network.id for endpoint in held):
             raise Forbidden(f"endpoint with name {name} already exists in network {network.name}")
         bare = EndpointRecord(
-            secrets.token_hex(32), network.id, container_id, default_route=False, aliases=request.aliases
+            secrets.token_hex(32), network.id, container_id, aliases=request.aliases, priority=request.priority
         )
         driver = self._driver(network)
         if not driver.addressed:
@@ -94,41 +124,53 @@ class Endpoints:
         linked = msgspec.structs.replace(
             bare,
             host_link=driver.host_link(),
-            interface=request.interface or _free_name({endpoint.interface for endpoint in held}),
-            default_route=not network.internal and not any(endpoint.default_route for endpoint in held),
+            interface=endpoint_options.interface_name(
+                request.options, [endpoint.interface for endpoint in held if endpoint.interface]
+            ),
+            sysctls=endpoint_options.sysctls(request.options),
+            link_local=endpoint_options.link_local(request.link_local),
         )
         return self._addressed(network, request, linked)
 
     def _addressed(self, network: NetworkRecord, request: EndpointRequest, endpoint: EndpointRecord) -> EndpointRecord:
         try:
-            endpoint = self._with_address4(network, request.address4, endpoint)
-            endpoint = self._with_address6(network, request.address6, endpoint)
+            for version, wanted in ((4, request.address4), (6, request.address6)):
+                if (place := self._place(network, version, wanted)) is not None:
+                    address, pool = place
+                    endpoint = _with_address(endpoint, str(address), pool)
+            if not self._driver(network).own_mac:
+                return endpoint
             return msgspec.structs.replace(endpoint, mac=_mac(request.mac) or mac_for(endpoint.address4))
         except BaseException:
             self.free([endpoint])
             raise
 
-    def _with_address4(self, network: NetworkRecord, wanted: str, endpoint: EndpointRecord) -> EndpointRecord:
-        if (pool := self._catalogue.pool(network.id, 4)) is None:
-            return _refuse(network, wanted, endpoint)
-        address = str(pool.claim(wanted) if wanted else pool.take())
-        return msgspec.structs.replace(endpoint, address4=address, prefix4=pool.subnet.prefixlen, gateway4=pool.gateway)
-
-    def _with_address6(self, network: NetworkRecord, wanted: str, endpoint: EndpointRecord) -> EndpointRecord:
-        if (pool := self._catalogue.pool(network.id, 6)) is None:
-            return _refuse(network, wanted, endpoint)
-        address = str(pool.claim(wanted) if wanted else pool.take())
-        return msgspec.structs.replace(endpoint, address6=address, prefix6=pool.subnet.prefixlen, gateway6=pool.gateway)
-
-
-def _refuse(network: NetworkRecord, wanted: str, endpoint: EndpointRecord) -> EndpointRecord:
-    if wanted:
-        raise InvalidArgument(f"invalid address {wanted}: network {network.name} has no subnet of its family")
-    return endpoint
+    def _place(self, network: NetworkRecord, version: int, wanted: str) -> tuple[IPAddress, AddressPool] | None:
+        """An address of one family, and the pool that it is from; None on a network without the family."""
+        pools = self._catalogue.pools(network.id, version)
+        if wanted:
+            return _claimed(endpoint_options.address(wanted, version), pools)
+        for pool in pools:
+            try:
+                return pool.take(), pool
+            except Unavailable:
+                if pool is pools[-1]:
+                    raise
+        return None
 
 
-def _free_name(taken: set[str]) -> str:
-    return next(name for index in range(len(taken) + 1) if (name := f"eth{index}") not in taken)
+def _claimed(wanted: str, pools: Sequence[AddressPool]) -> tuple[IPAddress, AddressPool]:
+    for pool in pools:
+        if wanted in pool:
+            return pool.claim(wanted), pool
+    raise InvalidArgument(f"invalid address {wanted}: It does not belong to any of this network's subnets")
+
+
+def _with_address(endpoint: EndpointRecord, address: str, pool: AddressPool) -> EndpointRecord:
+    length, gateway = pool.subnet.prefixlen, pool.gateway
+    if pool.subnet.version == 4:
+        return msgspec.structs.replace(endpoint, address4=address, prefix4=length, gateway4=gateway)
+    return msgspec.structs.replace(endpoint, address6=address, prefix6=length, gateway6=gateway)
 
 
 def _mac(text: str) -> str:

@@ -9,7 +9,8 @@ table in one transaction. Connections live on through that: they are the connect
     prerouting, output   to an address of the host ─▶ published: by protocol, address, port; then by protocol, port
     postrouting          to a bridge from 127.0.0.0/8, or back to a bridge through the host's address ─▶ masquerade
                          from a bridge's subnet to elsewhere ─▶ masquerade
-    forward              from or to a bridge ─▶ contained: known connections, own bridge, published; else not in
+    forward              from or to a bridge ─▶ contained: known connections, own bridge, published, routed to; else
+                         not in
 
 Packets to or from 127.0.0.0/8 that come in over a bridge are dropped before all else: ``route_localnet`` is set there,
 which would let a container talk to what the host has on its loopback. There is no such setting for ::1.
@@ -30,6 +31,13 @@ _RULES = """
   set bridges { type ifname; }
   set internal { type ifname; }
   set within { type ifname . ifname; }
+  set trusted { type ifname . ifname; }
+  set routed4 { type ifname; }
+  set routed6 { type ifname; }
+  set unprotected4 { type ifname; }
+  set unprotected6 { type ifname; }
+  set open4 { type ipv4_addr . inet_proto . inet_service; }
+  set open6 { type ipv6_addr . inet_proto . inet_service; }
   set subnets4 { type ipv4_addr; flags interval; }
   set subnets6 { type ipv6_addr; flags interval; }
   set masqueraded4 { type ipv4_addr; flags interval; }
@@ -78,6 +86,13 @@ _RULES = """
     iifname @internal drop
     oifname @internal drop
     ct status dnat accept
+    iifname . oifname @trusted accept
+    ip daddr . meta l4proto . th dport @open4 accept
+    ip6 daddr . meta l4proto . th dport @open6 accept
+    oifname @routed4 meta l4proto icmp accept
+    oifname @routed6 meta l4proto ipv6-icmp accept
+    iifname != @bridges oifname @unprotected4 meta nfproto ipv4 accept
+    iifname != @bridges oifname @unprotected6 meta nfproto ipv6 accept
     oifname @bridges drop
   }
 """
@@ -85,26 +100,38 @@ _RULES = """
 
 @dataclass(frozen=True)
 class BridgePolicy:
-    """What the firewall knows of a bridge network. ``link``: of the host. ``subnets4``, ``subnets6``: CIDR."""
+    """What the firewall knows of a bridge network. ``link``: of the host. ``subnets4``, ``subnets6``: CIDR.
+
+    ``masquerade4``, ``masquerade6``: what leaves has the host's address. ``mode4``, ``mode6``: gateway modes.
+    ``trusted``: links of the host by which containers are reached directly.
+    """
 
     link: str
     subnets4: tuple[str, ...]
     subnets6: tuple[str, ...] = ()
-    masquerade: bool = True
+    masquerade4: bool = True
+    masquerade6: bool = True
+    mode4: str = "nat"
+    mode6: str = "nat"
     internal: bool = False
     icc: bool = True
+    trusted: tuple[str, ...] = ()
 
     def elements(self) -> list[tuple[str, str]]:
         """(set, element) of each element that stands for this network."""
-        found = [("bridges", f'"{self.link}"')]
-        found += [("within", f'"{self.link}" . "{self.link}"')] if self.icc else []
-        found += [("internal", f'"{self.link}"')] if self.internal else []
-        for kind, masqueraded, subnets in (
-            ("subnets4", "masqueraded4", self.subnets4),
-            ("subnets6", "masqueraded6", self.subnets6),
+        link = f'"{self.link}"'
+        found = [("bridges", link)]
+        found += [("within", f"{link} . {link}")] if self.icc else []
+        found += [("internal", link)] if self.internal else []
+        found += [("trusted", f'"{trusted}" . {link}') for trusted in self.trusted]
+        for version, subnets, masquerade, mode in (
+            ("4", self.subnets4, self.masquerade4, self.mode4),
+            ("6", self.subnets6, self.masquerade6, self.mode6),
         ):
-            found += [(kind, subnet) for subnet in subnets]
-            found += [(masqueraded, subnet) for subnet in subnets if self.masquerade and not self.internal]
+            found += [(f"subnets{version}", subnet) for subnet in subnets]
+            found += [(f"masqueraded{version}", subnet) for subnet in subnets if masquerade and not self.internal]
+            found += [(f"routed{version}", link)] if mode == "routed" else []
+            found += [(f"unprotected{version}", link)] if mode == "nat-unprotected" else []
         return found
 
 
@@ -211,6 +238,8 @@ def _key(port: PortRecord) -> tuple[str, str, int]:
 
 def _mapping(port: PortRecord) -> tuple[str, str]:
     family = 6 if ":" in port.address else 4
+    if port.routed:
+        return f"open{family}", f"{port.target} . {port.protocol} . {port.container_port}"
     target = f"{port.target} . {port.container_port}"
     if port.address in ("0.0.0.0", "::"):
         return f"published{family}_any", f"{port.protocol} . {port.port} : {target}"

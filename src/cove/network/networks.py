@@ -5,30 +5,42 @@ into the namespace once it is there (``attach``). What is in the database is in 
 sockets that reserve ports and what is kept in memory follow from it, and are made to by ``open`` and ``reconcile``.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from cove.errors import CoveError, Forbidden, NotFound
 from cove.kernel.rtnetlink import RouteSocket
-from cove.network.addresses import IPNetwork
+from cove.network.addresses import AddressPool, IPNetwork
+from cove.network.allocations import Allocations
 from cove.network.bridge import BridgeDriver
 from cove.network.catalogue import Catalogue, default_bridge, predefined, refuse_taken_name, user_network
 from cove.network.driver import Driver, Interface
-from cove.network.endpoints import Allocation, EndpointRequest, Endpoints
+from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall
+from cove.network.gateways import Gateways
 from cove.network.links import Links
 from cove.network.null import NullDriver
 from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
-from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, Pool, PortRecord
-from cove.network.rows import delete_rows, insert_rows, load_rows, put_networks
+from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord
+from cove.network.rows import load_rows, put_networks
 from cove.network.settings import NetworkSettings
+from cove.network.sublinks import IpvlanDriver, MacvlanDriver
 from cove.store import Database
+from cove.store.database import Change
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What is to be done in a running container's namespace: links to remove, links to set up, default routes."""
+
+    removed: tuple[str, ...] = ()
+    interfaces: tuple[Interface, ...] = ()
 
 
 class Networks:
@@ -43,14 +55,20 @@ class Networks:
         self._links = Links()
         self._drivers: dict[str, Driver] = {
             "bridge": BridgeDriver(self._links, forward=settings.ip_forward),
+            "macvlan": MacvlanDriver(self._links),
+            "ipvlan": IpvlanDriver(self._links),
             "host": NullDriver(),
             "null": NullDriver(),
         }
         self._catalogue = Catalogue()
         self._firewall = Firewall(settings.table)
-        self._endpoints = Endpoints(self._catalogue, self._driver)
         self._publisher = Publisher(self._firewall, HostPorts(settings.host_address))
-        self._allocations: dict[str, Allocation] = {}
+        self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher)
+
+    @property
+    def drivers(self) -> list[str]:
+        """The kinds of network that there are."""
+        return sorted(self._drivers)
 
     async def open(self) -> None:
         """Read the records, make the predefined networks, bridges and firewall, reserve published ports again.
@@ -63,22 +81,38 @@ class Networks:
         for network in self._catalogue.all():
             await self._start(network)
         await self._firewall.open(filter(None, map(_policy, self._catalogue.all())), ports)
-        self._restore(endpoints, ports)
+        self._allocations.restore(endpoints, ports)
 
-    async def reconcile(self, running: Mapping[str, int]) -> dict[str, list[Interface]]:
+    async def reconcile(self, running: Mapping[str, int]) -> dict[str, Restored]:
         """Release what containers other than ``running`` had, and give back links that running ones have lost.
 
-        ``running``: container id to a descriptor of its network namespace (the caller's to close). Returns the
-        restored interfaces by container id, for ``ConfigureNetwork``.
+        ``running``: container id to a descriptor of its network namespace (the caller's to close). Returns what the
+        containers' sides have to do, by container id; what was pending is undone.
         """
-        for container_id in [known for known in self._allocations if known not in running]:
+        for container_id in [known for known in self._allocations.containers() if known not in running]:
             await self.release(container_id)
-        restored: dict[str, list[Interface]] = {}
+        undone: dict[str, Restored] = {}
+        for container_id in self._allocations.containers():
+            for endpoint in self.allocation(container_id).endpoints:
+                if endpoint.pending:
+                    await self._allocations.detach(endpoint)
+                    await self._allocations.left(endpoint, "", ())
+                    known = undone.get(container_id, Restored())
+                    undone[container_id] = replace(known, removed=(*known.removed, endpoint.interface))
+        return await self._restore_links(running, undone)
+
+    async def repair(self, running: Mapping[str, int]) -> dict[str, Restored]:
+        """Make again what somebody has removed from the host, for all networks; as ``reconcile`` otherwise."""
         for network in self._catalogue.all():
-            driver = self._driver(network)
-            for endpoint in await driver.reconcile(network, self.endpoints_on(network.id)):
+            await self._start(network)
+        return await self._restore_links(running, {})
+
+    async def _restore_links(self, running: Mapping[str, int], found: dict[str, Restored]) -> dict[str, Restored]:
+        for network in self._catalogue.all():
+            lost = await self._driver(network).reconcile(network, self.endpoints_on(network.id))
+            for endpoint in (endpoint for endpoint in lost if endpoint.container in running):
                 try:
-                    interface = await driver.attach(network, endpoint, running[endpoint.container])
+                    interface = await self.attach(endpoint, running[endpoint.container], routes=False)
                 except OSError as error:
                     log.error(
                         "network %s: cannot give container %s its link back: %s",
@@ -87,8 +121,16 @@ class Networks:
                         error,
                     )
                 else:
-                    restored.setdefault(endpoint.container, []).extend([interface] if interface else [])
-        return restored
+                    known = found.get(endpoint.container, Restored())
+                    added = (*known.interfaces, interface) if interface else known.interfaces
+                    found[endpoint.container] = replace(known, interfaces=added)
+        return found
+
+    def depends_on(self, link: str) -> bool:
+        """Whether a link of the host is one of ours, that somebody may have removed: a bridge, or an endpoint's."""
+        return self._allocations.has_link(link) or any(
+            link in self._driver(network).host_links(network) for network in self._catalogue.all()
+        )
 
     def all(self) -> list[NetworkRecord]:
         """All networks, in the order of their creation."""
@@ -98,41 +140,66 @@ class Networks:
         """A network by id, name or unambiguous start of an id. Raises NotFound, or InvalidArgument when ambiguous."""
         return self._catalogue.get(reference)
 
-    async def create(
-        self,
-        name: str,
-        *,
-        driver: str = "bridge",
-        pools: Sequence[Pool] = (),
-        options: Mapping[str, str] | None = None,
-        labels: Mapping[str, str] | None = None,
-        internal: bool = False,
-        attachable: bool = False,
-        ipv6: bool = False,
-    ) -> NetworkRecord:
-        """Make a network. ``pools`` with an empty gateway get their first address as gateway; none: choose a subnet.
+    async def create(self, wanted: NetworkRecord) -> NetworkRecord:
+        """Make a network. ``wanted``: as asked for; pools with an empty subnet or gateway are filled in.
 
-        Raises NotFound (driver), Conflict (name), Forbidden (overlap, predefined name), InvalidArgument.
+        Raises NotFound (driver), Conflict (name), Forbidden (overlap, predefined name), InvalidArgument, Unimplemented.
         """
-        if driver not in self._drivers or not self._drivers[driver].user_networks:
-            raise NotFound(f'plugin "{driver}" not found')
+        driver = self._drivers.get(wanted.driver)
+        if driver is None or not driver.user_networks:
+            raise NotFound(f'plugin "{wanted.driver}" not found')
         routes = await self._routes(without="")
-        refuse_taken_name(self._catalogue, name)
+        refuse_taken_name(self._catalogue, wanted.name)
         used = [*self._catalogue.subnets(), *routes]
-        record = user_network(name, driver, pools, options or {}, self._settings, used)
-        record = msgspec.structs.replace(
-            record, labels=dict(labels or {}), internal=internal, attachable=attachable, ipv6=ipv6
-        )
-        self._catalogue.add(record)
+        others = self._catalogue.all()
+        record = user_network(self._configured(wanted), self._settings, used, needs_gateway=driver.needs_gateway)
+        self._catalogue.add(record)  # from here on its name and its addresses are taken
+        record = await self._settled(record, others)
         try:
             await self._database.run(lambda connection: NETWORKS.insert(connection, record))
-            await self._driver(record).start_network(record)
-            if (policy := _policy(record)) is not None:
-                await self._firewall.add_bridge(policy)
+            if not record.config_only:
+                await driver.start_network(record)
+                if (policy := _policy(record)) is not None:
+                    await self._firewall.add_bridge(policy)
         except BaseException:
             await self._discard(record)
             raise
         return record
+
+    async def _settled(self, record: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:
+        """A network as its driver wants it; one that is refused is forgotten."""
+        if record.config_only:
+            return record
+        try:
+            settled = await self._driver(record).settle(record, others)
+        except BaseException:
+            self._catalogue.remove(record)
+            raise
+        self._catalogue.add(settled)
+        return settled
+
+    def _configured(self, wanted: NetworkRecord) -> NetworkRecord:
+        """A network with the settings of the one that it is to copy. Raises NotFound, Forbidden."""
+        if not wanted.config_from:
+            return wanted
+        source = self._catalogue.named(wanted.config_from)
+        if source is None or not source.config_only:
+            raise NotFound(f'configuration network "{wanted.config_from}" does not exist')
+        if wanted.config_only:
+            raise Forbidden("a configuration network cannot depend on another configuration network")
+        if wanted.pools or wanted.options or wanted.ipv6:
+            raise Forbidden(
+                "user-specified configurations are not supported if the network depends on a configuration network"
+            )
+        return msgspec.structs.replace(
+            wanted,
+            pools=source.pools,
+            options=source.options,
+            labels={**source.labels, **wanted.labels},
+            ipv4=source.ipv4,
+            ipv6=source.ipv6,
+            ipam_options=source.ipam_options,
+        )
 
     async def remove(self, reference: str) -> NetworkRecord:
         """Remove a network. Raises Forbidden when it is predefined or has endpoints."""
@@ -143,17 +210,26 @@ class Networks:
             raise Forbidden(
                 f"error while removing network: network {network.name} id {network.id} has active endpoints"
             )
+        if network.config_only and any(other.config_from == network.name for other in self._catalogue.all()):
+            raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
         await self._discard(network)
         return network
 
+    def address_pools(self, network_id: str) -> tuple[AddressPool, ...]:
+        """The addresses of a network, subnet by subnet."""
+        return self._catalogue.pools(network_id)
+
     def endpoints_on(self, network_id: str) -> list[EndpointRecord]:
         """The endpoints on a network: what ``network inspect`` shows."""
-        held = (endpoint for allocation in self._allocations.values() for endpoint in allocation.endpoints)
-        return [endpoint for endpoint in held if endpoint.network == network_id]
+        return self._allocations.on(network_id)
 
     def allocation(self, container_id: str) -> Allocation:
         """What a container has now; empty for a stopped or unknown one."""
-        return self._allocations.get(container_id, Allocation())
+        return self._allocations.of(container_id)
+
+    def gateways(self, container_id: str, *, without: EndpointRecord | None = None) -> Gateways:
+        """Which of a container's endpoints have its default routes; ``without`` one that it is about to lose."""
+        return self._allocations.gateways(held for held in self.allocation(container_id).endpoints if held != without)
 
     async def allocate(
         self,
@@ -168,68 +244,51 @@ class Networks:
         Raises NotFound (network), InvalidArgument (address, port), Conflict with Docker's words for a taken port
         or address, Unavailable when the network has no address left.
         """
-        await self.release(container_id)
-        allocation = Allocation(self._endpoints.take(container_id, name, requests))
-        self._allocations[container_id] = allocation
-        try:
-            allocation = Allocation(allocation.endpoints, self._claim(name, allocation.endpoints, ports))
-            self._allocations[container_id] = allocation
-            await self._database.run(lambda connection: insert_rows(connection, allocation.endpoints, allocation.ports))
-            await self._publisher.publish(allocation.ports)
-        except BaseException:
-            await self.release(container_id)
-            raise
-        return allocation
+        return await self._allocations.allocate(container_id, name, requests, ports)
 
-    async def attach(self, endpoint: EndpointRecord, namespace: int) -> Interface | None:
-        """Put the link of an endpoint into a network namespace; None for networks without links (host, none)."""
-        network = self.get(endpoint.network)
-        return await self._driver(network).attach(network, endpoint, namespace)
+    def check(self, container_id: str, name: str, request: EndpointRequest) -> None:
+        """Raises what a start would for this network, unless it is for an address that is in use; takes nothing."""
+        self._allocations.check(container_id, name, request)
 
-    async def connect(self, container_id: str, request: EndpointRequest, name: str = "") -> EndpointRecord:
-        """Add an endpoint to a running container; ``attach`` follows. Raises as ``allocate``, Forbidden when on it."""
-        before = self.allocation(container_id)
-        (endpoint,) = self._endpoints.take(container_id, name or container_id, [request], before.endpoints)
-        self._allocations[container_id] = Allocation((*before.endpoints, endpoint), before.ports)
-        try:
-            await self._database.run(lambda connection: insert_rows(connection, [endpoint], []))
-        except BaseException:
-            await self._database.run(lambda connection: delete_rows(connection, [endpoint], []))
-            self._allocations[container_id] = before
-            self._endpoints.free([endpoint])
-            raise
-        return endpoint
+    async def attach(self, endpoint: EndpointRecord, namespace: int, *, routes: bool = True) -> Interface | None:
+        """Put the link of an endpoint into a network namespace; None for networks without links (host, none).
 
-    async def disconnect(self, container_id: str, reference: str) -> EndpointRecord:
-        """Remove one endpoint, its link and what is published through it. Raises NotFound when there is none."""
-        network = self.get(reference)
-        before = self.allocation(container_id)
-        endpoint = next((held for held in before.endpoints if held.network == network.id), None)
-        if endpoint is None:
-            raise NotFound(f"container {container_id} is not connected to network {network.name}")
-        gone = [port for port in before.ports if port.target in (endpoint.address4, endpoint.address6)]
-        await self._publisher.withdraw(gone)
-        await self._driver(network).detach(network, endpoint)
-        await self._database.run(lambda connection: delete_rows(connection, [endpoint], gone))
-        rest = tuple(held for held in before.endpoints if held is not endpoint)
-        self._allocations[container_id] = Allocation(rest, tuple(port for port in before.ports if port not in gone))
-        self._publisher.ports.release(gone)
-        self._endpoints.free([endpoint])
-        return endpoint
+        ``routes``: the answer has the default routes that lead through it.
+        """
+        return await self._allocations.attach(endpoint, namespace, routes=routes)
 
-    async def release(self, container_id: str) -> None:
-        """Give back all that a container had. Links die with the namespace. Does nothing the second time.
+    async def detach(self, endpoint: EndpointRecord) -> None:
+        """Remove what is of an endpoint's link on the host; the container's side may have to remove the rest."""
+        await self._allocations.detach(endpoint)
 
+    async def join(self, container_id: str, name: str, request: EndpointRequest) -> EndpointRecord:
+        """An endpoint for a running container; ``attach`` and ``joined`` follow, or ``leave`` and ``left`` to undo it.
+
+        Raises as ``allocate``, Forbidden when it is on the network.
+        """
+        return await self._allocations.join(container_id, name, request)
+
+    async def joined(
+        self, endpoint: EndpointRecord, name: str, ports: Iterable[PortRequest] = (), also: Change | None = None
+    ) -> None:
+        """Make it final, and have published ports follow the default route. ``also``: part of the same commit."""
+        await self._allocations.joined(endpoint, name, ports, also)
+
+    async def leave(self, container_id: str, reference: str, also: Change | None = None) -> EndpointRecord:
+        """Begin to take a running container from a network; ``detach`` and ``left`` follow. Raises NotFound."""
+        return await self._allocations.leave(container_id, reference, also)
+
+    async def left(self, endpoint: EndpointRecord, name: str, ports: Iterable[PortRequest] = ()) -> None:
+        """The address is free; published ports follow the default route."""
+        await self._allocations.left(endpoint, name, ports)
+
+    async def release(self, container_id: str, *, links: bool = False) -> None:
+        """Give back all that a container had. Does nothing the second time.
+
+        Links die with the namespace; with ``links`` they are removed, as something else keeps the namespace.
         When it raises (the database cannot be written), the container still has it, and it can be called again.
         """
-        if (allocation := self._allocations.get(container_id)) is None:
-            return
-        rows = self._database.run(lambda connection: delete_rows(connection, allocation.endpoints, allocation.ports))
-        await asyncio.gather(self._publisher.withdraw(allocation.ports), rows)
-        if self._allocations.get(container_id) is allocation:
-            del self._allocations[container_id]
-            self._publisher.ports.release(allocation.ports)
-            self._endpoints.free(allocation.endpoints)
+        await self._allocations.release(container_id, links=links)
 
     async def close(self) -> None:
         """Stop the daemon's side: sockets and threads. Bridges and firewall stay for the running containers."""
@@ -270,6 +329,8 @@ class Networks:
 
     async def _start(self, network: NetworkRecord) -> None:
         """A network of a user's that cannot be made now is tried again when a container is attached to it."""
+        if network.config_only:
+            return
         try:
             await self._driver(network).start_network(network)
         except (CoveError, OSError) as error:
@@ -277,33 +338,15 @@ class Networks:
                 raise
             log.error("network %s: %s", network.name, error)
 
-    def _restore(self, endpoints: Sequence[EndpointRecord], ports: Sequence[PortRecord]) -> None:
-        for endpoint in endpoints:
-            held = self.allocation(endpoint.container)
-            self._allocations[endpoint.container] = Allocation((*held.endpoints, endpoint), held.ports)
-        for port in ports:
-            held = self.allocation(port.container)
-            self._allocations[port.container] = Allocation(held.endpoints, (*held.ports, port))
-        self._endpoints.restore(endpoints)
-        self._publisher.restore(ports)
-
-    # Taking and giving back
-
     def _driver(self, network: NetworkRecord) -> Driver:
         return self._drivers[network.driver]
-
-    def _claim(
-        self, name: str, endpoints: Sequence[EndpointRecord], ports: Iterable[PortRequest]
-    ) -> tuple[PortRecord, ...]:
-        """Host ports lead to the endpoint that has the default route; without one there are none, as with Docker."""
-        routed = next((endpoint for endpoint in endpoints if endpoint.default_route), None)
-        return tuple(self._publisher.ports.claim(name, routed, ports)) if routed is not None else ()
 
     async def _discard(self, network: NetworkRecord) -> None:
         self._catalogue.remove(network)  # so that no container gets on it meanwhile
         try:
-            await self._firewall.remove_bridge(network.link)
-            await self._driver(network).stop_network(network)
+            if not network.config_only:
+                await self._firewall.remove_bridge(network.link)
+                await self._driver(network).stop_network(network)
             await self._database.run(lambda connection: NETWORKS.delete(connection, id=network.id))
         except BaseException:
             self._catalogue.add(network)
@@ -312,14 +355,18 @@ class Networks:
 
 def _policy(network: NetworkRecord) -> BridgePolicy | None:
     """What the firewall is to know of a network; None for those that it has nothing to do with."""
-    if not network.link:
+    if not network.link or network.config_only:
         return None
     subnets = [pool.subnet for pool in network.pools]
     return BridgePolicy(
         network.link,
         tuple(subnet for subnet in subnets if ":" not in subnet),
         tuple(subnet for subnet in subnets if ":" in subnet),
-        masquerade=network.masquerade,
+        masquerade4=network.masquerades(4),
+        masquerade6=network.masquerades(6),
+        mode4=network.gateway_mode(4),
+        mode6=network.gateway_mode(6),
         internal=network.internal,
         icc=network.icc,
+        trusted=network.trusted,
     )

@@ -11,6 +11,11 @@ class NullDriver:
 
     addressed = False
     user_networks = False
+    needs_gateway = False
+    own_mac = False
+
+    async def settle(self, network: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:
+        return network
 
     async def start_network(self, network: NetworkRecord) -> None:
         return
@@ -20,6 +25,12 @@ class NullDriver:
 
     def host_link(self) -> str:
         return ""
+
+    def host_links(self, network: NetworkRecord) -> tuple[str, ...]:
+        return ()
+
+    def gateways(self, network: NetworkRecord, endpoint: EndpointRecord) -> tuple[str | None, str | None]:
+        return None, None
 
     async def attach(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> Interface | None:
         return None

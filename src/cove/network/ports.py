@@ -13,6 +13,9 @@ import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import NamedTuple
+
+import msgspec
 
 from cove.errors import Conflict, InvalidArgument, Unavailable
 from cove.kernel import sysctl
@@ -39,6 +42,44 @@ class PortRequest:
     host_port: str = ""
 
 
+class Target(NamedTuple):
+    """Where published ports lead. ``endpoint4``, ``endpoint6``: those with the default routes.
+
+    ``routed4``, ``routed6``: their networks are reached by routing, without ports of the host.
+    ``default_address``: of the host, where a request names none; "" for all addresses of both families.
+    """
+
+    container: str
+    name: str
+    endpoint4: EndpointRecord | None
+    endpoint6: EndpointRecord | None
+    routed4: bool = False
+    routed6: bool = False
+    default_address: str = ""
+
+    @property
+    def address4(self) -> str:
+        return self.endpoint4.address4 if self.endpoint4 is not None else ""
+
+    @property
+    def address6(self) -> str:
+        return self.endpoint6.address6 if self.endpoint6 is not None else ""
+
+    @property
+    def place(self) -> str:
+        """The endpoint, as messages name it."""
+        endpoint = self.endpoint4 or self.endpoint6
+        return f"endpoint {self.name} ({endpoint.id if endpoint else ''})"
+
+    def reached_at(self, protocol: str, address: str) -> str:
+        """The container's address for traffic to a host address; "" when there is no way from one to the other."""
+        same, other = (self.address6, self.address4) if ":" in address else (self.address4, self.address6)
+        return same or (other if protocol == "tcp" else "")  # the relay carries TCP only
+
+    def routed(self, address: str) -> bool:
+        return self.routed6 if ":" in address else self.routed4
+
+
 class HostPorts:
     """The host ports that containers of this daemon hold.
 
@@ -51,27 +92,45 @@ class HostPorts:
         self._sockets: dict[tuple[str, str, int], socket.socket] = {}
         self._next = 0
 
-    def claim(self, name: str, endpoint: EndpointRecord, requests: Iterable[PortRequest]) -> list[PortRecord]:
-        """Take host ports for a container called ``name``; all of them or, on any error, none.
+    def claim(self, target: Target, requests: Iterable[PortRequest]) -> list[PortRecord]:
+        """Take host ports for a container; all of them or, on any error, none.
 
         Raises InvalidArgument (not a port, not an address), Conflict in Docker's words when a port is taken.
         """
         taken: list[PortRecord] = []
         try:
             for request in requests:
-                taken += self._claim(endpoint, request)
+                taken += [port for port in self._claim(target, request) if port not in taken]
         except OSError as error:
             self.release(taken)
-            place = f"endpoint {name} ({endpoint.id})"
-            raise Conflict(f"driver failed programming external connectivity on {place}: {error.strerror}") from error
+            raise Conflict(
+                f"driver failed programming external connectivity on {target.place}: {error.strerror}"
+            ) from error
         except BaseException:
             self.release(taken)
             raise
         return taken
 
+    def retarget(
+        self, ports: Iterable[PortRecord], target: Target
+    ) -> tuple[tuple[PortRecord, ...], tuple[PortRecord, ...]]:
+        """Published ports as they are when they lead elsewhere: those that are kept, and those that cannot be."""
+        kept, gone = [], []
+        for port in ports:
+            reached = target.reached_at(port.protocol, port.address)
+            if port.routed:
+                stays = reached == port.target and target.routed(reached)
+            else:
+                stays = bool(reached) and not target.routed(reached)
+            if stays:
+                kept.append(msgspec.structs.replace(port, target=reached))
+            else:
+                gone.append(port)
+        return tuple(kept), tuple(gone)
+
     def restore(self, ports: Iterable[PortRecord]) -> None:
         """Hold ports that the database says are published, whether or not their sockets can be bound again."""
-        for port in ports:
+        for port in (port for port in ports if not port.routed):
             try:
                 self._hold(port)
             except OSError as error:
@@ -97,12 +156,14 @@ class HostPorts:
             reservation.close()
         self._sockets.clear()
 
-    def _claim(self, endpoint: EndpointRecord, request: PortRequest) -> list[PortRecord]:
+    def _claim(self, target: Target, request: PortRequest) -> list[PortRecord]:
         check_request(request)
+        if not (target.address4 or target.address6):
+            return []
         failure: OSError | None = None
         for port in self._candidates(request.host_port):
             try:
-                return self._claim_at(endpoint, request, port)
+                return self._claim_at(target, request, port)
             except OSError as error:
                 failure = error
         raise failure or Unavailable("all ports are allocated")
@@ -119,19 +180,22 @@ class HostPorts:
             self._next = port + 1 if port < high else low
             yield port
 
-    def _claim_at(self, endpoint: EndpointRecord, request: PortRequest, port: int) -> list[PortRecord]:
+    def _claim_at(self, target: Target, request: PortRequest, port: int) -> list[PortRecord]:
         """One record per host address. Raises OSError, with words for the user, when the port is taken on any."""
-        chosen = request.host_address or self._default_address
+        chosen = request.host_address or target.default_address or self._default_address
         taken: list[PortRecord] = []
         try:
             for address in (chosen,) if chosen else WILDCARDS:
-                target = _target(endpoint, request.protocol, address)
-                if target:
-                    record = PortRecord(
-                        request.protocol, address, port, endpoint.container, target, request.container_port
-                    )
-                    if self._hold(record, optional=not chosen and address == "::"):
-                        taken.append(record)
+                reached = target.reached_at(request.protocol, address)
+                if not reached:
+                    continue
+                if target.routed(reached):
+                    if (":" in reached) == (":" in address):
+                        taken.append(_routed(target, request, reached))
+                    continue
+                record = PortRecord(request.protocol, address, port, target.container, reached, request.container_port)
+                if self._hold(record, optional=not chosen and address == "::"):
+                    taken.append(record)
         except BaseException:
             self.release(taken)
             raise
@@ -174,12 +238,9 @@ def check_request(request: PortRequest) -> None:
         raise InvalidArgument(f'invalid port specification: "{request.host_port}"')
 
 
-def _target(endpoint: EndpointRecord, protocol: str, address: str) -> str:
-    """The container's address for traffic to a host address; "" when there is no way from one to the other."""
-    same, other = endpoint.address4, endpoint.address6
-    if ":" in address:
-        same, other = other, same
-    return same or (other if protocol == "tcp" else "")  # the relay carries TCP only
+def _routed(target: Target, request: PortRequest, address: str) -> PortRecord:
+    number = request.container_port
+    return PortRecord(request.protocol, address, number, target.container, address, number, routed=True)
 
 
 def _overlap(address: str, other: str) -> bool:

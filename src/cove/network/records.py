@@ -12,11 +12,23 @@ ICC_OPTION = "com.docker.network.bridge.enable_icc"
 MASQUERADE_OPTION = "com.docker.network.bridge.enable_ip_masquerade"
 HOST_BINDING_OPTION = "com.docker.network.bridge.host_binding_ipv4"
 DEFAULT_BRIDGE_OPTION = "com.docker.network.bridge.default_bridge"
+INHIBIT_IPV4_OPTION = "com.docker.network.bridge.inhibit_ipv4"
+TRUSTED_OPTION = "com.docker.network.bridge.trusted_host_interfaces"
+GATEWAY_MODE_OPTIONS = {
+    4: "com.docker.network.bridge.gateway_mode_ipv4",
+    6: "com.docker.network.bridge.gateway_mode_ipv6",
+}
+PREFIX_OPTION = "com.docker.network.container_iface_prefix"
+PARENT_OPTION = "parent"
+
+INTERFACE_PREFIX = "eth"
+DEFAULT_MTU = 1500
 
 
 class Pool(msgspec.Struct, frozen=True, omit_defaults=True):
     """Addresses of one network: ``subnet`` and ``range`` (where containers get theirs from) as CIDR.
 
+    ``gateway``: without prefix length; "" where none was asked for and the driver's kind needs none.
     ``auxiliary``: addresses that something else on the network has, by a name of the user's choice.
     """
 
@@ -25,11 +37,17 @@ class Pool(msgspec.Struct, frozen=True, omit_defaults=True):
     range: str = ""
     auxiliary: dict[str, str] = {}
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return 6 if ":" in self.subnet else 4
+
 
 class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A network. ``created``: nanoseconds since the epoch. ``options``: the driver's, in Docker's keys.
 
-    ``pools`` holds at most one subnet per address family on a bridge network, none on ``host`` and ``none``.
+    ``config_only``: it holds settings for others to copy, and is never made; ``config_from``: the name of the one that
+    this was copied from. ``adopted``: its link on the host was there before it, and stays when it goes.
     """
 
     id: str
@@ -41,7 +59,13 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     labels: dict[str, str] = {}
     internal: bool = False
     attachable: bool = False
+    ipv4: bool = True
     ipv6: bool = False
+    ipam_driver: str = "default"
+    ipam_options: dict[str, str] = {}
+    config_only: bool = False
+    config_from: str = ""
+    adopted: bool = False
 
     @property
     def link(self) -> str:
@@ -49,18 +73,41 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.options.get(BRIDGE_NAME_OPTION, "")
 
     @property
+    def parent(self) -> str:
+        """The host's link that the links of this network are on top of: its ``parent``, or a stand-in of its own."""
+        return self.options.get(PARENT_OPTION) or f"dm-{self.id[:12]}"
+
+    @property
     def mtu(self) -> int:
-        return int(self.options.get(MTU_OPTION) or 1500)
+        return int(self.options.get(MTU_OPTION) or DEFAULT_MTU)
 
     @property
     def icc(self) -> bool:
         """Whether containers on the network may talk to each other."""
-        return self.options.get(ICC_OPTION, "true") != "false"
+        return is_true(self.options.get(ICC_OPTION, "true"))
 
     @property
-    def masquerade(self) -> bool:
+    def inhibits_ipv4(self) -> bool:
+        """Whether the bridge goes without its IPv4 address."""
+        return is_true(self.options.get(INHIBIT_IPV4_OPTION, "false"))
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """Links of the host by which machines outside may reach containers directly."""
+        return tuple(filter(None, self.options.get(TRUSTED_OPTION, "").split(":")))
+
+    @property
+    def interface_prefix(self) -> str:
+        return self.options.get(PREFIX_OPTION) or INTERFACE_PREFIX
+
+    def gateway_mode(self, version: int) -> str:
+        """``nat``, ``nat-unprotected``, ``routed`` or ``isolated``, for an address family."""
+        return self.options.get(GATEWAY_MODE_OPTIONS[version]) or "nat"
+
+    def masquerades(self, version: int) -> bool:
         """Whether traffic to elsewhere leaves the host under the host's address."""
-        return self.options.get(MASQUERADE_OPTION, "true") != "false"
+        wanted = is_true(self.options.get(MASQUERADE_OPTION, "true"))
+        return wanted and not self.internal and self.gateway_mode(version) in ("nat", "nat-unprotected")
 
     @property
     def predefined(self) -> bool:
@@ -71,12 +118,23 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 PREDEFINED = ("bridge", "host", "none")
 
 
+def is_true(text: str) -> bool:
+    """Go's ``strconv.ParseBool``. Raises ValueError for anything else."""
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    if text in ("0", "f", "F", "false", "FALSE", "False"):
+        return False
+    raise ValueError(text)
+
+
 class EndpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A container's attachment to a network, from its start (or connect) to its stop (or disconnect).
 
     ``address4``, ``address6``, ``gateway4``, ``gateway6``: without prefix length (``prefix4``, ``prefix6``), or "".
     ``host_link``: the host's end of the veth pair, "" where the driver makes none. ``interface``: the container's end.
-    ``default_route``: the container's traffic to elsewhere leaves through this endpoint.
+    ``link_local``: further addresses, with their prefix length. ``sysctls``: of the interface, by name below ``net``,
+    with ``IFNAME`` for the interface. ``priority``: of several, the highest has the default route.
+    ``pending``: a connect that is under way; the next daemon undoes it.
     """
 
     id: str
@@ -91,15 +149,30 @@ class EndpointRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     mac: str = ""
     host_link: str = ""
     interface: str = ""
-    default_route: bool = True
     aliases: tuple[str, ...] = ()
+    link_local: tuple[str, ...] = ()
+    sysctls: dict[str, str] = {}
+    priority: int = 0
+    pending: bool = False
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those that it has of the network's pools."""
+        return tuple(filter(None, (self.address4, self.address6)))
+
+    @property
+    def interface_addresses(self) -> tuple[str, ...]:
+        """All of them, with their prefix lengths."""
+        pairs = ((self.address4, self.prefix4), (self.address6, self.prefix6))
+        return (*(f"{address}/{prefix}" for address, prefix in pairs if address), *self.link_local)
 
 
 class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A published port: ``protocol`` ``address``:``port`` on the host leads to ``target``:``container_port``.
 
     ``protocol``: tcp, udp or sctp. ``address``: of the host, ``0.0.0.0`` or ``::`` for all. ``target``: of the
-    container; of the other family than ``address`` where a relay has to carry the traffic.
+    container; of the other family than ``address`` where a relay has to carry the traffic. ``routed``: there is no
+    port of the host; the container's own, which ``address`` and ``port`` repeat, is reached by routing.
     """
 
     protocol: str
@@ -108,6 +181,7 @@ class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     container: str
     target: str
     container_port: int
+    routed: bool = False
 
     @property
     def relayed(self) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from cove.network.addresses import unique_local_base
+
 DOCKER_POOLS: tuple[tuple[str, int], ...] = (
     *((f"172.{second}.0.0/16", 16) for second in range(17, 32)),
     ("192.168.0.0/16", 20),
@@ -17,7 +19,9 @@ class NetworkSettings:
     """``bridge``: the default network's Linux bridge. ``bip``: its address and prefix (CIDR), "" to choose one.
 
     ``ip_forward``: turn on forwarding in the host's network namespace, without which nothing leaves a bridge.
-    ``host_address``: where ports are published that name no host address, "" for all addresses.
+    ``host_address``: where ports are published that name no host address, "" for all addresses. ``pools``: where
+    subnets come from that a user leaves open, ranges of either address family. ``identity``: of the machine, which
+    IPv6 subnets follow from when ``pools`` has none.
     """
 
     bridge: str = "cove0"
@@ -27,6 +31,14 @@ class NetworkSettings:
     ip_forward: bool = True
     masquerade: bool = True
     host_address: str = ""
+    identity: str = ""
+
+    @property
+    def all_pools(self) -> tuple[tuple[str, int], ...]:
+        """``pools``, and this machine's own unique local addresses unless there are others of IPv6."""
+        if any(":" in base for base, _length in self.pools):
+            return self.pools
+        return (*self.pools, (unique_local_base(self.identity), 64))
 
     @property
     def table(self) -> str:

@@ -9,16 +9,16 @@ import os
 import socket
 from typing import NoReturn
 
-from cove.kernel import layer_images, mounts, netlink, paths, processes
+from cove.kernel import layer_images, mounts, paths, processes
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Spec
 from cove.runtime import cgroup as control_groups
 from cove.runtime import channel as channels
-from cove.runtime import namespaces, pid1, process, rootfs, seal, user
+from cove.runtime import links, namespaces, pid1, process, rootfs, seal, user
 from cove.runtime.channel import Console, Interfaces, Namespaces
 from cove.runtime.confinement import Confinement
-from cove.runtime.messages import Interface, StartShim
+from cove.runtime.messages import StartShim
 from cove.runtime.process import CannotStart, Stdio
 
 
@@ -120,31 +120,13 @@ def _set_up_network(channel: socket.socket) -> None:
     interfaces = message[0]
     if not isinstance(interfaces, Interfaces):
         raise CannotStart(process.CANNOT_START, f"unexpected {type(interfaces).__name__} on the channel")
-    configure_network(interfaces.interfaces)
+    links.set_up(interfaces.interfaces)
 
 
 def _set_up_loopback(spec: Spec) -> None:
     """Only in a namespace that is new; one that is shared belongs to who made it."""
     if namespaces.paths(spec).get("network") == "":
-        configure_network([])
-
-
-def configure_network(interfaces: list[Interface]) -> None:
-    """Set up the links of the network namespace that this process is in, lo included; one exchange with the kernel.
-
-    Raises OSError with the step that was refused.
-    """
-    with netlink.Route() as route:
-        route.set_up("lo")
-        for interface in interfaces:
-            for address in interface["addresses"]:
-                route.add_address(interface["name"], address)
-            route.set_up(interface["name"])
-        for interface in interfaces:
-            for gateway in (interface["gateway4"], interface["gateway6"]):
-                if gateway:
-                    route.add_default_route(interface["name"], gateway)
-        route.commit()
+        links.set_up([])
 
 
 def _close_off(spec: Spec, root: int) -> None:

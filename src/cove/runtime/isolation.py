@@ -7,9 +7,9 @@ from typing import NoReturn
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process, Resources, Spec
-from cove.runtime import cgroup, confinement, init, join, namespaces
+from cove.runtime import cgroup, confinement, init, join, links, namespaces
 from cove.runtime.confinement import Confinement
-from cove.runtime.messages import Interface, SeccompFilter, StartShim
+from cove.runtime.messages import ConfigureNetwork, SeccompFilter, StartShim
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
 
@@ -36,13 +36,13 @@ class Isolation:
     def open_target(self, pid: int, spec: Spec) -> Target:
         return namespaces.open_target(pid, spec)
 
-    def configure_network(self, network: int, interfaces: list[Interface]) -> None:
-        """Set up links in a network namespace, which this process is in meanwhile. Raises OSError."""
+    def configure_network(self, network: int, change: ConfigureNetwork) -> None:
+        """Change the links of a network namespace, which this process is in meanwhile. Raises OSError."""
         own = kernel_namespaces.open_namespace(os.getpid(), "network")
         try:
             kernel_namespaces.enter(network, "network")
             try:
-                init.configure_network(interfaces)
+                links.change(change)
             finally:
                 kernel_namespaces.enter(own, "network")
         finally:

@@ -80,13 +80,23 @@ class LogTarget(TypedDict):
 class Interface(TypedDict):
     """A link that is already in the container's network namespace under ``name``; the shim sets it up.
 
-    ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link, or None.
+    ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link (``0.0.0.0``, ``::``: to the
+    link itself, without a gateway), or None. ``sysctls``: names below /proc/sys to values, set before the link is up;
+    of a name with ``-`` before it no more than what the kernel has.
     """
 
     name: str
     addresses: list[str]
     gateway4: str | None
     gateway6: str | None
+    sysctls: NotRequired[dict[str, str]]
+
+
+class DefaultRoute(TypedDict):
+    """``gateway``: as in Interface."""
+
+    link: str
+    gateway: str
 
 
 class Attachment(TypedDict):
@@ -215,10 +225,16 @@ class Signal(NamedTuple):
 
 
 class ConfigureNetwork(NamedTuple):
-    """coved → shim: links were added to a running container's namespace; set them up."""
+    """coved → shim: links of a running container's namespace have come or are to go.
+
+    ``removed``: names of links to delete, which may be gone already; then ``interfaces`` are set up; then the default
+    routes are made to be ``routes``, of IPv4 and IPv6 (None: there is to be none).
+    """
 
     request: int
     interfaces: list[Interface]
+    removed: list[str]
+    routes: list[DefaultRoute | None]
 
 
 class Update(NamedTuple):

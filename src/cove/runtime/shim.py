@@ -222,10 +222,10 @@ class Shim:
             self._network_ready = True
             self._init.configure(interfaces)
 
-    def configure_network(self, interfaces: list[messages.Interface]) -> None:
-        """Set up links that were added to the running container. Raises OSError."""
+    def configure_network(self, change: messages.ConfigureNetwork) -> None:
+        """Remove and set up links of the running container, and move its default routes. Raises OSError."""
         assert self._network is not None
-        self._isolation.configure_network(self._network, interfaces)
+        self._isolation.configure_network(self._network, change)
 
     def update(self, resources: Resources) -> None:
         """Change the limits. Raises OSError with the file that refused, ValueError for a limit that cannot be."""

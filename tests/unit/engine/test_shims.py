@@ -147,7 +147,7 @@ def test_answers_find_their_requests_in_any_order() -> None:
         (lambda shim: shim.signal(9), Signal(1, None, 9, False)),
         (lambda shim: shim.signal(15, exec_id="e"), Signal(1, "e", 15, False)),
         (lambda shim: shim.signal(9, everyone=True), Signal(1, None, 9, True)),
-        (lambda shim: shim.add_interfaces([]), messages.ConfigureNetwork(1, [])),
+        (lambda shim: shim.configure_network([], [], []), messages.ConfigureNetwork(1, [], [], [])),
         (lambda shim: shim.exec("e", None, None), Exec(1, "e", None)),
     ],
 )

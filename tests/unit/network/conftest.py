@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -15,7 +16,15 @@ import pytest
 from cove.kernel.namespaces import enter, unshare
 from cove.kernel.netlink import Route
 from cove.kernel.rtnetlink import RouteSocket
-from cove.network import Allocation, EndpointRequest, Interface, Networks, NetworkSettings, PortRequest
+from cove.network import (
+    Allocation,
+    EndpointRequest,
+    Interface,
+    NetworkRecord,
+    Networks,
+    NetworkSettings,
+    PortRequest,
+)
 from cove.store import Database
 
 T = TypeVar("T")
@@ -158,6 +167,9 @@ class World:
 
     def inside(self, namespace: int, call: Callable[[], T]) -> T:
         return inside(namespace, call)
+
+    async def network(self, networks: Networks, name: str, driver: str = "bridge", **wanted: Any) -> NetworkRecord:
+        return await networks.create(NetworkRecord(secrets.token_hex(32), name, driver, **wanted))
 
     def configure(self, namespace: int, interface: Interface) -> None:
         configure(namespace, interface)

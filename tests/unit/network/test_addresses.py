@@ -43,6 +43,17 @@ def test_a_range_bounds_what_is_given_but_not_what_is_claimed():
         pool.take()
 
 
+def test_what_is_taken_and_what_is_left_is_counted():
+    pool = AddressPool("net", Pool("10.0.0.0/24", "10.0.0.1", "10.0.0.128/25", {"router": "10.0.0.200"}))
+    assert (pool.in_use, pool.available) == (4, 126)
+    taken = pool.take()
+    pool.claim("10.0.0.7")
+    assert (pool.in_use, pool.available) == (6, 125)
+    pool.release(str(taken))
+    assert (pool.in_use, pool.available) == (5, 126)
+    assert AddressPool("net", Pool("fd00::/64", "fd00::1")).available == (1 << 64) - 2
+
+
 def test_ipv6_pools_are_not_walked():
     pool = AddressPool("net", Pool("fd00::/64", "fd00::1"))
     assert [str(pool.take()) for _ in range(2)] == ["fd00::2", "fd00::3"]

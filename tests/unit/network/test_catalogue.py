@@ -40,25 +40,43 @@ def test_a_bip_that_cannot_be_used_is_refused(bip):
         default_bridge(NetworkSettings(bip=bip), [], None, False)
 
 
-def make(name="mine", pools=(), used=()):
-    return user_network(name, "bridge", pools, {}, SETTINGS, used)
+def make(name="mine", pools=(), used=(), needs_gateway=True, settings=SETTINGS, **more):
+    wanted = NetworkRecord("a" * 64, name, "bridge", pools=tuple(pools), **more)
+    return user_network(wanted, settings, used, needs_gateway=needs_gateway)
 
 
 def test_a_user_network_gets_what_was_left_open():
     network = make(used=[ip_network("172.17.0.0/16")])
     assert (network.pools[0].subnet, network.pools[0].gateway) == ("172.18.0.0/16", "172.18.0.1")
-    assert network.link == f"br-{network.id[:12]}"
-    dual = make(pools=[Pool("fd01::/64", "")])
+    dual = make(pools=[Pool("fd01::/64", "")], ipv6=True)
     assert [pool.subnet for pool in dual.pools] == ["172.17.0.0/16", "fd01::/64"]
+    ranged = make(pools=[Pool("10.1.0.0/24", "", "10.1.0.128/25", {"printer": "10.1.0.128"})])
+    assert ranged.pools[0].gateway == "10.1.0.129", "the first of the range that is not spoken for"
+    assert make(pools=[Pool("", "", "", {})]).pools[0].subnet == "172.17.0.0/16"
+    assert make(pools=[Pool("10.1.0.0/24", "")], needs_gateway=False).pools[0].gateway == ""
+
+
+def test_subnets_of_ipv6_come_from_the_machines_own_unique_local_addresses():
+    settings = NetworkSettings(identity="machine")
+    first = make(ipv6=True, settings=settings)
+    taken = ip_network(first.pools[1].subnet)
+    second = make(ipv6=True, settings=settings, used=[taken])
+    assert taken.prefixlen == 64 and taken.subnet_of(ip_network("fd00::/8"))
+    assert ip_network(second.pools[1].subnet).network_address == taken.network_address + (1 << 64)
+    assert make(ipv6=True, settings=NetworkSettings(identity="other")).pools[1].subnet != first.pools[1].subnet
+    alone = make(ipv6=True, ipv4=False, settings=NetworkSettings(pools=(("fd77::/48", 56),)))
+    assert [pool.subnet for pool in alone.pools] == ["fd77::/56"]
+    with pytest.raises(InvalidArgument, match="IPv4 or IPv6 must be enabled"):
+        make(ipv4=False)
 
 
 def test_what_a_user_network_cannot_be_is_refused():
     with pytest.raises(Forbidden, match="Pool overlaps"):
         make(pools=[Pool("10.0.0.0/8", "")], used=[ip_network("10.9.0.0/16")])
+    with pytest.raises(Forbidden, match="Pool overlaps"):
+        make(pools=[Pool("10.0.0.0/24", ""), Pool("10.0.0.128/25", "")])
     with pytest.raises(Forbidden, match="predefined host network"):
         make("host")
     for name in ("", "-x", "a b", "a/b"):
         with pytest.raises(InvalidArgument, match="network name"):
             make(name)
-    with pytest.raises(InvalidArgument, match="at most one subnet"):
-        make(pools=[Pool("10.0.0.0/24", ""), Pool("10.0.1.0/24", "")])

@@ -227,7 +227,7 @@ def test_a_bridge_that_vanished_is_made_again_and_a_lost_link_is_given_back(worl
         async with world.daemon() as networks:
             restored = await networks.reconcile({"kept": kept, "lost": lost})
             assert list(restored) == ["lost"]
-            for interface in restored["lost"]:
+            for interface in restored["lost"].interfaces:
                 world.configure(lost, interface)
             assert await world.ask(world.outside, HOST, 8080) == OUTSIDE
             assert await world.ask(lost, "172.17.0.2", 80) == "172.17.0.3"
@@ -270,7 +270,9 @@ def test_an_address_that_is_used_again_is_reached_though_its_former_link_is_stil
 def test_networks_of_users_are_apart_and_have_both_families(world, run):
     async def scenario():
         async with world.daemon() as networks:
-            made = await networks.create("mine", pools=[Pool("10.20.0.0/24", ""), Pool("fd20::/64", "")], ipv6=True)
+            made = await world.network(
+                networks, "mine", pools=(Pool("10.20.0.0/24", ""), Pool("fd20::/64", "")), ipv6=True
+            )
             one, first = await world.run(networks, "one", PortRequest("tcp", 80, host_port="8080"), network="mine")
             two, _ = await world.run(networks, "two", network="mine")
             alien, _ = await world.run(networks, "alien")
@@ -302,7 +304,7 @@ def test_networks_of_users_are_apart_and_have_both_families(world, run):
 def test_an_internal_network_reaches_nothing_outside(world, run):
     async def scenario():
         async with world.daemon() as networks:
-            await networks.create("inner", internal=True)
+            await world.network(networks, "inner", internal=True)
             one, _ = await world.run(networks, "one", network="inner")
             two, _ = await world.run(networks, "two", network="inner")
             world.serve(two, 80)
@@ -317,17 +319,21 @@ def test_an_internal_network_reaches_nothing_outside(world, run):
 def test_connect_and_disconnect_while_running(world, run):
     async def scenario():
         async with world.daemon() as networks:
-            await networks.create("mine")
+            await world.network(networks, "mine")
             one, _ = await world.run(networks, "one")
             two, _ = await world.run(networks, "two", network="mine", address4="172.18.0.9")
             world.serve(two, 80)
-            endpoint = await networks.connect("one", EndpointRequest(network="mine"))
-            assert (endpoint.interface, endpoint.default_route) == ("eth1", False)
-            world.configure(one, await networks.attach(endpoint, one))
+            endpoint = await networks.join("one", "one", EndpointRequest(network="mine"))
+            assert (endpoint.interface, endpoint.pending) == ("eth1", True)
+            world.configure(one, await networks.attach(endpoint, one, routes=False))
+            await networks.joined(endpoint, "one")
+            assert networks.gateways("one").ipv4.network == "bridge"
             assert await world.ask(one, "172.18.0.9", 80) == "172.18.0.2"
             with pytest.raises(Forbidden, match="endpoint with name one already exists in network mine"):
-                await networks.connect("one", EndpointRequest(network="mine"))
-            await networks.disconnect("one", "mine")
+                await networks.join("one", "one", EndpointRequest(network="mine"))
+            left = await networks.leave("one", "mine")
+            await networks.detach(left)
+            await networks.left(left, "one")
             with pytest.raises(OSError):
                 await world.ask(one, "172.18.0.9", 80, timeout=0.3)
             assert [held.interface for held in networks.allocation("one").endpoints] == ["eth0"]
@@ -356,7 +362,7 @@ def test_the_very_first_packet_of_a_container_arrives(world, run):
 def test_without_icc_neighbours_do_not_reach_each_other(world, run):
     async def scenario():
         async with world.daemon() as networks:
-            await networks.create("apart", options={"com.docker.network.bridge.enable_icc": "false"})
+            await world.network(networks, "apart", options={"com.docker.network.bridge.enable_icc": "false"})
             one, _ = await world.run(networks, "one", network="apart")
             two, _ = await world.run(networks, "two", network="apart")
             world.serve(two, 80)
@@ -400,7 +406,7 @@ def test_attaching_twice_and_allocating_twice_is_attaching_and_allocating_once(w
 def test_what_cannot_be_had_leaves_nothing_taken(world, run):
     async def scenario():
         async with world.daemon() as networks:
-            await networks.create("small", pools=[Pool("10.30.0.0/30", "")])
+            await world.network(networks, "small", pools=(Pool("10.30.0.0/30", ""),))
             _, given = await world.run(networks, "one", PortRequest("tcp", 80, host_port="8080"), network="small")
             with pytest.raises(Unavailable, match="no available IPv4 addresses"):
                 await world.run(networks, "two", network="small")

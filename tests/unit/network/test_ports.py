@@ -6,9 +6,10 @@ import pytest
 
 from cove.errors import Conflict, InvalidArgument
 from cove.network import EndpointRecord, PortRequest, check_request
-from cove.network.ports import HostPorts
+from cove.network.ports import HostPorts, Target
 
 ENDPOINT = EndpointRecord("e" * 64, "n" * 64, "c" * 64, address4="172.17.0.2")
+WEB = Target("c" * 64, "web", ENDPOINT, None)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def free_ports(count):
 
 
 def claim(ports, *requests):
-    return [(port.address, port.port) for port in ports.claim("web", ENDPOINT, requests)]
+    return [(port.address, port.port) for port in ports.claim(WEB, requests)]
 
 
 def test_all_addresses_of_both_families_unless_one_is_named(ports):
@@ -51,7 +52,7 @@ def test_udp_is_not_published_where_it_cannot_be_carried(ports):
 
 def test_a_port_of_ours_is_refused_in_dockers_words_and_leaves_nothing(ports):
     first = free_ports(2)
-    taken = ports.claim("web", ENDPOINT, [PortRequest("tcp", 80, "127.0.0.1", str(first))])
+    taken = ports.claim(WEB, [PortRequest("tcp", 80, "127.0.0.1", str(first))])
     with pytest.raises(Conflict) as refusal:
         claim(ports, PortRequest("tcp", 81, host_port=str(first + 1)), PortRequest("tcp", 80, host_port=str(first)))
     assert refusal.value.message == (
@@ -109,7 +110,7 @@ def test_no_port_named_gives_any_free_one_of_the_ephemeral_range(ports):
 
 def test_ports_of_a_former_daemon_are_held_even_if_they_cannot_be_bound(ports, caplog):
     former = HostPorts()
-    records = former.claim("web", ENDPOINT, [PortRequest("tcp", 80, "127.0.0.1", str(free_ports(1)))])
+    records = former.claim(WEB, [PortRequest("tcp", 80, "127.0.0.1", str(free_ports(1)))])
     ports.restore(records)
     former.close()
     assert "Address already in use" in caplog.text or "address already in use" in caplog.text

@@ -225,7 +225,7 @@ def test_the_network_is_set_up_before_and_while_the_program_runs(box: Box) -> No
     box.expect(messages.Started)
     assert b"127.0.0.1/8" in client.read(b"scope host")
     lo: messages.Interface = {"name": "lo", "addresses": ["10.9.8.7/32"], "gateway4": None, "gateway6": None}
-    messages.send(box.control, messages.ConfigureNetwork(4, [lo]))
+    messages.send(box.control, messages.ConfigureNetwork(4, [lo], ["gone0"], [None, None]))
     assert box.expect(messages.Done).request == 4
     other = Client()
     box.exec("e1", other, "ip", "-o", "addr", "show", "lo")
@@ -233,7 +233,7 @@ def test_the_network_is_set_up_before_and_while_the_program_runs(box: Box) -> No
     assert b"10.9.8.7/32" in other.frames()[1]
     box.expect(messages.ExecExited)
     missing: messages.Interface = {"name": "eth7", "addresses": ["10.9.8.7/32"], "gateway4": None, "gateway6": None}
-    messages.send(box.control, messages.ConfigureNetwork(5, [missing]))
+    messages.send(box.control, messages.ConfigureNetwork(5, [missing], [], [None, None]))
     assert box.expect(messages.Failed).request == 5
     client.send(b"\n")
     assert box.ended().exit_code == 0
