@@ -70,6 +70,10 @@ NEEDS = {
     "mqueue": Need("a kernel with POSIX message queues", _file_system("mqueue")),
     "cgroup-v1": Need("the first version's cgroup hierarchies", _cgroup_v1("memory")),
     "cgroup-v2": Need("the second version's cgroup hierarchy", _cgroup_v2("memory")),
+    "cgroup2-mount": Need(
+        "a mounted cgroup hierarchy of the second version, with controllers or without",
+        lambda: " - cgroup2 " in Path("/proc/self/mountinfo").read_text(),
+    ),
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),

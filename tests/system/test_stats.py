@@ -6,6 +6,8 @@ import pytest
 
 from harness.engine import Engine
 
+pytestmark = pytest.mark.cgroup2
+
 
 @pytest.fixture
 def box(daemon: Engine) -> str:

@@ -6,27 +6,15 @@ from typing import Any
 import pytest
 
 from harness.engine import Engine
+from harness.limits import limit, path
 
-FILES = {
-    "memory": "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-    "swap": "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes",
-    "quota": "/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
-    "shares": "/sys/fs/cgroup/cpu/cpu.shares",
-    "pids": "/sys/fs/cgroup/pids/pids.max",
-}
-
-pytestmark = pytest.mark.needs("cgroup-v1")
+pytestmark = pytest.mark.cgroup2
 
 
 @pytest.fixture
 def box(daemon: Engine) -> str:
     daemon.docker("run", "-d", "--name", "box", "-m", "64m", "--memory-swap", "64m", "busybox", "sleep", "600")
     return "box"
-
-
-def limit(daemon: Engine, box: str, name: str) -> str:
-    """As the program sees it."""
-    return daemon.docker("exec", box, "cat", FILES[name]).out.strip()
 
 
 def kept(daemon: Engine, box: str) -> Any:
@@ -66,7 +54,7 @@ def test_without_a_limit_again(daemon: Engine, box: str) -> None:
 
 
 def test_stopped(daemon: Engine) -> None:
-    daemon.docker("create", "--name", "idle", "busybox", "cat", FILES["pids"])
+    daemon.docker("create", "--name", "idle", "busybox", "cat", path("pids"))
     daemon.docker("update", "--pids-limit", "50", "idle")
     assert daemon.docker("start", "-a", "idle").out == "50\n"
 

@@ -108,9 +108,9 @@ class Cgroup:
         return None if mount_point is None else mount_point + self.path
 
     def create(self) -> None:
-        """Make the directories. Raises OSError."""
+        """Make the directories of version 1; ``cgroup_tree.create`` does it for version 2. Raises OSError."""
         for hierarchy in self.layout.hierarchies:
-            _create(hierarchy, self.path, self.layout.unified)
+            make_directory(hierarchy, self.path)
 
     def write(self, controller: str, file: str, value: str) -> None:
         """Write a file of a controller. Raises OSError with its path; ENOENT when the controller is not there."""
@@ -260,7 +260,8 @@ def read_file(path: str) -> str | None:
     return data.decode(errors="replace").strip()
 
 
-def _create(hierarchy: Hierarchy, path: str, controlled: bool) -> None:
+def make_directory(hierarchy: Hierarchy, path: str) -> None:
+    """A group's directory, and those above it that are missing; of version 1 with CPUs and memory nodes."""
     directory = hierarchy.mount_point + path
     parent = path.rpartition("/")[0]
     try:
@@ -268,12 +269,10 @@ def _create(hierarchy: Hierarchy, path: str, controlled: bool) -> None:
     except FileExistsError:
         pass
     except FileNotFoundError:
-        _create(hierarchy, parent, controlled)
+        make_directory(hierarchy, parent)
         os.mkdir(directory, 0o755)
     if "cpuset" in hierarchy.controllers:
         _inherit_cpuset(hierarchy.mount_point + parent, directory)
-    if hierarchy.version == 2 and controlled:
-        _hand_down(hierarchy.mount_point, parent)
 
 
 def _inherit_cpuset(parent: str, directory: str) -> None:
@@ -281,21 +280,6 @@ def _inherit_cpuset(parent: str, directory: str) -> None:
     for file in ("cpuset.cpus", "cpuset.mems"):
         if not read_file(f"{directory}/{file}"):
             write_file(f"{directory}/{file}", read_file(f"{parent}/{file}") or "0")
-
-
-_WANTED = ("cpu", "cpuset", "hugetlb", "io", "memory", "pids")
-
-
-def _hand_down(mount_point: str, parent: str) -> None:
-    """Enable the controllers in the groups above, from the root on, for each that has not done so."""
-    directory = mount_point
-    for part in ["", *parent.split("/")[1:]]:
-        directory = f"{directory}/{part}" if part else directory
-        enabled = (read_file(f"{directory}/cgroup.subtree_control") or "").split()
-        present = (read_file(f"{directory}/cgroup.controllers") or "").split()
-        missing = [f"+{name}" for name in _WANTED if name in present and name not in enabled]
-        if missing:
-            write_file(f"{directory}/cgroup.subtree_control", " ".join(missing))
 
 
 def _await_event(directory: str, line: str, timeout: float) -> None:

@@ -1,12 +1,16 @@
 """The overlay file system: layers below, one directory above that takes the changes (overlayfs.rst)."""
 
-import errno
+import contextlib
 import os
+from collections.abc import Iterator
 
 from cove.kernel import layer_images, mounts
 
 ATTACHED = -1
 """What ``mount`` returns when the kernel could only mount and attach in one step."""
+
+_HAS_LAYER_PARAMETERS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 5)
+"""Whether each layer can be a parameter of its own ("lowerdir+"); an older kernel writes each try into its log."""
 
 _MAX_PARAMETER = 255
 """Bytes of a string that fsconfig takes (fsconfig(2): 256 with the final zero)."""
@@ -17,23 +21,16 @@ def mount(lower: list[str], upper: str, work: str, target: str) -> int:
 
     ``lower``: layers, uppermost first, directories or images. Raises OSError with what the kernel said.
     """
-    try:
+    if _HAS_LAYER_PARAMETERS or any(map(layer_images.is_image, lower)):
         return _mount_by_layer(lower, upper, work)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOSYS) or any(map(layer_images.is_image, lower)):
-            raise
-        refusal = error
-    try:
-        _mount_by_options(lower, upper, work, target)
-    except OSError as error:
-        if error.errno == errno.EINVAL:
-            raise refusal from None
-        raise
+    _mount_by_options(lower, upper, work, target)
     return ATTACHED
 
 
 def mount_read_only(lower: list[str]) -> int:
     """A detached read-only mount of two layers or more, uppermost first. Raises OSError."""
+    if not _HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):
+        return _mount_read_only_by_options(lower)
     opened: list[int] = []
     try:
         with mounts.FileSystem("overlay") as file_system:
@@ -44,6 +41,14 @@ def mount_read_only(lower: list[str]) -> int:
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def _mount_read_only_by_options(lower: list[str]) -> int:
+    """One parameter for all layers, whose 255 bytes take about 20 of ours."""
+    with _in_directory(os.path.commonpath(lower)) as base, mounts.FileSystem("overlay") as file_system:
+        file_system.set("source", "overlay")
+        file_system.set("lowerdir", _layers(lower, base))
+        return file_system.mount(mounts.READ_ONLY)
 
 
 def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
@@ -78,11 +83,17 @@ def _short(path: str, opened: list[int]) -> str:
 
 def _mount_by_options(lower: list[str], upper: str, work: str, target: str) -> None:
     """One string of options, which has to fit into a page: with paths relative to what the layers have in common."""
-    base = os.path.commonpath([*lower, upper, work])
-    former = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    os.chdir(base)
-    try:
+    with _in_directory(os.path.commonpath([*lower, upper, work])) as base:
         mounts.mount_with_options("overlay", target, "overlay", options(lower, upper, work, base))
+
+
+@contextlib.contextmanager
+def _in_directory(path: str) -> Iterator[str]:
+    """Work in a directory, which paths of mount options may then be relative to."""
+    former = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chdir(path)
+        yield path
     finally:
         os.fchdir(former)
         os.close(former)
@@ -90,9 +101,13 @@ def _mount_by_options(lower: list[str], upper: str, work: str, target: str) -> N
 
 def options(lower: list[str], upper: str, work: str, base: str) -> str:
     """The option string of an overlay, relative to the directory ``base``."""
-    layers = ":".join(_escape(os.path.relpath(directory, base)) for directory in lower)
+    layers = _layers(lower, base)
     above = _escape(os.path.relpath(upper, base))
     return f"lowerdir={layers},upperdir={above},workdir={_escape(os.path.relpath(work, base))}"
+
+
+def _layers(lower: list[str], base: str) -> str:
+    return ":".join(_escape(os.path.relpath(directory, base)) for directory in lower)
 
 
 def _escape(path: str) -> str:

@@ -3,7 +3,7 @@
 Only the standard library is imported: the zygote uses this module. Field names are the specification's.
 """
 
-from typing import NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class User(TypedDict, total=False):
@@ -95,14 +95,20 @@ class MemoryLimits(TypedDict, total=False):
     limit: int
     reservation: int
     swap: int
+    kernel: int  # of no effect, as in every runtime
+    kernelTCP: int
     swappiness: int
     disableOOMKiller: bool
+    useHierarchy: bool  # of no effect: it always is
+    checkBeforeUpdate: bool
 
 
 class CpuLimits(TypedDict, total=False):
     shares: int
     quota: int
     period: int
+    burst: int
+    idle: int
     realtimeRuntime: int
     realtimePeriod: int
     cpus: str
@@ -118,8 +124,10 @@ class Resources(TypedDict, total=False):
     memory: MemoryLimits
     cpu: CpuLimits
     pids: PidsLimit
-    blockIO: dict[str, object]
-    hugepageLimits: list[dict[str, object]]
+    blockIO: dict[str, Any]
+    hugepageLimits: list[dict[str, Any]]
+    rdma: dict[str, dict[str, int]]
+    network: dict[str, Any]
     unified: dict[str, str]
 
 

@@ -6,15 +6,14 @@ calls ``Cgroup.remove`` when the last process is gone.
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 
-from cove.kernel import cgroups
+from cove.kernel import bpf, cgroup_tree, cgroups
 from cove.kernel.cgroups import Cgroup
-from cove.oci.runtime import DeviceRule, Resources
-from cove.runtime import limits
+from cove.oci.runtime import DeviceRule, MemoryLimits, Resources
+from cove.runtime import device_filter, limits
 from cove.runtime.limits import Setting
-
-_LIMIT = "memory.limit_in_bytes"
 
 
 def create(path: str, resources: Resources) -> Cgroup:
@@ -25,7 +24,10 @@ def create(path: str, resources: Resources) -> Cgroup:
     """
     cgroup = load(path)
     try:
-        cgroup.create()
+        if cgroup.layout.unified:
+            cgroup_tree.create(cgroup, _controllers(limits.version2(resources)))
+        else:
+            cgroup.create()
         update(cgroup, resources)
     except (OSError, ValueError):
         with contextlib.suppress(OSError):
@@ -41,34 +43,75 @@ def load(path: str) -> Cgroup:
 
 def update(cgroup: Cgroup, resources: Resources) -> None:
     """Apply the limits that ``resources`` has; those that it has not stay as they are. Raises OSError, ValueError."""
+    _check_usage(cgroup, resources.get("memory", {}))
     if cgroup.layout.unified:
         _apply(cgroup, limits.version2(resources))
-        # The device rules of version 2 are a BPF program on the group's directory; it is attached here.
+        if "devices" in resources:
+            _apply_filter(cgroup, resources["devices"])
     else:
         _apply(cgroup, limits.version1(resources))
         _apply_devices(cgroup, resources.get("devices", []))
 
 
+def _controllers(settings: list[Setting]) -> frozenset[str]:
+    """Those that are needed; "cgroup" stands for files that every group has."""
+    return frozenset(setting.controller for setting in settings if not setting.optional) - {"cgroup"}
+
+
+def _check_usage(cgroup: Cgroup, memory: MemoryLimits) -> None:
+    limit = memory.get("limit", 0)
+    if limit <= 0 or not memory.get("checkBeforeUpdate"):
+        return
+    used = cgroup.read("memory", "memory.current" if cgroup.layout.unified else "memory.usage_in_bytes")
+    if used and int(used) > limit:
+        raise ValueError(f"memory.limit: {limit} is below what is used now, {used}")
+
+
 def _apply(cgroup: Cgroup, settings: list[Setting]) -> None:
+    """Write all of them; what is refused gets another chance after the others.
+
+    The limit of memory may not pass that of memory and swap, a quota not its burst, and so on: which of two goes first
+    depends on whether they grow.
+    """
+    refused: list[Setting] = []
     for setting in settings:
         try:
             _write(cgroup, setting)
         except OSError as error:
-            if setting.file != _LIMIT or error.errno not in (errno.EINVAL, errno.EBUSY):
+            if error.errno not in (errno.EINVAL, errno.EBUSY) or len(settings) == 1:
                 raise
-            # The limit of memory may not pass that of memory and swap: when both grow, the latter goes first.
-            for swap in [other for other in settings if other.file == "memory.memsw.limit_in_bytes"]:
-                _write(cgroup, swap)
-            _write(cgroup, setting)
+            refused.append(setting)
+    for setting in refused:
+        _write(cgroup, setting)
 
 
 def _write(cgroup: Cgroup, setting: Setting) -> None:
     try:
+        _write_either(cgroup, setting)
+    except FileNotFoundError:
+        if not setting.optional:
+            raise
+
+
+def _write_either(cgroup: Cgroup, setting: Setting) -> None:
+    try:
         cgroup.write(setting.controller, setting.file, setting.value)
     except FileNotFoundError:
-        if not setting.alternative:
+        if setting.otherwise is None:
             raise
-        cgroup.write(setting.controller, setting.alternative, setting.value)
+        cgroup.write(setting.controller, *setting.otherwise)
+
+
+def _apply_filter(cgroup: Cgroup, rules: list[DeviceRule]) -> None:
+    """Of version 2. A group that may do all needs no program, unless it had one."""
+    (directory,) = cgroup.directories
+    if device_filter.allows_all(rules) and not bpf.has_program(directory):
+        return
+    program = bpf.load(bpf.CGROUP_DEVICE_PROGRAM, device_filter.assemble(rules))
+    try:
+        bpf.replace(directory, program)
+    finally:
+        os.close(program)  # the group holds it
 
 
 def _apply_devices(cgroup: Cgroup, rules: list[DeviceRule]) -> None:

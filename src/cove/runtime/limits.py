@@ -1,7 +1,7 @@
 """The limits of the OCI configuration, as what is written to which file of which controller; pure.
 
-Values are converted to version 2 as the runtime specification's own conversions have it ("config-linux",
-"cgroups v2"), so that a limit means the same on every machine.
+Values are converted to version 2 as the runtime specification and runc have it ("config-linux", "cgroups v2"), so that
+a limit means the same on every machine.
 """
 
 import math
@@ -12,22 +12,27 @@ from cove.oci.runtime import CpuLimits, DeviceRule, MemoryLimits, Resources
 
 
 class Setting(NamedTuple):
-    """One write. ``alternative``: the file's name on kernels that call it so, or "" when there is none."""
+    """One write. ``otherwise``: file and value on kernels that lack the file; ``optional``: they may lack both."""
 
     controller: str
     file: str
     value: str
-    alternative: str = ""
+    otherwise: tuple[str, str] | None = None
+    optional: bool = False
 
 
 def version1(resources: Resources) -> list[Setting]:
     """The writes for version 1 hierarchies, devices excepted. Raises ValueError naming the field."""
+    if resources.get("unified"):
+        raise ValueError("linux.resources.unified: this machine has version 1 control groups")
     return [
         *_memory1(resources.get("memory", {})),
         *_cpu1(resources.get("cpu", {})),
         *_pids(resources),
         *_block1(resources.get("blockIO", {})),
         *_huge_pages(resources, "limit_in_bytes"),
+        *_rdma(resources),
+        *_network1(resources.get("network", {})),
     ]
 
 
@@ -39,6 +44,7 @@ def version2(resources: Resources) -> list[Setting]:
         *_pids(resources),
         *_block2(resources.get("blockIO", {})),
         *_huge_pages(resources, "max"),
+        *_rdma(resources),
         *(Setting(_controller_of(file), file, value) for file, value in resources.get("unified", {}).items()),
     ]
 
@@ -62,8 +68,8 @@ def _memory1(memory: MemoryLimits) -> Iterator[Setting]:
     _check_swap(limit, swap)
     if limit:
         yield Setting("memory", "memory.limit_in_bytes", str(limit))
-    if swap:
-        yield Setting("memory", "memory.memsw.limit_in_bytes", str(swap))
+    if swap or limit < 0:
+        yield Setting("memory", "memory.memsw.limit_in_bytes", str(swap or -1), optional=not swap)
     if reservation := memory.get("reservation", 0):
         yield Setting("memory", "memory.soft_limit_in_bytes", str(reservation))
     swappiness = memory.get("swappiness", -1)
@@ -74,20 +80,21 @@ def _memory1(memory: MemoryLimits) -> Iterator[Setting]:
 
 
 def _memory2(memory: MemoryLimits) -> Iterator[Setting]:
+    """``swap`` is of both together, swap.max of it alone. What is not here has no counterpart."""
     limit, swap = memory.get("limit", 0), memory.get("swap", 0)
     _check_swap(limit, swap)
+    if swap < 0 or (limit < 0 and not swap):
+        yield Setting("memory", "memory.swap.max", "max", optional=True)
+    elif swap:
+        yield Setting("memory", "memory.swap.max", str(swap - limit), optional=swap == limit)
     if limit:
         yield Setting("memory", "memory.max", _or_max(limit))
-    if swap < 0 or (limit < 0 and not swap):
-        yield Setting("memory", "memory.swap.max", "max")
-    elif swap:
-        yield Setting("memory", "memory.swap.max", str(swap - limit))
     if reservation := memory.get("reservation", 0):
         yield Setting("memory", "memory.low", _or_max(reservation))
 
 
 def _check_swap(limit: int, swap: int) -> None:
-    if swap > 0 and limit == 0:
+    if swap > 0 and limit <= 0:
         raise ValueError("memory.swap: a swap limit needs a memory limit")
     if 0 < swap < limit:
         raise ValueError("memory.swap: the limit of memory and swap is below that of memory")
@@ -104,6 +111,10 @@ def _cpu1(cpu: CpuLimits) -> Iterator[Setting]:
         yield Setting("cpu", "cpu.rt_period_us", str(period))
     if runtime := cpu.get("realtimeRuntime", 0):
         yield Setting("cpu", "cpu.rt_runtime_us", str(runtime))
+    if "burst" in cpu:
+        yield Setting("cpu", "cpu.cfs_burst_us", str(cpu["burst"]))
+    if "idle" in cpu:
+        yield Setting("cpu", "cpu.idle", str(cpu["idle"]))
     yield from _cpuset(cpu)
 
 
@@ -113,6 +124,10 @@ def _cpu2(cpu: CpuLimits) -> Iterator[Setting]:
     quota, period = cpu.get("quota", 0), cpu.get("period", 0)
     if quota or period:
         yield Setting("cpu", "cpu.max", f"{quota if quota > 0 else 'max'} {period or 100_000}")
+    if "burst" in cpu:
+        yield Setting("cpu", "cpu.max.burst", str(cpu["burst"]))
+    if "idle" in cpu:
+        yield Setting("cpu", "cpu.idle", str(cpu["idle"]))
     yield from _cpuset(cpu)
 
 
@@ -126,7 +141,8 @@ def _cpuset(cpu: CpuLimits) -> Iterator[Setting]:
 def weight_of_shares(shares: int) -> int:
     """cpu.weight (1 to 10000) for cpu.shares (2 to 262144).
 
-    The quadratic that runtimes agreed on in 2025: it maps both ends and also the default, 1024, to the default, 100.
+    The quadratic that runtimes agreed on in 2025: it maps both ends, and the default, 1024, to the default, 100. Before
+    it the conversion was linear, 1 + (shares - 2) * 9999 / 262142, and 1024 became 39.
     """
     if shares <= 2:
         return 1
@@ -152,24 +168,35 @@ _THROTTLES = {
 
 def _block1(block: dict[str, Any]) -> Iterator[Setting]:
     if weight := block.get("weight"):
-        yield Setting("blkio", "blkio.weight", str(weight), "blkio.bfq.weight")
+        yield Setting("blkio", "blkio.weight", str(weight), ("blkio.bfq.weight", str(weight)))
+    if weight := block.get("leafWeight"):
+        yield Setting("blkio", "blkio.leaf_weight", str(weight), optional=True)
     for device in block.get("weightDevice") or []:
-        line = f"{device['major']}:{device['minor']} {device['weight']}"
-        yield Setting("blkio", "blkio.weight_device", line, "blkio.bfq.weight_device")
+        if weight := device.get("weight"):
+            line = f"{_number(device)} {weight}"
+            yield Setting("blkio", "blkio.weight_device", line, ("blkio.bfq.weight_device", line))
+        if weight := device.get("leafWeight"):
+            yield Setting("blkio", "blkio.leaf_weight_device", f"{_number(device)} {weight}", optional=True)
     for key, (file, _name) in _THROTTLES.items():
         for device in block.get(key) or []:
-            yield Setting("blkio", file, f"{device['major']}:{device['minor']} {device['rate']}")
+            yield Setting("blkio", file, f"{_number(device)} {device['rate']}")
 
 
 def _block2(block: dict[str, Any]) -> Iterator[Setting]:
+    """BFQ's weights are those of version 1; the kernel's own (iocost) are on another scale."""
     if weight := block.get("weight"):
-        yield Setting("io", "io.weight", f"default {_weight2(weight)}", "io.bfq.weight")
+        yield Setting("io", "io.bfq.weight", str(weight), ("io.weight", f"default {_weight2(weight)}"))
     for device in block.get("weightDevice") or []:
-        line = f"{device['major']}:{device['minor']} {_weight2(device['weight'])}"
-        yield Setting("io", "io.weight", line, "io.bfq.weight")
+        if weight := device.get("weight"):
+            lines = (f"{_number(device)} {weight}", f"{_number(device)} {_weight2(weight)}")
+            yield Setting("io", "io.bfq.weight", lines[0], ("io.weight", lines[1]))
     for key, (_file, name) in _THROTTLES.items():
         for device in block.get(key) or []:
-            yield Setting("io", "io.max", f"{device['major']}:{device['minor']} {name}={device['rate']}")
+            yield Setting("io", "io.max", f"{_number(device)} {name}={device['rate'] or 'max'}")
+
+
+def _number(device: dict[str, int]) -> str:
+    return f"{device['major']}:{device['minor']}"
 
 
 def _weight2(weight: int) -> int:
@@ -178,8 +205,26 @@ def _weight2(weight: int) -> int:
 
 
 def _huge_pages(resources: Resources, suffix: str) -> Iterator[Setting]:
+    """Both what is used and what is reserved, which an older kernel does not count."""
     for entry in resources.get("hugepageLimits", []):
-        yield Setting("hugetlb", f"hugetlb.{entry['pageSize']}.{suffix}", str(entry["limit"]))
+        size, limit = entry["pageSize"], str(entry["limit"])
+        yield Setting("hugetlb", f"hugetlb.{size}.{suffix}", limit)
+        yield Setting("hugetlb", f"hugetlb.{size}.rsvd.{suffix}", limit, optional=True)
+
+
+def _rdma(resources: Resources) -> Iterator[Setting]:
+    names = {"hcaHandles": "hca_handle", "hcaObjects": "hca_object"}
+    for device, wanted in resources.get("rdma", {}).items():
+        words = [f"{name}={wanted[key]}" for key, name in names.items() if key in wanted]
+        yield Setting("rdma", "rdma.max", " ".join([device, *words]))
+
+
+def _network1(network: dict[str, Any]) -> Iterator[Setting]:
+    """Version 2 has no counterpart: firewalls match the group's path there."""
+    if (number := network.get("classID")) is not None:
+        yield Setting("net_cls", "net_cls.classid", str(number))
+    for entry in network.get("priorities") or []:
+        yield Setting("net_prio", "net_prio.ifpriomap", f"{entry['name']} {entry['priority']}")
 
 
 def _controller_of(file: str) -> str:

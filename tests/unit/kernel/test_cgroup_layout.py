@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cove.kernel import cgroup_tree
 from cove.kernel.cgroups import Cgroup, Hierarchy, Layout, parse_layout
 
 _ROOT = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
@@ -63,7 +64,7 @@ def unified(tmp_path: Path) -> Cgroup:
 
 
 def test_creating_hands_the_controllers_down(unified: Cgroup, tmp_path: Path) -> None:
-    unified.create()
+    cgroup_tree.create(unified, frozenset())
     assert (tmp_path / "parent/box").is_dir()
     # A real file adds to what it has; a plain one keeps the last write.
     assert (tmp_path / "cgroup.subtree_control").read_text() == "+io +memory +pids"
@@ -100,3 +101,37 @@ def test_a_write_that_fails_names_the_file(unified: Cgroup) -> None:
     unified.create()
     with pytest.raises(FileNotFoundError, match=r"memory\.max"):
         unified.write("memory", "memory.max", "1")
+
+
+def test_a_controller_that_is_wanted_and_not_handed_down_is_named(unified: Cgroup) -> None:
+    with pytest.raises(OSError, match="rdma are not handed down"):
+        cgroup_tree.create(unified, frozenset({"rdma"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "refused", "left"),
+    [
+        ("domain invalid", {"pids", "cpu"}, "", "threaded"),
+        ("domain invalid", {"memory"}, "domain invalid, where the controllers memory", "domain invalid"),
+        ("threaded", {"pids"}, "", "threaded"),
+        ("threaded", {"io", "memory", "pids"}, "threaded, where the controllers io, memory", "threaded"),
+        ("domain", {"memory"}, "", "domain"),
+    ],
+)
+def test_threaded_groups(unified: Cgroup, tmp_path: Path, kind: str, wanted: set[str], refused: str, left: str) -> None:
+    box = tmp_path / "parent/box"
+    box.mkdir()
+    (box / "cgroup.type").write_text(kind)
+    (box / "cgroup.controllers").write_text("cpu io memory pids\n")
+    if refused:
+        with pytest.raises(OSError, match=refused):
+            cgroup_tree.create(unified, frozenset(wanted))
+    else:
+        cgroup_tree.create(unified, frozenset(wanted))
+    assert (box / "cgroup.type").read_text().startswith(left)  # a plain file keeps the end of what it had
+
+
+def test_a_root_that_is_none_moves_its_processes_aside(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("12\n")
+    cgroup_tree.vacate_root(str(tmp_path))
+    assert not (tmp_path / "init").exists(), "the kernel's own root may hold processes"

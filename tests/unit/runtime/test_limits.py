@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cove.oci.runtime import Resources
+from cove.oci.runtime import MemoryLimits, Resources
 from cove.runtime import limits
 
 _ALL: Resources = {
@@ -47,7 +47,7 @@ def test_version_2() -> None:
         "cpuset.cpus": "0-1",
         "cpuset.mems": "0",
         "pids.max": "10",
-        "io.weight": "default 4950",
+        "io.bfq.weight": "500",
         "io.max": "8:0 rbps=1024",
     }
 
@@ -99,3 +99,84 @@ def test_raw_files_stay_in_their_group() -> None:
     assert _files(limits.version2({"unified": {"memory.high": "5"}})) == {"memory.high": "5"}
     with pytest.raises(ValueError, match="unified"):
         limits.version2({"unified": {"../memory.high": "5"}})
+
+
+def _values(settings: list[limits.Setting]) -> list[tuple[str, str]]:
+    return [(setting.file, setting.value) for setting in settings]
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        ({"limit": 100, "swap": 100}, [("memory.swap.max", "0"), ("memory.max", "100")]),
+        ({"limit": 100, "swap": -1}, [("memory.swap.max", "max"), ("memory.max", "100")]),
+        ({"limit": -1}, [("memory.swap.max", "max"), ("memory.max", "max")]),
+        ({"limit": 100}, [("memory.max", "100")]),
+        ({"reservation": -1}, [("memory.low", "max")]),
+        ({"swappiness": 50, "disableOOMKiller": True, "kernel": 5, "kernelTCP": 5}, []),
+    ],
+)
+def test_memory_of_version_2(memory: MemoryLimits, expected: list[tuple[str, str]]) -> None:
+    assert _values(limits.version2({"memory": memory})) == expected
+
+
+def test_a_machine_without_swap_takes_what_asks_for_none() -> None:
+    for memory in ({"limit": 100, "swap": 100}, {"limit": 100, "swap": -1}, {"limit": -1}):
+        made = limits.version2({"memory": memory})  # type: ignore[typeddict-item]
+        assert made[0].optional or memory.get("swap") == -1
+
+
+def test_weights_by_scheduler() -> None:
+    (whole, device) = limits.version2({"blockIO": {"weight": 500, "weightDevice": [_weight(8, 0, 100)]}})
+    assert (whole.file, whole.value, whole.otherwise) == ("io.bfq.weight", "500", ("io.weight", "default 4950"))
+    assert (device.value, device.otherwise) == ("8:0 100", ("io.weight", "8:0 910"))
+    old, leaf = limits.version1({"blockIO": {"weightDevice": [_weight(8, 0, 100) | {"leafWeight": 20}]}})
+    assert (old.file, old.value) == ("blkio.weight_device", "8:0 100")
+    assert old.otherwise == ("blkio.bfq.weight_device", "8:0 100")
+    assert (leaf.file, leaf.value) == ("blkio.leaf_weight_device", "8:0 20")
+
+
+def _weight(major: int, minor: int, weight: int) -> dict[str, int]:
+    return {"major": major, "minor": minor, "weight": weight}
+
+
+def test_what_is_rare() -> None:
+    resources: Resources = {
+        "cpu": {"burst": 0, "idle": 1, "realtimePeriod": 1000, "realtimeRuntime": 500},
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 4096}],
+        "rdma": {"mlx5_1": {"hcaHandles": 3, "hcaObjects": 10000}},
+        "network": {"classID": 1048577, "priorities": [{"name": "eth0", "priority": 500}]},
+    }
+    assert _values(limits.version1(resources)) == [
+        ("cpu.rt_period_us", "1000"),
+        ("cpu.rt_runtime_us", "500"),
+        ("cpu.cfs_burst_us", "0"),
+        ("cpu.idle", "1"),
+        ("hugetlb.2MB.limit_in_bytes", "4096"),
+        ("hugetlb.2MB.rsvd.limit_in_bytes", "4096"),
+        ("rdma.max", "mlx5_1 hca_handle=3 hca_object=10000"),
+        ("net_cls.classid", "1048577"),
+        ("net_prio.ifpriomap", "eth0 500"),
+    ]
+    assert _values(limits.version2(resources)) == [
+        ("cpu.max.burst", "0"),
+        ("cpu.idle", "1"),
+        ("hugetlb.2MB.max", "4096"),
+        ("hugetlb.2MB.rsvd.max", "4096"),
+        ("rdma.max", "mlx5_1 hca_handle=3 hca_object=10000"),
+    ]
+
+
+def test_raw_files_are_of_version_2() -> None:
+    with pytest.raises(ValueError, match="unified"):
+        limits.version1({"unified": {"memory.high": "5"}})
+    assert _values(limits.version2({"unified": {"memory.high": "5", "misc.max": "sev 3"}})) == [
+        ("memory.high", "5"),
+        ("misc.max", "sev 3"),
+    ]
+
+
+def test_a_rate_of_nothing_is_no_limit() -> None:
+    throttle = {"throttleReadIOPSDevice": [{"major": 8, "minor": 16, "rate": 0}]}
+    assert _values(limits.version2({"blockIO": throttle})) == [("io.max", "8:16 riops=max")]
+    assert _values(limits.version1({"blockIO": throttle})) == [("blkio.throttle.read_iops_device", "8:16 0")]

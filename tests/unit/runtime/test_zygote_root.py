@@ -208,6 +208,7 @@ def test_a_program_that_is_not_there(box: Box) -> None:
         assert messages.receive(box.control) is None
 
 
+@pytest.mark.cgroup2
 def test_a_process_too_many_is_killed_for_memory(box: Box) -> None:
     box.container.spec["linux"]["resources"]["memory"] = {"limit": 16 << 20, "swap": 16 << 20}
     box.start("sh", "-c", "x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo $x | wc -c")
@@ -241,6 +242,7 @@ def test_the_network_is_set_up_before_and_while_the_program_runs(box: Box) -> No
     other.close()
 
 
+@pytest.mark.cgroup2
 def test_leftovers_in_the_host_s_pid_namespace_are_killed(box: Box) -> None:
     box.container.spec["linux"]["namespaces"] = [
         kind for kind in box.container.spec["linux"]["namespaces"] if kind["type"] != "pid"
