@@ -22,9 +22,12 @@ from harness.base_image import busybox_root
 from harness.netns import NetworkNamespace
 
 BIN = Path(sys.executable).parent
-READY_SECONDS = 20.0
+SLOWNESS = float(os.environ.get("COVE_TEST_SLOWNESS", "1"))
+"""How many times slower than usual the machine is: what bounded waits are multiplied by."""
+
+READY_SECONDS = 20.0 * SLOWNESS
 POLL_SECONDS = 0.005
-STOP_SECONDS = 30.0
+STOP_SECONDS = 30.0 * SLOWNESS
 FETCH = """
 import sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -178,7 +181,7 @@ class Engine:
     def http(
         self, method: str, target: str, body: Any = None, headers: dict[str, str] | None = None, timeout: float = 30
     ) -> rawhttp.Response:
-        return rawhttp.request(self.socket, method, target, body, headers, timeout)
+        return rawhttp.request(self.socket, method, target, body, headers, timeout * SLOWNESS)
 
     def fetch(self, url: str, seconds: float = 10) -> str:
         """The page at ``url`` as the engine's namespace sees it, once there is one. Raises AssertionError."""
@@ -213,7 +216,7 @@ class Engine:
 
 def _run(argv: Sequence[str], environment: dict[str, str], input: str | None, check: bool, timeout: float) -> Completed:
     stdin: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=timeout, **stdin)
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=timeout * SLOWNESS, **stdin)
     completed = Completed(done.returncode, done.stdout, done.stderr)
     assert not check or completed.code == 0, f"{' '.join(argv)}: {completed}"
     return completed

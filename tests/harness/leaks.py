@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-from harness.engine import Engine
+from harness.engine import SLOWNESS, Engine
 from harness.netns import NetworkNamespace
 
 if TYPE_CHECKING:
     from harness.daemon import Daemon
 
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 5.0 * SLOWNESS
 POLL_SECONDS = 0.01
 DESCRIPTOR_SLACK = 6
 """Descriptors by which the daemon may grow: connections of a client pool and the like."""

@@ -16,6 +16,7 @@ from cove.daemon.notify import notify
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.tls import context as tls_context
+from cove.engine import groups
 from cove.engine.announcements import Announcements
 from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
@@ -51,6 +52,7 @@ from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.errors import Conflict
 from cove.images import Images as ImageStore
+from cove.kernel.cgroups import layout
 from cove.layers import Worker, storage_driver
 from cove.network import DOCKER_POOLS, NetworkSettings
 from cove.network import Networks as NetworkStore
@@ -115,6 +117,7 @@ class Engine:
     transitions: Transitions
     repairs: Repairs
     init_path: str | None
+    group: str
 
 
 async def _stores(settings: Settings, roots: Roots, database: Database, stack: AsyncExitStack) -> Stores:
@@ -208,6 +211,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         transitions=transitions,
         repairs=Repairs(stores.networks, registry, connectivity),
         init_path=init_path,
+        group=groups.prepare(layout(), settings.cgroup_parent),
     )
 
 
@@ -256,6 +260,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         trash=stores.trash,
         data_root=roots.data,
         run_root=roots.run,
+        group=engine.group,
     )
     archives = Archives(
         registry=registry,
@@ -274,6 +279,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
             engine.init_path,
             _layers(stores.images),
             engine.seccomp.shown,
+            engine.group,
         ),
         registry=registry,
         containers=containers,

@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 
-from cove.engine import etcfiles
+from cove.engine import devices, etcfiles
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.etcfiles import Wishes
@@ -116,6 +116,8 @@ class Bundles:
             namespaces=self._joined_namespaces(container),
             etc_files=self.etc_files(container),
             init_path=self._init_path if self._wants_init(container) else None,
+            devices=devices.given(container.record.host_config),
+            block=devices.block_limits(container.record.host_config),
         )
 
     def _network_owner(self, container: Container) -> Container:

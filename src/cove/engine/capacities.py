@@ -21,18 +21,24 @@ class Capacities(NamedTuple):
     cpuset: bool
     pids: bool
     forwarding: bool
+    reservation: bool = True
+    swappiness: bool = True
+    cpu_realtime: bool = True
+    block_weight: bool = True
+    block_weight_device: bool = True
+    block_throttle: bool = True
 
 
-def look(layout: Layout) -> Capacities:
-    """Ask the mounted control groups."""
+def look(layout: Layout, group: str = "") -> Capacities:
+    """Ask the mounted control groups. ``group``: the path of one below the root, which lacks some files."""
     forwarding = _first_line(_FORWARDING) == "1"
-    return _unified(layout, forwarding) if layout.unified else _split(layout, forwarding)
+    return _unified(layout, group, forwarding) if layout.unified else _split(layout, group, forwarding)
 
 
-def _split(layout: Layout, forwarding: bool) -> Capacities:
-    def has(controller: str, file: str) -> bool:
+def _split(layout: Layout, group: str, forwarding: bool) -> Capacities:
+    def has(controller: str, *files: str) -> bool:
         place = layout.mount_point(controller)
-        return place is not None and os.path.exists(f"{place}/{file}")
+        return place is not None and any(os.path.exists(f"{place}{group}/{file}") for file in files)
 
     return Capacities(
         memory=has("memory", "memory.limit_in_bytes"),
@@ -44,17 +50,24 @@ def _split(layout: Layout, forwarding: bool) -> Capacities:
         cpuset=has("cpuset", "cpuset.cpus"),
         pids=layout.mount_point("pids") is not None,
         forwarding=forwarding,
+        reservation=has("memory", "memory.soft_limit_in_bytes"),
+        swappiness=has("memory", "memory.swappiness"),
+        cpu_realtime=has("cpu", "cpu.rt_runtime_us"),
+        block_weight=has("blkio", "blkio.weight", "blkio.bfq.weight"),
+        block_weight_device=has("blkio", "blkio.weight_device", "blkio.bfq.weight_device"),
+        block_throttle=has("blkio", "blkio.throttle.read_bps_device"),
     )
 
 
-def _unified(layout: Layout, forwarding: bool) -> Capacities:
+def _unified(layout: Layout, group: str, forwarding: bool) -> Capacities:
     """The root has no limits of its own: its list of controllers says what its children have."""
     place = layout.hierarchies[0].mount_point if layout.hierarchies else ""
     controllers = _first_line(Path(place) / "cgroup.controllers").split() if place else []
-    cpu, memory = "cpu" in controllers, "memory" in controllers
+    cpu, memory, block = "cpu" in controllers, "memory" in controllers, "io" in controllers
+    own = f"{place}{group}"
     return Capacities(
         memory=memory,
-        swap=memory and os.path.exists("/proc/swaps"),  # a kernel without swap has neither
+        swap=memory and os.path.exists(f"{own}/memory.swap.max" if group else "/proc/swaps"),
         oom_kill_disable=False,
         cpu_shares=cpu,
         cpu_quota=cpu,
@@ -62,6 +75,12 @@ def _unified(layout: Layout, forwarding: bool) -> Capacities:
         cpuset="cpuset" in controllers,
         pids="pids" in controllers,
         forwarding=forwarding,
+        reservation=memory,
+        swappiness=False,
+        cpu_realtime=False,
+        block_weight=block and any(os.path.exists(f"{own}/{file}") for file in ("io.bfq.weight", "io.weight")),
+        block_weight_device=block and any(os.path.exists(f"{own}/{file}") for file in ("io.bfq.weight", "io.weight")),
+        block_throttle=block,
     )
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import creation, listing, mounts, names, updates
+from cove.engine import capacities, creation, discards, listing, mounts, names, updates
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
@@ -45,7 +45,7 @@ RENAMING = "Error when allocating new name: "
 
 
 class Containers:
-    """Makes, shows and removes containers. ``data_root`` and ``run_root``: of the daemon."""
+    """Makes, shows and removes containers. ``data_root``, ``run_root``, ``group`` (control group): of the daemon."""
 
     def __init__(
         self,
@@ -63,8 +63,10 @@ class Containers:
         trash: Trash,
         data_root: Path,
         run_root: Path,
+        group: str,
     ) -> None:
         self._registry = registry
+        self._group = group
         self._removal = removal
         self._announcements = announcements
         self._images = images
@@ -87,13 +89,15 @@ class Containers:
         if not request.image:
             raise InvalidArgument("Config cannot be empty in order to create a container")
         image = self._images.resolve(request.image)
+        can = capacities.look(layout(), self._group)
+        warnings = discards.discard(request.host_config, can)
         record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
         self._join_others(record)
         await self._bundles.prepare(record.host_config)
         with self._images.hold(image.id):
             container = await self._trash.making_room(lambda: self._make(record))
         self._announcements.publish(container, "create")
-        return ContainerCreated(id=record.id, warnings=[])
+        return ContainerCreated(id=record.id, warnings=warnings + discards.about_network(record.host_config, can))
 
     async def _make(self, record: Record) -> Container:
         await self._settle_mounts(record)
@@ -210,6 +214,7 @@ class Containers:
         async with self._registry.locked(container):
             record = container.record
             try:
+                warnings = discards.discard(request, capacities.look(layout(), self._group))
                 host = updates.updated(record.host_config, request)
                 if container.running:
                     await container.require_shim().update(updates.resources(host, request))
@@ -218,7 +223,7 @@ class Containers:
             record.host_config = host
             await self._registry.save(container)
         self._announcements.publish(container, "update")
-        return ContainerUpdated()
+        return ContainerUpdated(warnings=warnings)
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
         if link:

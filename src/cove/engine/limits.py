@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from cove.engine import devices
 from cove.errors import InvalidArgument
 from cove.wire.host_config import HostConfig
 
@@ -18,6 +19,8 @@ def check(host: HostConfig) -> None:
     """Raises InvalidArgument, in Docker's words where it has them."""
     _check_memory(host)
     _check_cpus(host)
+    _check_block(host)
+    _check_devices(host)
     _check_parent(host.cgroup_parent)
     if host.shm_size < 0:
         raise InvalidArgument("SHM size can not be less than 0")
@@ -62,10 +65,32 @@ def _check_cpus(host: HostConfig) -> None:
         raise InvalidArgument(f"Range of CPUs is from 0.01 to {count}.00, as there are only {count} CPUs available")
     if host.cpu_period and not 1000 <= host.cpu_period <= 1_000_000:
         raise InvalidArgument("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)")
+    if host.cpu_shares < 0:
+        raise InvalidArgument("shares: invalid argument")
     if 0 < host.cpu_quota < 1000:
         raise InvalidArgument("CPU cfs quota can not be less than 1ms (i.e. 1000)")
     _check_set("CPUs", "cpuset cpus", host.cpuset_cpus, f"0-{count - 1}" if count > 1 else "0")
     _check_set("memory nodes", "cpuset mems", host.cpuset_mems, _nodes())
+
+
+def _check_block(host: HostConfig) -> None:
+    if host.blkio_weight and not 10 <= host.blkio_weight <= 1000:
+        raise InvalidArgument("Range of blkio weight is from 10 to 1000")
+    for device in host.blkio_weight_device or []:
+        if device.weight and not 10 <= device.weight <= 1000:
+            raise InvalidArgument("Range of blkio weight is from 10 to 1000")
+    if host.io_maximum_bandwidth:
+        raise InvalidArgument("Invalid QoS settings: linux does not support configuration of maximum bandwidth")
+    if host.io_maximum_iops:
+        raise InvalidArgument("Invalid QoS settings: linux does not support configuration of maximum IOPs")
+
+
+def _check_devices(host: HostConfig) -> None:
+    for mapping in host.devices or []:
+        if not set(mapping.cgroup_permissions) <= set("rwm"):
+            raise InvalidArgument(f"invalid device mode: {mapping.cgroup_permissions}")
+    for text in host.device_cgroup_rules or []:
+        devices.rule(text)
 
 
 def _check_set(what: str, field: str, asked: str, available: str) -> None:

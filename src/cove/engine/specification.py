@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from cove.engine import privileges, security
+from cove.engine.devices import BlockLimits, Given
 from cove.engine.record import MountPoint, Record
 from cove.oci.runtime import (
     CpuLimits,
@@ -33,7 +34,8 @@ class Surroundings(NamedTuple):
     """What the record does not know: where things are on this start.
 
     ``namespaces``: paths of the namespaces to join, by OCI type; ``etc_files``: sources of the files that are bound
-    over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None.
+    over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None. ``devices``
+    and ``block``: what the settings ask for of the host's devices, by their numbers.
     """
 
     root_path: str
@@ -41,6 +43,8 @@ class Surroundings(NamedTuple):
     namespaces: dict[str, str]
     etc_files: dict[str, str]
     init_path: str | None
+    devices: Given
+    block: BlockLimits
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
@@ -141,12 +145,15 @@ def _linux(record: Record, around: Surroundings) -> Linux:
     made: Linux = {
         "namespaces": _namespaces(host, around.namespaces),
         "cgroupsPath": around.cgroup_path,
-        "resources": resources(host),
+        "resources": resources(host, around.block),
         "maskedPaths": list(_paths(host, host.masked_paths, privileges.MASKED_PATHS)),
         "readonlyPaths": list(_paths(host, host.readonly_paths, privileges.READONLY_PATHS)),
     }
     if host.sysctls:
         made["sysctl"] = dict(host.sysctls)
+    if around.devices.nodes:
+        made["devices"] = list(around.devices.nodes)
+    made["resources"]["devices"] = [*_device_rules(host), *around.devices.rules]
     return made
 
 
@@ -156,9 +163,12 @@ def _paths(host: HostConfig, given: Sequence[str] | None, default: Sequence[str]
     return default if given is None else given
 
 
-def resources(host: HostConfig) -> Resources:
-    """Limits, with Docker's conversions: NanoCpus to quota per 100 ms, swap of twice the memory by default."""
-    made: Resources = {"devices": _device_rules(host)}
+def resources(host: HostConfig, block: BlockLimits) -> Resources:
+    """Limits, with Docker's conversions: NanoCpus to quota per 100 ms, swap of twice the memory by default.
+
+    ``block``: those of block devices, whose numbers are the host's.
+    """
+    made: Resources = {}
     memory = _memory(host)
     if memory:
         made["memory"] = memory
@@ -167,8 +177,8 @@ def resources(host: HostConfig) -> Resources:
         made["cpu"] = cpu
     if host.pids_limit and host.pids_limit > 0:
         made["pids"] = {"limit": host.pids_limit}
-    if host.blkio_weight:
-        made["blockIO"] = {"weight": host.blkio_weight}
+    if host.blkio_weight or block:
+        made["blockIO"] = {**({"weight": host.blkio_weight} if host.blkio_weight else {}), **block}
     return made
 
 
@@ -181,6 +191,8 @@ def _memory(host: HostConfig) -> MemoryLimits:
     if host.memory:
         made["limit"] = host.memory
         made["swap"] = host.memory_swap or host.memory * 2
+    elif host.memory_swap == -1:
+        made["swap"] = -1
     if host.memory_reservation:
         made["reservation"] = host.memory_reservation
     if host.memory_swappiness is not None and host.memory_swappiness >= 0:
@@ -201,6 +213,10 @@ def _cpu(host: HostConfig) -> CpuLimits:
         made["quota"] = host.cpu_quota
     if host.cpu_period:
         made["period"] = host.cpu_period
+    if host.cpu_realtime_period:
+        made["realtimePeriod"] = host.cpu_realtime_period
+    if host.cpu_realtime_runtime:
+        made["realtimeRuntime"] = host.cpu_realtime_runtime
     if host.cpuset_cpus:
         made["cpus"] = host.cpuset_cpus
     if host.cpuset_mems:

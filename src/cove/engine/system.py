@@ -49,7 +49,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Host(NamedTuple):
-    """What of the daemon's configuration is shown."""
+    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root."""
 
     data_root: Path
     labels: Sequence[str]
@@ -57,6 +57,7 @@ class Host(NamedTuple):
     init_path: str | None
     layers: str = "directories"
     seccomp: str = ""
+    group: str = ""
 
 
 class System:
@@ -108,7 +109,7 @@ class System:
         statuses = [container.status for container in self._registry]
         running, paused = statuses.count("running"), statuses.count("paused")
         groups = layout()
-        can = capacities.look(groups)
+        can = capacities.look(groups, self._host.group)
         system = _release()
         return Info(
             id=_machine_id(),

@@ -59,8 +59,7 @@ def _check_conflicts(host: HostConfig, request: ContainerUpdate) -> None:
 
 def resources(host: HostConfig, request: ContainerUpdate) -> Resources:
     """What is to be applied to the running container, whose settings are ``host`` from now on. Its devices stay."""
-    made = specification.resources(host)
-    made.pop("devices", None)
+    made = specification.resources(host, {})
     if request.pids_limit is not None and request.pids_limit <= 0:
         made["pids"] = {"limit": -1}
     return made

@@ -348,6 +348,7 @@ def test_the_network_is_set_up(container: Container) -> None:
 @pytest.mark.cgroup2
 def test_execs_are_in_the_container(container: Container) -> None:
     script = "hostname; id -un; ls /proc/self/fd; grep CapEff /proc/self/status; exit 5"
+    members = "cd /sys/fs/cgroup; cat pids/cgroup.procs cgroup.procs 2>/dev/null | grep -c 1"
     outcome = container.run(
         "sleep", "100",
         execs=(
@@ -355,7 +356,7 @@ def test_execs_are_in_the_container(container: Container) -> None:
             containers.process("nosuch"),
             containers.process("pwd", cwd="/missing"),
             containers.process("tty", terminal=True),
-            containers.process("sh", "-c", "cd /sys/fs/cgroup; cat pids/cgroup.procs cgroup.procs 2>/dev/null | grep -c 1"),
+            containers.process("sh", "-c", members),
         ),
     )  # fmt: skip
     first, missing, directory, terminal, group = outcome.execs
