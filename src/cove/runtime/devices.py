@@ -95,7 +95,8 @@ class Link(NamedTuple):
 
 def plan(spec: Spec) -> list[Operation]:
     """The operations for /dev. A /dev that is bound from the host is left as it is, but for devices asked for."""
-    wanted = spec.get("linux", {}).get("devices", [])
+    asked = spec.get("linux", {}).get("devices", [])
+    wanted = [device for device in asked if device["path"] != "/dev/ptmx"]  # the container's own pts is linked there
     operations: list[Operation] = []
     if not _is_bound(spec):
         given = {device["path"] for device in wanted}
