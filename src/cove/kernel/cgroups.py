@@ -180,6 +180,13 @@ class Cgroup:
         """Let the stopped processes go on."""
         self._set_frozen(False)
 
+    @property
+    def frozen(self) -> bool:
+        """Whether ``freeze`` has stopped it."""
+        if self.layout.unified:
+            return read_file(f"{self._first}/cgroup.freeze") == "1"
+        return self.read("freezer", "freezer.state") in ("FROZEN", "FREEZING")
+
     def _set_frozen(self, frozen: bool) -> None:
         if self.layout.unified:
             write_file(f"{self._first}/cgroup.freeze", "1" if frozen else "0")

@@ -20,6 +20,7 @@ ACCESS_TIMES = 0x70
 """The mask of the three exclusive values of access times (relatime is 0); to be cleared when one is set."""
 NO_DIRECTORY_ACCESS_TIME = 0x80
 NO_SYMLINK_FOLLOW = 0x200000
+_ID_MAPPED = 0x100000
 
 UNBINDABLE = 1 << 17
 PRIVATE = 1 << 18
@@ -62,10 +63,21 @@ def attach(mount: int, place: int) -> None:
 
 
 def set_attributes(
-    mount: int, attributes: int, clear: int = 0, *, propagation: int = 0, recursive: bool = False
+    mount: int,
+    attributes: int,
+    clear: int = 0,
+    *,
+    propagation: int = 0,
+    recursive: bool = False,
+    user_namespace: int | None = None,
 ) -> None:
-    """Set and clear mount attributes (READ_ONLY and so on) and the propagation of the mount at a descriptor."""
-    values = struct.pack("QQQQ", attributes, clear, propagation, 0)
+    """Set and clear mount attributes (READ_ONLY and so on) and the propagation of the mount at a descriptor.
+
+    ``user_namespace``: a descriptor of one whose mappings the mount of a detached tree is to have (idmapped mount).
+    """
+    if user_namespace is not None:
+        attributes |= _ID_MAPPED
+    values = struct.pack("QQQQ", attributes, clear, propagation, user_namespace or 0)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     system_call("mount_setattr", _MOUNT_SETATTR, mount, b"", flags, values, len(values))
 
@@ -144,6 +156,21 @@ def pivot_root(root: int) -> None:
         check(_umount2(b".", _MNT_DETACH), "umount2", "the host's root")
     finally:
         os.close(old)
+    os.chdir("/")
+
+
+def move_to_root(root: int) -> None:
+    """As ``pivot_root`` where the kernel refuses that, on the root of an initial ramdisk: move the mount over "/".
+
+    What was there stays mounted below it, out of the reach of paths.
+    """
+    place = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        attach(root, place)
+    finally:
+        os.close(place)
+    os.fchdir(root)
+    os.chroot(".")
     os.chdir("/")
 
 

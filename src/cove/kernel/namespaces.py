@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cove.kernel.libc import check, libc
 
@@ -77,3 +79,31 @@ def set_domainname(name: str) -> None:
     """The NIS domain name of this UTS namespace, up to 64 bytes."""
     encoded = name.encode()
     check(_setdomainname(encoded, len(encoded)), "setdomainname", name)
+
+
+def set_time_offsets(offsets: list[tuple[str, int, int]]) -> None:
+    """Clocks (``monotonic``, ``boottime``), seconds and nanoseconds, of a time namespace that this process has made
+
+    for its children and that has none yet (time_namespaces(7)). Raises OSError (EPERM, ERANGE).
+    """
+    text = "".join(f"{clock} {seconds} {nanoseconds}\n" for clock, seconds, nanoseconds in offsets)
+    descriptor = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def children_beside() -> Iterator[None]:
+    """Meanwhile children are forked into this process's own pid namespace, not into the one made for them."""
+    own, theirs = (os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("pid", "pid_for_children"))
+    try:
+        enter(own, "pid")
+        try:
+            yield
+        finally:
+            enter(theirs, "pid")
+    finally:
+        os.close(own)
+        os.close(theirs)

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import select
 import signal
 from collections.abc import Iterable
 
@@ -49,6 +50,11 @@ def prctl(call: str, option: int, second: int = 0, third: int = 0) -> int:
 def set_parent_death_signal(number: int) -> None:
     """Have the kernel send this process a signal when its parent ends. A change of user id undoes it."""
     prctl("PR_SET_PDEATHSIG", _PR_SET_PDEATHSIG, number)
+
+
+def await_end(pidfd: int) -> None:
+    """Wait until a process has ended, by its descriptor."""
+    select.select([pidfd], [], [])
 
 
 def set_child_subreaper(enabled: bool = True) -> None:

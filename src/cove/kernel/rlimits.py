@@ -14,7 +14,10 @@ def set_limit(name: str, soft: int, hard: int) -> None:
     kind = NAMES.get(name)
     if kind is None:
         raise ValueError(f"unknown rlimit {name!r}")
-    resource.setrlimit(kind, (_bounded(soft), _bounded(hard)))
+    try:
+        resource.setrlimit(kind, (_bounded(soft), _bounded(hard)))
+    except ValueError as error:  # how Python words EPERM and EINVAL
+        raise ValueError(f"error setting rlimit {name} to {soft}:{hard}: {error}") from None
 
 
 def _bounded(value: int) -> int:

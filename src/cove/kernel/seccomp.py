@@ -7,7 +7,7 @@ import struct
 from cove.kernel.libc import system_call
 
 _SET_MODE_FILTER = 1
-_NEW_LISTENER = 8
+NEW_LISTENER = 8
 _INSTRUCTION = 8  # bytes of struct sock_filter
 _SECCOMP = {
     "x86_64": 317,
@@ -33,7 +33,7 @@ def load(program: bytes, flags: int) -> int | None:
     address = ctypes.cast(ctypes.c_char_p(program), ctypes.c_void_p).value
     header = struct.pack("@HP", len(program) // _INSTRUCTION, address)
     result = system_call("seccomp", _SECCOMP, _SET_MODE_FILTER, flags, header)
-    return result if flags & _NEW_LISTENER else None
+    return result if flags & NEW_LISTENER else None
 
 
 def take_descriptor(pidfd: int, number: int) -> int:

@@ -41,6 +41,31 @@ class Capabilities(TypedDict, total=False):
     ambient: list[str]
 
 
+class Scheduler(TypedDict):
+    """How the process is scheduled (sched(7)); times in nanoseconds."""
+
+    policy: str  # "SCHED_OTHER", "SCHED_FIFO", …
+    nice: NotRequired[int]
+    priority: NotRequired[int]
+    flags: NotRequired[list[str]]
+    runtime: NotRequired[int]
+    deadline: NotRequired[int]
+    period: NotRequired[int]
+
+
+class IoPriority(TypedDict, total=False):
+    """``class``: "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE" or "IOPRIO_CLASS_IDLE"; ``priority``: 0 (first) to 7."""
+
+    priority: int
+
+
+class Affinity(TypedDict, total=False):
+    """The processors of an exec, as lists such as "0-3,7": before and after it is in the control group."""
+
+    initial: str
+    final: str
+
+
 class Process(TypedDict):
     args: list[str]
     cwd: str
@@ -54,6 +79,9 @@ class Process(TypedDict):
     oomScoreAdj: NotRequired[int]
     apparmorProfile: NotRequired[str]
     selinuxLabel: NotRequired[str]
+    scheduler: NotRequired[Scheduler]
+    ioPriority: NotRequired[IoPriority]
+    execCPUAffinity: NotRequired[Affinity]
 
 
 class Root(TypedDict):
@@ -61,11 +89,23 @@ class Root(TypedDict):
     readonly: NotRequired[bool]
 
 
+class IdMapping(TypedDict):
+    """``size`` ids from ``containerID`` on are those from ``hostID`` on."""
+
+    containerID: int
+    hostID: int
+    size: int
+
+
 class Mount(TypedDict):
+    """With mappings it is an idmapped mount: files of ``containerID`` on the disk are shown as of ``hostID``."""
+
     destination: str
     source: NotRequired[str]
     type: NotRequired[str]
     options: NotRequired[list[str]]
+    uidMappings: NotRequired[list[IdMapping]]
+    gidMappings: NotRequired[list[IdMapping]]
 
 
 class Namespace(TypedDict):
@@ -155,8 +195,23 @@ class Seccomp(TypedDict):
     syscalls: NotRequired[list[SeccompCall]]
 
 
+class TimeOffset(TypedDict, total=False):
+    secs: int
+    nanosecs: int
+
+
+class Personality(TypedDict):
+    domain: str  # "LINUX", "LINUX32"
+    flags: NotRequired[list[str]]
+
+
 class Linux(TypedDict, total=False):
     namespaces: list[Namespace]
+    uidMappings: list[IdMapping]
+    gidMappings: list[IdMapping]
+    timeOffsets: dict[str, TimeOffset]  # "monotonic", "boottime"
+    personality: Personality
+    intelRdt: dict[str, object]
     devices: list[Device]
     cgroupsPath: str
     resources: Resources
@@ -168,6 +223,24 @@ class Linux(TypedDict, total=False):
     mountLabel: str
 
 
+class Hook(TypedDict):
+    """A program that is run at a point of the container's life; ``timeout`` in seconds."""
+
+    path: str
+    args: NotRequired[list[str]]
+    env: NotRequired[list[str]]
+    timeout: NotRequired[int]
+
+
+class Hooks(TypedDict, total=False):
+    prestart: list[Hook]
+    createRuntime: list[Hook]
+    createContainer: list[Hook]
+    startContainer: list[Hook]
+    poststart: list[Hook]
+    poststop: list[Hook]
+
+
 class Spec(TypedDict):
     ociVersion: str
     process: Process
@@ -176,4 +249,5 @@ class Spec(TypedDict):
     domainname: NotRequired[str]
     mounts: NotRequired[list[Mount]]
     annotations: NotRequired[dict[str, str]]
+    hooks: NotRequired[Hooks]
     linux: NotRequired[Linux]

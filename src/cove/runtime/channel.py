@@ -4,13 +4,17 @@
 
     shim                                init or exec
       │ fork ───────────────────────────▶│ die with the shim, join the cgroup, unshare
+      │◀── Moved (pid) ──────────────────│ (init with a user namespace only: go on in a child)
       │◀── Namespaces (netns) ───────────│ (init only)
       │                                  │ root file system, mounts, pivot_root
+      │◀── HooksDue ─────────────────────│ (init only, with hooks of the runtime only)
+      │ ── HooksDone, or Failure ───────▶│
       │◀── Console (pty master) ─────────│ (with a terminal only)
       │ ── Interfaces ──────────────────▶│ (init only, and only when start.await_network)
       │                                  │ user, capabilities, limits, seccomp
       │◀── Listener ─────────────────────│ (with a filter that has one only)
       │ ── Taken ───────────────────────▶│
+      │◀── Ready ────────────────────────│ (with a gate only: created, and waits there)
       │◀── Failure, or end of file ──────│ execve
 
 The channel is a SOCK_SEQPACKET socket pair, close-on-exec in both processes: end of file without Failure means that
@@ -29,6 +33,24 @@ from cove.runtime.messages import Interface
 
 class Namespaces(NamedTuple):
     """init → shim: the namespaces exist. Descriptor: the network namespace."""
+
+
+class Moved(NamedTuple):
+    """init → shim: from here on it is a child of that process, which ends. ``pid``: as the shim sees it."""
+
+    pid: int
+
+
+class HooksDue(NamedTuple):
+    """init → shim: the namespaces and mounts are there; run the hooks and answer."""
+
+
+class HooksDone(NamedTuple):
+    """shim → init: they went well; go on. If they did not, the answer is Failure."""
+
+
+class Ready(NamedTuple):
+    """init → shim: all is done but the program; it waits at its gate. Nothing else comes on the channel."""
 
 
 class Console(NamedTuple):
@@ -58,9 +80,9 @@ class Failure(NamedTuple):
     message: str
 
 
-ChannelMessage = Namespaces | Console | Interfaces | Listener | Taken | Failure
+ChannelMessage = Namespaces | Moved | HooksDue | HooksDone | Ready | Console | Interfaces | Listener | Taken | Failure
 
-_KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Namespaces, Console, Interfaces, Listener, Taken, Failure)}
+_KINDS: dict[str, Any] = {kind.__name__: kind for kind in ChannelMessage.__args__}
 _MAX_DATAGRAM = 1 << 17
 
 

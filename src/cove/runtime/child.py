@@ -11,6 +11,7 @@ from cove.runtime import channel
 from cove.runtime.loop import READ, Loop
 from cove.runtime.messages import Interface
 
+CANNOT_START = 125
 SHIM_NAME = "cove-shim"
 """What /proc/<pid>/comm says of a shim, and of its children until they execute a program."""
 
@@ -20,6 +21,9 @@ class Parent(Protocol):
 
     def namespaces(self, network: int) -> None:
         """The namespaces are made. ``network``: a descriptor, taken over."""
+
+    def hooks_due(self) -> None:
+        """Namespaces and mounts are made: run the runtime's hooks. Raises HookFailed."""
 
     def console(self, master: int) -> None:
         """The terminal is made. ``master``: a descriptor, taken over."""
@@ -59,7 +63,7 @@ class Child:
             _become(body, theirs)
         self.running = True
         loop.watch(self._channel.fileno(), READ, self._on_channel)
-        loop.child(self.pid, self._on_end, self._on_reaped)
+        self._await(self.pid)
 
     def configure(self, interfaces: list[Interface]) -> None:
         """Tell the child that its links are there; one that has ended meanwhile says so itself."""
@@ -102,6 +106,10 @@ class Child:
             self._parent.console(descriptor)
         elif isinstance(message, channel.Listener):
             self._pass_on(message.descriptor)
+        elif isinstance(message, channel.Moved):
+            self._follow(message.pid)
+        elif isinstance(message, channel.HooksDue):
+            self._run_hooks()
 
     def _pass_on(self, descriptor: int) -> None:
         try:
@@ -111,6 +119,22 @@ class Child:
             self._failure = channel.Failure(125, error.strerror or str(error))
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
+
+    def _follow(self, pid: int) -> None:
+        """The process goes on in a child of its own, which we adopt when it ends itself."""
+        self.pid = pid
+        self._await(pid)
+
+    def _await(self, pid: int) -> None:
+        self._loop.child(pid, lambda: self._on_end(pid), lambda status: self._on_reaped(pid, status))
+
+    def _run_hooks(self) -> None:
+        try:
+            self._parent.hooks_due()
+            answer: channel.ChannelMessage = channel.HooksDone()
+        except Exception as error:  # HookFailed, whose module is not loaded unless there are hooks
+            answer = channel.Failure(CANNOT_START, str(error))
+        channel.send(self._channel, answer)
 
     def _close_channel(self) -> None:
         """The end of the channel: execve, or the end of a child that got no further."""
@@ -128,15 +152,17 @@ class Child:
         with open(f"/proc/{self.pid}/comm", "rb") as file:
             return file.read().strip() != SHIM_NAME.encode()
 
-    def _on_end(self) -> None:
-        """All that it said comes before the word that it has ended."""
+    def _on_end(self, pid: int) -> None:
+        """What it said comes before the word that it has ended: perhaps that it goes on as another process."""
         if self._channel.fileno() >= 0:
             while self._hear():
                 pass
-        if self._channel.fileno() >= 0:
+        if pid == self.pid and self._channel.fileno() >= 0:
             self._close_channel()
 
-    def _on_reaped(self, status: int) -> None:
+    def _on_reaped(self, pid: int, status: int) -> None:
+        if pid != self.pid:
+            return
         self.running = False
         self._parent.exited(exit_code(status))
 

@@ -23,6 +23,10 @@ class Confinement(NamedTuple):
     program: bytes
     flags: int
 
+    @property
+    def has_listener(self) -> bool:
+        return bool(self.flags & seccomp.NEW_LISTENER)
+
 
 class Subject(NamedTuple):
     """Whom a listener is told about. ``pid``: of the process, ``init``: of the container's first one, on the host."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process
-from cove.runtime import messages
+from cove.runtime import messages, rare
 from cove.runtime.child import Child
 from cove.runtime.control import Connection
 from cove.runtime.isolation import Isolation
@@ -63,6 +63,9 @@ class Exec:
 
     def namespaces(self, network: int) -> None:
         os.close(network)  # an exec makes none
+
+    def hooks_due(self) -> None:
+        """An exec has none."""
 
     def console(self, master: int) -> None:
         self.streams.console(master)
@@ -157,6 +160,7 @@ class Execs:
         with open(path, "rb") as file:
             process: Process = json.loads(file.read())
         os.unlink(path)
+        rare.load_for_process(process)
         return process
 
     def _streams(self, process: Process, stdin: bool) -> Streams:

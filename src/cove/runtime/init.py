@@ -7,7 +7,7 @@ of binds are opened before pivot_root, /proc is written before it is made read-o
 
 import os
 import socket
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cove.kernel import layer_images, mounts, paths, processes
 from cove.kernel import namespaces as kernel_namespaces
@@ -16,48 +16,61 @@ from cove.oci.runtime import Spec
 from cove.runtime import cgroup as control_groups
 from cove.runtime import channel as channels
 from cove.runtime import links, namespaces, pid1, process, rootfs, seal, user
-from cove.runtime.channel import Console, Interfaces, Namespaces
+from cove.runtime.channel import Console, Failure, HooksDue, Interfaces, Moved, Namespaces, Ready
 from cove.runtime.confinement import Confinement
-from cove.runtime.messages import StartShim
+from cove.runtime.manner import PLAIN, Beginning, Gate, Manner
 from cove.runtime.process import CannotStart, Stdio
+
+if TYPE_CHECKING:
+    from cove.runtime.labels import Labels
 
 
 def main(
     spec: Spec,
-    start: StartShim,
+    start: Beginning,
     cgroup: Cgroup,
     stdio: Stdio,
     channel: socket.socket,
     confinement: Confinement | None = None,
+    manner: Manner = PLAIN,
 ) -> NoReturn:
     """Become the container's program. Called in a child that was just forked; never returns and never raises.
 
-    The shim has called ``namespaces.enter_pid`` before the fork. ``cgroup`` need not exist yet. ``channel`` is
-    the child's end of ``channel.pair()``; every other descriptor but ``stdio`` is closed first, the shim's end
-    included, so the shim need not close anything in the child. Ends in execve, or sends Failure and exits with
-    its code. With ``start.init`` the process stays as pid 1 and the program is its child.
+    The parent has called ``rare.load`` and ``namespaces.enter_pid`` before the fork. ``cgroup`` need not exist yet.
+    ``channel`` is the child's end of ``channel.pair()``; every other descriptor but ``stdio`` is closed first, the
+    shim's end included, so the shim need not close anything in the child. Ends in execve, or sends Failure and exits
+    with its code. With ``start.init`` the process stays as pid 1 and the program is its child.
     """
     try:
-        _start(spec, start, cgroup, stdio, channel, confinement)
+        _start(spec, start, cgroup, stdio, channel, confinement, manner)
     except BaseException as error:
         process.fail(channel, error)
 
 
 def _start(
     spec: Spec,
-    start: StartShim,
+    start: Beginning,
     cgroup: Cgroup,
     stdio: Stdio,
     channel: socket.socket,
     confinement: Confinement | None,
+    manner: Manner,
 ) -> NoReturn:
     layers = layer_images.forget_others(start.root["lower"] if start.root is not None else ())
-    stdio = process.detach_from_shim(channel, stdio, layers)
+    stdio = process.detach_from_shim(channel, stdio, [*layers, *_kept(manner)])
     _enter_cgroup(spec, cgroup)
     process.set_oom_score(spec["process"])
-    _isolate(spec, channel)
-    root = _make_root(spec, start, cgroup)
+    process.schedule(spec)
+    opened = _isolate(spec, channel, manner)
+    root = _furnish(spec, start, cgroup, opened)
     layer_images.forget_all()
+    labels = process.open_labels(spec["process"])
+    _run_hooks(spec, start, channel)
+    if manner.pivot:
+        mounts.pivot_root(root)
+    else:
+        mounts.move_to_root(root)
+    rootfs.propagate(root, spec)
     terminal = _make_terminal(spec, root, channel)
     if start.await_network:
         _set_up_network(channel)
@@ -66,7 +79,11 @@ def _start(
     _close_off(spec, root)
     process.set_streams(stdio, terminal)
     process.enter_directory(root, spec["process"]["cwd"], create=True)
-    _execute(spec, start, root, channel, confinement)
+    _Program(spec, start, channel, confinement, manner).become(root, labels)
+
+
+def _kept(manner: Manner) -> list[int]:
+    return [*range(3, 3 + manner.preserved), *(manner.gate or ())]
 
 
 def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
@@ -77,9 +94,17 @@ def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
         raise CannotStart(process.CANNOT_START, str(error)) from None
 
 
-def _isolate(spec: Spec, channel: socket.socket) -> None:
-    processes.new_session_keyring()
-    namespaces.create(spec)
+def _isolate(spec: Spec, channel: socket.socket, manner: Manner) -> dict[int, int]:
+    """Leave the host's namespaces. Returns sources of mounts that had to be opened before, by their number."""
+    if manner.keyring:
+        processes.new_session_keyring()
+    opened: dict[int, int] = {}
+    if "user" in namespaces.paths(spec):
+        opened = rootfs.open_sources(spec)
+        _enter_user(spec, channel)
+        namespaces.create_in_user(spec)
+    else:
+        namespaces.create(spec)
     with open("/proc/self/ns/net", "rb", buffering=0) as network:
         channels.send(channel, Namespaces(), network.fileno())
     if namespaces.paths(spec).get("uts") == "":
@@ -87,17 +112,53 @@ def _isolate(spec: Spec, channel: socket.socket) -> None:
             kernel_namespaces.set_hostname(spec["hostname"])
         if spec.get("domainname"):
             kernel_namespaces.set_domainname(spec["domainname"])
+    return opened
 
 
-def _make_root(spec: Spec, start: StartShim, cgroup: Cgroup) -> int:
-    """Mount and furnish the root, and make it this process's; a descriptor of it."""
+def _enter_user(spec: Spec, channel: socket.socket) -> None:
+    """Go on in a child, which is in the new user namespace and in pid and time namespaces that belong to it."""
+    me = os.pidfd_open(os.getpid())
+    pid = namespaces.enter_user(spec)
+    if pid is not None:
+        channels.send(channel, Moved(pid))
+        os._exit(0)
+    processes.await_end(me)
+    os.close(me)
+
+
+def _furnish(spec: Spec, start: Beginning, cgroup: Cgroup, opened: dict[int, int]) -> int:
+    """Mount and furnish the root; a descriptor of it."""
     rootfs.isolate(spec)
     os.umask(0)
     root = rootfs.mount_root(start.root, spec["root"]["path"])
-    for operation in rootfs.plan(spec, cgroup.layout, cgroup.path):
+    for operation in rootfs.plan(spec, cgroup.layout, cgroup.path, opened):
         operation.apply(root)
-    mounts.pivot_root(root)
     return root
+
+
+def _run_hooks(spec: Spec, start: Beginning, channel: socket.socket) -> None:
+    """The runtime's by the parent, then the container's here, where it is still seen what the host has."""
+    if not spec.get("hooks"):
+        return
+    from cove.runtime import hooks
+
+    if hooks.wanted(spec, *hooks.IN_RUNTIME):
+        channels.send(channel, HooksDue())
+        answer = channels.receive(channel)
+        if answer is None or isinstance(answer[0], Failure):
+            words = answer[0].message if answer is not None and isinstance(answer[0], Failure) else "no answer"
+            raise CannotStart(process.CANNOT_START, words)
+    life = hooks.Life(start.container_id, start.run_dir)
+    _run_own_hooks(spec, "createContainer", life.state(spec, "creating", os.getpid()))
+
+
+def _run_own_hooks(spec: Spec, name: str, state: dict[str, Any]) -> None:
+    from cove.runtime import hooks
+
+    try:
+        hooks.run(spec, (name,), state)
+    except hooks.HookFailed as error:
+        raise CannotStart(process.CANNOT_START, str(error)) from None
 
 
 def _make_terminal(spec: Spec, root: int, channel: socket.socket) -> int | None:
@@ -134,16 +195,56 @@ def _close_off(spec: Spec, root: int) -> None:
         operation.apply(root)
 
 
-def _execute(
-    spec: Spec, start: StartShim, root: int, channel: socket.socket, confinement: Confinement | None
-) -> NoReturn:
-    wanted = spec["process"]
-    identity = user.resolve(root, wanted.get("user", {}))
-    os.close(root)
-    process.become(wanted, identity, confined=confinement is not None)
-    variables = process.environment(wanted, identity)
-    program = process.find(wanted, variables)
-    process.confine(wanted, confinement, channel)
-    if start.init:
-        pid1.stay(wanted.get("terminal", False), channel)
-    process.execute(program, wanted, variables)
+class _Program(NamedTuple):
+    """The last steps to the program, from a root that is furnished and closed off."""
+
+    spec: Spec
+    start: Beginning
+    channel: socket.socket
+    confinement: Confinement | None
+    manner: Manner
+
+    def become(self, root: int, labels: "Labels | None") -> NoReturn:
+        wanted = self.spec["process"]
+        identity = user.resolve(root, wanted.get("user", {}))
+        os.close(root)
+        process.become(wanted, identity, confined=self.confinement is not None)
+        if labels is not None:
+            labels.apply()
+        if not self.manner.tied:
+            processes.set_parent_death_signal(0)
+        variables = process.environment(wanted, identity)
+        program = process.find(wanted, variables)
+        if self.manner.gate is None:
+            self._begin(program, variables)
+        self._begin_at_gate(self.manner.gate, program, variables)
+
+    def _begin(self, program: str, variables: dict[str, str]) -> NoReturn:
+        wanted = self.spec["process"]
+        if self.spec.get("hooks"):
+            from cove.runtime import hooks
+
+            life = hooks.Life(self.start.container_id, self.start.run_dir)
+            _run_own_hooks(self.spec, "startContainer", life.state(self.spec, "created", os.getpid()))
+        process.confine(wanted, self.confinement, self.channel, self.manner.preserved)
+        if self.start.init:
+            pid1.stay(wanted.get("terminal", False), self.channel)
+        process.execute(program, wanted, variables)
+
+    def _begin_at_gate(self, gate: Gate, program: str, variables: dict[str, str]) -> NoReturn:
+        """Say that the container is created, wait for the word to begin, and tell failures to whoever gave it.
+
+        A filter with a listener is put on before, while the parent is there to send the listener its descriptor.
+        """
+        confinement = self.confinement
+        if confinement is not None and confinement.has_listener:
+            process.confine(self.spec["process"], confinement, self.channel, self.manner.preserved)
+            confinement = None
+        channels.send(self.channel, Ready())
+        self.channel.close()
+        if os.read(gate.go, 1) != b"1":
+            os._exit(process.CANNOT_START)
+        try:
+            self._replace(confinement=confinement)._begin(program, variables)
+        except BaseException as error:
+            process.fail_at_gate(gate.result, error)

@@ -11,6 +11,7 @@ from cove.runtime import channel as channels
 from cove.runtime import namespaces, process, user
 from cove.runtime.channel import Console
 from cove.runtime.confinement import Confinement
+from cove.runtime.manner import PLAIN, Manner
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
 
@@ -22,6 +23,7 @@ def main(
     stdio: Stdio,
     channel: socket.socket,
     confinement: Confinement | None = None,
+    manner: Manner = PLAIN,
 ) -> NoReturn:
     """Become ``wanted`` in the container of ``target``. Called in a child that was just forked; never returns.
 
@@ -29,7 +31,7 @@ def main(
     Sends Console when the process has a terminal. Does not wait for anything on the channel.
     """
     try:
-        _start(target, wanted, cgroup, stdio, channel, confinement)
+        _start(target, wanted, cgroup, stdio, channel, confinement, manner)
     except BaseException as error:
         process.fail(channel, error)
 
@@ -41,11 +43,16 @@ def _start(
     stdio: Stdio,
     channel: socket.socket,
     confinement: Confinement | None,
+    manner: Manner,
 ) -> NoReturn:
-    stdio = process.detach_from_shim(channel, stdio, [entry for entry in target if entry is not None])
-    cgroup.join()
+    kept = [*range(3, 3 + manner.preserved), *(entry for entry in target if entry is not None)]
+    stdio = process.detach_from_shim(channel, stdio, kept)
+    _join_cgroup(cgroup, wanted)
     process.set_oom_score(wanted)
-    processes.new_session_keyring()
+    process.schedule_process(wanted)
+    if manner.keyring:
+        processes.new_session_keyring()
+    labels = process.open_labels(wanted)
     namespaces.join(target)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     terminal = _make_terminal(root, wanted, channel)
@@ -53,10 +60,26 @@ def _start(
     process.enter_directory(root, wanted["cwd"], create=False)
     identity = user.resolve(root, wanted.get("user", {}))
     process.become(wanted, identity, confined=confinement is not None)
+    if labels is not None:
+        labels.apply()
+    if not manner.tied:
+        processes.set_parent_death_signal(0)
     variables = process.environment(wanted, identity)
     program = process.find(wanted, variables)
-    process.confine(wanted, confinement, channel)
+    process.confine(wanted, confinement, channel, manner.preserved)
     process.execute(program, wanted, variables)
+
+
+def _join_cgroup(cgroup: Cgroup, wanted: Process) -> None:
+    affinity = wanted.get("execCPUAffinity")
+    if not affinity:
+        cgroup.join()
+        return
+    from cove.runtime import scheduling
+
+    scheduling.set_affinity("process.execCPUAffinity.initial", affinity.get("initial"))
+    cgroup.join()
+    scheduling.set_affinity("process.execCPUAffinity.final", affinity.get("final"))
 
 
 def _make_terminal(root: int, wanted: Process, channel: socket.socket) -> int | None:

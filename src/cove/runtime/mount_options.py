@@ -34,13 +34,36 @@ _PROPAGATION = {
     "shared": mounts.SHARED,
     "unbindable": mounts.UNBINDABLE,
 }
-_IGNORED = frozenset({"defaults", "async", "newinstance", "tmpcopyup", "copy", "nocopy", "z", "Z"})
+_FLAGS = ("dirsync", "lazytime", "nolazytime", "sync")
+"""Of file systems, which are told them."""
+
+_IGNORED = frozenset(
+    {
+        "defaults",
+        "async",
+        "newinstance",
+        "copy",
+        "nocopy",
+        "z",
+        "Z",
+        "loud",
+        "silent",
+        "nomand",
+        "noiversion",
+        "remount",
+        "idmap",
+        "ridmap",
+        "tmpcopyup",
+    }
+)
 
 
 class Options(NamedTuple):
     """``set``, ``clear``: attributes of the mount; ``recursive_set``: of all mounts below it as well.
 
     ``propagation`` is 0 when none is asked for. ``parameters``: what the file system itself is told, in order.
+    ``recursive_clear``: attributes that no mount below may have. ``mapped``: "idmap", "ridmap" (with the mounts below
+    it) or "". ``copy_up``: a tmpfs begins with what is at its place.
     """
 
     bind: bool
@@ -51,11 +74,14 @@ class Options(NamedTuple):
     propagation: int
     recursive_propagation: bool
     parameters: tuple[tuple[str, str | None], ...]
+    recursive_clear: int = 0
+    mapped: str = ""
+    copy_up: bool = False
 
 
 def parse(words: list[str]) -> Options:
     """Sort the options of a mount by who they are for. Later ones win."""
-    attributes = clear = recursive_set = propagation = 0
+    attributes = clear = recursive_set = recursive_clear = propagation = 0
     bind = recursive = recursive_propagation = False
     parameters: list[tuple[str, str | None]] = []
     for word in words:
@@ -72,11 +98,28 @@ def parse(words: list[str]) -> Options:
             propagation, recursive_propagation = _PROPAGATION[word.removeprefix("r")], word.startswith("r")
         elif word.startswith("r") and word[1:] in _SET:
             recursive_set |= _SET[word[1:]]
+            recursive_clear &= ~_SET[word[1:]]
+        elif word.startswith("r") and word[1:] in _CLEARED:
+            recursive_clear |= _CLEARED[word[1:]]
+            recursive_set &= ~_CLEARED[word[1:]]
+        elif word.startswith("r") and word[1:] in _ACCESS_TIMES:
+            recursive_set = recursive_set & ~mounts.ACCESS_TIMES | _ACCESS_TIMES[word[1:]]
+            recursive_clear |= mounts.ACCESS_TIMES
         elif word not in _IGNORED:
             key, equals, value = word.partition("=")
             parameters.append((key, value if equals else None))
     return Options(
-        bind, recursive, attributes, clear, recursive_set, propagation, recursive_propagation, tuple(parameters)
+        bind=bind,
+        recursive=recursive,
+        set=attributes,
+        clear=clear,
+        recursive_set=recursive_set,
+        propagation=propagation,
+        recursive_propagation=recursive_propagation,
+        parameters=tuple(parameters),
+        recursive_clear=recursive_clear,
+        mapped="ridmap" if "ridmap" in words else "idmap" if "idmap" in words else "",
+        copy_up="tmpcopyup" in words,
     )
 
 
@@ -86,3 +129,9 @@ def propagation_of(word: str) -> tuple[int, bool]:
     if kind not in _PROPAGATION:
         raise ValueError(f"linux.rootfsPropagation: {word!r} is no propagation")
     return _PROPAGATION[kind], word.startswith("r")
+
+
+def names() -> list[str]:
+    """Every option that is understood by itself; what is left goes to the file system."""
+    recursive = [f"r{word}" for word in (*_SET, *_CLEARED, *_ACCESS_TIMES, *_PROPAGATION)]
+    return sorted({"bind", "rbind", *_SET, *_CLEARED, *_ACCESS_TIMES, *_PROPAGATION, *recursive, *_IGNORED, *_FLAGS})

@@ -5,22 +5,26 @@ All of it happens in the container's namespaces. Errors have the words and exit 
 
 import errno
 import fcntl
+import json
 import os
 import signal
 import socket
 import stat
 import sys
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from cove.kernel import capabilities, mounts, paths, processes, rlimits, seccomp, tty
-from cove.oci.runtime import Process
+from cove.oci.runtime import Process, Spec
 from cove.runtime import channel as channels
 from cove.runtime.channel import Failure, Listener
 from cove.runtime.confinement import Confinement
 from cove.runtime.user import Identity
 
 _Kind = Literal["bounding", "effective", "permitted", "inheritable", "ambient"]
+
+if TYPE_CHECKING:
+    from cove.runtime.labels import Labels
 
 CANNOT_START = 125
 CANNOT_INVOKE = 126
@@ -80,6 +84,15 @@ def fail(channel: socket.socket, error: BaseException) -> NoReturn:
         os._exit(failure.exit_code)
 
 
+def fail_at_gate(result: int, error: BaseException) -> NoReturn:
+    """The same for a container that was created already: tell whoever starts it."""
+    failure = _failure(error)
+    try:
+        os.write(result, json.dumps(list(failure)).encode())
+    finally:
+        os._exit(failure.exit_code)
+
+
 def _failure(error: BaseException) -> Failure:
     if isinstance(error, CannotStart):
         return Failure(error.exit_code, error.message[:_MAX_MESSAGE])
@@ -127,6 +140,32 @@ def set_oom_score(process: Process) -> None:
         processes.set_oom_score_adjustment(process["oomScoreAdj"])
 
 
+def schedule(spec: Spec) -> None:
+    """The scheduling and the execution domain that the configuration asks for. Raises ValueError, OSError."""
+    schedule_process(spec["process"])
+    if personality := spec.get("linux", {}).get("personality"):
+        from cove.runtime import scheduling
+
+        scheduling.set_personality(personality)
+
+
+def schedule_process(process: Process) -> None:
+    """Its scheduling on processors and disks. Raises ValueError, OSError."""
+    if process.get("scheduler") or process.get("ioPriority"):
+        from cove.runtime import scheduling
+
+        scheduling.apply(process)
+
+
+def open_labels(process: Process) -> "Labels | None":
+    """What ``labels`` has to apply later, while /proc is still the host's; None when there are none."""
+    if not (process.get("apparmorProfile") or process.get("selinuxLabel")):
+        return None
+    from cove.runtime import labels
+
+    return labels.open_for(process)
+
+
 def enter_directory(root: int, path: str, *, create: bool) -> None:
     """Make ``path`` the working directory, and be sure that it is inside the root."""
     path = path or "/"
@@ -163,12 +202,14 @@ def become(process: Process, identity: Identity, *, confined: bool) -> None:
 _FILTERING = capabilities.mask(["CAP_SYS_ADMIN"])  # what seccomp(2) wants of a process that may gain privileges
 
 
-def confine(process: Process, confinement: Confinement | None, channel: socket.socket) -> None:
+def confine(process: Process, confinement: Confinement | None, channel: socket.socket, preserved: int = 0) -> None:
     """Put the filter on this process, as the last thing before the program: what follows has to pass it.
 
-    Then give up what only that needed. Raises OSError.
+    Then give up what only that needed. ``preserved`` descriptors after 2 are the program's. Raises OSError.
     """
-    processes.close_on_exec_from(3)
+    for descriptor in range(3, 3 + preserved):
+        os.set_inheritable(descriptor, True)
+    processes.close_on_exec_from(3 + preserved)
     if confinement is None:
         return
     listener = seccomp.load(confinement.program, confinement.flags)
@@ -193,7 +234,8 @@ def _change_user(process: Process, identity: Identity, kept: int) -> None:
     os.setresuid(identity.uid, identity.uid, identity.uid)
     capabilities.set_own(effective, permitted, _capabilities(process, "inheritable"))
     capabilities.keep_over_setuid(False)
-    capabilities.set_ambient(_capabilities(process, "ambient"))
+    inheritable = _capabilities(process, "inheritable")
+    capabilities.set_ambient(_capabilities(process, "ambient") & permitted & inheritable)  # no other can be granted
     processes.set_parent_death_signal(signal.SIGKILL)  # the change of user undid both
     processes.set_dumpable(False)
 

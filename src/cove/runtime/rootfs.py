@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from cove.kernel import mounts, overlay, paths
 from cove.kernel.cgroups import Layout
-from cove.oci.runtime import Mount, Spec
+from cove.oci.runtime import IdMapping, Mount, Spec
 from cove.runtime import devices, mount_options
 from cove.runtime.messages import OverlayRoot
 from cove.runtime.mount_options import Options
@@ -40,6 +40,8 @@ class NewFileSystem(NamedTuple):
         try:
             mount = self._mount(place)
             try:
+                if self.options.copy_up:
+                    _copy_up(place, mount)
                 _set_rest(mount, self.options)
                 mounts.attach(mount, place)
             finally:
@@ -58,15 +60,20 @@ class NewFileSystem(NamedTuple):
 
 
 class BindMount(NamedTuple):
-    """A file or directory of the host, and with ``options.recursive`` what is mounted below it."""
+    """A file or directory of the host, and with ``options.recursive`` what is mounted below it.
+
+    ``opened``: its detached copy, where that had to be made in the host's namespaces. ``mappings``: of
+    users and of groups, by which the owners of its files are mapped.
+    """
 
     source: str
     destination: str
     options: Options
+    opened: int | None = None
+    mappings: tuple[list[IdMapping], list[IdMapping]] | None = None
 
     def apply(self, root: int) -> None:
-        flags = mounts.OPEN_TREE_CLONE | (mounts.AT_RECURSIVE if self.options.recursive else 0)
-        mount = mounts.open_tree(self.source, flags)
+        mount = self.open() if self.opened is None else self.opened
         try:
             is_directory = stat.S_ISDIR(os.fstat(mount).st_mode)
             place = _directory(root, self.destination) if is_directory else paths.make_file(root, self.destination)
@@ -80,6 +87,27 @@ class BindMount(NamedTuple):
                 os.close(place)
         finally:
             os.close(mount)
+
+    def open(self) -> int:
+        """A detached copy of the source, with its mapping."""
+        flags = mounts.OPEN_TREE_CLONE | (mounts.AT_RECURSIVE if self.options.recursive else 0)
+        mount = mounts.open_tree(self.source, flags)
+        if self.mappings is not None:
+            try:
+                self._map(mount, *self.mappings)
+            except BaseException:
+                os.close(mount)
+                raise
+        return mount
+
+    def _map(self, mount: int, uids: list[IdMapping], gids: list[IdMapping]) -> None:
+        from cove.runtime import mappings
+
+        namespace = mappings.create(uids, gids)
+        try:
+            mounts.set_attributes(mount, 0, recursive=self.options.mapped == "ridmap", user_namespace=namespace)
+        finally:
+            os.close(namespace)
 
 
 class CgroupMount(NamedTuple):
@@ -136,10 +164,13 @@ class Mounting(NamedTuple):
         try:
             self.operation.apply(root)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
-            words = f'error mounting "{self.source}" to rootfs at "{self.destination}": {reason}'
-            raise OSError(number, words) from error
+            raise _named(error, self.source, self.destination) from error
+
+
+def _named(error: Exception, source: str, destination: str) -> OSError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
+    return OSError(number, f'error mounting "{source}" to rootfs at "{destination}": {reason}')
 
 
 def mount_root(overlay_root: OverlayRoot | None, path: str) -> int:
@@ -155,10 +186,18 @@ def mount_root(overlay_root: OverlayRoot | None, path: str) -> int:
     try:
         if mount != overlay.ATTACHED:
             mounts.attach(mount, place)
-            return mount
-        return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        else:
+            mount = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     finally:
         os.close(place)
+    return mount
+
+
+def propagate(root: int, spec: Spec) -> None:
+    """Give the root its propagation: after pivot_root, which refuses a shared one. Raises ValueError, OSError."""
+    if word := spec.get("linux", {}).get("rootfsPropagation"):
+        propagation, recursive = mount_options.propagation_of(word)
+        mounts.set_attributes(root, 0, propagation=propagation, recursive=recursive)
 
 
 def isolate(spec: Spec) -> None:
@@ -170,27 +209,69 @@ def isolate(spec: Spec) -> None:
         mounts.make_parent_private(spec["root"]["path"])
 
 
-def plan(spec: Spec, layout: Layout, cgroup_path: str) -> list[Operation]:
-    """The operations that furnish the mounted root: the mounts in their order, then devices and links in /dev."""
-    entries = spec.get("mounts", [])
-    operations: list[Operation] = [_mount_operation(entry, layout, cgroup_path) for entry in entries]
+def plan(spec: Spec, layout: Layout, cgroup_path: str, opened: dict[int, int] | None = None) -> list[Operation]:
+    """The operations that furnish the mounted root: the mounts in their order, then devices and links in /dev.
+
+    ``opened``: what ``open_sources`` returned. Raises ValueError naming the field.
+    """
+    opened = opened or {}
+    operations: list[Operation] = []
+    for number, entry in enumerate(spec.get("mounts", [])):
+        source, destination, options = _understand(entry)
+        operation: Operation
+        if options.bind:
+            operation = _bind(entry, spec, opened.get(number))
+        elif entry.get("type") in ("cgroup", "cgroup2"):
+            operation = CgroupMount(layout, cgroup_path, destination, options)
+        else:
+            operation = NewFileSystem(entry.get("type") or "none", source, destination, _labelled(options, entry, spec))
+        operations.append(Mounting(source, destination, operation))
     return operations + devices.plan(spec)
 
 
-def _mount_operation(entry: Mount, layout: Layout, cgroup_path: str) -> Operation:
+def open_sources(spec: Spec) -> dict[int, int]:
+    """Of every bind, by its number, a detached copy: before a user namespace is entered, which may not reach it."""
+    opened: dict[int, int] = {}
+    for number, entry in enumerate(spec.get("mounts", [])):
+        source, destination, options = _understand(entry)
+        if options.bind:
+            try:
+                opened[number] = _bind(entry, spec, None).open()
+            except (OSError, ValueError) as error:
+                raise _named(error, source, destination) from error
+    return opened
+
+
+def _understand(entry: Mount) -> tuple[str, str, Options]:
+    """The source, the destination in normal form, and the options of a mount."""
     destination = os.path.normpath("/" + entry["destination"].lstrip("/"))
     if destination == "/":
         raise ValueError(f"mounts: {entry['destination']!r} is no place for a mount")
-    kind, source = entry.get("type", "") or "none", entry.get("source", "")
-    options = mount_options.parse(entry.get("options", []))
-    operation: Operation
-    if options.bind or kind == "bind":
-        operation = BindMount(source, destination, options)
-    elif kind in ("cgroup", "cgroup2"):
-        operation = CgroupMount(layout, cgroup_path, destination, options)
-    else:
-        operation = NewFileSystem(kind, source or kind, destination, options)
-    return Mounting(source or kind, destination, operation)
+    options = mount_options.parse(entry.get("options") or [])
+    kind = entry.get("type") or "none"
+    if kind == "bind":
+        options = options._replace(bind=True)
+    if not options.bind and (options.mapped or entry.get("uidMappings")):
+        raise ValueError(f"mounts: {destination}: only a bind mount can be idmapped")
+    return entry.get("source") or kind, destination, options
+
+
+def _bind(entry: Mount, spec: Spec, opened: int | None) -> BindMount:
+    _source, destination, options = _understand(entry)
+    linux = spec.get("linux", {})
+    uids, gids = entry.get("uidMappings") or [], entry.get("gidMappings") or []
+    if options.mapped and not (uids or gids):
+        uids, gids = linux.get("uidMappings") or [], linux.get("gidMappings") or []
+    mappings = (uids, gids) if uids or gids or options.mapped else None
+    return BindMount(entry.get("source", ""), destination, options, opened, mappings)
+
+
+def _labelled(options: Options, entry: Mount, spec: Spec) -> Options:
+    """SELinux's context for a file system of its own, which proc and sysfs do not take."""
+    label = spec.get("linux", {}).get("mountLabel")
+    if not label or entry.get("type") in ("proc", "sysfs"):
+        return options
+    return options._replace(parameters=(*options.parameters, ("context", label)))
 
 
 def _directory(root: int, path: str, *, links: bool = True) -> int:
@@ -210,8 +291,18 @@ def _refuse_procfs(place: int, destination: str) -> None:
         raise ValueError(f"{destination} cannot be mounted because it is inside /proc")
 
 
+def _copy_up(place: int, mount: int) -> None:
+    from cove.runtime import copyup
+
+    target = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
+    try:
+        copyup.copy(place, target)
+    finally:
+        os.close(target)
+
+
 def _set_rest(mount: int, options: Options) -> None:
-    if options.recursive_set:
-        mounts.set_attributes(mount, options.recursive_set, recursive=True)
+    if options.recursive_set or options.recursive_clear:
+        mounts.set_attributes(mount, options.recursive_set, options.recursive_clear, recursive=True)
     if options.propagation:
         mounts.set_attributes(mount, 0, propagation=options.propagation, recursive=options.recursive_propagation)

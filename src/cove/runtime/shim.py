@@ -18,7 +18,7 @@ from typing import NoReturn
 from cove.kernel import layer_images, processes
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Resources, Spec
-from cove.runtime import confinement, exit_record, messages, namespaces, report
+from cove.runtime import confinement, exit_record, messages, namespaces, rare, report
 from cove.runtime.child import SHIM_NAME, Child
 from cove.runtime.confinement import Subject
 from cove.runtime.control import Control
@@ -108,6 +108,7 @@ class Shim:
         exit_record.write_new(f"{start.run_dir}/start.json", messages.encode(start))
         with open(f"{start.run_dir}/config.json", "rb") as file:
             self._spec: Spec = json.loads(file.read())
+        rare.load(self._spec)
         self._log = LogFile(start.log) if start.log["driver"] != "none" else None
         self._cgroup = self._isolation.cgroup(self._spec.get("linux", {})["cgroupsPath"])
         self.streams = self._make_streams(self._spec["process"].get("terminal", False))
@@ -150,6 +151,7 @@ class Shim:
         self._network = network
         with suppress(OSError):  # init has ended already, a short program's work done: there is nothing to join
             self._target = self._isolation.open_target(self._init.pid, self._spec)
+            namespaces.enter_children_of(self._init.pid, self._spec)
         if self._target is not None:
             self._make_execs(self._target, self._cgroup)
         self._control.notify(messages.Created(self._init.pid), (network,))
@@ -165,6 +167,12 @@ class Shim:
             lambda pid, descriptor: self.notify_listener(pid, descriptor, "running"),
         )
         self.execs = Execs(around, self._leave_when_done)
+
+    def hooks_due(self) -> None:
+        from cove.runtime import hooks  # loaded, as there are some
+
+        life = hooks.Life(self._start.container_id, self._start.run_dir)
+        hooks.run(self._spec, hooks.IN_RUNTIME, life.state(self._spec, "creating", self.pid), self._start.run_dir)
 
     def console(self, master: int) -> None:
         assert self.streams is not None
@@ -183,6 +191,18 @@ class Shim:
     def executed(self) -> None:
         self.started_at = time.time_ns()
         self._control.notify(messages.Started(self.pid, self.started_at))
+        self._run_late_hooks("poststart", "running")
+
+    def _run_late_hooks(self, name: str, status: str) -> None:
+        """Those whose failure is only worth a line."""
+        if not self._spec.get("hooks"):
+            return
+        from cove.runtime import hooks
+
+        life = hooks.Life(self._start.container_id, self._start.run_dir)
+        state = life.state(self._spec, status, self.pid if status == "running" else 0)
+        for failure in hooks.run_all(self._spec, name, state, self._start.run_dir):
+            report.failure(self._start.run_dir, RuntimeError(failure))
 
     def failed(self, exit_code: int, message: str) -> None:
         self._failure = self._failure or messages.StartFailed(exit_code, message)
@@ -279,6 +299,8 @@ class Shim:
         self._loop.on_reaped(None)
         self._finish_streams()
         oom_killed = self._release()
+        if self._init is not None:
+            self._run_late_hooks("poststop", "stopped")
         code = self._failure.exit_code if self._failure is not None else self._exit_code
         exited = messages.Exited(code, oom_killed, time.time_ns())
         try:
