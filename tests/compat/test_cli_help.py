@@ -34,7 +34,7 @@ OURS = {
     "container prune": ("--now",),
     "container rm": ("--now",),
     "create": ("--health-on-failure",),
-    "logs": ("--removed",),
+    "logs": ("--removed", "--grep", "--ignore-case", "--context", "--before-context", "--after-context"),
     "rm": ("--now",),
     "run": ("--health-on-failure",),
     "update": ("--health-on-failure",),

@@ -88,6 +88,7 @@ NEEDS = {
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "busybox-static": Need("a static busybox", _program("busybox")),
+    "no-journald": Need("no journal of its own", lambda: not Path("/run/systemd/journal/socket").exists()),
     "package-mirror": Need("apt's configuration of a Debian mirror", lambda: any(_apt_sources())),
 }
 """Every need by name. A test that names another one is an error."""

@@ -40,7 +40,7 @@ def show(
         lines = [view.titles(chosen), *(view.row(item, chosen) for item in items)]
         write(align("\n".join(lines)) + "\n")
     elif form == JSON:
-        from cove.cli.template.functions import to_json
+        from cove.template.functions import to_json
 
         write("".join(to_json(view.as_json(item), escape=True) + "\n" for item in items))
     else:

@@ -6,7 +6,7 @@ key that a map lacks is no value, and any other name is an error. JSON does not 
 
 from __future__ import annotations
 
-from cove.cli.template.values import NIL_MAP, NIL_POINTER, NIL_SLICE
+from cove.template.values import NIL_MAP, NIL_POINTER, NIL_SLICE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

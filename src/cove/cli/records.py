@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cove.cli.failure import Failure
-from cove.cli.template.evaluate import Template, lenient_lookup, strict_lookup
-from cove.cli.template.functions import to_json
-from cove.cli.template.lexer import TemplateError
-from cove.cli.template.values import Record
+from cove.template.evaluate import Template, lenient_lookup, strict_lookup
+from cove.template.functions import to_json
+from cove.template.lexer import TemplateError
+from cove.template.values import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -261,6 +261,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         data_root=roots.data,
         run_root=roots.run,
         group=engine.group,
+        log_defaults=settings.log_defaults(),
     )
     archives = Archives(
         registry=registry,
@@ -280,6 +281,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
             _layers(stores.images),
             engine.seccomp.shown,
             engine.group,
+            settings.log_defaults(),
         ),
         registry=registry,
         containers=containers,

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from cove.engine import log_options
+from cove.engine.log_options import LogDefaults
 from cove.errors import InvalidArgument
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -36,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     storage_driver: str = ""
     debug: bool = False
     log_level: str = "info"
+    log_driver: str = "json-file"
+    log_opts: dict[str, str] = {}
     cgroup_parent: str = "/cove"
     bridge: str = ""
     bip: str = ""
@@ -57,6 +61,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     tlscert: str = ""
     tlskey: str = ""
     allow_unauthenticated_tcp: bool = False
+
+    def log_defaults(self) -> LogDefaults:
+        return LogDefaults(self.log_driver, self.log_opts)
 
     def listen_addresses(self) -> tuple[str, ...]:
         return self.hosts or (f"unix://{self.exec_root}/cove.sock",)
@@ -86,6 +93,8 @@ FLAGS = (
     ),
     Flag("debug", ("-D", "--debug"), "log at level debug", reloads=True),
     Flag("log_level", ("-l", "--log-level"), "debug, info, warn, error or fatal", "LEVEL", reloads=True),
+    Flag("log_driver", ("--log-driver",), "log driver of containers that name none", "DRIVER"),
+    Flag("log_opts", ("--log-opt",), "option of the default log driver, key=value (repeatable)", "OPTION"),
     Flag("cgroup_parent", ("--cgroup-parent",), "cgroup that holds every container's", "PATH"),
     Flag("bridge", ("-b", "--bridge"), "name of the default network's bridge", "NAME"),
     Flag("bip", ("--bip",), "address and prefix of the default bridge", "CIDR"),
@@ -131,13 +140,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config-file", metavar="FILE", help=f"configuration file (default {DEFAULT_CONFIG_FILE})")
     parser.add_argument("--validate", action="store_true", help="check the configuration and exit")
-    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    defaults = Settings()
     for flag in FLAGS:
-        default = fields[flag.name].default
-        text = f"{flag.help} (default {default})" if default not in ("", (), False) else flag.help
+        default = getattr(defaults, flag.name)
+        text = f"{flag.help} (default {default})" if default not in ("", (), False, {}) else flag.help
         if isinstance(default, bool):
             parser.add_argument(*flag.flags, dest=flag.name, action=argparse.BooleanOptionalAction, help=text)
-        elif isinstance(default, tuple):
+        elif isinstance(default, tuple | dict):
             parser.add_argument(*flag.flags, dest=flag.name, action="append", metavar=flag.metavar, help=text)
         else:
             parser.add_argument(*flag.flags, dest=flag.name, type=type(default), metavar=flag.metavar, help=text)
@@ -161,6 +170,8 @@ def load(given: dict[str, Any]) -> Settings:
         )
     if "default_address_pools" in given:
         given["default_address_pools"] = [_pool(text) for text in given["default_address_pools"]]
+    if "log_opts" in given:
+        given["log_opts"] = dict(_log_option(option) for option in given["log_opts"])
     merged = content | {_key(name): value for name, value in given.items()}
     try:
         settings = msgspec.convert(merged, Settings)
@@ -205,9 +216,24 @@ def _key(name: str) -> str:
     return name.replace("_", "-")
 
 
+def _log_option(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found or not name:
+        raise InvalidArgument(f"invalid argument {text!r} for --log-opt: it must be key=value")
+    return name, value
+
+
+def _check_log(settings: Settings) -> None:
+    try:
+        log_options.check(settings.log_driver, settings.log_opts)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"failed to set log opts: {error.message}") from error
+
+
 def _checked(settings: Settings) -> Settings:
     if settings.log_level not in LOG_LEVELS:
         raise InvalidArgument(f'invalid logging level: "{settings.log_level}"')
+    _check_log(settings)
     for name in ("data_root", "exec_root"):
         if not getattr(settings, name).startswith("/"):
             raise InvalidArgument(f"--{_key(name)} must be an absolute path")

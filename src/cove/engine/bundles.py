@@ -9,19 +9,16 @@ from cove.engine import devices, etcfiles
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.etcfiles import Wishes
+from cove.engine.log_target import log_target
 from cove.engine.registry import Registry
 from cove.engine.sandboxes import on_user_network
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
 from cove.errors import Conflict
-from cove.runtime.messages import LogTarget, OverlayRoot, StartShim
-from cove.units import parse_size
+from cove.runtime.messages import OverlayRoot, StartShim
 from cove.wire.host_config import HostConfig
 
 DEFAULT_CGROUP_PARENT = "/cove"
-DEFAULT_LOG_SIZE = 20 << 20
-DEFAULT_LOG_FILES = 5
-"""Logs are rotated by default: 5 files of 20 MiB each."""
 
 
 class Bundles:
@@ -161,15 +158,3 @@ class Bundles:
             resolver=resolver,
         )
         etcfiles.write_unless_edited(container.paths.resolv_conf, text)
-
-
-def log_target(container: Container) -> LogTarget:
-    """Where the shim writes the container's output, and when it begins a new file."""
-    given = container.record.host_config.log_config
-    options = given.config or {}
-    return {
-        "driver": given.type or "json-file",
-        "path": str(container.paths.log),
-        "max_size": parse_size(options["max-size"]) if "max-size" in options else DEFAULT_LOG_SIZE,
-        "max_file": int(options.get("max-file", DEFAULT_LOG_FILES)),
-    }

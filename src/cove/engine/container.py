@@ -38,8 +38,13 @@ class Paths(NamedTuple):
         return self.data / "rootfs"
 
     @property
-    def log(self) -> Path:
+    def json_log(self) -> Path:
         return self.data / f"{self.data.name}-json.log"
+
+    @property
+    def block_log(self) -> Path:
+        """Of the driver ``local``, and what is kept beside one that sends."""
+        return self.data / "container.log"
 
     @property
     def hosts(self) -> Path:
@@ -100,6 +105,12 @@ class Container:
     @property
     def status(self) -> Status:
         return self.record.state.status
+
+    @property
+    def log(self) -> Path:
+        """The newest file of its output, if its log driver keeps any."""
+        json = self.record.host_config.log_config.type in ("", "json-file")
+        return self.paths.json_log if json else self.paths.block_log
 
     @property
     def running(self) -> bool:

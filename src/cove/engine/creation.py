@@ -5,22 +5,15 @@ import socket
 import time
 from collections.abc import Sequence
 
-from cove.engine import limits, mounts, nul, privileges, restarts, security, signals
+from cove.engine import limits, log_options, mounts, nul, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
 from cove.oci import image as oci
-from cove.units import parse_size
 from cove.wire.config import Config, HealthConfig
 from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import EndpointSettings, NetworkingConfig
-
-LOG_OPTIONS = {
-    "json-file": ("compress", "env", "env-regex", "labels", "labels-regex", "max-file", "max-size", "tag"),
-    "local": ("compress", "max-file", "max-size"),
-}
-LOG_DRIVERS = ("", "none", *LOG_OPTIONS)
 
 SHORTEST_PROBE = 1_000_000
 """Nanoseconds."""
@@ -150,7 +143,7 @@ def check(config: Config, host: HostConfig) -> None:
         _check_host_port(wish.host_port)
     restarts.checked(host)
     privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
-    _check_log(host)
+    log_options.check(host.log_config.type or "json-file", host.log_config.config or {})
     _check_probe(config.healthcheck)
     security.parse(host.security_opt or [])
     if host.isolation not in ("", "default"):
@@ -165,21 +158,6 @@ def _check_host_port(text: str) -> None:
     first, _, last = text.partition("-")
     if text and not all(part.isdecimal() and int(part) < 65536 for part in (first, last or first)):
         raise InvalidArgument(f'invalid port specification: "{text}"')
-
-
-def _check_log(host: HostConfig) -> None:
-    driver, options = host.log_config.type, host.log_config.config or {}
-    if driver not in LOG_DRIVERS:
-        raise InvalidArgument(f'error looking up logging plugin {driver}: plugin "{driver}" not found')
-    known = LOG_OPTIONS.get(driver or "json-file")
-    for option in options:
-        if known is not None and option not in known:
-            raise InvalidArgument(f"unknown log opt '{option}' for {driver or 'json-file'} log driver")
-    files = options.get("max-file", "1")
-    if not files.isdecimal() or int(files) < 1:
-        raise InvalidArgument(f"invalid log opt max-file: {files!r} is not a number of files")
-    if "max-size" in options:
-        parse_size(options["max-size"])
 
 
 def _check_probe(probe: HealthConfig | None) -> None:

@@ -1,162 +1,121 @@
-"""Reading a container's log: the last lines, and what is being written now.
+"""Reading a container's log: the last lines, those since a time, and what is being written now.
 
-The shim writes and rotates the files: ``path``, and older ``path.1``, ``path.2`` …; a log of one file is truncated
-instead. This module only reads. Following waits for inotify events and for the end of the container, never for time
-to pass.
+The shim writes and rotates the files (``log_files``). This module only reads. Following waits for inotify events and
+for the end of the container, never for time to pass.
 """
 
 import asyncio
-import calendar
 import contextlib
-import os
-from collections.abc import AsyncIterator
-from functools import lru_cache
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
-import msgspec
-
+from cove.engine.log_files import File, inode, snapshot
+from cove.engine.log_formats import Format, JsonLines
 from cove.kernel import inotify
 from cove.kernel.inotify import Inotify
-
-CHUNK = 1 << 18
-"""Bytes that are read and parsed at a time, so that the event loop is never kept for long."""
+from cove.wire.streams import LogEntry
 
 _WATCHED = inotify.MODIFY | inotify.CREATE | inotify.MOVED_TO
 
 
-class LogLine(msgspec.Struct, omit_defaults=True):
-    """One line as it lies in the file. ``time``: RFC 3339, up to nine digits of a second; ``log``: with its newline."""
+async def read(
+    path: Path,
+    tail: int | None,
+    follow: "asyncio.Future[int] | None",
+    *,
+    since: int = 0,
+    format_: Callable[[], Format] = JsonLines,
+    caught_up: Callable[[], None] = lambda: None,
+) -> AsyncGenerator[list[LogEntry], None]:
+    """The entries of a log, oldest first, in batches.
 
-    log: str
-    stream: str
-    time: str
-    attrs: dict[str, str] | None = None
-
-
-_decode = msgspec.json.Decoder(LogLine).decode
-
-
-async def read(path: Path, tail: int | None, follow: "asyncio.Future[int] | None") -> AsyncIterator[list[LogLine]]:
-    """The lines of a log, oldest first, in batches.
-
-    ``tail``: only so many of the last lines (None: all). ``follow``: go on with new lines until this future is done
-    and the file is read to its end; without it, what is there at the call is read and no more.
+    ``tail``: only so many of the last (None: all). ``follow``: go on with new ones until this future is done and the
+    file is read to its end; without it, what is there at the call is read and no more. ``since``: nanoseconds since the
+    epoch; what is older may be left out, but is not always. ``caught_up``: called before what is new.
     """
     with contextlib.ExitStack() as stack:
         watch = stack.enter_context(Inotify()) if follow is not None else None
         if watch is not None:
             watch.add(path.parent, _WATCHED)  # before the first read, so that nothing is written unnoticed
-        files = _snapshot(path)
+        files = snapshot(path, format_)
         for file in files:
             stack.callback(file.close)
-        if tail is not None:
-            _seek_tail(files, tail)
+        files = await _positioned(files, tail, since)
         for file in files if follow is None else files[:-1]:
-            async for batch in file.lines(file.size()):
+            async for batch in file.entries(None if file is not files[-1] else file.size()):
                 yield batch
             file.close()
         if follow is not None and watch is not None:
-            newest = _Newest(path, files[-1] if files else None)
+            newest = _Newest(path, files[-1] if files else None, format_)
             stack.callback(newest.close)
-            async for batch in _follow(newest, watch, follow):
+            async for batch in _follow(newest, watch, follow, caught_up):
                 yield batch
 
 
-class _File:
-    """Reads whole lines of one file, which it owns, from a position on."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.position = 0
-
-    def close(self) -> None:
-        """Does nothing the second time."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def size(self) -> int:
-        return os.fstat(self._descriptor).st_size
-
-    def inode(self) -> int:
-        return os.fstat(self._descriptor).st_ino
-
-    async def lines(self, end: int | None = None) -> AsyncIterator[list[LogLine]]:
-        """Those that are there, or those before ``end``, however fast more are written."""
-        if self.size() < self.position:  # a log of one file is truncated to rotate it
-            self.position = 0
-        while chunk := self._whole_lines(end):
-            self.position += len(chunk)
-            yield _parsed(chunk)
-            await asyncio.sleep(0)
-
-    def seek_tail(self, wanted: int) -> int:
-        """Go to where at most ``wanted`` whole lines follow; how many more there would have to be."""
-        position = _after_last_newline(self._descriptor, self.size())
-        last = position - 1  # ends the last line: it is no line's beginning
-        self.position = position if wanted <= 0 else 0
-        while position > 0 and wanted > 0:
-            start = max(0, position - CHUNK)
-            block = os.pread(self._descriptor, position - start, start)
-            cut = min(len(block), last - start)
-            while (cut := block.rfind(b"\n", 0, cut)) >= 0:
-                wanted -= 1
-                if wanted == 0:
-                    self.position = start + cut + 1
-                    return 0
-            position = start
-        return wanted - (last >= 0) if wanted > 0 else 0
-
-    def _whole_lines(self, end: int | None) -> bytes:
-        """The next chunk up to its last newline, read further where a single line is longer than it."""
-        chunk = b""
-        while b"\n" not in chunk:
-            at = self.position + len(chunk)
-            more = os.pread(self._descriptor, CHUNK if end is None else min(CHUNK, max(0, end - at)), at)
-            if not more:
-                return b""
-            chunk += more
-        return chunk[: chunk.rfind(b"\n") + 1]
+async def _positioned(files: list[File], tail: int | None, since: int) -> list[File]:
+    """The files that are needed, oldest first, where to begin in each."""
+    if since:
+        recent = [file for file in files if file.written() >= since]
+        files = recent or files[-1:]
+        if tail is None and files:
+            await files[0].seek_since(since)
+    if tail is None:
+        return files
+    for number in range(len(files) - 1, -1, -1):
+        tail = await files[number].seek_tail(tail)
+        if tail <= 0:
+            return files[number:]
+    return files
 
 
 class _Newest:
     """The newest file of a log, and those that replace it in turn; none is skipped as long as it is kept."""
 
-    def __init__(self, path: Path, file: _File | None) -> None:
+    def __init__(self, path: Path, file: File | None, format_: Callable[[], Format]) -> None:
         self._path = path
         self._file = file
+        self._format = format_
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
 
-    async def rest(self) -> AsyncIterator[list[LogLine]]:
-        """Every whole line that is there now."""
+    async def rest(self) -> AsyncIterator[list[LogEntry]]:
+        """Every whole record that is there now."""
         if self._file is None:
-            self._file = next(iter(_snapshot(self._path)), None)
+            self._file = self._first(0)
         while self._file is not None:
             successor = self._successor(self._file)  # asked before reading: a file that was left is complete
-            async for batch in self._file.lines():
+            async for batch in self._file.entries():
                 yield batch
             if successor is None:
                 return
             self._file.close()
             self._file = successor
 
-    def _successor(self, file: _File) -> _File | None:
+    def _successor(self, file: File) -> File | None:
         """The file that was begun after this one; the oldest there is if this one is no longer kept."""
-        if _inode(str(self._path)) == file.inode():
+        if inode(str(self._path)) == file.inode():
             return None
-        files = _snapshot(self._path)
-        known = [other.inode() for other in files]
-        at = known.index(file.inode()) + 1 if file.inode() in known else 0
-        for number, other in enumerate(files):
-            if number != at:
-                other.close()
-        return files[at] if at < len(files) else None
+        files = snapshot(self._path, self._format)
+        known = [number for number, other in enumerate(files) if other.follows_from(file)]
+        return _chosen(files, known[-1] + 1 if known else 0)
+
+    def _first(self, at: int) -> File | None:
+        return _chosen(snapshot(self._path, self._format), at)
 
 
-async def _follow(reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]") -> AsyncIterator[list[LogLine]]:
+def _chosen(files: list[File], at: int) -> File | None:
+    """One of the files; the others are closed."""
+    for number, other in enumerate(files):
+        if number != at:
+            other.close()
+    return files[at] if at < len(files) else None
+
+
+async def _follow(
+    reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]", caught_up: Callable[[], None]
+) -> AsyncIterator[list[LogEntry]]:
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 
@@ -175,89 +134,10 @@ async def _follow(reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]")
             changed.clear()
             async for batch in reader.rest():
                 yield batch
+            caught_up()
             if last:
                 return
             await changed.wait()
     finally:
         ended.remove_done_callback(done)
         loop.remove_reader(watch.fileno())
-
-
-def _snapshot(path: Path) -> list[_File]:
-    """Every file of the log, oldest first, as they are between two renames of a rotation."""
-    while True:
-        opened = {name: _File(descriptor) for name in _names(path) if (descriptor := _open(name)) >= 0}
-        found = list(opened.values())
-        if _names(path) == list(opened) and all(_inode(name) == file.inode() for name, file in opened.items()):
-            return found
-        for file in found:
-            file.close()
-
-
-def _names(path: Path) -> list[str]:
-    """The names of the log's files, oldest first."""
-    prefix = f"{path.name}."
-    try:
-        numbers = [name.removeprefix(prefix) for name in os.listdir(path.parent) if name.startswith(prefix)]
-    except FileNotFoundError:  # the container was removed
-        return []
-    older = sorted((int(number) for number in numbers if number.isdecimal()), reverse=True)
-    return [*(f"{path}.{number}" for number in older), *([str(path)] if path.exists() else [])]
-
-
-def _open(name: str) -> int:
-    """A descriptor; -1 when there is no such file any more."""
-    try:
-        return os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1
-
-
-def _inode(name: str) -> int:
-    try:
-        return os.stat(name).st_ino
-    except FileNotFoundError:
-        return 0
-
-
-def _seek_tail(files: list[_File], wanted: int) -> None:
-    """Leave ``wanted`` lines to read in all of the files."""
-    for file in reversed(files):
-        wanted = file.seek_tail(wanted)
-
-
-def _after_last_newline(descriptor: int, size: int) -> int:
-    """The offset where the last whole line ends; 0 when there is none."""
-    while size > 0:
-        start = max(0, size - CHUNK)
-        found = os.pread(descriptor, size - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        size = start
-    return 0
-
-
-def _parsed(chunk: bytes) -> list[LogLine]:
-    lines = []
-    for line in chunk.split(b"\n"):
-        with contextlib.suppress(msgspec.DecodeError):  # nothing, or a line that a full disk cut short
-            lines.append(_decode(line))
-    return lines
-
-
-def nanoseconds(text: str) -> int:
-    """A line's time, nanoseconds since the epoch; 0 when it cannot be read."""
-    try:
-        fraction = text[20:].rstrip("Z")
-        return _second(text[:19]) * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
-    except ValueError:
-        return 0
-
-
-@lru_cache(maxsize=8)
-def _second(text: str) -> int:
-    """``2026-01-02T03:04:05``; a log has many lines in a second."""
-    date, _, clock = text.partition("T")
-    year, month, day = map(int, date.split("-"))
-    hour, minute, second = map(int, clock.split(":"))
-    return calendar.timegm((year, month, day, hour, minute, second))

@@ -1,14 +1,18 @@
 """The API's requests for a container's streams: logs, attach, resize, stats."""
 
+import contextlib
 from collections.abc import AsyncIterator
 
-from cove.engine import logreader, streams
+from cove.engine import log_options, logreader, streams
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
+from cove.engine.log_formats import BlockLog, JsonLines
+from cove.engine.log_search import Search
+from cove.engine.patterns import compile_pattern
 from cove.engine.registry import Registry
 from cove.engine.removed import Removed
 from cove.engine.statistics import Statistics
-from cove.errors import Conflict, InvalidArgument
+from cove.errors import Conflict, InvalidArgument, Unimplemented
 from cove.wire.stats import Stats
 from cove.wire.streams import STDERR, STDOUT, AttachOptions, LogEntry, LogOptions, Logs, Stream
 
@@ -26,11 +30,12 @@ class Output:
 
     async def logs(self, ref: str, options: LogOptions) -> Logs:
         container = self._removed.get(ref) if options.removed else self._registry.get(ref)
-        if container.record.host_config.log_config.type == "none":
-            raise InvalidArgument("configured logging driver does not support reading")
+        log = container.record.host_config.log_config
+        if log_options.rotation(log.type, log.config or {}) is None:
+            raise Unimplemented("configured logging driver does not support reading")
         if not (options.stdout or options.stderr):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
-        return Logs(container.record.config.tty, _batches(container, options))
+        return Logs(container.record.config.tty, _batches(container, options, _search(options)))
 
     async def attach(self, ref: str, options: AttachOptions) -> Stream:
         container = self._registry.get(ref)
@@ -71,20 +76,65 @@ class Output:
         return await self._statistics.stream(ref, stream=stream, one_shot=one_shot)
 
 
-async def _batches(container: Container, options: LogOptions) -> AsyncIterator[list[LogEntry]]:
-    wanted = {name for name, number in (("stdout", options.stdout), ("stderr", options.stderr)) if number}
+class _Selection:
+    """What a request wants of a log's entries."""
+
+    def __init__(self, options: LogOptions, search: Search | None) -> None:
+        self._wanted = {number for number, on in ((STDOUT, options.stdout), (STDERR, options.stderr)) if on}
+        self._since = options.since
+        self._until = options.until
+        self._search = search
+        self.passed = False
+        """Whether what comes is too young."""
+
+    def of(self, entries: list[LogEntry]) -> list[LogEntry]:
+        if self._until:
+            entries = self._until_passed(entries)
+        batch = [entry for entry in entries if entry.stream in self._wanted and entry.time >= self._since]
+        return batch if self._search is None else self._search.feed(batch)
+
+    def _until_passed(self, entries: list[LogEntry]) -> list[LogEntry]:
+        for number, entry in enumerate(entries):
+            if entry.time > self._until:
+                self.passed = True
+                return entries[:number]
+        return entries
+
+
+async def _batches(container: Container, options: LogOptions, search: Search | None) -> AsyncIterator[list[LogEntry]]:
     follow = container.ended if options.follow and (container.running or container.status == "restarting") else None
-    tail = None if options.tail < 0 else options.tail
-    async for lines in logreader.read(container.paths.log, tail, follow):
-        batch: list[LogEntry] = []
-        for line in lines:
-            moment = logreader.nanoseconds(line.time)
-            if options.until and moment > options.until:
-                if batch:
-                    yield batch
-                return
-            if line.stream in wanted and moment >= options.since:
-                number = STDERR if line.stream == "stderr" else STDOUT
-                batch.append(LogEntry(number, moment, line.log.encode(), line.attrs))
-        if batch:
-            yield batch
+    selection = _Selection(options, search)
+    kept: list[LogEntry] = []
+
+    def caught_up() -> None:
+        if search is not None:
+            kept.extend(search.caught_up())
+
+    batches = logreader.read(
+        container.log,
+        None if options.tail < 0 or search is not None else options.tail,
+        follow,
+        since=options.since,
+        format_=JsonLines if container.log == container.paths.json_log else BlockLog,
+        caught_up=caught_up,
+    )
+    async with contextlib.aclosing(batches):
+        async for entries in batches:
+            batch = [*kept, *selection.of(entries)]
+            kept.clear()
+            if batch:
+                yield batch
+            if selection.passed:
+                break
+    caught_up()
+    if kept:
+        yield kept
+
+
+def _search(options: LogOptions) -> Search | None:
+    """Raises InvalidArgument when the pattern is none."""
+    wish = options.search
+    if wish is None:
+        return None
+    pattern = compile_pattern(wish.pattern, ignore_case=wish.ignore_case)
+    return Search(pattern, before=wish.before, after=wish.after, last=None if options.tail < 0 else options.tail)

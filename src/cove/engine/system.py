@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove import __version__
-from cove.engine import capacities, eventfilters
+from cove.engine import capacities, eventfilters, log_options
 from cove.engine.containers import Containers
 from cove.engine.events import Events
 from cove.engine.images import Images
+from cove.engine.log_options import LogDefaults
 from cove.engine.registry import Registry
 from cove.engine.usage import DiskUsages
 from cove.engine.views import STORAGE_DRIVER
@@ -21,7 +22,7 @@ from cove.errors import Unimplemented
 from cove.filters import Filters
 from cove.kernel import filesystems
 from cove.kernel.cgroups import layout
-from cove.units import format_time, now
+from cove.units import format_time, human_binary_size, now
 from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
@@ -58,6 +59,7 @@ class Host(NamedTuple):
     layers: str = "directories"
     seccomp: str = ""
     group: str = ""
+    log_defaults: LogDefaults = LogDefaults()
 
 
 class System:
@@ -125,8 +127,10 @@ class System:
                 ["Native Overlay Diff", "true"],
                 ["userxattr", "false"],
                 ["Layers", self._host.layers],
+                ["Log Rotation", _log_rotation(self._host.log_defaults)],
             ],
-            plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=["json-file", "local", "none"]),
+            logging_driver=self._host.log_defaults.driver,
+            plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=list(log_options.DRIVERS)),
             memory_limit=can.memory,
             swap_limit=can.swap,
             cpu_cfs_period=can.cpu_period,
@@ -181,6 +185,12 @@ class System:
 def _security_options(seccomp: str) -> list[str]:
     """In Docker's order: what the kernel has, then what the engine does."""
     return [*([f"name=seccomp,profile={seccomp}"] if seccomp else []), "name=cgroupns"]
+
+
+def _log_rotation(defaults: LogDefaults) -> str:
+    """How much is kept of the output of a container that says nothing of it."""
+    found = log_options.rotation(defaults.driver, defaults.options)
+    return f"{found.max_file} files of {human_binary_size(found.max_size)}" if found is not None else "no files"
 
 
 def _dotted(version: versions.ApiVersion) -> str:

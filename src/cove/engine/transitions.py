@@ -49,6 +49,14 @@ class StartRefused(InvalidArgument):
         self.exit_code = exit_code
 
 
+class LogDriverFailed(Internal):
+    """The log driver could not begin, in Docker's words."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class Transitions:
     """Starts containers, notes their ends, and follows their policies."""
 
@@ -335,6 +343,8 @@ async def _notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
     failure = shim.failure
     if failure is None:
         raise Internal(f"the shim of container {shim.container_id} ended before the container started")
+    if failure.message.startswith("failed to initialize logging driver: "):
+        raise LogDriverFailed(failure.message, failure.exit_code)
     raise StartRefused(
         "failed to create task for container: failed to create shim task: OCI runtime create failed: "
         f"runc create failed: unable to start container process: {failure.message}: unknown",

@@ -49,7 +49,7 @@ class Views:
             resolv_conf_path=str(paths.resolv_conf),
             hostname_path=str(paths.hostname),
             hosts_path=str(paths.hosts),
-            log_path=str(paths.log) if record.host_config.log_config.type == "json-file" else "",
+            log_path=str(paths.json_log) if record.host_config.log_config.type == "json-file" else "",
             name=f"/{record.name}",
             restart_count=record.state.restart_count,
             driver=STORAGE_DRIVER,

@@ -64,17 +64,36 @@ class OverlayRoot(TypedDict):
     work: str
 
 
-class LogTarget(TypedDict):
-    """Where the container's output is kept. ``driver``: ``json-file``, ``local`` or ``none``.
+class RemoteLog(TypedDict):
+    """A log driver that sends. ``options``: as the user gave them, without those of every driver.
 
-    ``max_size`` in bytes and ``max_file`` files bound it (rotation: ``path``, ``path.1``, …); 0 is no bound.
+    ``info``: what a driver says of the container, by the names of ``cove.runtime.logs.remote``. ``extra``: labels and
+    environment that were asked for. ``buffer``: bytes that are kept while the driver is slow, what is more is dropped;
+    0: the program waits.
+    """
+
+    driver: str
+    options: dict[str, str]
+    tag: str
+    info: dict[str, str]
+    extra: dict[str, str]
+    buffer: int
+
+
+class LogTarget(TypedDict):
+    """Where the container's output is kept. ``driver``: the files' format, ``json-file`` or ``local``, or ``none``.
+
+    ``max_size`` in bytes and ``max_file`` files bound it (rotation: ``path``, ``path.1``, …); 0 is no bound. ``path``
+    is empty when there is no file. ``compress``: old files. ``attributes`` are in every record of ``json-file``.
     """
 
     driver: str
     path: str
     max_size: int
     max_file: int
+    compress: NotRequired[bool]
     attributes: NotRequired[dict[str, str]]
+    remote: NotRequired[RemoteLog]
 
 
 class Interface(TypedDict):

@@ -10,7 +10,7 @@ import socket
 
 from cove.runtime import channel, messages
 from cove.runtime.control import Connection, Control
-from cove.runtime.logfile import LogFile
+from cove.runtime.logs.container_log import ContainerLog
 from cove.runtime.loop import Loop
 from cove.runtime.streams import Streams
 
@@ -66,7 +66,7 @@ def _relay() -> None:
     """A program's output on its way to the log."""
     loop = Loop()
     loop.reap_children()
-    log = LogFile(_START.log)
+    log = ContainerLog(_START.log, loop)
     streams = Streams(loop, log, terminal=False, stdin=False, stdin_once=False, on_detached=lambda _attach_id: None)
     program = streams.pipes()
     os.write(program[1], b"a line\n")

@@ -24,7 +24,8 @@ from cove.runtime.confinement import Subject
 from cove.runtime.control import Control
 from cove.runtime.execs import Execs, Surroundings
 from cove.runtime.isolation import Isolation
-from cove.runtime.logfile import LogFile
+from cove.runtime.logs.container_log import ContainerLog
+from cove.runtime.logs.sender import DriverFailed
 from cove.runtime.loop import Loop
 from cove.runtime.namespaces import Target
 from cove.runtime.process import Stdio
@@ -76,7 +77,7 @@ class Shim:
         self._control = Control(self._loop, Requests(self).handle, self._on_alone)
         self._control.adopt(control)
         self._given = streams
-        self._log: LogFile | None = None
+        self._log: ContainerLog | None = None
         self._cgroup: Cgroup | None = None
         self._init: Child | None = None
         self._network: int | None = None
@@ -94,6 +95,9 @@ class Shim:
         self._loop.reap_children()
         try:
             self._begin()
+        except DriverFailed as error:
+            self._failure = messages.StartFailed(128, f"failed to initialize logging driver: {error}")
+            self._end()
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._failure = messages.StartFailed(125, _text(error))
             self._end()
@@ -109,7 +113,7 @@ class Shim:
         with open(f"{start.run_dir}/config.json", "rb") as file:
             self._spec: Spec = json.loads(file.read())
         rare.load(self._spec)
-        self._log = LogFile(start.log) if start.log["driver"] != "none" else None
+        self._log = ContainerLog(start.log, self._loop) if start.log["driver"] != "none" else None
         self._cgroup = self._isolation.cgroup(self._spec.get("linux", {})["cgroupsPath"])
         self.streams = self._make_streams(self._spec["process"].get("terminal", False))
         self._isolation.confine(start.seccomp)
@@ -126,6 +130,8 @@ class Shim:
             stdin_once=start.stdin_once,
             on_detached=lambda attach_id: self._control.notify(messages.Detached(attach_id)),
         )
+        if self._log is not None:
+            self._log.on_room, self._log.on_idle = streams.has_room, self._leave_when_done
         for wish in start.attachments:
             streams.attach(self._given.pop(0), wish)
         return streams
@@ -344,6 +350,7 @@ class Shim:
     def _leave_when_done(self) -> None:
         """Go, unless a client still has output to take."""
         idle = self.streams is None or not self.streams.attached
+        idle = idle and (self._log is None or self._log.idle)
         if self._finishing and idle and (self.execs is None or self.execs.idle):
             self._loop.stop()
 

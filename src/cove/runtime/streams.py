@@ -22,6 +22,10 @@ _NAMES = {STDOUT: "stdout", STDERR: "stderr"}
 
 
 class Log(Protocol):
+    @property
+    def full(self) -> bool:
+        """Whether the program has to wait before it writes more."""
+
     def write(self, stream: str, data: bytes) -> None:
         """Keep ``data`` of ``stdout`` or ``stderr``."""
 
@@ -140,7 +144,7 @@ class Streams:
         self._tell_if_finished()
 
     def has_room(self) -> None:
-        if not any(attachment.full for attachment in self._attachments):
+        if not self._log_full and not any(attachment.full for attachment in self._attachments):
             for output in self._outputs:
                 output.resume()
 
@@ -165,7 +169,11 @@ class Streams:
         audience = [attachment for attachment in self._attachments if attachment.shows(stream)]
         for attachment in audience:
             attachment.show(stream, data)
-        return not any(attachment.full for attachment in audience)
+        return not self._log_full and not any(attachment.full for attachment in audience)
+
+    @property
+    def _log_full(self) -> bool:
+        return self._log is not None and self._log.full
 
     def _resume_clients(self) -> None:
         for attachment in self._attachments.copy():

@@ -13,12 +13,16 @@ from cove.server.request import Request
 from cove.server.routing import Route
 from cove.server.streaming import begin, closing, json_lines
 from cove.wire.stats import Stats
-from cove.wire.streams import AttachOptions, LogOptions, Logs, Stream
+from cove.wire.streams import AttachOptions, LogOptions, Logs, LogSearch, Stream
+
+MAX_PATTERN = 4096
+MAX_CONTEXT = 10_000
+"""Lines that may be asked for before and after what a search finds."""
 
 
 class Output(Protocol):
     async def logs(self, ref: str, options: LogOptions) -> Logs:
-        """Raises InvalidArgument when the log driver keeps nothing that can be read, NotFound."""
+        """Raises Unimplemented when the log driver keeps nothing to be read, InvalidArgument (a pattern), NotFound."""
 
     async def attach(self, ref: str, options: AttachOptions) -> Stream:
         """Connect to a container that runs, or that is yet to be started. Raises Conflict in Docker's words."""
@@ -50,6 +54,8 @@ class OutputRoutes:
         options = _log_options(request)
         logs = await self._output.logs(request.variable("id"), options)
         headers = {**HEADERS, "Content-Type": hijack.media_type(request.version, logs.tty)}
+        if options.search is not None:
+            headers["Cove-Search"] = "1"
         response = await begin(request, headers)
         with request.lifespan.stream():
             async with closing(_formatted(request, logs)) as pieces:
@@ -113,7 +119,22 @@ def _log_options(request: Request) -> LogOptions:
         until=request.moment("until"),
         tail=int(tail) if tail.isascii() and tail.isdigit() else -1,
         removed=request.flag("removed"),
+        search=_log_search(request),
     )
+
+
+def _log_search(request: Request) -> LogSearch | None:
+    """What only Cove has: ``grep``, a pattern, with ``ignore-case`` and lines of context."""
+    pattern = request.text("grep")
+    if not pattern:
+        return None
+    if len(pattern) > MAX_PATTERN:
+        raise InvalidArgument(f"the pattern of grep is longer than {MAX_PATTERN} characters")
+    lines = {name: request.integer(name) for name in ("before", "after")}
+    for name, count in lines.items():
+        if not 0 <= count <= MAX_CONTEXT:
+            raise InvalidArgument(f'invalid value for {name}: "{count}" is not a number of lines up to {MAX_CONTEXT}')
+    return LogSearch(pattern, request.flag("ignore-case"), lines["before"], lines["after"])
 
 
 def _attach_options(request: Request) -> AttachOptions:

@@ -40,8 +40,17 @@ class LogEntry(NamedTuple):
     details: dict[str, str] | None = None
 
 
+class LogSearch(NamedTuple):
+    """Only lines in which ``pattern`` (Go's syntax) is found, and so many ``before`` and ``after`` each."""
+
+    pattern: str
+    ignore_case: bool
+    before: int
+    after: int
+
+
 class LogOptions(NamedTuple):
-    """``since`` and ``until``: nanoseconds since the epoch, 0 is no bound. ``tail``: lines, -1 is all.
+    """``since`` and ``until``: nanoseconds since the epoch, or 0. ``tail``: lines, of a search finds; -1: all.
 
     ``removed``: of a container that is in the trash.
     """
@@ -53,6 +62,7 @@ class LogOptions(NamedTuple):
     until: int
     tail: int
     removed: bool = False
+    search: LogSearch | None = None
 
 
 class Logs(NamedTuple):

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cove.cli.inspected import lookup
-from cove.cli.template.evaluate import Template, lenient_lookup
-from cove.cli.template.lexer import TemplateError, tokens
-from cove.cli.template.values import Record, show_float
+from cove.template.evaluate import Template, lenient_lookup
+from cove.template.lexer import TemplateError, tokens
+from cove.template.values import Record, show_float
 
 DATA: dict[str, Any] = {
     "Name": "web",

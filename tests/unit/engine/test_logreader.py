@@ -11,27 +11,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cove.engine import logreader
-from cove.engine.logreader import CHUNK, LogLine
-from cove.runtime.logfile import LogFile
-from cove.runtime.messages import LogTarget
+from cove.engine import log_formats, logreader
+from cove.engine.log_files import CHUNK
+from cove.runtime.logs.container_log import ContainerLog
+from cove.wire.streams import LogEntry
+from harness.logs import open_log
 
 ENOUGH = 20.0
 """Seconds after which a reader that waits for ever has failed."""
 
 
-def log_file(path: Path, *, max_size: int = 0, max_file: int = 0) -> LogFile:
-    target: LogTarget = {"driver": "json-file", "path": str(path), "max_size": max_size, "max_file": max_file}
-    return LogFile(target)
+def log_file(path: Path, *, max_size: int = 0, max_file: int = 0) -> ContainerLog:
+    return open_log(path, max_size=max_size, max_file=max_file)
 
 
-def write(log: LogFile, *texts: str) -> None:
+def write(log: ContainerLog, *texts: str) -> None:
     for text in texts:
         log.write("stdout", text.encode() + b"\n")
 
 
-async def texts(batches: AsyncIterator[list[LogLine]]) -> list[str]:
-    return [line.log.removesuffix("\n") async for batch in batches for line in batch]
+async def texts(batches: AsyncIterator[list[LogEntry]]) -> list[str]:
+    return [line.line.decode().removesuffix("\n") async for batch in batches for line in batch]
 
 
 def read(path: Path, tail: int | None = None) -> list[str]:
@@ -54,10 +54,10 @@ def test_a_container_that_never_ran_has_no_log(path: Path) -> None:
 def test_lines_come_with_stream_time_and_attributes(path: Path) -> None:
     path.write_bytes(b'{"log":"a\\n","stream":"stderr","attrs":{"tag":"t"},"time":"2026-01-02T03:04:05.12Z"}\n')
 
-    async def only() -> list[LogLine]:
+    async def only() -> list[LogEntry]:
         return [line async for batch in logreader.read(path, None, None) for line in batch]
 
-    assert asyncio.run(only()) == [LogLine("a\n", "stderr", "2026-01-02T03:04:05.12Z", {"tag": "t"})]
+    assert asyncio.run(only()) == [LogEntry(2, 1_767_323_045_120_000_000, b"a\n", {"tag": "t"})]
 
 
 @pytest.mark.parametrize("tail", [None, 0, 1, 2, 9, 10, 11, 100])
@@ -83,7 +83,7 @@ def test_other_files_beside_the_log_are_none_of_it(path: Path) -> None:
     log = log_file(path)
     write(log, "a")
     log.finish()
-    for name in ("log.txt", "log.1.gz", "hosts", "log.old"):
+    for name in ("log.txt", "log.gz.tmp", "hosts", "log.old"):
         (path.parent / name).write_text('{"log":"no","stream":"stdout","time":""}\n')
     assert read(path) == ["a"]
 
@@ -131,7 +131,7 @@ def test_a_log_that_grows_faster_than_it_is_read_ends_where_it_was(path: Path) -
     async def run() -> list[str]:
         found = []
         async for batch in logreader.read(path, None, None):
-            found += [line.log.rstrip() for line in batch]
+            found += [line.line.decode().rstrip() for line in batch]
             write(log, "later")
             assert len(found) < 100, "the reader runs after the writer"
         return found
@@ -151,7 +151,7 @@ class Follower:
     async def until(self, enough: Callable[[list[str]], bool]) -> None:
         while not enough(self.seen):
             batch = await asyncio.wait_for(anext(self._batches), ENOUGH)
-            self.seen += [line.log.removesuffix("\n") for line in batch]
+            self.seen += [line.line.decode().removesuffix("\n") for line in batch]
 
     async def to_the_end(self) -> list[str]:
         self.ended.set_result(0)
@@ -334,4 +334,4 @@ def test_a_rotation_at_any_moment_of_a_reading(path: Path, max_size: int) -> Non
     ],
 )
 def test_the_time_of_a_line(text: str, moment: int) -> None:
-    assert logreader.nanoseconds(text) == moment
+    assert log_formats.nanoseconds(text) == moment

@@ -11,13 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cove.runtime.logfile import PIECE, LogFile
-from cove.runtime.messages import LogTarget
-
-
-def target(path: Path, **changes: Any) -> LogTarget:
-    plain: LogTarget = {"driver": "json-file", "path": str(path), "max_size": 0, "max_file": 0}
-    return {**plain, **changes}  # type: ignore[typeddict-item]
+from cove.runtime.logs.lines import PIECE
+from harness.logs import open_log
 
 
 def records(path: Path) -> list[dict[str, Any]]:
@@ -29,7 +24,7 @@ def texts(path: Path) -> list[str]:
 
 
 def test_a_record_is_docker_s(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log", attributes={"z": "<b>", "a": '"'}))
+    log = open_log(tmp_path / "log", attributes={"z": "<b>", "a": '"'})
     log.write("stderr", b"hello\n")
     time = rb'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z"'
     attributes = rb'"attrs":{"a":"\\"","z":"\\u003cb\\u003e"}'
@@ -52,14 +47,14 @@ def test_a_record_is_docker_s(tmp_path: Path) -> None:
     ],
 )
 def test_bytes_are_escaped_as_docker_does(tmp_path: Path, written: bytes, escaped: bytes) -> None:
-    log = LogFile(target(tmp_path / "log"))
+    log = open_log(tmp_path / "log")
     log.write("stdout", written + b"\n")
     log.finish()
     assert (tmp_path / "log").read_bytes().startswith(b'{"log":"' + escaped + rb'\n","stream":"stdout"')
 
 
 def test_long_lines_are_cut(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log"))
+    log = open_log(tmp_path / "log")
     log.write("stdout", b"x" * PIECE)
     log.write("stdout", b"\nshort\n" + b"y" * (2 * PIECE + 1) + b"\n" + b"tail")
     log.finish()
@@ -67,7 +62,7 @@ def test_long_lines_are_cut(tmp_path: Path) -> None:
 
 
 def test_the_pieces_of_a_line_have_one_time(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log"))
+    log = open_log(tmp_path / "log")
     for _ in range(3):
         log.write("stdout", b"x" * PIECE)
     log.write("stdout", b"\nnext\n")
@@ -77,7 +72,7 @@ def test_the_pieces_of_a_line_have_one_time(tmp_path: Path) -> None:
 
 
 def test_a_line_that_comes_in_parts_is_one_record(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log"))
+    log = open_log(tmp_path / "log")
     log.write("stdout", b"pro")
     log.write("stderr", b"other\n")
     assert texts(tmp_path / "log") == ["other\n"]
@@ -94,7 +89,7 @@ def test_how_output_is_read_makes_no_difference(
     directory = tmp_path_factory.mktemp("log")
     logs = []
     for name, chunks in (("whole", [b"".join(parts * repeat)]), ("parts", parts * repeat)):
-        log = LogFile(target(directory / name))
+        log = open_log(directory / name)
         for chunk in chunks:
             log.write("stdout", chunk)
         log.finish()
@@ -105,7 +100,7 @@ def test_how_output_is_read_makes_no_difference(
 
 def test_rotation_keeps_the_newest(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = LogFile(target(path, max_size=1000, max_file=3))
+    log = open_log(path, max_size=1000, max_file=3)
     for first in range(0, 100, 20):
         log.write("stdout", b"".join(b"line %02d\n" % number for number in range(first, first + 20)))
     log.finish()
@@ -118,7 +113,7 @@ def test_rotation_keeps_the_newest(tmp_path: Path) -> None:
 
 
 def test_one_file_is_begun_anew(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log", max_size=500, max_file=1))
+    log = open_log(tmp_path / "log", max_size=500, max_file=1)
     log.write("stdout", b"".join(b"line %02d\n" % number for number in range(50)))
     log.finish()
     assert [file.name for file in tmp_path.iterdir()] == ["log"]
@@ -127,7 +122,7 @@ def test_one_file_is_begun_anew(tmp_path: Path) -> None:
 
 
 def test_without_a_number_every_file_is_kept(tmp_path: Path) -> None:
-    log = LogFile(target(tmp_path / "log", max_size=200, max_file=0))
+    log = open_log(tmp_path / "log", max_size=200, max_file=0)
     log.write("stdout", b"".join(b"line %02d\n" % number for number in range(20)))
     log.finish()
     files = sorted(tmp_path.iterdir(), key=lambda file: -int(file.suffix[1:] or 0))
@@ -136,7 +131,7 @@ def test_without_a_number_every_file_is_kept(tmp_path: Path) -> None:
 
 def test_a_log_is_continued_by_the_next_run(tmp_path: Path) -> None:
     for text in (b"one\n", b"two\n"):
-        log = LogFile(target(tmp_path / "log"))
+        log = open_log(tmp_path / "log")
         log.write("stdout", text)
         log.finish()
     assert texts(tmp_path / "log") == ["one\n", "two\n"]
@@ -144,7 +139,7 @@ def test_a_log_is_continued_by_the_next_run(tmp_path: Path) -> None:
 
 def test_a_full_disk_costs_lines_and_leaves_no_half_record(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    log = LogFile(target(path))
+    log = open_log(path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))  # Python ignores SIGXFSZ: it is an error of write
     try:

@@ -41,8 +41,8 @@ def _writer(form: str) -> Callable[[Event], str]:
     from cove.cli.formatter import unescape
     from cove.cli.inspected import GoMap
     from cove.cli.records import compile_template
-    from cove.cli.template.evaluate import lenient_lookup
-    from cove.cli.template.lexer import TemplateError
+    from cove.template.evaluate import lenient_lookup
+    from cove.template.lexer import TemplateError
 
     template = compile_template(unescape(form), "Error parsing format: ", 64)
 

@@ -101,7 +101,7 @@ def _renderer(form: str) -> Callable[[Any], str] | None:
         return None
     from cove.cli.inspected import lookup
     from cove.cli.records import compile_template
-    from cove.cli.template.lexer import TemplateError
+    from cove.template.lexer import TemplateError
 
     template = compile_template(form, "template parsing error: ", 64)
 

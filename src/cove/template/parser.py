@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from cove.cli.template import nodes
-from cove.cli.template.lexer import TemplateError, Token, line_of, tokens
+from cove.template import nodes
+from cove.template.lexer import TemplateError, Token, line_of, tokens
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

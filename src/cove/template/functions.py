@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from cove.cli.template.values import GoNil, Record, show, truth, type_name
+from cove.template.values import GoNil, Record, show, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

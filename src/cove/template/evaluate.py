@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cove.cli.template import nodes
-from cove.cli.template.functions import FUNCTIONS, LAZY
-from cove.cli.template.lexer import TemplateError, location
-from cove.cli.template.parser import parse
-from cove.cli.template.values import GoNil, Record, show, truth, type_name
+from cove.template import nodes
+from cove.template.functions import FUNCTIONS, LAZY
+from cove.template.lexer import TemplateError, location
+from cove.template.parser import parse
+from cove.template.values import GoNil, Record, show, truth, type_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,0 +1,151 @@
+"""Where a container's shim keeps and sends its output: the log configuration of one start, worked out."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from cove.engine import log_options, log_values
+from cove.engine.container import Container
+from cove.engine.patterns import compile_pattern
+from cove.errors import InvalidArgument
+from cove.runtime.messages import LogTarget, RemoteLog
+from cove.units import format_time
+
+DEFAULT_TAG = "{{.ID}}"
+"""Docker's, of drivers that always have a tag."""
+
+SHORT_ID = 12
+
+
+def log_target(container: Container) -> LogTarget:
+    """Raises InvalidArgument when a tag cannot be made."""
+    given = container.record.host_config.log_config
+    driver, options = given.type or "json-file", given.config or {}
+    rotation = log_options.rotation(driver, options)
+    target: LogTarget = {
+        "driver": driver if driver in ("json-file", "none") else "local",
+        "path": str(container.log) if rotation is not None else "",
+        "max_size": rotation.max_size if rotation is not None else 0,
+        "max_file": rotation.max_file if rotation is not None else 0,
+    }
+    if rotation is not None and rotation.compress and rotation.max_file != 1:
+        target["compress"] = True
+    if driver == "json-file":
+        attributes = _extra(container, options)
+        if options.get("tag"):
+            attributes["tag"] = tag(container, options["tag"])
+        if attributes:
+            target["attributes"] = attributes
+    elif driver not in ("local", "none"):
+        target["remote"] = _remote(container, driver, options)
+    return target
+
+
+def _remote(container: Container, driver: str, options: Mapping[str, str]) -> RemoteLog:
+    return {
+        "driver": driver,
+        "options": _options(driver, options),
+        "tag": tag(container, options.get("tag") or DEFAULT_TAG),
+        "info": _info(container),
+        "extra": _extra(container, options),
+        "buffer": _buffer(driver, options),
+    }
+
+
+def _options(driver: str, options: Mapping[str, str]) -> dict[str, str]:
+    """Those of the driver alone, in the sender's terms: a facility's number, durations in seconds."""
+    own = {name: value for name, value in options.items() if name.startswith(f"{driver}-")}
+    if driver == "syslog":
+        own["syslog-facility"] = str(log_options.facility(own.get("syslog-facility", "")))
+    for name in ("fluentd-retry-wait", "fluentd-write-timeout", "fluentd-read-timeout"):
+        if own.get(name):
+            own[name] = str(log_values.duration(own[name]) / 1e9)
+        else:
+            own.pop(name, None)
+    return own
+
+
+def _buffer(driver: str, options: Mapping[str, str]) -> int:
+    """A fluentd driver that is asynchronous keeps a buffer of its own, and drops what goes beyond it."""
+    waits = log_options.buffer(options)
+    asynchronous = options.get("fluentd-async") or options.get("fluentd-async-connect") or "false"
+    if driver == "fluentd" and not waits and log_values.boolean(asynchronous):
+        return log_values.size(options.get("fluentd-buffer-limit") or str(log_options.DEFAULT_BUFFER))
+    return waits
+
+
+def _info(container: Container) -> dict[str, str]:
+    record = container.record
+    return {
+        "container_id": record.id,
+        "container_name": f"/{record.name}",
+        "image_id": record.image,
+        "image_name": record.image_name,
+        "command": " ".join(record.arguments),
+        "created": format_time(record.created),
+        "hostname": os.uname().nodename,
+    }
+
+
+def _extra(container: Container, options: Mapping[str, str]) -> dict[str, str]:
+    """The labels and the environment that the options name, exactly or by a pattern."""
+    config = container.record.config
+    environment = dict(entry.partition("=")[::2] for entry in config.env or [] if "=" in entry)
+    found: dict[str, str] = {}
+    for values, kind in ((config.labels or {}, "labels"), (environment, "env")):
+        found |= {name: values[name] for name in options.get(kind, "").split(",") if name in values}
+        if options.get(f"{kind}-regex"):
+            pattern = compile_pattern(options[f"{kind}-regex"])
+            found |= {name: value for name, value in values.items() if pattern.search(name.encode())}
+    return found
+
+
+def tag(container: Container, source: str) -> str:
+    """The text of a tag's template (Go's). Raises InvalidArgument in Docker's words."""
+    if "{{" not in source:
+        return source
+    from cove.template.evaluate import Template
+    from cove.template.lexer import TemplateError
+
+    try:
+        return Template(source).render(_fields(container), _field)
+    except TemplateError as error:
+        words = (
+            str(error).replace("template: :", "template: log-tag:", 1).replace('executing ""', 'executing "log-tag"')
+        )
+        raise InvalidArgument(f"failed to initialize logging driver: {words}") from error
+
+
+def _field(value: dict[str, Any], name: str) -> Any:
+    if name not in value:
+        raise LookupError(f"can't evaluate field {name} in type *logger.Info")
+    return value[name]
+
+
+def _fields(container: Container) -> dict[str, Any]:
+    """What a template may name: the fields and methods of Docker's ``logger.Info``."""
+    record = container.record
+    config, options = record.config, record.host_config.log_config.config or {}
+    program = record.arguments
+    return {
+        "ID": record.id[:SHORT_ID],
+        "FullID": record.id,
+        "Name": record.name,
+        "ImageID": record.image[:SHORT_ID],
+        "ImageFullID": record.image,
+        "ImageName": record.image_name,
+        "DaemonName": "docker",
+        "Command": " ".join(program),
+        "Hostname": os.uname().nodename,
+        "ContainerID": record.id,
+        "ContainerName": f"/{record.name}",
+        "ContainerEntrypoint": program[0],
+        "ContainerArgs": program[1:],
+        "ContainerImageID": record.image,
+        "ContainerImageName": record.image_name,
+        "ContainerCreated": format_time(record.created),
+        "ContainerEnv": list(config.env or []),
+        "ContainerLabels": dict(config.labels or {}),
+        "LogPath": str(container.log),
+        "Config": dict(options),
+    }
