@@ -20,17 +20,12 @@ _BACKLOG = 64
 _RECEIVE_BUFFER = 1 << 20
 
 _RULES = """
-table ip {table} {{ }}
-delete table ip {table}
-table ip {table} {{
-  chain output {{
-    type filter hook output priority raw; policy accept;
-    ip daddr {address} udp dport 53 notrack udp dport set {datagrams} accept
-    ip daddr {address} tcp dport 53 notrack tcp dport set {streams} accept
-    ip saddr {address} udp sport {datagrams} notrack udp sport set 53 accept
-    ip saddr {address} tcp sport {streams} notrack tcp sport set 53 accept
-  }}
-}}
+create table ip {table}
+add chain ip {table} output {{ type filter hook output priority raw; policy accept; }}
+add rule ip {table} output ip daddr {address} udp dport 53 notrack udp dport set {datagrams} accept
+add rule ip {table} output ip daddr {address} tcp dport 53 notrack tcp dport set {streams} accept
+add rule ip {table} output ip saddr {address} udp sport {datagrams} notrack udp sport set 53 accept
+add rule ip {table} output ip saddr {address} tcp sport {streams} notrack tcp sport set 53 accept
 """
 
 
@@ -107,4 +102,7 @@ def _lead(datagrams: socket.socket, streams: socket.socket) -> None:
         table=TABLE, address=ADDRESS, datagrams=datagrams.getsockname()[1], streams=streams.getsockname()[1]
     )
     with Nftables() as nftables:
-        nftables.run(rules)
+        try:
+            nftables.run(rules)
+        except FileExistsError:  # of a resolver before this; after a deletion the kernel takes 10 ms to let go
+            nftables.run(f"delete table ip {TABLE}\n{rules}")
