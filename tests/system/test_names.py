@@ -104,7 +104,7 @@ def test_connecting_brings_names_to_a_running_container(daemon: Engine, net: str
 def test_the_default_bridge_has_no_names(daemon: Engine) -> None:
     daemon.docker("run", "-d", "--name", "web", "busybox", *SLEEP)
     text = daemon.docker("exec", "web", "cat", "/etc/resolv.conf").out
-    assert "127.0.0.11" not in text and "(legacy)" in text
+    assert "127.0.0.11" not in text and "nameserver" in text
 
 
 def test_ipv6_names(daemon: Engine) -> None:

@@ -29,7 +29,9 @@ from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
+from cove.engine.links import Links
 from cove.engine.memberships import Memberships
+from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.networks import Networks
 from cove.engine.output import Output
@@ -106,6 +108,8 @@ class Engine:
     registry: Registry
     connectivity: Connectivity
     names: NameService
+    files: NameFiles
+    links: Links
     bundles: Bundles
     seccomp: Seccomp
     zygote: Zygote
@@ -158,18 +162,21 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     connectivity = Connectivity(stores.networks)
     init_path = next((path for path in INITS if Path(path).exists()), None)
     seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
+    links = Links(registry, connectivity)
+    dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
+    files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
     bundles = Bundles(
         registry,
         connectivity,
+        files,
         seccomp,
         cgroup_parent=settings.cgroup_parent,
         init_path=init_path,
         init=settings.init,
-        dns=Wishes(settings.dns, settings.dns_search, settings.dns_opts),
     )
     sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
     names = NameService(registry, sandboxes, roots.run)
-    execs = Execs(registry, events)
+    execs = Execs(registry, events, links.environment)
     announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
     stopping = Stopping(registry, bundles, announcements, probes)
     removal = Removal(
@@ -188,6 +195,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         images=stores.images,
         connectivity=connectivity,
         names=names,
+        files=files,
         bundles=bundles,
         zygote=zygote,
         announcements=announcements,
@@ -200,6 +208,8 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         registry=registry,
         connectivity=connectivity,
         names=names,
+        files=files,
+        links=links,
         bundles=bundles,
         seccomp=seccomp,
         zygote=zygote,
@@ -255,7 +265,8 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         volumes=stores.volumes,
         bundles=engine.bundles,
         names=engine.names,
-        views=Views(stores.networks, engine.connectivity),
+        links=engine.links,
+        views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,
         trash=stores.trash,
         data_root=roots.data,
@@ -295,7 +306,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         connectivity=engine.connectivity,
         events=events,
         names=engine.names,
-        bundles=engine.bundles,
+        files=engine.files,
     )
     return Services(
         containers=containers,

@@ -6,7 +6,7 @@ refused, as dockerd does, except for ``hosts`` that socket activation brings.
 
 import argparse
 import json
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     dns_search: tuple[str, ...] = ()
     dns_opts: tuple[str, ...] = ()
     default_address_pools: tuple[AddressPool, ...] = ()
+    host_gateway_ips: tuple[str, ...] = ()
     init: bool = False
     seccomp_profile: str = "builtin"
     labels: tuple[str, ...] = ()
@@ -107,6 +108,7 @@ FLAGS = (
         "range that subnets of networks are cut from, base=CIDR,size=LENGTH (repeatable)",
         "POOL",
     ),
+    Flag("host_gateway_ips", ("--host-gateway-ip",), "what host-gateway is in --add-host (repeatable)", "ADDRESS"),
     Flag("init", ("--init",), "run an init in every container"),
     Flag("seccomp_profile", ("--seccomp-profile",), 'file of the default seccomp profile, or "unconfined"', "FILE"),
     Flag("labels", ("--label",), "label of the engine, key=value (repeatable)", "LABEL", reloads=True),
@@ -230,6 +232,14 @@ def _check_log(settings: Settings) -> None:
         raise InvalidArgument(f"failed to set log opts: {error.message}") from error
 
 
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _checked(settings: Settings) -> Settings:
     if settings.log_level not in LOG_LEVELS:
         raise InvalidArgument(f'invalid logging level: "{settings.log_level}"')
@@ -245,6 +255,9 @@ def _checked(settings: Settings) -> Settings:
             raise InvalidArgument(f"--{_key(name)} cannot be negative")
     for pool in settings.default_address_pools:
         _check_pool(pool)
+    for address in (*settings.dns, *settings.host_gateway_ips):
+        if not is_address(address):
+            raise InvalidArgument(f"IP address is not correctly formatted: {address}")
     for label in settings.labels:
         if "=" not in label:
             raise InvalidArgument(f"bad attribute format: {label}")

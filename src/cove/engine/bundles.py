@@ -5,13 +5,12 @@ import json
 import shutil
 import socket
 
-from cove.engine import devices, etcfiles
+from cove.engine import devices
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
-from cove.engine.etcfiles import Wishes
 from cove.engine.log_target import log_target
+from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
-from cove.engine.sandboxes import on_user_network
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
 from cove.errors import Conflict
@@ -28,20 +27,20 @@ class Bundles:
         self,
         registry: Registry,
         connectivity: Connectivity,
+        files: NameFiles,
         seccomp: Seccomp,
         *,
         cgroup_parent: str,
         init_path: str | None,
         init: bool,
-        dns: Wishes = Wishes(),  # noqa: B008
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
+        self._files = files
         self._seccomp = seccomp
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
-        self._dns = dns
 
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
@@ -56,7 +55,8 @@ class Bundles:
         (paths.run / "exec").mkdir(mode=0o711, parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (paths.run / "exit.json").unlink()
-        self._write_etc(container)
+        self._files.write(container)
+        self._files.links.running(container)
         spec = specification(record, self._surroundings(container))
         (paths.run / "config.json").write_text(json.dumps(spec))
         overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
@@ -84,15 +84,6 @@ class Bundles:
         parent = container.record.host_config.cgroup_parent or self._cgroup_parent
         return "/" + "/".join([*filter(None, parent.split("/")), container.id])
 
-    def write_hosts(self, container: Container) -> None:
-        """/etc/hosts, rewritten in place because the container has it mounted."""
-        record = container.record
-        name = record.config.hostname or container.id[:12]
-        names = f"{name}.{record.config.domainname} {name}" if record.config.domainname else name
-        own = [(address, names) for address in self._connectivity.addresses(container)]
-        extra = [self._extra_host(entry) for entry in record.host_config.extra_hosts or []]
-        container.paths.hosts.write_text(etcfiles.hosts(own, extra))
-
     def etc_files(self, container: Container) -> dict[str, str]:
         """The files of /etc that are mounted: destinations and sources. Raises NotFound when they are another's."""
         names = self._network_owner(container).paths
@@ -101,10 +92,6 @@ class Bundles:
             "/etc/hostname": str(names.hostname),
             "/etc/hosts": str(names.hosts),
         }
-
-    def _extra_host(self, entry: str) -> tuple[str, str]:
-        name, _, address = entry.partition(":")
-        return (self._connectivity.host_gateway() if address == "host-gateway" else address), name
 
     def _surroundings(self, container: Container) -> Surroundings:
         return Surroundings(
@@ -115,6 +102,7 @@ class Bundles:
             init_path=self._init_path if self._wants_init(container) else None,
             devices=devices.given(container.record.host_config),
             block=devices.block_limits(container.record.host_config),
+            environment=self._files.links.environment(container),
         )
 
     def _network_owner(self, container: Container) -> Container:
@@ -139,22 +127,3 @@ class Bundles:
                 joined[kind] = f"/proc/{other.pid}/ns/{files[kind]}"
                 other.network_shared = other.network_shared or kind == "network"
         return joined
-
-    def _write_etc(self, container: Container) -> None:
-        record, paths = container.record, container.paths
-        paths.hostname.write_text(f"{record.config.hostname}\n")
-        self.write_resolv_conf(container)
-        self.write_hosts(container)
-
-    def write_resolv_conf(self, container: Container) -> None:
-        """/etc/resolv.conf, unless the container's user has edited it."""
-        host, mine = container.record.host_config, self._dns
-        wishes = Wishes(host.dns or mine.servers, host.dns_search or mine.search, host.dns_options or mine.options)
-        resolver, own_loopback = on_user_network(container), network_mode(container) != "host"
-        text = etcfiles.resolv_conf(
-            etcfiles.host_resolv_conf(reachable=own_loopback and not resolver),
-            wishes,
-            own_loopback=own_loopback,
-            resolver=resolver,
-        )
-        etcfiles.write_unless_edited(container.paths.resolv_conf, text)

@@ -107,10 +107,13 @@ class Connectivity:
         """The container's own addresses, for its /etc/hosts."""
         return [address for endpoint in self.endpoints(container) for address in endpoint.addresses]
 
-    def host_gateway(self) -> str:
-        """What ``host-gateway`` stands for in --add-host: the default bridge's own address."""
-        pools = self._networks.get("bridge").pools
-        return pools[0].gateway.partition("/")[0] if pools else "127.0.0.1"
+    def host_gateways(self) -> list[str]:
+        """What ``host-gateway`` stands for in --add-host: the default bridge's own addresses."""
+        return [pool.gateway.partition("/")[0] for pool in self._networks.get("bridge").pools]
+
+    def default_network(self) -> str:
+        """The id of the network ``bridge``."""
+        return self._networks.get("bridge").id
 
 
 def unlinked_endpoint(container_id: str, network_id: str) -> str:

@@ -11,6 +11,7 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
+from cove.engine.links import Links
 from cove.engine.log_options import LogDefaults
 from cove.engine.nameservice import NameService
 from cove.engine.processes import table
@@ -20,7 +21,7 @@ from cove.engine.removal import Removal
 from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
-from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound, Unimplemented
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound
 from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
@@ -59,6 +60,7 @@ class Containers:
         volumes: Volumes,
         bundles: Bundles,
         names: NameService,
+        links: Links,
         views: Views,
         worker: Worker,
         trash: Trash,
@@ -75,6 +77,7 @@ class Containers:
         self._volumes = volumes
         self._bundles = bundles
         self._names = names
+        self._links = links
         self._views = views
         self._worker = worker
         self._trash = trash
@@ -97,6 +100,7 @@ class Containers:
         warnings = discards.discard(request.host_config, can)
         record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
         self._join_others(record)
+        self._links.settle(record)
         await self._bundles.prepare(record.host_config)
         with self._images.hold(image.id):
             container = await self._trash.making_room(lambda: self._make(record))
@@ -231,7 +235,8 @@ class Containers:
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
         if link:
-            raise Unimplemented("links between containers are not supported")
+            await self._links.remove(ref)
+            return
         await self._removal.remove(self._registry.get(ref), force=force, volumes=volumes, now=now)
 
     async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned:

@@ -4,9 +4,11 @@ import secrets
 import socket
 import time
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from cove.engine import limits, log_options, mounts, nul, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
+from cove.engine.etcfiles import HOST_GATEWAY
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
 from cove.oci import image as oci
@@ -143,6 +145,7 @@ def check(config: Config, host: HostConfig) -> None:
         _check_host_port(wish.host_port)
     restarts.checked(host)
     privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
+    _check_names(host)
     log_options.check(host.log_config.type or "json-file", host.log_config.config or {})
     _check_probe(config.healthcheck)
     security.parse(host.security_opt or [])
@@ -158,6 +161,27 @@ def _check_host_port(text: str) -> None:
     first, _, last = text.partition("-")
     if text and not all(part.isdecimal() and int(part) < 65536 for part in (first, last or first)):
         raise InvalidArgument(f'invalid port specification: "{text}"')
+
+
+def _check_names(host: HostConfig) -> None:
+    """Servers and host entries, in the words of Docker's command line, which is where Docker looks at them."""
+    for server in host.dns or []:
+        if not _is_address(server):
+            raise InvalidArgument(f"IP address is not correctly formatted: {server}")
+    for entry in host.extra_hosts or []:
+        name, _, address = entry.partition(":")
+        if not name or not address:
+            raise InvalidArgument(f'bad format for add-host: "{entry}"')
+        if address != HOST_GATEWAY and not _is_address(address.strip("[]")):
+            raise InvalidArgument(f'invalid IP address in add-host: "{address}"')
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_probe(probe: HealthConfig | None) -> None:

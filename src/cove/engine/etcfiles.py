@@ -1,15 +1,18 @@
 """The files of /etc that the engine writes for a container: hosts, hostname and resolv.conf."""
 
-import contextlib
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 HOST_RESOLV_CONF = Path("/etc/resolv.conf")
 
+_HOST_HOSTS = Path("/etc/hosts")
 _STUB = "127.0.0.53"
 _BEHIND_STUB = Path("/run/systemd/resolve/resolv.conf")
+
+HOST_GATEWAY = "host-gateway"
+"""What stands in --add-host for the host's own address."""
 
 FALLBACK_RESOLVERS = ("8.8.8.8", "8.8.4.4")
 """Docker's choice when the host has no resolver that a container could reach."""
@@ -24,9 +27,35 @@ _LOCAL_NAMES = (
 )
 
 
-def hosts(own: Iterable[tuple[str, str]], extra: Iterable[tuple[str, str]]) -> str:
-    """/etc/hosts: the local names, ``extra`` (--add-host) and the container's ``own`` addresses with its names."""
-    return "".join(f"{address}\t{names}\n" for address, names in (*_LOCAL_NAMES, *extra, *own))
+def hosts(entries: Iterable[tuple[str, str]], base: str | None = None) -> str:
+    """/etc/hosts: the local names (or ``base``), then ``entries``: addresses and their names."""
+    text = _lines(_LOCAL_NAMES) if base is None else base
+    return f"{text}{'' if text.endswith(chr(10)) or not text else chr(10)}{_lines(entries)}"
+
+
+def changed_hosts(text: str, entries: Iterable[tuple[str, str]], names: Container[str]) -> str:
+    """``text`` with these entries in place of the lines that were for ``names``, each where its names were."""
+    lines = text.splitlines()
+    fresh = [(f"{address}\t{called}", called) for address, called in entries]
+    missing = [(line, called) for line, called in fresh if line not in lines]
+    kept = []
+    for line in lines:
+        called = line.partition("\t")[2]
+        if called not in names or any(line == known for known, _called in fresh):
+            kept.append(line)
+        elif (place := next((each for each in missing if each[1] == called), None)) is not None:
+            missing.remove(place)
+            kept.append(place[0])
+    return "".join(f"{line}\n" for line in (*kept, *(line for line, _called in missing)))
+
+
+def host_hosts() -> str:
+    """The host's /etc/hosts, for containers that are on its network."""
+    return _read(_HOST_HOSTS)
+
+
+def _lines(entries: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"{address}\t{names}\n" for address, names in entries)
 
 
 RESOLVER = "127.0.0.11"
@@ -66,12 +95,13 @@ def resolv_conf(host: str, wishes: Wishes, *, own_loopback: bool, resolver: bool
         asked = servers if wishes.servers else [f"host({server})" for server in servers or FALLBACK_RESOLVERS]
         lines.append(f"# ExtServers: [{' '.join(asked)}]")
     lines.append(f"# Overrides: [{' '.join(given)}]")
-    return "\n".join(lines) + "\n"
+    text = "\n".join(lines) + "\n"
+    return f"{text}{_mark(text)}\n"
 
 
 _EDITABLE = (
     "# Written by Cove.",
-    "# Once this file has been edited, Cove leaves it as it is.",
+    "# While the container runs: once this file has been edited, Cove leaves it as it is.",
 )
 
 
@@ -97,18 +127,14 @@ def host_resolv_conf(*, reachable: bool) -> str:
     return text
 
 
-def write_unless_edited(path: Path, text: str) -> None:
-    """Write a file, unless somebody has changed it since this wrote it last; in place, because it may be mounted."""
-    mark = path.with_name(f"{path.name}.hash")
-    with contextlib.suppress(OSError):
-        if (known := mark.read_text()) and known != _digest(path.read_bytes()):
-            return
-    path.write_text(text)
-    mark.write_text(_digest(text.encode()))
+def written_by_us(text: str) -> bool:
+    """A resolv.conf is as it was written: its last line, which ``resolv_conf`` makes, has the hash of the others."""
+    body, _, last = text.rstrip("\n").rpartition("\n")
+    return last == _mark(body + "\n")
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _mark(body: str) -> str:
+    return f"# Hash: {hashlib.sha256(body.encode(errors='replace')).hexdigest()[:16]}"
 
 
 def _read(path: Path) -> str:

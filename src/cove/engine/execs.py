@@ -6,7 +6,7 @@ import json
 import secrets
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cove.engine import nul, privileges, specification, streams
@@ -47,8 +47,11 @@ class Exec:
 class Execs:
     """Creates, starts and inspects execs."""
 
-    def __init__(self, registry: Registry, events: Events) -> None:
+    def __init__(
+        self, registry: Registry, events: Events, linked: Callable[[Container], list[str]] = lambda container: []
+    ) -> None:
         self._registry = registry
+        self._linked = linked
         self._events = events
         self._execs: dict[str, Exec] = {}
 
@@ -137,7 +140,7 @@ class Execs:
     def _process(self, made: Exec) -> Process:
         """The OCI process: the container's own, but for what the exec says."""
         record, config = made.container.record, made.config
-        process = specification.process(record)
+        process = specification.process(record, self._linked(made.container))
         process.pop("consoleSize", None)
         process["args"] = list(config.cmd or [])
         process["terminal"] = bool(config.tty)

@@ -3,10 +3,10 @@
 import logging
 import os
 
-from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity, endpoint_request, network_mode, port_requests, wanted
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.errors import Conflict, CoveError, Forbidden, InvalidArgument, NotFound
@@ -29,10 +29,10 @@ class Memberships:
         connectivity: Connectivity,
         events: Events,
         names: NameService,
-        bundles: Bundles,
+        files: NameFiles,
     ) -> None:
         self._names = names
-        self._bundles = bundles
+        self._files = files
         self._networks = networks
         self._registry = registry
         self._connectivity = connectivity
@@ -140,8 +140,8 @@ class Memberships:
         """A running container learns of its new networks: its names, and its files of /etc."""
         if container.running:
             await self._names.change(container)
-            self._bundles.write_resolv_conf(container)
-            self._bundles.write_hosts(container)
+            self._files.change_resolv_conf(container)
+            self._files.change_hosts(container)
 
     async def _leave(self, container: Container, reference: str) -> None:
         endpoint = await self._networks.leave(container.id, reference, self._registry.saving(container))

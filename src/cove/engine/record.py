@@ -54,7 +54,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     """The row of a container.
 
     ``image``: the image's id; ``image_name``: the reference that the user typed. ``config`` has the image's
-    configuration merged in. ``created``: nanoseconds since the epoch.
+    configuration merged in. ``created``: nanoseconds since the epoch. ``links``: of the default bridge, ids by alias.
     """
 
     id: str
@@ -67,6 +67,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     networking: NetworkingConfig
     mounts: list[MountPoint]
     state: State = msgspec.field(default_factory=State)
+    links: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def arguments(self) -> list[str]:

@@ -22,6 +22,7 @@ class Registry:
         self._database = database
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
+        self._linked: dict[str, set[str]] = {}
 
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
@@ -32,6 +33,8 @@ class Registry:
     def restore(self, container: Container) -> None:
         """Add a container whose row exists already."""
         self._by_id[container.id] = container
+        for target in container.record.links.values():
+            self._linked.setdefault(target, set()).add(container.id)
         self._by_name[container.name] = container
 
     def get(self, reference: str) -> Container:
@@ -65,6 +68,18 @@ class Registry:
             for container in self
             if any(mount.kind == "volume" and mount.name == volume for mount in container.record.mounts)
         ]
+
+    def linked_to(self, container_id: str) -> list[str]:
+        """The ids of the containers that have a link to one."""
+        return sorted(self._linked.get(container_id, ()))
+
+    def unlink(self, container: Container, target: str) -> None:
+        """A link of ``container`` to ``target`` is no more in its record; another one may be."""
+        if target not in container.record.links.values():
+            users = self._linked.get(target, set())
+            users.discard(container.id)
+            if not users:
+                self._linked.pop(target, None)
 
     async def add(self, container: Container, *also: Change) -> None:
         """Write a new container's row. Raises Conflict, in Docker's words, when its name is taken.
@@ -147,5 +162,8 @@ class Registry:
 
     def _forget(self, container: Container) -> None:
         self._by_id.pop(container.id, None)
+        links, container.record.links = container.record.links, {}
+        for target in links.values():
+            self.unlink(container, target)
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]

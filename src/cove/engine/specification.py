@@ -36,6 +36,7 @@ class Surroundings(NamedTuple):
     ``namespaces``: paths of the namespaces to join, by OCI type; ``etc_files``: sources of the files that are bound
     over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None. ``devices``
     and ``block``: what the settings ask for of the host's devices, by their numbers.
+    ``environment``: what links bring; image and user have the last word.
     """
 
     root_path: str
@@ -45,12 +46,13 @@ class Surroundings(NamedTuple):
     init_path: str | None
     devices: Given
     block: BlockLimits
+    environment: list[str] = []  # noqa: RUF012
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
     """The configuration of one start."""
     host = record.host_config
-    program = process(record)
+    program = process(record, around.environment)
     if around.init_path:
         program["args"] = [INIT, "--", *program["args"]]
     spec: Spec = {
@@ -69,14 +71,14 @@ def specification(record: Record, around: Surroundings) -> Spec:
     return spec
 
 
-def process(record: Record) -> Process:
-    """The container's program."""
+def process(record: Record, linked: Sequence[str] = ()) -> Process:
+    """The container's program. ``linked``: variables that links bring."""
     config, host = record.config, record.host_config
     made: Process = {
         "args": record.arguments,
         "cwd": config.working_dir or "/",
         "terminal": bool(config.tty),
-        "env": environment(record),
+        "env": environment(record, linked),
         "user": user(config.user or "", host.group_add or []),
         "capabilities": privileges.capability_sets(container_capabilities(host)),
         "rlimits": _rlimits(host),
@@ -89,12 +91,12 @@ def process(record: Record) -> Process:
     return made
 
 
-def environment(record: Record) -> list[str]:
-    """PATH, HOSTNAME and TERM first, then what image and user gave."""
+def environment(record: Record, linked: Sequence[str] = ()) -> list[str]:
+    """PATH, HOSTNAME and TERM first, then what links bring, then what image and user gave."""
     first = [DEFAULT_PATH, f"HOSTNAME={record.config.hostname}"]
     if record.config.tty:
         first.append("TERM=xterm")
-    return merged(first, record.config.env or [])
+    return merged([*first, *linked], record.config.env or [])
 
 
 def merged(first: Sequence[str], given: Sequence[str]) -> list[str]:

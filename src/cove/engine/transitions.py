@@ -22,6 +22,7 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.health import Probes
+from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
@@ -67,6 +68,7 @@ class Transitions:
         images: Images,
         connectivity: Connectivity,
         names: NameService,
+        files: NameFiles,
         bundles: Bundles,
         zygote: Zygote,
         announcements: Announcements,
@@ -79,6 +81,7 @@ class Transitions:
         self._images = images
         self._connectivity = connectivity
         self._names = names
+        self._files = files
         self._bundles = bundles
         self._zygote = zygote
         self._announcements = announcements
@@ -181,7 +184,7 @@ class Transitions:
                 placed = asyncio.ensure_future(self._names.place(container, namespace))
                 try:
                     interfaces = await self._connectivity.connect(container, namespace)
-                    self._bundles.write_hosts(container)
+                    self._files.started(container)
                 finally:
                     await asyncio.wait([placed])
                 placed.result()

@@ -3,9 +3,13 @@
 import time
 from collections.abc import Iterable
 
+import msgspec
+
 from cove.engine.connectivity import UNLINKED_DRIVERS, Connectivity, network_mode, unlinked_endpoint, wanted
 from cove.engine.container import Container
+from cove.engine.links import Links
 from cove.engine.record import State
+from cove.engine.sandboxes import DEFAULT_NETWORKS, dns_names
 from cove.network import EndpointRecord, Networks, PortRecord
 from cove.units import format_time, human_duration
 from cove.wire.containers import (
@@ -21,7 +25,7 @@ from cove.wire.containers import (
     SummaryHostConfig,
     SummaryNetworkSettings,
 )
-from cove.wire.host_config import PortBinding
+from cove.wire.host_config import HostConfig, PortBinding
 from cove.wire.images import DriverData
 from cove.wire.networks import EndpointSettings
 
@@ -32,7 +36,8 @@ STORAGE_DRIVER = "overlay2"
 class Views:
     """Builds wire structs from containers."""
 
-    def __init__(self, networks: Networks, connectivity: Connectivity) -> None:
+    def __init__(self, networks: Networks, connectivity: Connectivity, links: Links) -> None:
+        self._links = links
         self._networks = networks
         self._connectivity = connectivity
 
@@ -54,7 +59,7 @@ class Views:
             restart_count=record.state.restart_count,
             driver=STORAGE_DRIVER,
             exec_ids=sorted(container.execs) or None,
-            host_config=record.host_config,
+            host_config=self._host_config(container),
             graph_driver=DriverData(
                 name=STORAGE_DRIVER,
                 data={"UpperDir": str(paths.upper), "WorkDir": str(paths.work), "MergedDir": str(paths.root)},
@@ -64,11 +69,17 @@ class Views:
             network_settings=self._network_settings(container),
         )
 
+    def _host_config(self, container: Container) -> HostConfig:
+        """Links are kept by id, and shown by what the containers are called now."""
+        if not container.record.links:
+            return container.record.host_config
+        return msgspec.structs.replace(container.record.host_config, links=self._links.shown(container))
+
     def summary(self, container: Container, image_name: str) -> ContainerSummary:
         record = container.record
         return ContainerSummary(
             id=record.id,
-            names=[f"/{record.name}"],
+            names=[f"/{record.name}", *self._links.names_of(container)],
             image=image_name,
             image_id=record.image,
             command=_command_line(record.arguments),
@@ -121,6 +132,8 @@ class Views:
             made = endpoint_settings(asked, network.id if network else "", endpoint)
             if network is not None and network.driver in UNLINKED_DRIVERS and container.running:
                 made.endpoint_id = unlinked_endpoint(container.id, network.id)
+            if name not in DEFAULT_NETWORKS:
+                made.dns_names = dns_names(container, asked.aliases or ())
             shown[network.name if network else name] = made
         for endpoint in held.values():
             shown[self._networks.get(endpoint.network).name] = endpoint_settings(

@@ -80,7 +80,7 @@ class ContainerRoutes:
             Route("GET", "/containers/{id}/changes", self.changes),
             Route("POST", "/containers/{id}/rename", self.rename),
             Route("POST", "/containers/{id}/update", self.update),
-            Route("DELETE", "/containers/{id}", self.remove),
+            Route("DELETE", "/containers/{id*}", self.remove),
             Route("POST", "/commit", self.commit),
         )
 

@@ -146,8 +146,17 @@ def test_resolvers(lines: list[str], made: list[str]) -> None:
 
 
 def test_hosts() -> None:
-    made = etcfiles.hosts([("10.0.0.2", "web"), ("fd::2", "web")], [("1.2.3.4", "db")]).splitlines()
+    own = [("10.0.0.2", "web"), ("fd::2", "web")]
+    made = etcfiles.hosts([("1.2.3.4", "db"), *own]).splitlines()
     assert made[0] == "127.0.0.1\tlocalhost" and made[-3:] == ["1.2.3.4\tdb", "10.0.0.2\tweb", "fd::2\tweb"]
+    assert etcfiles.hosts(own, "1.1.1.1 x") == "1.1.1.1 x\n10.0.0.2\tweb\nfd::2\tweb\n"
+
+
+def test_hosts_change_where_the_engine_wrote_them() -> None:
+    text = etcfiles.hosts([("10.0.0.2", "web"), ("10.0.0.9", "db store")]) + "9.9.9.9 mine web\n"
+    made = etcfiles.changed_hosts(text, [("10.1.0.2", "web"), ("10.0.0.9", "db store")], {"web", "db store"})
+    assert made.splitlines()[-3:] == ["10.1.0.2\tweb", "10.0.0.9\tdb store", "9.9.9.9 mine web"]
+    assert "10.0.0.2" not in made and etcfiles.changed_hosts(made, [], {"web", "db store"}).endswith("mine web\n")
 
 
 def test_capability_names_are_the_kernel_s() -> None:

@@ -9,6 +9,9 @@ import pytest
 from cove.engine import statistics
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
+from cove.engine.etcfiles import Wishes
+from cove.engine.links import Links
+from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
 from cove.engine.seccomp import Seccomp
 from cove.engine.statistics import Statistics
@@ -121,8 +124,9 @@ def test_a_stopped_container_uses_nothing_until_it_is_removed(tmp_path: Path) ->
         database = Database(tmp_path / "cove.db")
         registry = Registry(database)
         connectivity = Connectivity(Networks(database, NetworkSettings()))
+        files = NameFiles(connectivity, Links(registry, connectivity), Wishes())
         bundles = Bundles(
-            registry, connectivity, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+            registry, connectivity, files, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
         )
         watched = Statistics(registry, bundles)
         made = container("c1", host={"network_mode": "none"})

@@ -12,10 +12,13 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
+from cove.engine.etcfiles import Wishes
 from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
+from cove.engine.links import Links
+from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
@@ -56,8 +59,9 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         networks = Networks(database, NetworkSettings())
         connectivity = Connectivity(networks)
         names = NameService(registry, Sandboxes(registry, networks, connectivity), tmp_path)
+        files = NameFiles(connectivity, Links(registry, connectivity), Wishes())
         bundles = Bundles(
-            registry, connectivity, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+            registry, connectivity, files, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
         )
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:
@@ -82,6 +86,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     images=images,
                     connectivity=connectivity,
                     names=names,
+                    files=files,
                     bundles=bundles,
                     zygote=zygote,
                     announcements=announcements,
