@@ -99,7 +99,7 @@ _BOOLEANS = {"true": True, "1": True, "t": True, "false": False, "0": False, "f"
 
 def _chosen(name: str, wanted: object) -> Iterable[str]:
     if isinstance(wanted, dict) and all(isinstance(on, bool) for on in wanted.values()):
-        return [value for value, on in wanted.items() if on]
+        return list(wanted)  # whether true or false: Docker looks at the names only
     if isinstance(wanted, list) and all(isinstance(value, str) for value in wanted):
         return wanted
     raise InvalidArgument(f"invalid filter '{name}': neither a list of strings nor an object of true and false")

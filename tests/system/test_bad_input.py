@@ -82,3 +82,19 @@ def test_bodies(daemon: Engine, body: bytes, status: int, words: str) -> None:
     answer = daemon.http("POST", "/containers/create", body, {"Content-Type": "application/json"})
     assert answer.status == status, answer.body
     assert words in answer.body.decode()
+
+
+@pytest.mark.parametrize("size", [[-1, 5], [5, 70000]])
+def test_terminals_that_cannot_be(daemon: Engine, size: list[int]) -> None:
+    assert create(daemon, ConsoleSize=size) == (
+        400,
+        f'{{"message":"invalid value for HostConfig.ConsoleSize: {size} is no number of rows and of columns"}}\n',
+    )
+    daemon.docker("run", "-d", "--name", "runs", "busybox", "sleep", "60")
+    answer = daemon.http("POST", "/containers/runs/exec", {"Cmd": ["true"], "Tty": True, "ConsoleSize": size})
+    assert answer.status == 400 and "ConsoleSize" in answer.json()["message"]
+
+
+def test_a_terminal_with_rows_alone_has_no_size(daemon: Engine) -> None:
+    assert create(daemon, ConsoleSize=[5])[0] == 201
+    assert daemon.http("POST", "/containers/odd/start").status == 204

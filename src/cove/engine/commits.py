@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from cove.engine import creation
+from cove.engine import creation, signals
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
 from cove.engine.images import attributes, reference_of
@@ -44,6 +44,8 @@ class Commits:
 
     async def commit(self, options: CommitOptions) -> str:
         """The new image's id. Raises InvalidArgument naming a bad change or name, before anything is done."""
+        if not options.container:
+            raise InvalidArgument("invalid container name or ID: value is empty")
         container = self._registry.get(options.container)
         reference = _reference(options)
         config = image_config(container.record.config, options)
@@ -95,8 +97,13 @@ def _reference(options: CommitOptions) -> Reference | None:
 
 
 def image_config(container: Config, options: CommitOptions) -> oci.Config:
-    """The request's configuration with its changes, over the container's, by Docker's rules. Pure."""
-    changed = _wire(apply_changes(_oci(options.config or Config()), options.changes))
+    """The request's configuration, else the container's, with the changes, over the container's: Docker's rules. Pure.
+
+    So a relative WORKDIR is below the container's own, and a variable that ENV sets anew keeps its place.
+    """
+    changed = _wire(apply_changes(_oci(options.config or container), options.changes))
+    if changed.stop_signal:
+        signals.number(changed.stop_signal)
     request = ContainerCreate(**{name: getattr(changed, name) for name in Config.__struct_fields__})
     return _oci(creation.merged_config(request, _oci(container)))
 

@@ -94,6 +94,7 @@ def _merged_health(request: HealthConfig | None, image: oci.Healthcheck | None) 
 
 def complete(host: HostConfig) -> None:
     """Fill in what a request leaves open, so that an inspection shows what holds."""
+    host.console_size = [*host.console_size, 0, 0][:2]
     host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
     host.ipc_mode = host.ipc_mode or "private"
     host.cgroupns_mode = host.cgroupns_mode or "private"
@@ -154,6 +155,7 @@ def check(config: Config, host: HostConfig) -> None:
     if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     limits.check(host)
+    limits.terminal_size("HostConfig.ConsoleSize", host.console_size)
     _check_modes(host)
 
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cove.engine import nul, privileges, specification, streams
+from cove.engine import limits, nul, privileges, specification, streams
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
@@ -43,6 +43,11 @@ class Exec:
     size: tuple[int, int] | None = None
     watcher: "asyncio.Task[None] | None" = field(default=None, repr=False)
 
+    @property
+    def lapsed(self) -> bool:
+        """It was not started while the container ran, and never will be."""
+        return not self.started and self.id not in self.container.execs
+
 
 class Execs:
     """Creates, starts and inspects execs."""
@@ -62,11 +67,12 @@ class Execs:
         nul.refuse(request)
         container = self._registry.get(ref)
         if container.status == "paused":
-            raise Conflict(f"Container {container.id} is paused, unpause the container before exec")
+            raise Conflict(f"Container {ref} is paused, unpause the container before exec")
         if container.status == "restarting":
             raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         container.require_shim()
-        made = Exec(secrets.token_hex(32), container, request)
+        size = limits.terminal_size("ConsoleSize", request.console_size) if request.tty else None
+        made = Exec(secrets.token_hex(32), container, request, size=size)
         self._forget_ended()
         self._execs[made.id] = made
         container.execs.add(made.id)
@@ -80,17 +86,20 @@ class Execs:
         """
         made = self._get(exec_id)
         if made.started:
-            raise Conflict(f"Error: Exec command {made.id} has already run")
+            state = "is already running" if made.running else "has already run"
+            raise Conflict(f"Error: Exec command {made.id} {state}")
         shim = self._ready(made)
+        size = limits.terminal_size("ConsoleSize", request.console_size)
         made.started = True
-        if request.console_size and made.config.tty:
-            made.size = (request.console_size[0], request.console_size[1])
+        if size is not None and made.config.tty:
+            made.size = size
         attached = not request.detach
         ours, theirs = streams.socket_pair() if attached else (None, None)
         try:
             await self._launch(made, shim, theirs)
         except ExecRefused as error:
             made.exit_code = max(error.exit_code, CANNOT_INVOKE)
+            made.container.execs.discard(made.id)
             if ours is not None:
                 ours.close()
             raise InvalidArgument(
@@ -98,6 +107,7 @@ class Execs:
             ) from error
         except BaseException:
             made.exit_code = CANNOT_EXECUTE
+            made.container.execs.discard(made.id)
             if ours is not None:
                 ours.close()
             raise
@@ -134,6 +144,7 @@ class Execs:
     async def _watch(self, made: Exec, shim: Shim) -> None:
         made.exit_code = await shim.exec_exit(made.id)
         made.running = False
+        made.container.execs.discard(made.id)
         shim.forget_exec(made.id)
         self._publish(made, "exec_die", {"exitCode": str(made.exit_code)})
 
@@ -221,7 +232,7 @@ class Execs:
             if len(matches) != 1:
                 raise NotFound(f"No such exec instance: {exec_id}")
             made = matches[0]
-        if made.container.id not in self._registry:
+        if made.container.id not in self._registry or made.lapsed:
             raise NotFound(f"No such exec instance: {exec_id}")
         return made
 
@@ -233,7 +244,7 @@ class Execs:
     def _forget_ended(self) -> None:
         surplus = len(self._execs) - KEPT
         if surplus > 0:
-            ended = [item for item in self._execs.values() if item.started and not item.running]
+            ended = [item for item in self._execs.values() if item.lapsed or (item.started and not item.running)]
             for item in ended[:surplus]:
                 del self._execs[item.id]
                 item.container.execs.discard(item.id)

@@ -1,6 +1,7 @@
 """The limits of a create request, checked in Docker's words. Pure but for the machine's CPUs and memory nodes."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cove.engine import devices
@@ -9,6 +10,9 @@ from cove.wire.host_config import HostConfig
 
 SMALLEST_MEMORY = 6 << 20
 """Docker refuses limits below 6 MiB: the program could not even be executed."""
+
+LARGEST_TERMINAL = 0xFFFF
+"""Rows or columns: the kernel has 16 bits for each (ioctl_tty(2))."""
 
 _NODES = Path("/sys/devices/system/node/online")
 
@@ -114,3 +118,11 @@ def _nodes() -> str:
         return _NODES.read_text().strip()
     except OSError:
         return "0"
+
+
+def terminal_size(field: str, given: Sequence[int] | None) -> tuple[int, int] | None:
+    """Rows and columns, as Go reads a pair: what is missing is 0. None for no size. Raises InvalidArgument."""
+    rows, columns = [*(given or ()), 0, 0][:2]
+    if not (0 <= rows <= LARGEST_TERMINAL and 0 <= columns <= LARGEST_TERMINAL):
+        raise InvalidArgument(f"invalid value for {field}: [{rows}, {columns}] is no number of rows and of columns")
+    return (rows, columns) if rows and columns else None

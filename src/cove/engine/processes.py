@@ -1,11 +1,13 @@
 """The processes of a container as ``docker top`` shows them, read from /proc without a ps(1)."""
 
+import grp
 import os
 import pwd
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from cove.engine import psarguments
 from cove.errors import InvalidArgument
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -26,15 +28,23 @@ class Process(NamedTuple):
     resident: int
     command: str
     name: str
+    group: int = 0
+    session: int = 0
+    priority: int = 0
+    nice: int = 0
+    threads: int = 1
+    processor: int = 0
 
 
 def table(pids: Iterable[int], arguments: str) -> tuple[list[str], list[list[str]]]:
-    """Titles and rows. ``arguments``: ps(1)'s, of which ``-ef``, ``-f``, ``aux`` and ``-o LIST`` are known.
+    """Titles and rows. ``arguments``: those of ps(1) that choose columns or processes.
 
     Raises InvalidArgument for others.
     """
-    columns = _columns(arguments.split() or ["-ef"])
-    processes = [process for pid in sorted(set(pids)) if (process := read(pid)) is not None]
+    asked = psarguments.parse(arguments)
+    columns = [_titled(name) for name in asked.columns or _FORMATS[asked.format]]
+    chosen = set(pids) if asked.pids is None else set(pids) & asked.pids
+    processes = [process for pid in sorted(chosen) if (process := read(pid)) is not None]
     return [title for title, _ in columns], [[show(process) for _, show in columns] for process in processes]
 
 
@@ -62,6 +72,12 @@ def read(pid: int) -> Process | None:
         resident=int(fields[21]) * _PAGE // 1024,
         command=words or f"[{name}]",
         name=name,
+        group=int(fields[2]),
+        session=int(fields[3]),
+        priority=int(fields[15]),
+        nice=int(fields[16]),
+        threads=int(fields[17]),
+        processor=int(fields[36]),
     )
 
 
@@ -95,6 +111,26 @@ def _start(process: Process) -> str:
     return time.strftime("%H:%M" if recent else "%b%d", time.localtime(process.started))
 
 
+def _group(process: Process) -> str:
+    """Of the user, by the host's names."""
+    try:
+        return grp.getgrgid(pwd.getpwuid(process.uid).pw_gid).gr_name
+    except KeyError:
+        return str(process.uid)
+
+
+def _elapsed(process: Process) -> str:
+    seconds = max(0, int(time.time() - process.started))
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    days = f"{hours // 24}-" if hours >= 24 else ""
+    return f"{days}{hours % 24:02d}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes:02d}:{seconds % 60:02d}"
+
+
+def _memory_share(process: Process) -> str:
+    whole = os.sysconf("SC_PHYS_PAGES") * _PAGE // 1024
+    return f"{100 * process.resident / whole:.1f}"
+
+
 def _share(process: Process) -> str:
     age = max(time.time() - process.started, 1)
     return str(int(100 * process.cpu_time / age))
@@ -123,26 +159,57 @@ _SHOW: dict[str, tuple[str, Callable[[Process], str]]] = {
     "command": ("COMMAND", lambda process: process.command),
 }
 
-_FULL = (("UID", _user), *(_SHOW[name] for name in ("pid", "ppid", "c", "stime", "tty", "time", "cmd")))
-_AUX = tuple(_SHOW[name] for name in ("user", "pid", "%cpu", "vsz", "rss", "tty", "stat", "start", "time", "command"))
+_SHOW |= {
+    "f": ("F", lambda process: "4" if process.uid == 0 else "0"),
+    "pri": ("PRI", lambda process: str(60 + process.priority)),
+    "ni": ("NI", lambda process: str(process.nice)),
+    "nice": ("NI", lambda process: str(process.nice)),
+    "addr": ("ADDR", lambda process: "-"),
+    "wchan": ("WCHAN", lambda process: "-"),
+    "sz": ("SZ", lambda process: str(process.virtual * 1024 // _PAGE)),
+    "vsize": ("VSZ", lambda process: str(process.virtual)),
+    "rsz": ("RSZ", lambda process: str(process.resident)),
+    "%mem": ("%MEM", _memory_share),
+    "pmem": ("%MEM", _memory_share),
+    "pgid": ("PGID", lambda process: str(process.group)),
+    "pgrp": ("PGRP", lambda process: str(process.group)),
+    "sid": ("SID", lambda process: str(process.session)),
+    "sess": ("SESS", lambda process: str(process.session)),
+    "nlwp": ("NLWP", lambda process: str(process.threads)),
+    "thcount": ("THCNT", lambda process: str(process.threads)),
+    "psr": ("PSR", lambda process: str(process.processor)),
+    "etime": ("ELAPSED", _elapsed),
+    "etimes": ("ELAPSED", lambda process: str(max(0, int(time.time() - process.started)))),
+    "cputime": ("TIME", lambda process: _clock(process.cpu_time)),
+    "tname": ("TTY", lambda process: process.terminal),
+    "start_time": ("START", _start),
+    "ucmd": ("CMD", lambda process: process.name),
+    "ucomm": ("COMMAND", lambda process: process.name),
+    "group": ("GROUP", _group),
+    "euser": ("EUSER", _user),
+    "ruser": ("RUSER", _user),
+    "uname": ("USER", _user),
+    "euid": ("EUID", lambda process: str(process.uid)),
+    "state": ("S", lambda process: process.state),
+}
 
-
-def _columns(arguments: list[str]) -> tuple[tuple[str, Callable[[Process], str]], ...]:
-    if arguments[0] in ("-ef", "-f", "ef"):
-        return _FULL
-    if arguments[0] in ("aux", "-aux"):
-        return _AUX
-    words = " ".join(arguments)
-    if not words.startswith(("-o", "-eo", "o ")):
-        raise InvalidArgument(f"unknown ps arguments: {words!r}; use -ef, aux or -o COLUMN,…")
-    names = words.partition("o")[2].replace(",", " ").split()
-    unknown = [name for name in names if name.partition("=")[0] not in _SHOW]
-    if unknown or not names:
-        raise InvalidArgument(f"unknown ps column: {' '.join(unknown) or words!r}")
-    return tuple(_titled(name) for name in names)
+_FORMATS = {
+    "plain": "pid tty time ucmd".split(),
+    "full": "user=UID pid ppid c stime tty time cmd".split(),
+    "extra full": "user=UID pid ppid c sz rss psr stime tty time cmd".split(),
+    "long": "f s uid pid ppid c pri ni addr sz wchan tty time ucmd".split(),
+    "jobs": "pid pgid sid tty time ucmd".split(),
+    "bsd": "pid tty stat time command".split(),
+    "user": "user pid %cpu %mem vsz rss tty stat start time command".split(),
+    "bsd long": "f uid pid ppid pri ni vsz rss wchan stat tty time command".split(),
+    "bsd jobs": "ppid pid pgid sid tty stat uid time command".split(),
+}
+"""The columns of the formats that flags of ps(1) choose."""
 
 
 def _titled(name: str) -> tuple[str, Callable[[Process], str]]:
     column, equals, title = name.partition("=")
+    if column not in _SHOW:
+        raise InvalidArgument(f"unknown ps column: {column}")
     known, show = _SHOW[column]
     return (title if equals else known), show

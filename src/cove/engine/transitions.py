@@ -103,7 +103,7 @@ class Transitions:
                 raise NotModified(f"container {container.id} is already running")
             if container.claim == "removal":
                 raise Conflict("container is marked for removal and cannot be started")
-            container.record.state.restart_count = 0
+            container.record.state.restart_count, container.restart_delay = 0, 0.0
             await self._start(container)
 
     async def _start(self, container: Container) -> None:
@@ -225,6 +225,7 @@ class Transitions:
             exited = Exited(KILLED, False, time.time_ns())
             await self._collect_cgroup(container)
         container.shim, container.pid = None, 0
+        container.execs.clear()
         state.status, state.exit_code, state.oom_killed = "exited", exited.exit_code, exited.oom_killed
         state.finished_at = exited.finished_at
         if exited.oom_killed:

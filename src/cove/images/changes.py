@@ -19,15 +19,22 @@ _SPAN = 1000
 
 
 def apply(config: Config, changes: Sequence[str]) -> Config:
-    """The configuration with these lines carried out, in order. Raises InvalidArgument naming the line."""
-    for line in changes:
-        match = _LINE.fullmatch(line)
-        if match is None:
-            continue
+    """The configuration with these lines carried out, in order. Raises InvalidArgument naming the line.
+
+    An ENTRYPOINT drops the command that was there, but not one of an earlier line.
+    """
+    commanded = False
+    lines = [match for line in changes if (match := _LINE.fullmatch(line)) and not match[1].startswith("#")]
+    if changes and not lines:
+        raise InvalidArgument("file with no instructions")
+    for match in lines:
         word, rest = match[1].lower(), match[2].strip()
         instruction = _INSTRUCTIONS.get(word)
         if instruction is None:
             raise InvalidArgument(f"{word} is not a valid change command")
+        if word == "entrypoint" and not commanded:
+            config = msgspec.structs.replace(config, cmd=None)
+        commanded = commanded or word == "cmd"
         config = msgspec.structs.replace(config, **instruction(config, rest))
     return config
 
@@ -164,7 +171,7 @@ def _pairs(word: str, rest: str) -> dict[str, str]:
     if not rest:
         raise InvalidArgument(f"{word} requires at least one argument")
     first = rest.split(None, 1)
-    if "=" not in first[0]:
+    if "=" not in first[0] and not rest.startswith(('"', "'")):
         if len(first) < 2:
             raise InvalidArgument(f"{word} must have two arguments")
         return {first[0]: first[1]}

@@ -230,7 +230,7 @@ def test_processors_and_nodes_that_are_not_there(field: str, lists: str) -> None
         ({"stop_signal": "NOPE"}, "invalid signal: NOPE"),
         ({"env": ["=x"]}, "invalid environment variable: =x"),
         ({"env": [""]}, "invalid environment variable: "),
-        ({"env": ["A=\0"]}, "invalid environment variable: A=\0"),
+        ({"env": ["A=\0"]}, "invalid value for Env[0]: it has a NUL character"),
         ({"exposed_ports": {"x/tcp": {}}}, 'invalid port specification: "x"'),
         ({"exposed_ports": {"0": {}}}, 'invalid port specification: "0"'),
         ({"exposed_ports": {"65536/tcp": {}}}, 'invalid port specification: "65536"'),

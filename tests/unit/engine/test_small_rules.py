@@ -176,7 +176,14 @@ def test_top_shows_this_process() -> None:
     [
         ("", "UID PID PPID C STIME TTY TIME CMD"),
         ("-ef", "UID PID PPID C STIME TTY TIME CMD"),
-        ("aux", "USER PID %CPU VSZ RSS TTY STAT START TIME COMMAND"),
+        ("aux", "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"),
+        ("-aux", "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"),
+        ("-e", "PID TTY TIME CMD"),
+        ("ax", "PID TTY STAT TIME COMMAND"),
+        ("-l", "F S UID PID PPID C PRI NI ADDR SZ WCHAN TTY TIME CMD"),
+        ("-e -o pid,comm=C -o ni", "PID C NI"),
+        ("axo pid=P,nlwp", "P NLWP"),
+        (f"-p {os.getpid()},1 -opid", "PID"),
         ("-eo pid,user", "PID USER"),
     ],
 )

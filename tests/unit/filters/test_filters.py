@@ -17,7 +17,7 @@ from cove.filters import Filters
         ("", {}),
         ("{}", {}),
         ('{"name":["a","b","a"]}', {"name": ("a", "b")}),
-        ('{"name":{"a":true,"b":false}}', {"name": ("a",)}),
+        ('{"name":{"a":true,"b":false}}', {"name": ("a", "b")}),
         ('{"name":[],"label":["x=y"]}', {"name": (), "label": ("x=y",)}),
     ],
 )

@@ -30,7 +30,9 @@ from cove.oci.image import Config, Healthcheck
         (["WORKDIR /a", "WORKDIR b/../c"], {"WorkingDir": "/a/c"}),
         (["STOPSIGNAL SIGINT"], {"StopSignal": "SIGINT"}),
         (["ONBUILD RUN x"], {"OnBuild": ["RUN x"]}),
-        (["  "], {}),
+        (["  ", "# what follows", "USER me"], {"User": "me"}),
+        (["  "], None),
+        (["# nothing"], None),
     ],
 )
 def test_instructions(changes: list[str], expected: dict[str, object] | None) -> None:
