@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from cove.kernel.rtnetlink import RouteSocket
 from cove.layers import storage_driver
 
 TESTING_THE_TESTS = os.environ.get("COVE_TEST_PEER") == "1"
@@ -63,6 +64,14 @@ def _controller(name: str) -> Callable[[], bool]:
     return lambda: _cgroup_v1(name)() or _cgroup_v2(name)()
 
 
+def _links(kind: str) -> Callable[[], bool]:
+    def met() -> bool:
+        with RouteSocket() as route:
+            return route.knows(kind)
+
+    return met
+
+
 NEEDS = {
     "root": Need("to run as root", lambda: os.geteuid() == 0),
     "overlay": Need("a kernel with overlayfs", _file_system("overlay")),
@@ -76,6 +85,8 @@ NEEDS = {
     ),
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
+    "vlan-links": Need("a kernel with VLAN sub-interfaces", _links("vlan")),
+    "ipvlan-links": Need("a kernel with ipvlan links", _links("ipvlan")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
     "libseccomp": Need(
         "libseccomp, as a peer to compare with", lambda: ctypes.util.find_library("seccomp") is not None

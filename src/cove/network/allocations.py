@@ -100,7 +100,7 @@ class Allocations:
         rows = self._database.run(lambda connection: delete_rows(connection, allocation.endpoints, allocation.ports))
         await asyncio.gather(self._publisher.withdraw(allocation.ports), rows)
         for endpoint in allocation.endpoints:
-            if links or _outlived(endpoint):
+            if links or not endpoint.host_link or _outlived(endpoint):
                 await self.detach(endpoint)
         if self._held.get(container_id) is allocation:
             self._hold(container_id, NOTHING)
@@ -259,7 +259,7 @@ def _outlived(endpoint: EndpointRecord) -> bool:
     Until the kernel has taken a dead container's namespace apart, it answers for the address. A container that gets
     the same address mostly gets the MAC that follows from it, and then the bridge sends to the new one only.
     """
-    return bool(endpoint.host_link) and (bool(endpoint.address6) or endpoint.mac != mac_for(endpoint.address4))
+    return bool(endpoint.address6) or endpoint.mac != mac_for(endpoint.address4)
 
 
 def _with_routes(interface: Interface, endpoint: EndpointRecord, gateways: Gateways) -> Interface:

@@ -36,6 +36,7 @@ class _Sublinks:
         self._parents = Parents(links, self.kind)
         self._networks: dict[str, NetworkRecord] = {}
         self._indexes: dict[str, int] = {}
+        self._made_on: dict[str, int] = {}  # by endpoint: the index of the parent that its link was made on
 
     async def start_network(self, network: NetworkRecord) -> None:
         self._indexes[network.id] = await self._parents.start(network)
@@ -67,15 +68,16 @@ class _Sublinks:
     async def _make_link(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> None:
         parent = self._indexes[network.id]
         await self._links.run(lambda route: self._create(route, parent, network, endpoint, namespace))
+        self._made_on[endpoint.id] = parent
 
     async def detach(self, network: NetworkRecord, endpoint: EndpointRecord) -> None:
-        return
+        self._made_on.pop(endpoint.id, None)
 
     async def reconcile(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
-        """A link is gone with its parent, and only then."""
-        former = self._indexes.get(network.id)
+        """A link is gone with its parent, and only then. Of one that an earlier daemon made the parent is not known."""
         found = (await self._links.run(RouteSocket.links)).get(network.parent)
-        return [] if found is not None and found.index == former else list(endpoints)
+        index = found.index if found is not None else 0
+        return [endpoint for endpoint in endpoints if self._made_on.get(endpoint.id, index) != index]
 
     def _create(
         self, route: RouteSocket, parent: int, network: NetworkRecord, endpoint: EndpointRecord, namespace: int

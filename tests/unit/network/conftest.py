@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from cove.kernel import sysctl
 from cove.kernel.namespaces import enter, unshare
 from cove.kernel.netlink import Route
 from cove.kernel.rtnetlink import RouteSocket
@@ -221,6 +222,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 def _wire(outside: int) -> None:
     with RouteSocket() as links:
         links.create_bridge("uplink", "02:42:00:00:00:01", 1500)
+        sysctl.write("net/ipv6/conf/uplink/accept_dad", "0")  # a host that has been up for a while
         bridge = links.links()["uplink"].index
         links.create_veth("wire", bridge, "eth0", "02:42:00:00:00:02", 1500, outside)
     with Route() as route:
