@@ -37,7 +37,8 @@ class Catalogue:
 
     def add(self, network: NetworkRecord) -> None:
         """Add or replace a network. Raises InvalidArgument when its pools contradict themselves."""
-        self._pools[network.id] = tuple(AddressPool(f"{network.name} ({network.id})", pool) for pool in network.pools)
+        pools = () if network.config_only else network.pools  # which nobody has addresses of
+        self._pools[network.id] = tuple(AddressPool(f"{network.name} ({network.id})", pool) for pool in pools)
         self._records[network.id] = network
 
     def remove(self, network: NetworkRecord) -> None:
