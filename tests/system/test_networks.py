@@ -35,10 +35,10 @@ def test_addresses_come_from_the_range_and_pass_over_what_is_spoken_for(daemon: 
     daemon.docker("network", "create", *pool, "--aux-address", "printer=10.61.0.128", "mine")
     for number in range(2):
         run(daemon, f"c{number}", "--network", "mine")
-    run(daemon, "fixed", "--network", "mine", "--ip", "10.61.0.9", "--mac-address", "02:00:00:00:61:09")
+    run(daemon, "fixed", "--network", "mine", "--ip", "10.61.0.9")
     assert [endpoint(daemon, f"c{n}", "mine")["IPAddress"] for n in range(2)] == ["10.61.0.129", "10.61.0.130"]
     assert "10.61.0.254 dev eth0" in inside(daemon, "c0", "ip", "route")
-    assert "02:00:00:00:61:09" in inside(daemon, "fixed", "ip", "link")
+    assert "02:42:0a:3d:00:09" in inside(daemon, "fixed", "ip", "link")
     assert inside(daemon, "c0", "ping", "-c1", "-W2", "10.61.0.9")
     shown = inspected(daemon, "mine")
     assert shown["IPAM"]["Config"] == [
@@ -72,6 +72,23 @@ def test_addresses_come_from_the_range_and_pass_over_what_is_spoken_for(daemon: 
 
 def _connect(container: str, address: str) -> dict[str, Any]:
     return {"Container": container, "EndpointConfig": {"IPAMConfig": {"IPv4Address": address}}}
+
+
+@pytest.mark.needs("cove")
+def test_a_fixed_mac_address_is_kept_and_the_next_holder_of_the_address_is_reached(daemon: Engine) -> None:
+    daemon.docker("network", "create", "--subnet", "10.61.0.0/24", "mine")
+    run(daemon, "watcher", "--network", "mine")
+    for mac in ("02:00:00:00:61:09", "02:00:00:00:61:0a"):
+        run(daemon, "fixed", "--network", "mine", "--ip", "10.61.0.9", "--mac-address", mac)
+        assert mac in inside(daemon, "fixed", "ip", "link")
+        assert endpoint(daemon, "fixed", "mine")["MacAddress"] == mac
+        assert inside(daemon, "watcher", "ping", "-c1", "-W3", "10.61.0.9")
+        daemon.docker("restart", "-t", "0", "fixed")
+        assert mac in inside(daemon, "fixed", "ip", "link")
+        daemon.docker("rm", "-f", "fixed")
+    for bad in ("01:00:00:00:00:07", "zz"):
+        refused = daemon.docker("run", "--rm", "--mac-address", bad, "busybox", "true", check=False)
+        assert "mac" in refused.err.lower()
 
 
 @pytest.mark.needs("cove")

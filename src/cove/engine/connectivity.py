@@ -145,6 +145,7 @@ def interface_message(interface: NetworkInterface) -> Interface:
         "gateway4": interface.gateway4,
         "gateway6": interface.gateway6,
         "sysctls": interface.sysctls,
+        "announce": interface.announce,
     }
 
 

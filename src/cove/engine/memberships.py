@@ -96,12 +96,15 @@ class Memberships:
         await self._withdraw(endpoint, container)
 
     async def disconnect(self, ref: str, request: NetworkDisconnect) -> None:
-        """Take a container from a network, which may be gone already when it is forced. Raises as ``connect``."""
+        """Take a container from a network, which may be gone already if it is forced or the container does not run.
+
+        Raises as ``connect``.
+        """
         container = self._member(ref, request)
         try:
             network = self._networks.get(ref)
         except NotFound:
-            if not request.force:
+            if container.running and not request.force:
                 raise
             await self._drop(container, ref, ref)
             return

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from cove.network.addresses import mac_for
 from cove.network.records import EndpointRecord, NetworkRecord
 
 ON_LINK = {4: "0.0.0.0", 6: "::"}
@@ -26,7 +27,8 @@ class Interface:
 
     ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link (``ON_LINK`` for one without
     a gateway), or None. ``sysctls``: names below /proc/sys (``net/ipv6/conf/eth0/accept_ra``) to values, set before
-    the link is up; one that the kernel does not have is an error unless its name starts with ``-``.
+    the link is up; one that the kernel does not have is an error unless its name starts with ``-``. ``announce``: the
+    neighbours may remember another MAC address for one of the addresses.
     The same shape as ``cove.runtime.messages.Interface``, which this package may not import.
     """
 
@@ -35,6 +37,7 @@ class Interface:
     gateway4: str | None = None
     gateway6: str | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
+    announce: bool = False
 
 
 class Driver(Protocol):
@@ -94,7 +97,9 @@ def interface(endpoint: EndpointRecord, sysctls: dict[str, str] | None = None) -
     settings = {f"-net/ipv6/conf/{name}/{key}": value for key, value in (_WITH_IPV6 if v6 else _WITHOUT_IPV6).items()}
     settings |= sysctls or {}
     settings |= {key.replace("IFNAME", name): value for key, value in endpoint.sysctls.items()}
-    return Interface(name, endpoint.interface_addresses, sysctls=settings)
+    return Interface(
+        name, endpoint.interface_addresses, sysctls=settings, announce=v6 or endpoint.mac != mac_for(endpoint.address4)
+    )
 
 
 _WITH_IPV6 = {"disable_ipv6": "0", "accept_ra": "0"}

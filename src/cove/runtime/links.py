@@ -1,9 +1,11 @@
 """The links of a container's network namespace, from the inside: set up, removed, default routes moved."""
 
+import contextlib
 import errno
 import os
 
 from cove.kernel import mounts
+from cove.kernel.announcing import announce
 from cove.kernel.netlink import Route
 from cove.runtime.messages import ConfigureNetwork, Interface
 
@@ -20,6 +22,7 @@ def set_up(interfaces: list[Interface]) -> None:
         route.set_up("lo")
         _add(route, interfaces)
         route.commit()
+    _announce(interfaces)
 
 
 def change(wanted: ConfigureNetwork) -> None:
@@ -37,6 +40,7 @@ def change(wanted: ConfigureNetwork) -> None:
             else:
                 route.replace_default_route(default["link"], default["gateway"])
         route.commit()
+    _announce(wanted.interfaces)
 
 
 def _add(route: Route, interfaces: list[Interface]) -> None:
@@ -48,6 +52,14 @@ def _add(route: Route, interfaces: list[Interface]) -> None:
         for gateway in (interface["gateway4"], interface["gateway6"]):
             if gateway:
                 route.add_default_route(interface["name"], gateway)
+
+
+def _announce(interfaces: list[Interface]) -> None:
+    """As far as the link lets us: a link that takes no frames yet has no neighbours that remember it."""
+    for interface in interfaces:
+        if interface.get("announce"):
+            with contextlib.suppress(OSError):
+                announce(interface["name"], interface["addresses"])
 
 
 def _set_sysctls(interfaces: list[Interface]) -> None:

@@ -101,7 +101,8 @@ class Interface(TypedDict):
 
     ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link (``0.0.0.0``, ``::``: to the
     link itself, without a gateway), or None. ``sysctls``: names below /proc/sys to values, set before the link is up;
-    of a name with ``-`` before it no more than what the kernel has.
+    of a name with ``-`` before it no more than what the kernel has. ``announce``: tell the neighbours, who may remember
+    another MAC address.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Interface(TypedDict):
     gateway4: str | None
     gateway6: str | None
     sysctls: NotRequired[dict[str, str]]
+    announce: NotRequired[bool]
 
 
 class DefaultRoute(TypedDict):

@@ -1,0 +1,274 @@
+"""Containers join and leave networks in every state; routes and ports follow; what somebody removes comes back."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from harness.engine import FETCH, Engine
+from harness.netns import NetworkNamespace
+from harness.waiting import eventually
+
+SERVE = ("busybox", "sh", "-c", "mkdir /www; echo $HOSTNAME >/www/index.html; exec httpd -f -p 80 -h /www")
+STATES = ("created", "running", "paused", "exited")
+
+
+@pytest.fixture
+def nets(daemon: Engine) -> Iterator[Engine]:
+    """Networks aa, mm and zz: 10.71, 10.72 and 10.73."""
+    for number, name in enumerate(("aa", "mm", "zz"), 71):
+        daemon.docker("network", "create", "--subnet", f"10.{number}.0.0/24", name)
+    yield daemon
+
+
+def inside(engine: Engine, name: str, *command: str) -> str:
+    return engine.docker("exec", name, *command).out
+
+
+def networks(engine: Engine, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(engine.docker("inspect", "-f", "{{json .NetworkSettings.Networks}}", name).out)
+    return found
+
+
+def default_route(engine: Engine, name: str) -> str:
+    """``10.71.0.1 eth0``; "" without one."""
+    for line in inside(engine, name, "ip", "route").splitlines():
+        if line.startswith("default"):
+            words = line.split()
+            return f"{words[words.index('via') + 1]} {words[words.index('dev') + 1]}"
+    return ""
+
+
+def interfaces(engine: Engine, name: str) -> dict[str, str]:
+    """Addresses of IPv4 by interface, lo left out."""
+    lines = inside(engine, name, "ip", "-o", "-4", "addr").splitlines()
+    return {line.split()[1]: line.split()[3].partition("/")[0] for line in lines if line.split()[1] != "lo"}
+
+
+def into(engine: Engine, name: str, state: str) -> None:
+    steps = {"created": (), "running": ("start",), "paused": ("start", "pause"), "exited": ("start", "kill")}
+    for step in steps[state]:
+        engine.docker(step, name)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_in_every_state(nets: Engine, state: str) -> None:
+    nets.docker("create", "--name", "one", "--network", "mm", "busybox", "sleep", "600")
+    into(nets, "one", state)
+    nets.docker("network", "connect", "--ip", "10.71.0.9", "--alias", "other", "aa", "one")
+    nets.docker("network", "connect", "zz", "one")
+    nets.docker("network", "disconnect", "zz", "one")
+    shown = networks(nets, "one")
+    assert set(shown) == {"aa", "mm"}
+    assert "other" in shown["aa"]["Aliases"]
+    running = state in ("running", "paused")
+    assert shown["aa"]["IPAddress"] == ("10.71.0.9" if running else "")
+    if state == "paused":
+        nets.docker("unpause", "one")
+    if not running:
+        nets.docker("start", "one")
+    assert set(interfaces(nets, "one").values()) == {"10.71.0.9", "10.72.0.2"}
+    assert default_route(nets, "one").startswith("10.71.0.1 ")
+    nets.docker("restart", "-t", "0", "one")
+    assert set(interfaces(nets, "one").values()) == {"10.71.0.9", "10.72.0.2"}
+    nets.docker("network", "disconnect", "mm", "one")
+    assert list(interfaces(nets, "one").values()) == ["10.71.0.9"]
+    nets.docker("restart", "-t", "0", "one")
+    assert interfaces(nets, "one") == {"eth0": "10.71.0.9"}
+    assert list(networks(nets, "one")) == ["aa"]
+
+
+def test_the_default_route_moves_by_name_and_back(nets: Engine) -> None:
+    nets.docker("run", "-d", "--name", "one", "--network", "mm", "busybox", "sleep", "600")
+    seen = [default_route(nets, "one")]
+    for step, network in (
+        ("connect", "zz"),
+        ("connect", "aa"),
+        ("disconnect", "mm"),
+        ("disconnect", "aa"),
+        ("disconnect", "zz"),
+    ):
+        nets.docker("network", step, network, "one")
+        seen.append(default_route(nets, "one"))
+    assert seen == [
+        "10.72.0.1 eth0",
+        "10.72.0.1 eth0",
+        "10.71.0.1 eth2",
+        "10.71.0.1 eth2",
+        "10.73.0.1 eth1",
+        "",
+    ]
+    nets.docker("network", "connect", "mm", "one")
+    assert default_route(nets, "one").startswith("10.72.0.1 ")
+    assert inside(nets, "one", "ping", "-c1", "-W2", "10.72.0.1")
+
+
+@pytest.mark.needs("cove")
+def test_the_priority_of_a_gateway_is_stronger_than_its_name_and_internal_networks_have_none(nets: Engine) -> None:
+    nets.docker("network", "create", "--internal", "--subnet", "10.74.0.0/24", "a-internal")
+    flags = [("--network", "name=zz,gw-priority=1"), ("--network", "mm"), ("--network", "a-internal")]
+    nets.docker("run", "-d", "--name", "one", *(word for flag in flags for word in flag), "busybox", "sleep", "600")
+    assert default_route(nets, "one") == "10.73.0.1 eth0"
+    assert interfaces(nets, "one") == {"eth0": "10.73.0.2", "eth1": "10.72.0.2", "eth2": "10.74.0.2"}
+    nets.docker("network", "connect", "--gw-priority", "2", "aa", "one")
+    assert default_route(nets, "one") == "10.71.0.1 eth3"
+    nets.docker("network", "disconnect", "aa", "one")
+    nets.docker("network", "disconnect", "zz", "one")
+    assert default_route(nets, "one") == "10.72.0.1 eth1"
+    nets.docker("network", "disconnect", "mm", "one")
+    assert default_route(nets, "one") == ""
+
+
+@pytest.mark.needs("cove")
+def test_routes_of_both_families_move(daemon: Engine) -> None:
+    daemon.docker("network", "create", "--ipv6", "--subnet", "fd71::/64", "dual")
+    daemon.docker("network", "create", "--subnet", "10.71.0.0/24", "aa")
+    daemon.docker("run", "-d", "--name", "one", "--network", "aa", "busybox", "sleep", "600")
+    daemon.docker("network", "connect", "dual", "one")
+    gateway = networks(daemon, "one")["dual"]["Gateway"]
+    assert default_route(daemon, "one") == f"{gateway} eth1"
+    assert "default via fd71::1 dev eth1" in inside(daemon, "one", "ip", "-6", "route")
+    daemon.docker("network", "disconnect", "dual", "one")
+    assert default_route(daemon, "one") == "10.71.0.1 eth0"
+    assert "default" not in inside(daemon, "one", "ip", "-6", "route")
+
+
+def published(engine: Engine, name: str) -> set[str]:
+    return {line.rsplit(":", 1)[1] for line in engine.docker("port", name, "80").out.splitlines()}
+
+
+@pytest.mark.needs("cove")
+def test_published_ports_keep_their_numbers_while_the_gateway_moves(nets: Engine) -> None:
+    nets.docker(
+        "run", "-d", "--name", "web", "--hostname", "web", "--network", "mm", "-p", "8080:80", "-p", "80", *SERVE
+    )
+    ports = published(nets, "web")
+    assert nets.fetch("http://127.0.0.1:8080/") == "web\n"
+    for step, network in (("connect", "aa"), ("disconnect", "mm"), ("connect", "mm"), ("disconnect", "aa")):
+        nets.docker("network", step, network, "web")
+        assert published(nets, "web") == ports
+        assert nets.fetch("http://127.0.0.1:8080/") == "web\n"
+        assert nets.fetch(f"http://127.0.0.1:{max(ports - {'8080'})}/") == "web\n"
+    nets.docker("network", "disconnect", "mm", "web")
+    assert nets.docker("port", "web").out == ""
+    with pytest.raises(AssertionError, match="refused"):
+        nets.fetch("http://127.0.0.1:8080/", seconds=0)
+    nets.docker("network", "connect", "zz", "web")
+    assert "8080" in published(nets, "web")
+    assert nets.fetch("http://127.0.0.1:8080/") == "web\n"
+
+
+def test_none_can_be_left_for_a_real_network(nets: Engine) -> None:
+    nets.docker("run", "-d", "--name", "one", "--network", "none", "busybox", "sleep", "600")
+    refused = nets.docker("network", "connect", "aa", "one", check=False)
+    assert "private (none) mode" in refused.err
+    nets.docker("network", "disconnect", "none", "one")
+    nets.docker("network", "connect", "aa", "one")
+    assert interfaces(nets, "one") == {"eth0": "10.71.0.2"}
+    assert inside(nets, "one", "ping", "-c1", "-W2", "10.71.0.1")
+
+
+def test_host_and_shared_networks_are_not_joined(nets: Engine) -> None:
+    nets.docker("run", "-d", "--name", "one", "--network", "host", "busybox", "sleep", "600")
+    nets.docker("run", "-d", "--name", "two", "--network", "aa", "busybox", "sleep", "600")
+    nets.docker("run", "-d", "--name", "guest", "--network", "container:two", "busybox", "sleep", "600")
+    for name in ("one", "guest"):
+        assert "sharing network namespace" in nets.docker("network", "connect", "mm", name, check=False).err
+    assert "host network" in nets.docker("network", "disconnect", "host", "one", check=False).err
+    assert "host network" in nets.docker("network", "connect", "host", "two", check=False).err
+    assert interfaces(nets, "guest") == {"eth0": "10.71.0.2"}
+
+
+@pytest.mark.needs("cove")
+def test_an_address_is_not_had_twice_while_a_guest_keeps_its_owners_network(nets: Engine) -> None:
+    nets.docker("run", "-d", "--name", "owner", "--network", "aa", "busybox", "sleep", "600")
+    nets.docker("run", "-d", "--name", "guest", "--network", "container:owner", "busybox", "sleep", "600")
+    nets.docker("rm", "-f", "owner")
+    assert interfaces(nets, "guest") == {}, "its link went with the owner's address"
+    nets.docker("run", "-d", "--name", "new", "--network", "aa", "busybox", "sleep", "600")
+    assert interfaces(nets, "new") == {"eth0": "10.71.0.2"}
+    assert inside(nets, "new", "ping", "-c1", "-W2", "10.71.0.1")
+
+
+def test_a_network_that_was_removed_can_be_left(nets: Engine) -> None:
+    nets.docker("create", "--name", "one", "--network", "aa", "busybox", "true")
+    nets.docker("network", "rm", "aa")
+    refused = nets.docker("start", "one", check=False)
+    assert "network aa not found" in refused.err
+    assert "network nosuch not found" in nets.docker("network", "rm", "nosuch", check=False).err
+    nets.docker("network", "disconnect", "aa", "one")
+    nets.docker("network", "connect", "mm", "one")
+    assert nets.docker("start", "-a", "one").code == 0
+
+
+def bridge(engine: Engine, network: str) -> str:
+    return f"br-{engine.docker('network', 'inspect', '-f', '{{.Id}}', network).out[:12]}"
+
+
+@pytest.fixture
+def neighbour(daemon: Engine) -> Iterator[NetworkNamespace]:
+    """Another machine, 192.0.2.2, on a link to the engine's, 192.0.2.1."""
+    namespace = NetworkNamespace(f"{daemon.name}-n")
+    try:
+        daemon.netns.run(f"ip link add outside type veth peer name eth0 netns {namespace.name}".split())
+        for command in ("ip addr add 192.0.2.1/24 dev outside", "ip link set outside up"):
+            daemon.netns.run(command.split())
+        for command in ("ip addr add 192.0.2.2/24 dev eth0", "ip link set eth0 up"):
+            namespace.run(command.split())
+        yield namespace
+    finally:
+        namespace.delete()
+
+
+@pytest.mark.needs("cove")
+def test_a_bridge_or_link_that_somebody_removes_comes_back(nets: Engine, neighbour: NetworkNamespace) -> None:
+    nets.docker(
+        "network", "connect", "aa", nets.docker("run", "-d", "--name", "web", "--network", "mm", *SERVE).out.strip()
+    )
+    nets.docker("run", "-d", "--name", "pub", "--hostname", "pub", "--network", "aa", "-p", "8080:80", *SERVE)
+    nets.fetch("http://127.0.0.1:8080/")
+
+    def pings() -> bool:
+        return nets.docker("exec", "web", "ping", "-c1", "-W1", "10.71.0.3", check=False).code == 0
+
+    assert pings()
+    nets.netns.run(["ip", "link", "del", bridge(nets, "aa")])
+    assert eventually(pings, seconds=10)
+    links = json.loads(nets.netns.run(["ip", "-j", "link", "show", "master", bridge(nets, "aa")]).stdout)
+    for link in links:
+        nets.netns.run(["ip", "link", "del", link["ifname"]])
+    assert eventually(pings, seconds=10)
+    assert interfaces(nets, "web") == {"eth0": "10.72.0.2", "eth1": "10.71.0.2"}
+    assert default_route(nets, "web") == "10.71.0.1 eth1"
+    fetch = [sys.executable, "-I", "-c", FETCH, "http://192.0.2.1:8080/"]
+    assert neighbour.run(fetch).stdout == "pub\n"
+
+
+@pytest.mark.needs("cove")
+def test_a_bridge_that_somebody_removes_is_made_for_the_next_container_too(nets: Engine) -> None:
+    nets.netns.run(["ip", "link", "del", bridge(nets, "aa")])
+    assert nets.docker("run", "--rm", "--network", "aa", "busybox", "ping", "-c1", "-W2", "10.71.0.1").code == 0
+
+
+@pytest.mark.needs("cove")
+def test_many_join_and_leave_at_once(nets: Engine) -> None:
+    names = [f"c{number}" for number in range(4)]
+    for name in names:
+        nets.docker("run", "-d", "--name", name, "--network", "mm", "busybox", "sleep", "600")
+    for step in ("connect", "disconnect", "connect"):
+        with contextlib.ExitStack() as stack:
+            for call in [
+                stack.enter_context(nets.spawned("docker", "network", step, network, name))
+                for name in names
+                for network in ("aa", "zz")
+            ]:
+                assert call.wait(60) == 0, call.stderr and call.stderr.read()
+    for network in ("aa", "zz"):
+        held = [networks(nets, name)[network]["IPAddress"] for name in names]
+        assert len(set(held)) == len(names)
+    for name in names:
+        assert len(interfaces(nets, name)) == 3
+        assert default_route(nets, name).startswith("10.71.0.1")
