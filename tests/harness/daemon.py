@@ -31,7 +31,7 @@ class Daemon(Engine):
     def restart_with(self, *flags: str) -> None:
         """Stop it and start it with these flags more."""
         self.stop()
-        self._flags = flags
+        self.flags = (*self.flags, *flags)
         self.start()
 
     def close(self) -> None:

@@ -63,9 +63,7 @@ def test_everything_is_there_after_a_kill_and_nothing_twice(fresh_daemon: Daemon
 
 
 def test_a_daemon_that_keeps_few(fresh_daemon: Daemon) -> None:
-    fresh_daemon.stop()
-    fresh_daemon._flags = (*fresh_daemon._flags, "--events-kept=3")
-    fresh_daemon.start()
+    fresh_daemon.restart_with("--events-kept=3")
     start = now()
     fresh_daemon.docker("create", "--name", "box", "busybox")
     for name in ("a1", "a2", "a3"):

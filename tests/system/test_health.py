@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.waiting import eventually
 
@@ -118,3 +119,68 @@ def test_probes_are_not_among_the_execs_of_the_container(daemon: Engine) -> None
     eventually(lambda: len(health(daemon, box)["Log"]) == 5)
     execs = json.loads(daemon.docker("inspect", "-f", "{{json .ExecIDs}}", box).out)
     assert len(execs or []) <= 1, "the one that runs"
+
+
+def field(daemon: Engine, template: str) -> str:
+    return daemon.docker("inspect", "-f", template, "box").out.strip()
+
+
+def run_with(daemon: Engine, action: str, *flags: str, probe: str = "false") -> None:
+    given = ("--health-cmd", probe, "--health-on-failure", action, *PROBE, "--stop-timeout", "0", *flags)
+    daemon.cove("run", "-d", "--name", "box", *given, "busybox", "sleep", "600")
+
+
+@pytest.mark.needs("cove")
+def test_on_failure_it_is_restarted_again_and_again(daemon: Engine) -> None:
+    run_with(daemon, "restart", "--rm")
+    eventually(lambda: int(field(daemon, "{{.RestartCount}}")) >= 3, seconds=20)
+    assert field(daemon, "{{.HostConfig.RestartPolicy.Name}} {{.State.OOMKilled}}") == "no false"
+    told = daemon.docker("events", "--since", "1m", "--until", f"{time.time():.9f}", "--filter", "container=box").out
+    for words in ("health_status: unhealthy", "health_on_failure: restart", " die ", " stop "):
+        assert words in told
+    daemon.docker("rm", "-f", "box")
+
+
+@pytest.mark.needs("cove")
+@pytest.mark.parametrize("action", ["stop", "kill"])
+def test_on_failure_it_is_ended(daemon: Engine, action: str) -> None:
+    run_with(daemon, action)
+    eventually(lambda: field(daemon, "{{.State.Status}}") == "exited")
+    assert field(daemon, "{{.State.ExitCode}} {{.RestartCount}}") == "137 0"
+
+
+@pytest.mark.needs("cove")
+def test_a_kill_is_followed_by_the_policy_and_a_stop_is_not(daemon: Engine) -> None:
+    run_with(daemon, "kill", "--restart", "always")
+    eventually(lambda: int(field(daemon, "{{.RestartCount}}")) >= 1)
+    daemon.docker("rm", "-f", "box")
+    run_with(daemon, "stop", "--restart", "always")
+    eventually(lambda: field(daemon, "{{.State.Status}}") == "exited")
+    assert field(daemon, "{{.RestartCount}}") == "0"
+
+
+@pytest.mark.needs("cove")
+def test_the_action_can_be_changed_and_only_to_one_that_is(daemon: Engine) -> None:
+    run_with(daemon, "none")
+    becomes(daemon, "box", "unhealthy")
+    refused = daemon.cove("update", "--health-on-failure", "explode", "box", check=False)
+    assert refused.code == 1 and "'explode' is none of none, restart, stop, kill" in refused.err
+    assert field(daemon, "{{.State.Status}}") == "running"
+    daemon.cove("update", "--health-on-failure", "kill", "box")
+    eventually(lambda: field(daemon, "{{.State.Status}}") == "exited")
+    refused = daemon.cove("create", "--health-on-failure", "explode", "busybox", check=False)
+    assert refused.code == 1 and "'explode' is none of none, restart, stop, kill" in refused.err
+
+
+@pytest.mark.needs("cove")
+def test_the_action_is_taken_by_the_next_daemon_too(fresh_daemon: Daemon) -> None:
+    run_with(fresh_daemon, "restart", probe="test ! -e /ill")
+    becomes(fresh_daemon, "box", "healthy")
+    fresh_daemon.kill9()
+    fresh_daemon.start()
+    fresh_daemon.docker("exec", "box", "touch", "/ill")
+    eventually(lambda: int(field(fresh_daemon, "{{.RestartCount}}")) >= 3, seconds=20)
+    eventually(lambda: field(fresh_daemon, "{{.State.Status}}") == "restarting", seconds=20)
+    fresh_daemon.kill9()  # with a start planned
+    fresh_daemon.start()
+    eventually(lambda: field(fresh_daemon, "{{.State.Status}}") == "running", seconds=20)

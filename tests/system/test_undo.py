@@ -171,17 +171,13 @@ def test_a_daemon_that_is_killed_amid_removals_and_returns(fresh_daemon: Daemon)
 
 
 def test_a_daemon_without_a_trash(fresh_daemon: Daemon) -> None:
-    fresh_daemon.stop()
-    fresh_daemon._flags = (*fresh_daemon._flags, "--trash-minutes=0")
-    fresh_daemon.start()
+    fresh_daemon.restart_with("--trash-minutes=0")
     fresh_daemon.docker("create", "--name", "box", "busybox")
     fresh_daemon.docker("rm", "box")
     assert trash(fresh_daemon) == []
 
 
 def test_what_removes_itself_is_kept_when_the_daemon_is_told_to(fresh_daemon: Daemon) -> None:
-    fresh_daemon.stop()
-    fresh_daemon._flags = (*fresh_daemon._flags, "--trash-auto-removed")
-    fresh_daemon.start()
+    fresh_daemon.restart_with("--trash-auto-removed")
     fresh_daemon.docker("run", "--rm", "--name", "box", "busybox", "true")
     eventually(lambda: trash(fresh_daemon) == ["box"])

@@ -37,6 +37,7 @@ from cove.engine.networks import Networks
 from cove.engine.output import Output
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
+from cove.engine.remedies import Remedies
 from cove.engine.removal import Removal
 from cove.engine.removed import Removed
 from cove.engine.repairs import Repairs
@@ -119,6 +120,7 @@ class Engine:
     stopping: Stopping
     removal: Removal
     transitions: Transitions
+    remedies: Remedies
     repairs: Repairs
     init_path: str | None
     group: str
@@ -204,7 +206,10 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         removal=removal,
         trash=stores.trash,
     )
+    remedies = Remedies(transitions, stopping, announcements)
+    probes.on_failure = remedies.apply
     return Engine(
+        remedies=remedies,
         registry=registry,
         connectivity=connectivity,
         names=names,
@@ -247,6 +252,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     stack.callback(engine.names.close)
     stack.push_async_callback(engine.removal.close)
     stack.push_async_callback(engine.transitions.close)
+    stack.push_async_callback(engine.remedies.close)
     stores.trash.watch()
     await recovery.reconcile()
     stack.push_async_callback(engine.repairs.close)

@@ -59,7 +59,7 @@ class Paths(NamedTuple):
         return self.data / "resolv.conf"
 
 
-Claim = Literal["restart", "recovery", "removal"]
+Claim = Literal["restart", "remedy", "recovery", "removal"]
 """What decides, in place of the policies, about a container whose run ends."""
 
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 
 from cove.engine.container import Container
 from cove.engine.events import Events
@@ -108,6 +109,8 @@ class Probes:
         self._registry = registry
         self._events = events
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.on_failure: Callable[[Container], None] = lambda container: None
+        """Told of each failed probe of a container that is unhealthy."""
 
     def begin(self, container: Container) -> None:
         """Probe a container that has just been started or thawed, or was found running."""
@@ -151,6 +154,8 @@ class Probes:
                 action = f"health_status: {health.status}"
                 self._events.publish("container", action, container.id, container.attributes)
                 await self._keep(container)
+            if exit_code != 0 and health.status == "unhealthy":
+                self.on_failure(container)
 
     async def _keep(self, container: Container) -> None:
         """A daemon that comes back begins with the last status. That it cannot be written is no reason to stop."""

@@ -52,6 +52,7 @@ class Recovery:
         self._connectivity = connectivity
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
+        self._planned: set[str] = set()  # their starts were planned when the last daemon went
 
     def load(self) -> None:
         """Read the rows, and delete the directories that have none. Before the first ``Database.run``."""
@@ -85,7 +86,9 @@ class Recovery:
             if record.host_config.auto_remove and record.state.finished_at:
                 with contextlib.suppress(CoveError):
                     await self._removal.remove(container, force=True, volumes=True)
-            elif record.state.started_at and restarts.wanted_at_boot(record.host_config.restart_policy, record.state):
+            elif container.id in self._planned or (
+                record.state.started_at and restarts.wanted_at_boot(record.host_config.restart_policy, record.state)
+            ):
                 await self._transitions.start_at_boot(container)
 
     async def _shim(self, container: Container) -> Shim | None:
@@ -101,6 +104,9 @@ class Recovery:
             return
         state = container.record.state
         exited = _exit_record(container.paths.run)
+        if state.status == "restarting":
+            self._planned.add(container.id)
+            state.status = "exited"
         if exited is not None and state.status == "exited" and state.finished_at == exited.finished_at:
             return  # noted, and told of; only its run directory is left
         if exited is not None and state.status in ("created", "exited"):
@@ -109,8 +115,6 @@ class Recovery:
             async with container.lock:
                 with container.claimed("recovery"):  # auto-removal and policies follow once everything is settled
                     await self._transitions.exited(container, exited)
-        elif state.status == "restarting":
-            state.status = "exited"
 
     async def _adopt(self, container: Container, shim: Shim, namespaces: dict[str, int]) -> bool:
         """Go on with a running container; False when it is not, or its start was never finished."""

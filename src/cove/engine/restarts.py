@@ -9,6 +9,9 @@ LONGEST_DELAY = 60.0
 STEADY = 10.0
 """Seconds. Docker: 100 ms, doubled each time up to a minute, from the start again after 10 s of running."""
 
+ON_FAILURE = ("none", "restart", "stop", "kill")
+"""What may be done with a container that its probes find unhealthy; an extension of ours."""
+
 _NAMES = ("", "no", "always", "unless-stopped", "on-failure")
 
 
@@ -24,6 +27,9 @@ def checked(host: HostConfig) -> None:
         raise InvalidArgument("invalid restart policy: maximum retry count cannot be negative")
     if host.auto_remove and policy.name not in ("", "no"):
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
+    if host.health_on_failure not in ("", *ON_FAILURE):
+        known = ", ".join(ON_FAILURE)
+        raise InvalidArgument(f"invalid HealthOnFailure: '{host.health_on_failure}' is none of {known}")
 
 
 def wanted(policy: RestartPolicy, state: State) -> bool:

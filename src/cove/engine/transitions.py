@@ -233,7 +233,8 @@ class Transitions:
         self.publish(container, "die", {"exitCode": str(exited.exit_code), "execDuration": str(_ran_for(container))})
         self._announcements.uses(container, begin=False)
         follows = container.claim is None  # else the request that claimed it says what comes next
-        again = follows and restarts.wanted(container.record.host_config.restart_policy, state)
+        wanted = follows and restarts.wanted(container.record.host_config.restart_policy, state)
+        again = wanted or (container.claim == "remedy" and not state.stopped)
         if again:
             state.status = "restarting"
         if container.id not in self._registry:  # removed meanwhile
@@ -308,6 +309,12 @@ class Transitions:
             if not container.running:
                 raise NotModified(f"container {container.id} is already stopped")
         await self._stopping.end(container, timeout, number)
+        self.publish(container, "stop")
+
+    async def restart_later(self, container: Container) -> None:
+        """Stop a container that runs, and start it as its policy would: after a delay that grows from time to time."""
+        with container.claimed("remedy"):
+            await self._stopping.end(container, None, stop_signal(container, ""))
         self.publish(container, "stop")
 
     async def restart(self, container: Container, timeout: int | None, signal_name: str) -> None:

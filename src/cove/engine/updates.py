@@ -36,6 +36,8 @@ def updated(host: HostConfig, request: ContainerUpdate) -> HostConfig:
         given["pids_limit"] = request.pids_limit if request.pids_limit > 0 else None
     if request.restart_policy is not None and request.restart_policy.name:
         given["restart_policy"] = request.restart_policy
+    if request.health_on_failure:
+        given["health_on_failure"] = request.health_on_failure
     made = msgspec.structs.replace(host, **given)
     if made.auto_remove and made.restart_policy.name not in ("", "no"):
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")

@@ -222,6 +222,7 @@ class ContainerUpdate(Resources):
     """Body of ``POST /containers/{id}/update``."""
 
     restart_policy: RestartPolicy | None = None
+    health_on_failure: str = ""
 
 
 class ContainerUpdated(Wire):

@@ -178,6 +178,7 @@ class Resources(Wire):
 class HostConfig(Resources):
     """A container's settings that depend on the host. ``shm_size`` in bytes; ``console_size`` rows, columns.
 
+    ``health_on_failure``: ours, none, restart, stop or kill; other clients do not see it unless it is set.
     ``masked_paths`` and ``readonly_paths``: None is the default, ``[]`` is none. ``umask``: permission bits.
     """
 
@@ -189,6 +190,7 @@ class HostConfig(Resources):
             "tmpfs",
             "sysctls",
             "init",
+            "health_on_failure",
             "kernel_memory",
             "kernel_memory_tcp",
             "umask",
@@ -236,4 +238,5 @@ class HostConfig(Resources):
     masked_paths: list[str] | None = None
     readonly_paths: list[str] | None = None
     init: bool | None = None
+    health_on_failure: str = ""
     umask: int | None = None
