@@ -218,3 +218,42 @@ def test_killed_clients_hold_nothing(daemon: Engine) -> None:
             clients.enter_context(daemon.spawned("docker", "attach", "silent"))
         eventually(lambda: len(list(descriptors.iterdir())), lambda now: now >= before + 10)
     eventually(lambda: len(list(descriptors.iterdir())), lambda now: now <= before + 1)
+
+
+COUNTING = (
+    'i=0; while [ $i -lt 20000 ]; do echo "line $i"; i=$((i+1)); done; printf unfinished; read x; echo " business"'
+)
+
+
+@pytest.mark.parametrize("times", range(3))
+def test_the_log_goes_over_into_the_stream(daemon: Engine, times: int) -> None:
+    """Whoever asks for both, while a program writes, gets every line once, and the unfinished one too."""
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", COUNTING)
+    connection, _ = hijack(daemon, "/containers/box/attach?logs=1&stream=1&stdout=1&stdin=1")
+    with connection:
+        seen = b""
+        while b"unfinished" not in seen:
+            seen += connection.recv(1 << 16)
+        again, _ = hijack(daemon, "/containers/box/attach?logs=1&stream=1&stdout=1")
+        connection.sendall(b"go\n")
+        seen += read_to_end(connection)
+    with again:
+        repeated = read_to_end(again)
+    expected = b"".join(b"line %d\n" % number for number in range(20000)) + b"unfinished business\n"
+    assert unframed(seen) == expected
+    assert unframed(repeated) == expected
+
+
+def test_a_long_line_goes_over_into_the_stream(daemon: Engine) -> None:
+    command = "head -c 50000 /dev/zero | tr '\\0' x; echo ready >&2; read x; head -c 50000 /dev/zero | tr '\\0' y; echo"
+    daemon.docker("run", "-d", "-i", "--name", "box", "busybox", "sh", "-c", command)
+    wait_for_log(daemon, "ready")
+    connection, _ = hijack(daemon, "/containers/box/attach?logs=1&stream=1&stdout=1&stdin=1")
+    with connection:
+        connection.sendall(b"go\n")
+        assert unframed(read_to_end(connection)) == b"x" * 50000 + b"y" * 50000 + b"\n"
+
+
+def wait_for_log(daemon: Engine, words: str) -> None:
+    with daemon.spawned("docker", "logs", "-f", "box") as reader:
+        assert reader.stderr is not None and reader.stderr.readline().decode().strip() == words

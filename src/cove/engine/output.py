@@ -1,6 +1,7 @@
 """The API's requests for a container's streams: logs, attach, resize, stats."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 from cove.engine import log_options, logreader, streams
@@ -48,19 +49,21 @@ class Output:
             stdout=options.stdout,
             stderr=options.stderr,
             detach_keys=options.detach_keys,
+            after_log=options.after_log,
         )
         ours, theirs = streams.socket_pair()
+        border = None
         try:
             if container.running:
                 with theirs:
-                    await container.require_shim().attach(attachment, theirs)
+                    border = await container.require_shim().attach(attachment, theirs)
             else:
                 container.waiting.append((attachment, theirs))
         except BaseException:
             ours.close()
             raise
         self._announcements.publish(container, "attach")
-        return Stream(ours, container.record.config.tty)
+        return Stream(ours, container.record.config.tty, border or time.time_ns())
 
     async def tty(self, ref: str) -> bool:
         return self._registry.get(ref).record.config.tty

@@ -98,9 +98,13 @@ class Shim:
             with contextlib.suppress(Conflict):
                 self._send(NetworkReady(interfaces), [])
 
-    async def attach(self, attachment: Attachment, stream: socket.socket) -> None:
-        """Hand ``stream`` to the shim as a client's end. Raises Conflict when the container has just ended."""
-        await self._request(lambda number: Attach(number, attachment), [stream.fileno()])
+    async def attach(self, attachment: Attachment, stream: socket.socket) -> int | None:
+        """Hand ``stream`` to the shim as a client's end. Raises Conflict when the container has just ended.
+
+        Returns the time that ends what an attachment ``after_log`` is after.
+        """
+        reply = await self._request(lambda number: Attach(number, attachment), [stream.fileno()])
+        return reply.border if isinstance(reply, Done) else None
 
     async def exec(self, exec_id: str, attachment: Attachment | None, stream: socket.socket | None) -> int:
         """Start the exec whose process lies in the run directory; its pid on the host. Raises ExecRefused."""

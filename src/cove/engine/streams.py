@@ -14,20 +14,25 @@ def socket_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
 
 
-def attachment(*, stdin: bool, stdout: bool, stderr: bool, detach_keys: str, exec_id: str = "") -> Attachment:
+def attachment(
+    *, stdin: bool, stdout: bool, stderr: bool, detach_keys: str, exec_id: str = "", after_log: bool = False
+) -> Attachment:
     """A new attachment. Empty ``detach_keys`` means Docker's default. That of an exec has the exec's id.
 
     Raises InvalidArgument for keys that are none.
     """
     keys = detach_keys or DEFAULT_DETACH_KEYS
     _check_keys(keys)
-    return {
+    made: Attachment = {
         "attach_id": exec_id or secrets.token_hex(8),
         "stdin": stdin,
         "stdout": stdout,
         "stderr": stderr,
         "detach_keys": keys,
     }
+    if after_log:
+        made["after_log"] = True
+    return made
 
 
 def _check_keys(keys: str) -> None:

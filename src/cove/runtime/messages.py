@@ -121,13 +121,18 @@ class DefaultRoute(TypedDict):
 
 
 class Attachment(TypedDict):
-    """A client's wish to see and feed a container's or exec's streams."""
+    """A client's wish to see and feed a container's or exec's streams.
+
+    ``after_log``: it has read the log, up to the time that the answer tells, and so wants what the log waits to have a
+    whole line of.
+    """
 
     attach_id: str
     stdin: bool
     stdout: bool
     stderr: bool
     detach_keys: str  # Docker's syntax: "ctrl-p,ctrl-q"; "" is none
+    after_log: NotRequired[bool]
 
 
 class SeccompFilter(TypedDict):
@@ -284,10 +289,15 @@ class State(NamedTuple):
 
 
 class Done(NamedTuple):
-    """shim → coved: the request was carried out. ``pid``: of the exec that it started, else None."""
+    """shim → coved: the request was carried out. ``pid``: of the exec that it started, else None.
+
+    ``border``: of an attachment that goes on after the log: what the log has up to this time (nanoseconds since the
+    epoch) came before it, and nothing else.
+    """
 
     request: int
     pid: int | None
+    border: int | None = None
 
 
 class Failed(NamedTuple):

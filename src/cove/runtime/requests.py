@@ -81,8 +81,8 @@ class Requests:
             raise Refused(NOT_RUNNING)
         if len(descriptors) != 1:
             raise ValueError("Attach carries one stream")
-        streams.attach(descriptors.pop(), message.attachment)
-        connection.send(messages.Done(message.request, None))
+        border = streams.attach(descriptors.pop(), message.attachment)
+        connection.send(messages.Done(message.request, None, border))
 
     def _exec(self, connection: Connection, message: messages.Exec, descriptors: list[int]) -> None:
         execs = self._container.execs

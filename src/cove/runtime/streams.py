@@ -26,6 +26,9 @@ class Log(Protocol):
     def full(self) -> bool:
         """Whether the program has to wait before it writes more."""
 
+    def border(self) -> tuple[int, dict[str, bytes]]:
+        """A time between what is in the log and what will be, and what was written and waits for its line's end."""
+
     def write(self, stream: str, data: bytes) -> None:
         """Keep ``data`` of ``stdout`` or ``stderr``."""
 
@@ -57,10 +60,24 @@ class Streams:
         self._finished: Callable[[], None] | None = None
         self._told = False
 
-    def attach(self, stream: int, wish: messages.Attachment) -> None:
-        """Add a client; ``stream`` is its socket, taken over. Raises BadKeys."""
+    def attach(self, stream: int, wish: messages.Attachment) -> int | None:
+        """Add a client; ``stream`` is its socket, taken over. Raises BadKeys.
+
+        Returns the time up to which the log has what came before, for one that goes on after it (see Done).
+        """
         wish = {**wish, "stdin": wish["stdin"] and self._stdin}
-        self._attachments.append(Attachment(self._loop, stream, wish, self.terminal, self))
+        attachment = Attachment(self._loop, stream, wish, self.terminal, self)
+        self._attachments.append(attachment)
+        return self._show_unfinished(attachment) if wish.get("after_log") and self._log is not None else None
+
+    def _show_unfinished(self, attachment: Attachment) -> int:
+        """Send the lines that are not whole yet, and so will be in the log after what follows them here."""
+        assert self._log is not None
+        border, unfinished = self._log.border()
+        for number, name in _NAMES.items():
+            if name in unfinished and attachment.shows(number):
+                attachment.show(number, unfinished[name])
+        return border
 
     def pipes(self, stdout: bool = True, stderr: bool = True) -> list[int]:
         """Make the pipes. Returns the program's three ends, to be closed after the fork; /dev/null where unwanted."""

@@ -65,25 +65,39 @@ class OutputRoutes:
 
     async def attach(self, request: Request) -> web.StreamResponse:
         ref = request.variable("id")
-        before = await self._earlier_output(request)
         if not request.flag("stream"):
+            before = await self._earlier_output(request)
             hijack.begin(request, await self._output.tty(ref))
             return await hijack.send_all(request, before or _nothing())
-        stream = await self._output.attach(ref, _attach_options(request))
-        hijack.begin(request, stream.tty)
+        stream = await self._attached(request)
+        try:
+            before = await self._earlier_output(request, stream.border)
+            hijack.begin(request, stream.tty)
+        except BaseException:
+            stream.socket.close()
+            raise
         return await hijack.connect(request, stream, before)
 
-    async def _earlier_output(self, request: Request) -> AsyncIterator[bytes] | None:
+    async def _attached(self, request: Request) -> Stream:
+        """Before the log is read, which then ends where the stream begins: nothing comes twice, or is lost."""
+        return await self._output.attach(request.variable("id"), _attach_options(request))
+
+    async def _earlier_output(self, request: Request, until: int = 0) -> AsyncIterator[bytes] | None:
         """What the log holds, for ``logs=1``."""
         if not request.flag("logs"):
             return None
-        options = LogOptions(request.flag("stdout"), request.flag("stderr"), False, 0, 0, -1)
+        options = LogOptions(request.flag("stdout"), request.flag("stderr"), False, 0, until, -1)
         return _formatted(request, await self._output.logs(request.variable("id"), options))
 
     async def attach_websocket(self, request: Request) -> web.StreamResponse:
         websocket.check(request)
-        stream = await self._output.attach(request.variable("id"), _attach_options(request))
-        return await websocket.connect(request, stream)
+        stream = await self._attached(request)
+        try:
+            before = await self._earlier_output(request, stream.border)
+        except BaseException:
+            stream.socket.close()
+            raise
+        return await websocket.connect(request, stream, before)
 
     async def resize(self, request: Request) -> web.Response:
         rows, columns = terminal_size(request)
@@ -143,6 +157,7 @@ def _attach_options(request: Request) -> AttachOptions:
         stdout=request.flag("stdout"),
         stderr=request.flag("stderr"),
         detach_keys=request.text("detachKeys"),
+        after_log=request.flag("logs"),
     )
 
 

@@ -11,6 +11,7 @@ STATUS: dict[type[errors.CoveError], int] = {
     errors.Conflict: 409,
     errors.Cancelled: 499,
     errors.Internal: 500,
+    errors.NoSpace: 500,
     errors.Unimplemented: 501,
     errors.Unavailable: 503,
 }

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncIterator
 
 from aiohttp import WSMsgType, web
 
@@ -10,6 +11,7 @@ from cove.errors import InvalidArgument
 from cove.server.frames import Demultiplexer
 from cove.server.pump import READ
 from cove.server.request import Request
+from cove.server.streaming import closing
 from cove.wire.streams import Stream
 
 
@@ -23,13 +25,15 @@ def check(request: Request) -> None:
         raise InvalidArgument("not a WebSocket handshake")
 
 
-async def connect(request: Request, stream: Stream) -> web.StreamResponse:
-    """Serve a stream, to the end of it or of the client."""
+async def connect(request: Request, stream: Stream, before: AsyncIterator[bytes] | None = None) -> web.StreamResponse:
+    """Serve a stream, to the end of it or of the client. ``before``: output to send before the stream's own."""
     with stream.socket:
         stream.socket.setblocking(False)
         client = web.WebSocketResponse()
         await client.prepare(request.raw)
         with request.lifespan.stream():
+            if before is not None:
+                await _show_all(client, before, stream.tty)
             feeding = asyncio.create_task(_feed(client, stream.socket))
             try:
                 await _show(client, stream)
@@ -38,6 +42,13 @@ async def connect(request: Request, stream: Stream) -> web.StreamResponse:
                 await asyncio.wait([feeding])
         await client.close()
     return client
+
+
+async def _show_all(client: web.WebSocketResponse, output: AsyncIterator[bytes], tty: bool) -> None:
+    frames = None if tty else Demultiplexer()
+    async with closing(output):
+        async for data in output:
+            await client.send_bytes(data if frames is None else frames.feed(data))
 
 
 async def _show(client: web.WebSocketResponse, stream: Stream) -> None:

@@ -12,20 +12,23 @@ class Stream(NamedTuple):
     """A connection to a program's streams: one end of a SOCK_STREAM pair, its other end held by the shim.
 
     Reading gives raw terminal bytes when ``tty``, else Docker's multiplexed frames. What is written is standard input;
-    shutting down the sending side is its end of file. Who receives a Stream closes the socket.
+    shutting down the sending side is its end of file. Who receives a Stream closes the socket. ``border``: nanoseconds
+    since the epoch; what the log has up to then came before the stream, and nothing else did. 0 unless asked for.
     """
 
     socket: socket.socket
     tty: bool
+    border: int = 0
 
 
 class AttachOptions(NamedTuple):
-    """``detach_keys``: Docker's syntax, empty is the default."""
+    """``detach_keys``: Docker's syntax, empty is the default. ``after_log``: the log is shown first."""
 
     stdin: bool
     stdout: bool
     stderr: bool
     detach_keys: str
+    after_log: bool = False
 
 
 class LogEntry(NamedTuple):

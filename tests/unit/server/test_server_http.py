@@ -234,7 +234,7 @@ def test_docker_shaped_bodies(api: Any) -> None:
 def test_query_parameters(api: Any) -> None:
     filters = quote(json.dumps({"label": {"a=b": True, "c": False}, "name": ["x", "x"]}))
     api.request("GET", f"/containers/json?all=1&limit=3&size=True&filters={filters}")
-    assert api.store.calls[-1] == ("list", True, 3, True, {"label": ("a=b",), "name": ("x",)})
+    assert api.store.calls[-1] == ("list", True, 3, True, {"label": ("a=b", "c"), "name": ("x",)})
     api.request("GET", "/containers/json?all=0&limit=-1&size=false")
     assert api.store.calls[-1] == ("list", False, 0, False, {})
     api.run("sleep")

@@ -49,6 +49,10 @@ class ContainerLog:
         """Log ``data``, read just now from ``stream`` (``stdout`` or ``stderr``)."""
         self._lines.feed(stream, data)
 
+    def border(self) -> tuple[int, dict[str, bytes]]:
+        """As ``Lines.border``."""
+        return self._lines.border()
+
     def finish(self) -> None:
         """Log the last lines that have no newline, and close the file."""
         self._lines.finish()

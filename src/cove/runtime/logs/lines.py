@@ -43,6 +43,14 @@ class Lines:
             unfinished.data += data[end:] if end else data
             self._pieces(stream, unfinished, now)
 
+    def border(self) -> tuple[int, dict[str, bytes]]:
+        """A time between what was kept and what will be, and what was read and waits to be kept, by stream."""
+        now = time.time_ns()
+        for unfinished in self._unfinished.values():
+            if unfinished.since is not None:
+                unfinished.since = now + 1  # the line's other pieces come after the border
+        return now, {stream: unfinished.data for stream, unfinished in self._unfinished.items() if unfinished.data}
+
     def finish(self) -> None:
         """Keep the last lines that have no newline."""
         for stream, unfinished in self._unfinished.items():
