@@ -1,5 +1,7 @@
 """``docker exec``: further processes in a running container."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness.engine import Engine
@@ -111,3 +113,23 @@ def test_many_one_after_another_leave_no_process(daemon: Engine, box: str) -> No
 def test_sdk(daemon: Engine, box: str) -> None:
     result = daemon.sdk.containers.get(box).exec_run(["sh", "-c", "echo out; echo err >&2; exit 2"], demux=True)
     assert (result.exit_code, result.output) == (2, (b"out\n", b"err\n"))
+
+
+def test_a_hundred_at_once(daemon: Engine) -> None:
+    """All end with their own code, none stays in the list, and what they leave behind goes with the container."""
+    daemon.docker("run", "-d", "--name", "box", "--stop-timeout", "0", "busybox", "sleep", "100")
+    with ThreadPoolExecutor(20) as pool:
+        codes = list(pool.map(lambda number: _exec_code(daemon, number), range(100)))
+    assert codes == [number % 50 for number in range(100)]
+    assert daemon.http("GET", "/containers/box/json").json()["ExecIDs"] is None
+    daemon.docker("exec", "-d", "box", "sh", "-c", "sleep 200 & sleep 200")
+    daemon.docker("stop", "box")
+
+
+def _exec_code(daemon: Engine, number: int) -> int:
+    body = {"Cmd": ["sh", "-c", f"exit {number % 50}"], "AttachStdout": True}
+    made = daemon.http("POST", "/containers/box/exec", body).json()["Id"]
+    assert daemon.http("POST", f"/exec/{made}/start", {"Detach": False}).status == 200
+    code = daemon.http("GET", f"/exec/{made}/json").json()["ExitCode"]
+    assert isinstance(code, int)
+    return code

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import capacities, creation, discards, listing, log_options, mounts, names, updates
+from cove.engine import capacities, creation, discards, listing, log_options, mounts, names, platforms, updates
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
@@ -97,7 +97,8 @@ class Containers:
         log_options.complete(request.host_config, self._log_defaults)
         image = self._images.resolve(request.image)
         can = capacities.look(layout(), self._group)
-        warnings = discards.discard(request.host_config, can)
+        warnings = platforms.check(image.config, request.image, platform)
+        warnings += discards.discard(request.host_config, can)
         record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
         self._join_others(record)
         self._links.settle(record)

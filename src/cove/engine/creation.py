@@ -42,7 +42,7 @@ def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.Ima
         image_name=image_name,
         config=config,
         host_config=host,
-        networking=networking(request.networking_config, host),
+        networking=networking(request.networking_config, host, config.mac_address),
         mounts=mounts.points(config, host),
     )
 
@@ -116,15 +116,23 @@ def complete(host: HostConfig) -> None:
         host.memory_swap = host.memory * 2
 
 
-def networking(given: NetworkingConfig, host: HostConfig) -> NetworkingConfig:
-    """The endpoints' settings, one for the network of the mode among them; those for ``default`` are for that."""
+def networking(given: NetworkingConfig, host: HostConfig, mac: str = "") -> NetworkingConfig:
+    """The endpoints' settings, one for the network of the mode among them; those for ``default`` are for that.
+
+    ``mac``: where older clients put the address of the first endpoint. Raises InvalidArgument when both are given.
+    """
     endpoints = dict(given.endpoints_config or {})
     mode = host.network_mode
     if mode.startswith("container:"):
         return NetworkingConfig(endpoints_config={})
     if "default" in endpoints:
         endpoints.setdefault(mode, endpoints.pop("default"))
-    return NetworkingConfig(endpoints_config={mode: endpoints.pop(mode, None) or EndpointSettings(), **endpoints})
+    first = endpoints.pop(mode, None) or EndpointSettings()
+    if mac and first.mac_address not in ("", mac):
+        raise InvalidArgument(f"conflicting MAC addresses: {mac} and {first.mac_address}")
+    if mode not in ("host", "none"):
+        first.mac_address = first.mac_address or mac
+    return NetworkingConfig(endpoints_config={mode: first, **endpoints})
 
 
 def check(config: Config, host: HostConfig) -> None:

@@ -157,9 +157,7 @@ class Execs:
         process["terminal"] = bool(config.tty)
         process["cwd"] = config.working_dir or record.config.working_dir or "/"
         process["env"] = specification.merged(process.get("env", []), config.env or [])
-        process["user"] = specification.user(
-            config.user or record.config.user or "", record.host_config.group_add or []
-        )
+        process["user"] = specification.user(config.user or record.config.user or "", record.host_config)
         if config.privileged:
             process["capabilities"] = privileges.capability_sets(privileges.available())
         if made.size:

@@ -28,6 +28,8 @@ def check(host: HostConfig) -> None:
     _check_parent(host.cgroup_parent)
     if host.shm_size < 0:
         raise InvalidArgument("SHM size can not be less than 0")
+    if host.umask is not None and not 0 <= host.umask <= 0o777:
+        raise InvalidArgument(f"invalid value for HostConfig.Umask: {host.umask} is no mode of permissions")
     if not -1000 <= host.oom_score_adj <= 1000:
         raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     for limit in host.ulimits or []:

@@ -79,7 +79,7 @@ def process(record: Record, linked: Sequence[str] = ()) -> Process:
         "cwd": config.working_dir or "/",
         "terminal": bool(config.tty),
         "env": environment(record, linked),
-        "user": user(config.user or "", host.group_add or []),
+        "user": user(config.user or "", host),
         "capabilities": privileges.capability_sets(container_capabilities(host)),
         "rlimits": _rlimits(host),
         "noNewPrivileges": bool(security.parse(host.security_opt or []).no_new_privileges),
@@ -105,9 +105,12 @@ def merged(first: Sequence[str], given: Sequence[str]) -> list[str]:
     return [entry for entry in by_name.values() if "=" in entry]
 
 
-def user(name: str, groups: Sequence[str]) -> User:
+def user(name: str, host: HostConfig) -> User:
     """Resolved by the runtime inside the container."""
-    return {"username": name, "additionalGroups": list(groups)}
+    made: User = {"username": name, "additionalGroups": list(host.group_add or [])}
+    if host.umask is not None:
+        made["umask"] = host.umask
+    return made
 
 
 def container_capabilities(host: HostConfig) -> tuple[str, ...]:

@@ -37,12 +37,24 @@ async def closing(items: AsyncIterator[T]) -> AsyncIterator[AsyncIterator[T]]:
             await close()
 
 
-async def json_lines(request: Request, items: AsyncIterator[Wire], *, at_once: bool = False) -> web.StreamResponse:
+RECORD_SEPARATOR = b"\x1e"
+"""Ahead of each object of a JSON text sequence (RFC 7464)."""
+
+SEQUENCE = "application/json-seq"
+LINE_TYPES = ("application/jsonl", "application/x-ndjson", SEQUENCE)
+"""Names for JSON line by line, which a client may prefer to ``application/json``."""
+
+
+async def json_lines(
+    request: Request, items: AsyncIterator[Wire], *, at_once: bool = False, media_type: str = ""
+) -> web.StreamResponse:
     """One line for each item. Unless ``at_once``, the head waits for the first, so that an early error has its status.
 
-    A later error is the last line, as Docker's clients expect it.
+    A later error is the last line, as Docker's clients expect it. ``media_type``: of ``LINE_TYPES``, or "".
     """
-    response = web.StreamResponse(headers=JSON_HEADERS)
+    headers = {**JSON_HEADERS, "Content-Type": media_type} if media_type else JSON_HEADERS
+    mark = RECORD_SEPARATOR if media_type == SEQUENCE else b""
+    response = web.StreamResponse(headers=headers)
     with request.lifespan.stream():
         try:
             async with closing(items):
@@ -51,7 +63,7 @@ async def json_lines(request: Request, items: AsyncIterator[Wire], *, at_once: b
                 async for item in items:
                     if not response.prepared:
                         await response.prepare(request.raw)
-                    await response.write(encode(item, request.version))
+                    await response.write(mark + encode(item, request.version))
         except ConnectionError:
             raise
         except Exception as error:

@@ -10,7 +10,7 @@ from cove.filters import Filters
 from cove.server.reply import HEADERS, raw_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
-from cove.server.streaming import json_lines
+from cove.server.streaming import LINE_TYPES, json_lines
 from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
@@ -44,6 +44,9 @@ PING_HEADERS = {
     "Content-Type": "text/plain; charset=utf-8",
 }
 """``Builder-Version`` 1 lets ``docker build`` talk to us without BuildKit."""
+
+CHOOSES_MEDIA_TYPE = (1, 52)
+"""The first version of the API whose events come in the media type that a client asks for."""
 
 VERBOSE_USAGE = (1, 52)
 """The first version of the API whose disk usage can be verbose."""
@@ -85,7 +88,7 @@ class SystemRoutes:
             words = f"`since` time ({request.text('since')}) cannot be after `until` time ({request.text('until')})"
             raise InvalidArgument(words)
         events = await self._system.events(since=since, until=until, filters=request.filters())
-        return await json_lines(request, events, at_once=True)
+        return await json_lines(request, events, at_once=True, media_type=_line_type(request))
 
     async def disk_usage(self, request: Request) -> web.Response:
         """The lists of before are not shown together with the verbose ones."""
@@ -101,3 +104,11 @@ class SystemRoutes:
     async def prune_build_cache(self, request: Request) -> web.Response:
         """``docker system prune`` asks for it; there is no build cache to free."""
         return raw_reply({"CachesDeleted": None, "SpaceReclaimed": 0})
+
+
+def _line_type(request: Request) -> str:
+    """The first of the media types for streams that the client names; newer versions of the API alone have a choice."""
+    if request.version < CHOOSES_MEDIA_TYPE:
+        return ""
+    named = [part.partition(";")[0].strip().lower() for part in request.raw.headers.get("Accept", "").split(",")]
+    return next((name for name in named if name in LINE_TYPES), "")
