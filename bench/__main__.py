@@ -7,26 +7,27 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import memory
+from bench import memory, names
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.peer import Peer
 
-MEMORY: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
+FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("engine, idle", memory.idle),
     ("per running container", memory.per_container),
+    ("query of a local name", names.per_query),
 )
 
 
 def main() -> int:
     given = _arguments()
-    names = [row.name for row in ROWS] + [name for name, _ in MEMORY]
+    rows = [row.name for row in ROWS] + [name for name, _ in FIGURES]
     if given.list:
-        print("\n".join(names))
+        print("\n".join(rows))
         return 0
-    wanted = [name for name in names if not given.rows or any(part in name for part in given.rows)]
+    wanted = [name for name in rows if not given.rows or any(part in name for part in given.rows)]
     engines: list[Engine] = []
     try:
         for kind, engine in _engines(given.ours):
@@ -65,7 +66,7 @@ def _engines(ours: str) -> list[tuple[str, Engine]]:
 
 def _measure(engines: list[Engine], wanted: list[str], rounds: int) -> list[Result]:
     """The times, then the memory, which is looked at first: what rows leave in an engine's heap is not idle memory."""
-    held = [_announced(name, partial(take, engines)) for name, take in MEMORY if name in wanted]
+    held = [_announced(name, partial(take, engines)) for name, take in FIGURES if name in wanted]
     timed = [_announced(row.name, partial(measure, row, engines, rounds)) for row in ROWS if row.name in wanted]
     return [*timed, *held]
 
@@ -98,7 +99,9 @@ def _line(result: Result) -> str:
     met = (result.target is None or result.ratio <= result.target) and (
         result.limit is None or result.ours <= result.limit
     )
-    target = f"{result.target:g}" if result.target is not None else f"{result.limit:g} MiB" if result.limit else ""
+    target = (
+        f"{result.target:g}" if result.target is not None else f"{result.limit:g} {result.unit}" if result.limit else ""
+    )
     verdict = "" if not target else "met" if met else "missed"
     return (
         f"| {result.name} | {_number(result.ours)} {result.unit} | {spread} | {_number(result.peer)} {result.unit} "
