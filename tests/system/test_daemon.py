@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_bad_configuration_is_not_taken(configured: tuple[Daemon, Path]) -> No
     daemon, file = configured
     file.write_text(json.dumps({"log-level": "loud"}))
     hang_up(daemon)
-    eventually(lambda: "not reloaded: invalid logging level" in daemon.log.read_text())
+    eventually(lambda: "unable to parse logging level: loud" in daemon.log.read_text())
     assert daemon.docker("version").code == 0
 
 
@@ -64,7 +65,7 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
     roots = (f"--data-root={tmp_path}/data", f"--exec-root={tmp_path}/run")
     assert "--allow-unauthenticated-tcp" in refused(*roots, "--host=tcp://127.0.0.1:2375")
     assert "invalid bind address (ftp://x)" in refused(*roots, "--host=ftp://x")
-    assert "no such file" in refused(*roots, f"--config-file={tmp_path}/nonesuch")
+    assert "no such file or directory" in refused(*roots, f"--config-file={tmp_path}/nonesuch")
     assert not (tmp_path / "data").exists()
 
 
@@ -82,3 +83,76 @@ def test_cove_daemon_is_coved() -> None:
     ]
     assert shown[0] == shown[1]
     assert "--data-root" in shown[1]
+
+
+def test_a_reload_is_an_event_and_shows(configured: tuple[Daemon, Path]) -> None:
+    daemon, file = configured
+    file.write_text(json.dumps({"log-level": "info", "labels": ["a=b"], "registry-mirrors": ["https://mirror.test"]}))
+    hang_up(daemon)
+    info = eventually(lambda: daemon.sdk.info(), lambda info: info["Labels"] == ["a=b"])
+    assert info["RegistryConfig"]["Mirrors"] == ["https://mirror.test/"]
+    now = f"{time.time():.9f}"
+    told = daemon.docker("events", "--since", "1h", "--until", now, "--filter", "type=daemon", "--format", "{{json .}}")
+    event = json.loads(told.out.splitlines()[-1])
+    assert event["Action"] == "reload"
+    assert event["Actor"]["Attributes"]["labels"] == '["a=b"]'
+    assert event["Actor"]["Attributes"]["debug"] == "false"
+
+
+def test_what_containers_get_that_do_not_say_otherwise(tmp_path: Path) -> None:
+    flags = (
+        "--default-ulimit=nofile=100:200",
+        "--default-shm-size=8m",
+        "--no-new-privileges",
+        "--default-ipc-mode=shareable",
+        "--log-format=json",
+        "--experimental",
+    )
+    daemon = Daemon(f"cove-test-{os.getpid()}-defaults", *flags)
+    try:
+        daemon.start()
+        daemon.load_base_image()
+        script = "ulimit -n; df -m /dev/shm | tail -1; grep NoNewPrivs /proc/self/status"
+        seen = daemon.docker("run", "--name", "box", "busybox", "sh", "-c", script).out.split()
+        assert (seen[0], seen[2], seen[-1]) == ("100", "8", "1")
+        host = daemon.sdk.containers.get("box").attrs["HostConfig"]
+        assert host["IpcMode"] == "shareable"
+        assert host["Ulimits"] == [{"Name": "nofile", "Soft": 100, "Hard": 200}]
+        own = daemon.docker("run", "--rm", "--ulimit", "nofile=50", "--shm-size", "4m", "busybox", "sh", "-c", script)
+        assert own.out.split()[0] == "50" and own.out.split()[2] == "4"
+        assert daemon.sdk.info()["ExperimentalBuild"] is True
+        assert all(json.loads(line)["level"] for line in daemon.log.read_text().splitlines())
+    finally:
+        daemon.close()
+
+
+def test_a_quit_signal_writes_where_everything_stands(configured: tuple[Daemon, Path]) -> None:
+    daemon, _ = configured
+    assert daemon.pid is not None
+    os.kill(daemon.pid, signal.SIGQUIT)
+    written = eventually(lambda: list(daemon.exec_root.glob("stacks-*.log")))
+    text = eventually(written[0].read_text, lambda text: "thread MainThread" in text)
+    assert "Stack for <Task" in text
+    assert daemon.docker("version").code == 0
+
+
+def test_dockers_names(tmp_path: Path) -> None:
+    """What starts dockerd and docker by their names starts this engine and this command line."""
+    (tmp_path / "dockerd").write_text("somebody else's")
+    install = [BIN / "cove", "install-docker-names", "--directory", tmp_path]
+    done = subprocess.run(install, capture_output=True, text=True)
+    assert done.returncode == 1 and f"{tmp_path}/dockerd: there is another program of that name" in done.stderr
+    assert not (tmp_path / "docker").exists(), "nothing was changed"
+    subprocess.run([*install, "--force"], check=True)
+    shown = subprocess.run([tmp_path / "dockerd", "--help"], capture_output=True, text=True).stdout
+    assert shown.startswith("Usage:  dockerd [OPTIONS]")
+    config = tmp_path / "daemon.json"
+    config.write_text(json.dumps({"live-restore": True, "userland-proxy": False, "log-driver": "json-file"}))
+    command = [tmp_path / "dockerd", "--validate", "--config-file", config, "--iptables=false"]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "configuration OK\n"
+    unreachable = subprocess.run(
+        [tmp_path / "docker", "version"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]}
+    )
+    assert "unix:///var/run/docker.sock" in unreachable.stderr
+    subprocess.run([*install, "--remove"], check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["daemon.json"]

@@ -100,6 +100,11 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("info", ("system info", "info"), "Display system-wide information"),
     ("version", ("version",), "Show the Cove version information"),
     ("daemon", ("daemon",), "Run the engine"),
+    (
+        "install_docker_names",
+        ("install-docker-names",),
+        "Have docker and dockerd start this command line and its engine",
+    ),
     ("completion", ("completion",), "Generate the autocompletion script for the specified shell"),
 )
 

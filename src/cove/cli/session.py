@@ -7,7 +7,7 @@ import sys
 
 from cove.cli.failure import Failure, describe
 from cove.client.api import Client
-from cove.client.transport import DEFAULT_HOST, Endpoint, TLSFiles
+from cove.client.transport import DEFAULT_HOST, STOCK_HOST, Endpoint, TLSFiles
 from cove.errors import CoveError, InvalidArgument, NotFound, NotModified
 
 TYPE_CHECKING = False
@@ -52,7 +52,7 @@ class Session:
         hosts = self.options.many("host")
         if len(hosts) > 1:
             raise Failure("Specify only one -H")
-        return hosts[0] if hosts else _first("COVE_HOST", "DOCKER_HOST") or DEFAULT_HOST
+        return hosts[0] if hosts else _first("COVE_HOST", "DOCKER_HOST") or _default_host()
 
     @property
     def config_directory(self) -> str:
@@ -112,6 +112,10 @@ def for_each(session: Session, names: list[str], act: Callable[[str], object], i
     if problems:
         raise Failure("\n".join(problems))
     return 0
+
+
+def _default_host() -> str:
+    return STOCK_HOST if os.path.basename(sys.argv[0]) == "docker" else DEFAULT_HOST
 
 
 def _first(*names: str) -> str:

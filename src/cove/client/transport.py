@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Socket = _socket.socket
 
 DEFAULT_HOST = "unix:///run/cove/cove.sock"
+STOCK_HOST = "unix:///var/run/docker.sock"
+"""Docker's own default, which our engine listens on when it is started by the name dockerd."""
 PLAIN_PORT = 2375
 TLS_PORT = 2376
 

@@ -11,8 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cove.daemon.flag_values import mirror
 from cove.daemon.listeners import listeners
 from cove.daemon.notify import notify
+from cove.daemon.reload import Reload, attributes
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.tls import context as tls_context
@@ -22,6 +24,7 @@ from cove.engine.archives import Archives
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
+from cove.engine.defaults import Defaults
 from cove.engine.etcfiles import Wishes
 from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
@@ -30,6 +33,7 @@ from cove.engine.health import Probes
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
 from cove.engine.links import Links
+from cove.engine.log_options import LogDefaults
 from cove.engine.memberships import Memberships
 from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
@@ -63,6 +67,7 @@ from cove.server.app import serve
 from cove.server.services import Services
 from cove.store import Database
 from cove.trash import Budget, Trash
+from cove.units import parse_size
 from cove.volumes import Volumes as VolumeStore
 
 log = logging.getLogger(__name__)
@@ -72,7 +77,7 @@ INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini
 
 
 @asynccontextmanager
-async def application(settings: Settings) -> AsyncIterator[None]:
+async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]:
     """The daemon from its roots to its listening sockets, while the context lasts."""
     tls = tls_context(settings)
     async with AsyncExitStack() as stack:
@@ -84,7 +89,7 @@ async def application(settings: Settings) -> AsyncIterator[None]:
         stores = await _stores(settings, roots, database, stack)
         engine = _engine(settings, roots, database, stores)
         await _recover(roots, database, stores, engine, stack)
-        server = await serve(_services(settings, roots, stores, engine), listeners(settings), tls)
+        server = await serve(_services(settings, roots, stores, engine, reload), listeners(settings), tls)
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
         stack.callback(engine.events.close)
         _remove_sockets_at_end(settings, stack)
@@ -162,7 +167,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     registry, zygote = Registry(database), Zygote()
     events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     connectivity = Connectivity(stores.networks)
-    init_path = next((path for path in INITS if Path(path).exists()), None)
+    init_path = settings.init_path or next((path for path in INITS if Path(path).exists()), None)
     seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
     links = Links(registry, connectivity)
     dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
@@ -260,7 +265,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     await recovery.apply_policies()
 
 
-def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Services:
+def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload) -> Services:
     registry, announcements, events = engine.registry, engine.announcements, engine.events
     containers = Containers(
         registry=registry,
@@ -278,7 +283,6 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         data_root=roots.data,
         run_root=roots.run,
         group=engine.group,
-        log_defaults=settings.log_defaults(),
     )
     archives = Archives(
         registry=registry,
@@ -290,16 +294,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     images = Images(stores.images, containers.image_users, events)
     volumes = Volumes(stores.volumes, registry, events)
     system = System(
-        host=Host(
-            roots.data,
-            settings.labels,
-            settings.debug,
-            engine.init_path,
-            _layers(stores.images),
-            engine.seccomp.shown,
-            engine.group,
-            settings.log_defaults(),
-        ),
+        host=_host(settings, roots, stores, engine),
         registry=registry,
         containers=containers,
         images=images,
@@ -314,6 +309,14 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         names=engine.names,
         files=engine.files,
     )
+    containers.defaults = _defaults(settings)
+
+    def reloaded(fresh: Settings) -> None:
+        containers.defaults = _defaults(fresh)
+        system.host = _host(fresh, roots, stores, engine)
+        system.reloaded(attributes(fresh))
+
+    reload.listeners.append(reloaded)
     return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
@@ -336,8 +339,43 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
     )
 
 
-def _layers(images: ImageStore) -> str:
-    return "EROFS images" if images.layers.driver == "erofs" else "directories"
+def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:
+    proxies = settings.proxies
+    return Host(
+        roots.data,
+        settings.labels,
+        settings.debug,
+        engine.init_path,
+        "EROFS images" if stores.images.layers.driver == "erofs" else "directories",
+        engine.seccomp.shown,
+        engine.group,
+        _log_defaults(settings),
+        settings.experimental,
+        "systemd" if "native.cgroupdriver=systemd" in settings.exec_opts else "cgroupfs",
+        tuple(map(mirror, settings.registry_mirrors)),
+        settings.insecure_registries,
+        (
+            settings.http_proxy or proxies.http_proxy,
+            settings.https_proxy or proxies.https_proxy,
+            settings.no_proxy or proxies.no_proxy,
+        ),
+    )
+
+
+def _defaults(settings: Settings) -> Defaults:
+    size = settings.default_shm_size
+    return Defaults(
+        shm_size=parse_size(size) if isinstance(size, str) else size,
+        ipc_mode=settings.default_ipc_mode,
+        cgroupns_mode=settings.default_cgroupns_mode,
+        ulimits=tuple(settings.default_ulimits.values()),
+        no_new_privileges=settings.no_new_privileges,
+        log=_log_defaults(settings),
+    )
+
+
+def _log_defaults(settings: Settings) -> LogDefaults:
+    return LogDefaults(settings.log_driver, settings.log_opts)
 
 
 def _empty(directory: Path) -> None:
@@ -356,9 +394,9 @@ def _remove_sockets_at_end(settings: Settings, stack: AsyncExitStack) -> None:
             stack.callback(path.unlink, missing_ok=True)
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, reload: Reload) -> None:
     """Serve until ``stop`` is set. Raises CoveError when the daemon cannot start."""
-    async with application(settings):
+    async with application(settings, reload):
         with _pidfile(settings.pidfile):
             log.info("listening on %s", ", ".join(settings.listen_addresses()))
             notify("READY=1")

@@ -1,5 +1,6 @@
 """The daemon's own log: one line per record on standard error, in logfmt, so that people and machines can read it."""
 
+import json
 import logging
 import sys
 import time
@@ -28,10 +29,26 @@ class LogfmtFormatter(logging.Formatter):
         return line
 
 
-def configure(level: str, *, debug: bool) -> None:
-    """Log to standard error from ``level`` on; again to change the level."""
+class JSONFormatter(logging.Formatter):
+    """An object on a line, with the keys that dockerd uses."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {
+            "level": record.levelname.lower(),
+            "logger": record.name.removeprefix("cove."),
+            "msg": record.getMessage(),
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure(level: str, form: str = "text", *, debug: bool) -> None:
+    """Log to standard error from ``level`` on, as ``text`` or ``json``; again to change it."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogfmtFormatter())
+    handler.setFormatter(JSONFormatter() if form == "json" else LogfmtFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else LEVELS[level])

@@ -6,54 +6,72 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
 
-from cove.daemon import logs, settings, tls
+from cove import __version__
+from cove.daemon import command_line, configuration, logs, stacks, tls
+from cove.daemon.command_line import CommandLine
 from cove.daemon.notify import notify
+from cove.daemon.reload import Reload
+from cove.daemon.settings import Settings
 from cove.errors import CoveError
+from cove.kernel import processes
 
 log = logging.getLogger("cove.daemon")
 
 
 def main() -> None:
     """Run the daemon until SIGTERM or SIGINT. Exit code 1 when it cannot start, with the reason on standard error."""
-    given = vars(settings.parser().parse_args())
+    program = command_line.program_name()
     try:
-        configuration = settings.load(given)
-        tls.context(configuration)
-        if given.get("validate"):
-            print("configuration OK")
-            return
-        logs.configure(configuration.log_level, debug=configuration.debug)
-        if os.geteuid() != 0:
-            raise CoveError("the daemon needs to be started with root privileges")
-        asyncio.run(_run(configuration, given))
+        line = command_line.parse(sys.argv[1:], program)
+        if line.help:
+            print(command_line.help_text(program), end="")
+        elif line.version:
+            print(f"Cove version {__version__}")
+        else:
+            _start(line)
     except (CoveError, OSError) as error:
-        print(f"coved: {error}", file=sys.stderr)
+        print(f"{program}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
-async def _run(configuration: settings.Settings, given: dict[str, Any]) -> None:
+def _start(line: CommandLine) -> None:
+    settings = configuration.load(line)
+    tls.context(settings)
+    if line.validate:
+        print("configuration OK")
+        return
+    logs.configure(settings.log_level, settings.log_format, debug=settings.debug)
+    if os.geteuid() != 0:
+        raise CoveError("the daemon needs to be started with root privileges")
+    if settings.oom_score_adjust:
+        processes.set_oom_score_adjustment(settings.oom_score_adjust)
+    asyncio.run(_run(settings, line))
+
+
+async def _run(settings: Settings, line: CommandLine) -> None:
     from cove.daemon.application import run
 
     gc.freeze()  # what was imported is not garbage: do not look at it again
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), Reload(settings)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, given)
-    await run(configuration, stop)
+    loop.add_signal_handler(signal.SIGHUP, _reload, line, reload)
+    loop.add_signal_handler(signal.SIGQUIT, stacks.dump, settings.exec_root)
+    await run(settings, stop, reload)
 
 
-def _reload(given: dict[str, Any]) -> None:
+def _reload(line: CommandLine, reload: Reload) -> None:
     """SIGHUP: read the configuration file again, and apply what can change while the daemon runs."""
     notify("RELOADING=1")
     try:
-        fresh = settings.load(given)
+        reload.to(configuration.load(line))
     except CoveError as error:
         log.error("not reloaded: %s", error)
     else:
-        logs.configure(fresh.log_level, debug=fresh.debug)
+        current = reload.settings
+        logs.configure(current.log_level, current.log_format, debug=current.debug)
         log.info("configuration reloaded")
     notify("READY=1")
 

@@ -22,7 +22,7 @@ def context(settings: Settings) -> ssl.SSLContext | None:
             "a TCP address without client verification gives root to whoever reaches it: use --tlsverify with "
             "--tlscacert, --tlscert and --tlskey, or say --allow-unauthenticated-tcp"
         )
-    if not (settings.tlsverify or settings.tlscert):
+    if not (settings.tls or settings.tlsverify or settings.tlscert):
         return None
     return _context(settings)
 

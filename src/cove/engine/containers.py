@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import capacities, creation, discards, listing, log_options, mounts, names, platforms, updates
+from cove.engine import capacities, creation, discards, listing, mounts, names, platforms, updates
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
+from cove.engine.defaults import Defaults
 from cove.engine.links import Links
-from cove.engine.log_options import LogDefaults
 from cove.engine.nameservice import NameService
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
@@ -67,7 +67,6 @@ class Containers:
         data_root: Path,
         run_root: Path,
         group: str,
-        log_defaults: LogDefaults,
     ) -> None:
         self._registry = registry
         self._group = group
@@ -85,7 +84,7 @@ class Containers:
         self._data_root = data_root
         self._run_root = run_root
         self._sizes = Sizes()
-        self._log_defaults = log_defaults
+        self.defaults = Defaults()
 
     def paths(self, container_id: str) -> Paths:
         return Paths(self._data_root / "containers" / container_id, self._run_root / "containers" / container_id)
@@ -94,12 +93,18 @@ class Containers:
         chosen = names.checked(name) if name else self._free_name()
         if not request.image:
             raise InvalidArgument("Config cannot be empty in order to create a container")
-        log_options.complete(request.host_config, self._log_defaults)
         image = self._images.resolve(request.image)
         can = capacities.look(layout(), self._group)
         warnings = platforms.check(image.config, request.image, platform)
         warnings += discards.discard(request.host_config, can)
-        record = creation.record(request, name=chosen, image_id=image.id, image=image.config, image_name=request.image)
+        record = creation.record(
+            request,
+            name=chosen,
+            image_id=image.id,
+            image=image.config,
+            image_name=request.image,
+            defaults=self.defaults,
+        )
         self._join_others(record)
         self._links.settle(record)
         await self._bundles.prepare(record.host_config)

@@ -8,6 +8,7 @@ from ipaddress import ip_address
 
 from cove.engine import limits, log_options, mounts, nul, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
+from cove.engine.defaults import Defaults
 from cove.engine.etcfiles import HOST_GATEWAY
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
@@ -21,7 +22,15 @@ SHORTEST_PROBE = 1_000_000
 """Nanoseconds."""
 
 
-def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.ImageConfig, image_name: str) -> Record:
+def record(
+    request: ContainerCreate,
+    *,
+    name: str,
+    image_id: str,
+    image: oci.ImageConfig,
+    image_name: str,
+    defaults: Defaults = Defaults(),  # noqa: B008
+) -> Record:
     """The record of a new container. Raises InvalidArgument that names the field."""
     nul.refuse(request)
     container_id = secrets.token_hex(32)
@@ -33,6 +42,7 @@ def record(request: ContainerCreate, *, name: str, image_id: str, image: oci.Ima
         raise InvalidArgument("no command specified")
     config.hostname = config.hostname or _hostname(host, container_id)
     check(config, host)
+    defaults.apply(host)
     complete(host)
     return Record(
         id=container_id,
@@ -96,9 +106,6 @@ def complete(host: HostConfig) -> None:
     """Fill in what a request leaves open, so that an inspection shows what holds."""
     host.console_size = [*host.console_size, 0, 0][:2]
     host.network_mode = "bridge" if host.network_mode in ("", "default") else host.network_mode
-    host.ipc_mode = host.ipc_mode or "private"
-    host.cgroupns_mode = host.cgroupns_mode or "private"
-    host.shm_size = host.shm_size or 64 << 20
     host.pids_limit = host.pids_limit or None
     host.oom_kill_disable = bool(host.oom_kill_disable)
     host.memory_swappiness = None if host.memory_swappiness == -1 else host.memory_swappiness

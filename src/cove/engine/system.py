@@ -50,7 +50,10 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Host(NamedTuple):
-    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root."""
+    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
+
+    ``proxies``: for HTTP, for HTTPS, and who is reached without.
+    """
 
     data_root: Path
     labels: Sequence[str]
@@ -60,6 +63,11 @@ class Host(NamedTuple):
     seccomp: str = ""
     group: str = ""
     log_defaults: LogDefaults = LogDefaults()
+    experimental: bool = False
+    cgroup_driver: str = "cgroupfs"
+    mirrors: Sequence[str] = ()
+    insecure_registries: Sequence[str] = ()
+    proxies: tuple[str, str, str] = ("", "", "")
 
 
 class System:
@@ -75,7 +83,7 @@ class System:
         volumes: Volumes,
         events: Events,
     ) -> None:
-        self._host = host
+        self.host = host
         self._registry = registry
         self._usages = DiskUsages(containers, images, volumes)
         self._images = images
@@ -111,7 +119,7 @@ class System:
         statuses = [container.status for container in self._registry]
         running, paused = statuses.count("running"), statuses.count("paused")
         groups = layout()
-        can = capacities.look(groups, self._host.group)
+        can = capacities.look(groups, self.host.group)
         system = _release()
         return Info(
             id=_machine_id(),
@@ -122,14 +130,14 @@ class System:
             images=len(await self._images.list(all=False, filters=Filters(), shared_size=False)),
             driver=STORAGE_DRIVER,
             driver_status=[
-                ["Backing Filesystem", filesystems.name(self._host.data_root)],
+                ["Backing Filesystem", filesystems.name(self.host.data_root)],
                 ["Supports d_type", "true"],
                 ["Native Overlay Diff", "true"],
                 ["userxattr", "false"],
-                ["Layers", self._host.layers],
-                ["Log Rotation", _log_rotation(self._host.log_defaults)],
+                ["Layers", self.host.layers],
+                ["Log Rotation", _log_rotation(self.host.log_defaults)],
             ],
-            logging_driver=self._host.log_defaults.driver,
+            logging_driver=self.host.log_defaults.driver,
             plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=list(log_options.DRIVERS)),
             memory_limit=can.memory,
             swap_limit=can.swap,
@@ -140,7 +148,7 @@ class System:
             pids_limit=can.pids,
             ipv4_forwarding=can.forwarding,
             oom_kill_disable=can.oom_kill_disable,
-            debug=self._host.debug,
+            debug=self.host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),
             n_goroutines=len(asyncio.all_tasks()),
@@ -150,25 +158,42 @@ class System:
             os_version=system.get("VERSION_ID", ""),
             architecture=kernel.machine,
             index_server_address=f"https://index.{HUB}/v1/",
-            registry_config=RegistryConfig(
-                insecure_registry_cidrs=["::1/128", "127.0.0.0/8"],
-                index_configs={HUB: IndexInfo(name=HUB, official=True)},
-            ),
+            registry_config=self._registries(),
+            http_proxy=self.host.proxies[0],
+            https_proxy=self.host.proxies[1],
+            no_proxy=self.host.proxies[2],
+            experimental_build=self.host.experimental,
+            cgroup_driver=self.host.cgroup_driver,
             ncpu=os.cpu_count() or 1,
             mem_total=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-            docker_root_dir=str(self._host.data_root),
+            docker_root_dir=str(self.host.data_root),
             name=kernel.nodename,
-            labels=list(self._host.labels),
+            labels=list(self.host.labels),
             server_version=__version__,
             runtimes={name: Runtime(path="cove-oci") for name in ("cove", "io.containerd.runc.v2", "runc")},
             default_runtime="cove",
-            init_binary=self._host.init_path or "cove-init",
-            security_options=_security_options(self._host.seccomp),
+            init_binary=self.host.init_path or "cove-init",
+            security_options=_security_options(self.host.seccomp),
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
             firewall_backend=Firewall(driver="nftables"),
             warnings=capacities.warnings(can, unified=groups.unified) or None,
+        )
+
+    def reloaded(self, values: dict[str, str]) -> None:
+        """Tell that the daemon's configuration was read again. ``values``: what can change that way."""
+        self._events.publish("daemon", "reload", _machine_id(), {"name": os.uname().nodename, **values})
+
+    def _registries(self) -> RegistryConfig:
+        mirrors = list(self.host.mirrors)
+        plain = [name for name in self.host.insecure_registries if "/" not in name]
+        ranges = [name for name in self.host.insecure_registries if "/" in name]
+        indexes = {name: IndexInfo(name=name, secure=False) for name in plain}
+        return RegistryConfig(
+            insecure_registry_cidrs=["::1/128", "127.0.0.0/8", *ranges],
+            index_configs={HUB: IndexInfo(name=HUB, official=True, mirrors=mirrors), **indexes},
+            mirrors=mirrors,
         )
 
     async def disk_usage(self, types: frozenset[str], *, verbose: bool) -> DiskUsage:

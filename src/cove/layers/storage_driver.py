@@ -18,14 +18,19 @@ NAMES: tuple[StorageDriver, ...] = ("erofs", "overlay2")
 _ALSO = {"overlay": "overlay2", "overlayfs": "overlay2"}
 
 
+def check(wanted: str) -> None:
+    """Raises InvalidArgument for a name, not empty, that is no driver's."""
+    if _ALSO.get(wanted, wanted) not in ("", *NAMES):
+        raise InvalidArgument(f"storage-driver: {wanted!r} is not one of {', '.join(NAMES)}")
+
+
 def choose(wanted: str, data_root: Path) -> StorageDriver:
     """The driver of this name; without one the first that works here.
 
     Raises InvalidArgument for a name that is none, and for one that this kernel or this file system cannot do.
     """
+    check(wanted)
     name = _ALSO.get(wanted, wanted)
-    if name and name not in NAMES:
-        raise InvalidArgument(f"storage-driver: {wanted!r} is not one of {', '.join(NAMES)}")
     if name == "overlay2":
         return "overlay2"
     failure = _failure_of_images(data_root)

@@ -183,7 +183,7 @@ def test_top_shows_this_process() -> None:
         ("-l", "F S UID PID PPID C PRI NI ADDR SZ WCHAN TTY TIME CMD"),
         ("-e -o pid,comm=C -o ni", "PID C NI"),
         ("axo pid=P,nlwp", "P NLWP"),
-        (f"-p {os.getpid()},1 -opid", "PID"),
+        pytest.param(f"-p {os.getpid()},1 -opid", "PID", id="-p THIS,1 -opid"),
         ("-eo pid,user", "PID USER"),
     ],
 )

@@ -1,0 +1,69 @@
+"""What dockerd says of a configuration that cannot be, and what our daemon says when it is started in its place."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.engine import BIN
+from harness.netns import NetworkNamespace
+
+pytestmark = [pytest.mark.needs("cove", "dockerd", "root"), pytest.mark.xdist_group("dockerd")]
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[NetworkNamespace]:
+    made = NetworkNamespace(f"cove-test-{os.getpid()}-words")
+    yield made
+    made.delete()
+
+
+def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str, content: Any) -> str:
+    """The last words of a start that must fail."""
+    file = place / "daemon.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    roots = [f"--data-root={place}/data", f"--exec-root={place}/exec", f"--pidfile={place}/pid"]
+    command = [program, *roots, "--config-file", str(file), *arguments.split()]
+    done = subprocess.run(namespace.command(command), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    text = done.stderr.replace("Status: ", "").removeprefix("coved: ")
+    lines = [line for line in text.splitlines() if line and not line.startswith(("See '", "time="))]
+    return lines[-1].replace(str(place), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content"),
+    [
+        ("-l loud", {}),
+        ("--label a", {}),
+        ("--dns 1.1", {}),
+        ("--ip x", {}),
+        ("--default-gateway x", {}),
+        ("--mtu x", {}),
+        ("--icc=maybe", {}),
+        ("--shutdown-timeout x", {}),
+        ("--max-concurrent-downloads -1", {}),
+        ("--max-download-attempts 0", {}),
+        ("--default-cgroupns-mode x", {}),
+        ("--default-ipc-mode x", {}),
+        ("--default-ulimit nofile", {}),
+        ("--default-shm-size x", {}),
+        ("--add-runtime x", {}),
+        ("--add-runtime runc=/x", {}),
+        ("--default-runtime nope", {}),
+        ("--registry-mirror x", {}),
+        ("--default-address-pool x", {}),
+        ("--node-generic-resource x", {}),
+        ("--nonesuch", {}),
+        ("", {"motor": 1}),
+        ("-D", {"debug": False}),
+        ("-H unix:///x", {"hosts": ["unix:///a", "unix:///b"]}),
+    ],
+)
+def test_words_of_refusal(namespace: NetworkNamespace, tmp_path: Path, arguments: str, content: Any) -> None:
+    ours = words(namespace, str(BIN / "coved"), tmp_path, arguments, content)
+    assert ours == words(namespace, "dockerd", tmp_path, arguments, content)
