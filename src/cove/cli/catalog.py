@@ -92,6 +92,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
     ("df", ("system df",), "Show disk usage"),
     ("prune:SYSTEM", ("system prune",), "Remove unused data"),
+    ("why", ("why", "container why"), "Tell why a container is as it is"),
     ("undo", ("undo",), "Bring back a container that was removed"),
     ("trash:LS", ("trash ls", "trash list"), "List what was removed and can be brought back"),
     ("trash:RM", ("trash rm", "trash remove"), "Delete one or more containers that are in the trash"),

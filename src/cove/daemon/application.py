@@ -45,6 +45,7 @@ from cove.engine.remedies import Remedies
 from cove.engine.removal import Removal
 from cove.engine.removed import Removed
 from cove.engine.repairs import Repairs
+from cove.engine.runs import Runs
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
@@ -57,6 +58,7 @@ from cove.engine.transitions import Transitions
 from cove.engine.undo import Undo
 from cove.engine.views import Views
 from cove.engine.volumes import Volumes
+from cove.engine.why import Reasons
 from cove.errors import Conflict
 from cove.images import Images as ImageStore
 from cove.kernel.cgroups import layout
@@ -126,6 +128,7 @@ class Engine:
     removal: Removal
     transitions: Transitions
     remedies: Remedies
+    runs: Runs
     repairs: Repairs
     init_path: str | None
     group: str
@@ -197,6 +200,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         trash=stores.trash,
         keeps_auto_removed=settings.trash_auto_removed,
     )
+    runs = Runs(database)
     transitions = Transitions(
         registry=registry,
         images=stores.images,
@@ -210,11 +214,13 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         stopping=stopping,
         removal=removal,
         trash=stores.trash,
+        runs=runs,
     )
     remedies = Remedies(transitions, stopping, announcements)
     probes.on_failure = remedies.apply
     return Engine(
         remedies=remedies,
+        runs=runs,
         registry=registry,
         connectivity=connectivity,
         names=names,
@@ -317,10 +323,13 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, 
         system.reloaded(attributes(fresh))
 
     reload.listeners.append(reloaded)
+    removed = Removed(stores.trash)
+    output = Output(registry, removed, announcements, Statistics(registry, engine.bundles))
     return Services(
         containers=containers,
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
-        output=Output(registry, Removed(stores.trash), announcements, Statistics(registry, engine.bundles)),
+        output=output,
+        reasons=Reasons(registry, removed, engine.runs, output, engine.bundles),
         archives=archives,
         execs=engine.execs,
         images=images,

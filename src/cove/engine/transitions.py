@@ -26,6 +26,7 @@ from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.runs import Runs
 from cove.engine.shims import Shim, Zygote
 from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
@@ -76,6 +77,7 @@ class Transitions:
         stopping: Stopping,
         removal: Removal,
         trash: Trash,
+        runs: Runs,
     ) -> None:
         self._registry = registry
         self._images = images
@@ -89,6 +91,7 @@ class Transitions:
         self._stopping = stopping
         self._removal = removal
         self._trash = trash
+        self._runs = runs
         self._watches = Background()
 
     # start
@@ -127,6 +130,7 @@ class Transitions:
             state.status = "exited"  # the policy plans no further start
         container.drop_waiting()
         container.pid = 0
+        self._runs.note(container.record)
         await self._noted(container, self._registry.save(container))
         self._bundles.discard(container)
         self._announcements.uses(container, begin=False)
@@ -232,6 +236,7 @@ class Transitions:
             self.publish(container, "oom")
         self.publish(container, "die", {"exitCode": str(exited.exit_code), "execDuration": str(_ran_for(container))})
         self._announcements.uses(container, begin=False)
+        self._runs.note(container.record, exited.memory_peak)
         follows = container.claim is None  # else the request that claimed it says what comes next
         wanted = follows and restarts.wanted(container.record.host_config.restart_policy, state)
         again = wanted or (container.claim == "remedy" and not state.stopped)

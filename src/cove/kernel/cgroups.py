@@ -144,6 +144,12 @@ class Cgroup:
         file = "memory.events" if self.layout.unified else "memory.oom_control"
         return self.counters("memory", file).get("oom_kill", 0)
 
+    def memory_peak(self) -> int:
+        """The most bytes that it had at once; 0 when nobody counts (version 2 before Linux 5.19)."""
+        file = "memory.peak" if self.layout.unified else "memory.max_usage_in_bytes"
+        text = self.read("memory", file) or ""
+        return int(text) if text.isdecimal() else 0
+
     def counters(self, controller: str, file: str) -> dict[str, int]:
         """A file of lines ``name number``, such as memory.stat, cpu.stat or memory.events; {} when there is none."""
         words = [line.split() for line in (self.read(controller, file) or "").splitlines()]

@@ -206,12 +206,13 @@ class StartFailed(NamedTuple):
 class Exited(NamedTuple):
     """shim → coved, and the content of exit.json. ``finished_at``: nanoseconds since the epoch.
 
-    ``exit_code``: the program's, or 128 + the signal that killed it.
+    ``exit_code``: the program's, or 128 + the signal that killed it. ``memory_peak``: bytes, 0 unknown.
     """
 
     exit_code: int
     oom_killed: bool
     finished_at: int
+    memory_peak: int = 0
 
 
 class Attach(NamedTuple):

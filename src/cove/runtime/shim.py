@@ -87,6 +87,7 @@ class Shim:
         self._exit_code = 0
         self._ended = False
         self._finishing = False
+        self._memory_peak = 0
         self.streams: Streams | None = None
         self.execs: Execs | None = None
         self.started_at: int | None = None
@@ -308,7 +309,7 @@ class Shim:
         if self._init is not None:
             self._run_late_hooks("poststop", "stopped")
         code = self._failure.exit_code if self._failure is not None else self._exit_code
-        exited = messages.Exited(code, oom_killed, time.time_ns())
+        exited = messages.Exited(code, oom_killed, time.time_ns(), self._memory_peak)
         try:
             exit_record.write(self._start.run_dir, exited)
         except OSError as error:  # a daemon that gave up the start has removed the directory; a full disk
@@ -341,6 +342,7 @@ class Shim:
             return False
         try:
             oom_killed = self._cgroup.oom_kills() > 0
+            self._memory_peak = self._cgroup.memory_peak()
             self._cgroup.remove()
         except OSError as error:
             report.failure(self._start.run_dir, error)

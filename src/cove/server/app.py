@@ -38,6 +38,7 @@ from cove.server.system import SystemRoutes
 from cove.server.transfers import TransferRoutes
 from cove.server.trash import TrashRoutes
 from cove.server.volumes import VolumeRoutes
+from cove.server.why import WhyRoutes
 from cove.wire import versions
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,7 @@ def _routes(services: Services) -> list[Route]:
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         TrashRoutes(services.trash),
+        WhyRoutes(services.reasons),
         SwarmRoutes(),
         PluginRoutes(),
         AbsentRoutes(),

@@ -13,6 +13,7 @@ from cove.server.system import System
 from cove.server.transfers import Transfers
 from cove.server.trash import Trash
 from cove.server.volumes import Volumes
+from cove.server.why import Reasons
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,4 @@ class Services:
     volumes: Volumes
     system: System
     trash: Trash
+    reasons: Reasons

@@ -16,6 +16,7 @@ networks       one row per network
 endpoints      attachments of containers to networks; an address is in use while its row is there
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
+runs           how containers of a name ended; bounded, see ``cove.engine.runs``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
@@ -63,5 +64,9 @@ MIGRATIONS: tuple[str, ...] = (
         id TEXT PRIMARY KEY, removed INTEGER NOT NULL, image TEXT NOT NULL, record BLOB NOT NULL
     ) STRICT;
     CREATE INDEX trash_image ON trash (image);
+    """,
+    """
+    CREATE TABLE runs (number INTEGER PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL) STRICT;
+    CREATE INDEX runs_name ON runs (name);
     """,
 )

@@ -12,7 +12,8 @@ R = TypeVar("R", bound=msgspec.Struct)
 class Table(Generic[R]):
     """Typed access to one table of the schema, for use inside ``Database.run`` and ``Database.load``.
 
-    ``columns``: for each column except ``record``, how to get its value from a record. ``key``: the primary key.
+    ``columns``: for each column except ``record``, how to get its value from a record. ``key``: the primary key;
+    () when SQLite numbers the rows.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class Table(Generic[R]):
         marks = ", ".join("?" * len(names))
         others = ", ".join(f"{column} = excluded.{column}" for column in names if column not in key)
         self._insert = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({marks})"
-        self._put = f"{self._insert} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {others}"
+        self._put = f"{self._insert} ON CONFLICT ({', '.join(key)}) DO UPDATE SET {others}" if key else self._insert
         self._select = f"SELECT record FROM {name}"
         self._delete = f"DELETE FROM {name}"
 

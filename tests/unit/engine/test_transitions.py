@@ -23,6 +23,7 @@ from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.runs import Runs
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
@@ -94,6 +95,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     stopping=stopping,
                     removal=removal,
                     trash=trash,
+                    runs=Runs(database),
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)

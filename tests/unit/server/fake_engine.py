@@ -38,6 +38,7 @@ from cove.wire.streams import STDERR, STDOUT, LogEntry, Logs, Stream
 from cove.wire.system import AuthResponse, DiskUsage, Info, Version
 from cove.wire.trash import Restored, Trashed, TrashEmptied
 from cove.wire.volumes import Volume, VolumeList, VolumesPruned
+from cove.wire.why import Why
 
 T0 = 1_767_323_045_123_456_789
 
@@ -477,6 +478,11 @@ class FakeVolumes(Part):
         return VolumesPruned()
 
 
+class FakeReasons(Part):
+    async def why(self, ref: str) -> Why:
+        return Why(id="c1", name=ref, image="busybox", status="created", removed=False, summary="it was created")
+
+
 class FakeTrash(Part):
     async def list(self) -> list[Trashed]:
         return [Trashed(id="c1", kind="container", name="web")]
@@ -531,4 +537,5 @@ def fake_services(store: Store) -> Services:
         volumes=FakeVolumes(store),
         system=FakeSystem(store),
         trash=FakeTrash(store),
+        reasons=FakeReasons(store),
     )
