@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import memory, names
+from bench import crowded, memory, names
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -18,6 +18,7 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("engine, idle", memory.idle),
     ("per running container", memory.per_container),
     ("query of a local name", names.per_query),
+    (crowded.NAME, crowded.crowded),
 )
 
 

@@ -76,10 +76,11 @@ def measure(row: Row, engines: Sequence[Engine], rounds: int) -> Result:
     for engine in engines:
         row.after(engine)
     ours, peer = (statistics.median(taken) for taken in times)
-    return Result(row.name, ours, peer, "ms", rounds, _spread(times[0]), row.target, row.limit)
+    return Result(row.name, ours, peer, "ms", rounds, spread(times[0]), row.target, row.limit)
 
 
-def _spread(values: list[float]) -> tuple[float, float]:
+def spread(values: list[float]) -> tuple[float, float]:
+    """The 10th and the 90th percentile."""
     ordered = sorted(values)
     last = len(ordered) - 1
     return ordered[round(last * 0.1)], ordered[round(last * 0.9)]

@@ -42,6 +42,19 @@ def _version(engine: Engine) -> None:
     client(engine, str(BIN / "cove") if engine.cli == "cove" else "docker", "version")
 
 
+def _create_network(engine: Engine) -> None:
+    docker(engine, "network", "create", "bench-user")
+
+
+def _remove_network(engine: Engine) -> None:
+    docker(engine, "network", "rm", "bench-user")
+
+
+def _create_and_remove_network(engine: Engine) -> None:
+    _create_network(engine)
+    _remove_network(engine)
+
+
 def _run(*flags: str) -> Row:
     name = " ".join(["run --rm", *flags])
     return Row(name, lambda engine: docker(engine, "run", "--rm", *flags, "busybox", "true"), target=0.25)
@@ -51,6 +64,8 @@ ROWS = (
     _run(),
     _run("--net", "none"),
     _run("-p", "8080:80"),
+    _run("--net", "bench-user")._replace(before=_create_network, after=_remove_network),
+    Row("network create and rm", _create_and_remove_network, target=0.3),
     Row(
         "exec",
         lambda engine: docker(engine, "exec", "sleeper", "true"),

@@ -5,6 +5,7 @@ firewall's elements and with the database's rows. ``COVE_TEST_SEEDS=1,2,3`` choo
 their length.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -114,10 +115,8 @@ class Life:
         command = self.chance.choice(["connect", "disconnect"])
         target = ["docker", "network", command, self._network(), self._container()]
         with self.daemon.spawned(*target) as client:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 client.wait(self.chance.uniform(0.015, 0.06))  # the moment is the test's input
-            except subprocess.TimeoutExpired:
-                pass
             self.daemon.kill9()
             self.daemon.start()
         return 200

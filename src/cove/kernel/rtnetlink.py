@@ -5,6 +5,7 @@ netlink costs a daemon 9 MiB and 100 ms of imports. Sources: rtnetlink(7), linux
 linux/neighbour.h, linux/veth.h.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -29,6 +30,7 @@ _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
 _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 10, 18, 28
 _IFLA_PROTINFO, _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED, _NESTED = 12, 4, 33, 0x8000
+_IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE, _NO_ADDRESS = 26, 8, 1
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_VLAN_ID = 1, 2, 1, 1
 _IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS = 1, 1, 2
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
@@ -152,8 +154,19 @@ class RouteSocket:
             )
         )
         self._request(f"create veth {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
-        self.set_link(socket.if_nametoindex(name), master=bridge)
+        index = socket.if_nametoindex(name)
+        self._keep_from_ipv6(index)
+        self.set_link(index, master=bridge)
         notice_carrier(name)
+
+    def _keep_from_ipv6(self, index: int) -> None:
+        """Have a link that is to be a bridge's port make no address of its own: nobody is there, and what it sent of it
+        would be for all other ports. A kernel without IPv6 does not know the request.
+        """
+        mode = _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_NO_ADDRESS]))
+        payload = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, mode))
+        with contextlib.suppress(OSError):
+            self._request(f"no IPv6 address of link {index}", _RTM_SETLINK, 0, payload)
 
     def create_macvlan(self, name: str, parent: int, mode: str, mac: str, mtu: int | None, namespace: int) -> None:
         """Make a link on top of the one with index ``parent``, in another namespace. ``mode``: of MACVLAN_MODES."""

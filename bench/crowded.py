@@ -1,0 +1,84 @@
+"""A container's network on a bridge that a thousand others are on: what a start takes there, beside the first one's.
+
+The containers are links without programs; all that the daemon and the kernel do for an endpoint is done for each. There
+is no other engine in this row: it is ours against itself. What the kernel takes for one more port of a bridge grows
+with those that it has, 1,023 at most; the whole start is to be at most 1.2 times the first one.
+"""
+
+import asyncio
+import os
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from bench.measure import Result, spread
+from cove.kernel import sysctl
+from cove.kernel.namespaces import unshare
+from cove.network import EndpointRequest, Networks, NetworkSettings
+from cove.store import Database
+from harness.engine import Engine
+
+OTHERS = 1000
+ROUNDS = 25
+NAME = f"a network's part of a start, {OTHERS} others"
+
+
+def crowded(_engines: list[Engine]) -> Result:
+    """``ours``: with the others there; ``peer``: without them. Milliseconds. The engines have no part in it."""
+    results: list[Result] = []
+    thread = threading.Thread(target=lambda: results.append(_alone()))  # whose network namespace is its own
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def _alone() -> Result:
+    theirs, mine = _container(), _container()
+    unshare(["network"])
+    with tempfile.TemporaryDirectory() as directory:
+        database = Database(Path(directory) / "cove.db")
+        try:
+            return asyncio.run(_measure(database, theirs, mine))
+        finally:
+            database.close()
+            os.close(theirs)
+            os.close(mine)
+
+
+def _container() -> int:
+    """A namespace for containers' links, which keeps them from IPv6 as a start does."""
+    unshare(["network"])
+    sysctl.write("net/ipv6/conf/default/disable_ipv6", "1")
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+async def _measure(database: Database, theirs: int, mine: int) -> Result:
+    networks = Networks(database, NetworkSettings())
+    await networks.open()
+    try:
+        await _timed(networks, mine)
+        first = [await _timed(networks, mine) for _ in range(ROUNDS)]
+        for number in range(OTHERS):
+            await _start(networks, f"other{number}", theirs)
+        last = [await _timed(networks, mine) for _ in range(ROUNDS)]
+    finally:
+        await networks.close()
+    ours, peer = statistics.median(last), statistics.median(first)
+    return Result(NAME, ours, peer, "ms", ROUNDS, spread(last), None, None)
+
+
+async def _timed(networks: Networks, namespace: int) -> float:
+    began = time.perf_counter()
+    await _start(networks, "one", namespace)
+    taken = (time.perf_counter() - began) * 1000
+    await networks.release("one", links=True)
+    return taken
+
+
+async def _start(networks: Networks, name: str, namespace: int) -> None:
+    """Address, row and link."""
+    request = EndpointRequest(network="bridge", options={"com.docker.network.endpoint.ifname": name})
+    allocation = await networks.allocate(name, name, [request])
+    await networks.attach(allocation.endpoints[0], namespace)
