@@ -5,7 +5,7 @@ import json
 import shutil
 import socket
 
-from cove.engine import devices
+from cove.engine import devices, modes
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.log_target import log_target
@@ -13,7 +13,6 @@ from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
-from cove.errors import Conflict
 from cove.runtime.messages import OverlayRoot, StartShim
 from cove.wire.host_config import HostConfig
 
@@ -116,14 +115,13 @@ class Bundles:
 
     def _joined_namespaces(self, container: Container) -> dict[str, str]:
         host = container.record.host_config
-        modes = {"network": host.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
+        asked = {"network": host.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
         files = {"network": "net", "ipc": "ipc", "pid": "pid"}
         joined = {}
-        for kind, mode in modes.items():
-            if mode.startswith("container:"):
-                other = self._registry.get(mode.removeprefix("container:"))
-                if not other.running:
-                    raise Conflict(f"cannot join {kind} namespace of a non running container: {other.id}")
+        for kind, mode in asked.items():
+            if modes.joined(mode):
+                other = self._registry.get(modes.joined(mode))
+                modes.check_joins(kind, other)
                 joined[kind] = f"/proc/{other.pid}/ns/{files[kind]}"
                 other.network_shared = other.network_shared or kind == "network"
         return joined

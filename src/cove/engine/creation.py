@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from cove.engine import limits, log_options, mounts, nul, privileges, restarts, security, signals
+from cove.engine import limits, log_options, modes, mounts, nul, privileges, restarts, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.defaults import Defaults
 from cove.engine.etcfiles import HOST_GATEWAY
@@ -33,11 +33,10 @@ def record(
 ) -> Record:
     """The record of a new container. Raises InvalidArgument that names the field."""
     nul.refuse(request)
+    modes.check(request, request.host_config)
     container_id = secrets.token_hex(32)
     config = merged_config(request, image.config or oci.Config())
     host = request.host_config
-    if host.uts_mode == "host" and config.hostname:
-        raise InvalidArgument("conflicting options: hostname and the UTS mode")
     if not (config.entrypoint or config.cmd):
         raise InvalidArgument("no command specified")
     config.hostname = config.hostname or _hostname(host, container_id)
@@ -171,7 +170,6 @@ def check(config: Config, host: HostConfig) -> None:
         raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     limits.check(host)
     limits.terminal_size("HostConfig.ConsoleSize", host.console_size)
-    _check_modes(host)
 
 
 def _check_host_port(text: str) -> None:
@@ -215,16 +213,3 @@ def _check_probe(probe: HealthConfig | None) -> None:
             raise InvalidArgument(f"{name} in Healthcheck cannot be less than 1ms")
     if probe.retries < 0:
         raise InvalidArgument("Retries in Healthcheck cannot be negative")
-
-
-def _check_modes(host: HostConfig) -> None:
-    for flag, mode, kinds in (
-        ("IPC", host.ipc_mode, ("", "none", "private", "shareable", "host")),
-        ("PID", host.pid_mode, ("", "host")),
-        ("UTS", host.uts_mode, ("", "host")),
-        ("cgroup namespace", host.cgroupns_mode, ("", "host", "private")),
-    ):
-        if mode not in kinds and not (flag in ("IPC", "PID") and mode.startswith("container:")):
-            raise InvalidArgument(f"invalid {flag} mode: {mode}")
-    if host.port_bindings and host.network_mode.startswith("container:"):
-        raise InvalidArgument("conflicting options: port publishing and the container type network mode")

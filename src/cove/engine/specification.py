@@ -234,6 +234,8 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
     host = record.host_config
     asked = {mount.destination for mount in record.mounts}
     made = [mount for mount in _kernel_mounts(host) if mount["destination"] not in asked]
+    if "ipc" in around.namespaces:
+        made = [_shared_memory(around) if mount["destination"] == "/dev/shm" else mount for mount in made]
     for destination, source in around.etc_files.items():
         if destination not in asked:
             made.append(_bind(source, destination, ["rbind", "rprivate"]))
@@ -246,6 +248,8 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
 def _kernel_mounts(host: HostConfig) -> list[Mount]:
     shm_size = host.shm_size or DEFAULT_SHM_SIZE
     access = "rw" if host.privileged else "ro"
+    writable = security.parse(host.security_opt or []).writable_cgroups
+    cgroup_access = access if writable is None else "rw" if writable else "ro"
     fixed = ["nosuid", "noexec", "nodev"]
     made: list[Mount] = [
         {"destination": "/proc", "type": "proc", "source": "proc", "options": fixed},
@@ -262,7 +266,7 @@ def _kernel_mounts(host: HostConfig) -> list[Mount]:
             "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         },
         {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*fixed, access]},
-        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*fixed, access]},
+        {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": [*fixed, cgroup_access]},
         {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": fixed},
         {
             "destination": "/dev/shm",
@@ -271,10 +275,19 @@ def _kernel_mounts(host: HostConfig) -> list[Mount]:
             "options": [*fixed, "mode=1777", f"size={shm_size}"],
         },
     ]
+    if host.ipc_mode == "none":
+        made = [mount for mount in made if mount["destination"] != "/dev/shm"]
     if host.ipc_mode == "host":
-        made = [mount for mount in made if mount["destination"] not in ("/dev/mqueue", "/dev/shm")]
-        made += [_bind(path, path, ["rbind", *fixed]) for path in ("/dev/mqueue", "/dev/shm")]
+        made = [mount for mount in made if mount["destination"] != "/dev/shm"]
+        made.append(_bind("/dev/shm", "/dev/shm", ["rbind", *fixed]))
     return made
+
+
+def _shared_memory(around: Surroundings) -> Mount:
+    """The other container's /dev/shm, which belongs to its IPC namespace as programs see it."""
+    mount = _bind("/dev/shm", "/dev/shm", ["bind", "nosuid", "noexec", "nodev"])
+    mount["namespace"] = around.namespaces["ipc"].removesuffix("ipc") + "mnt"
+    return mount
 
 
 def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:

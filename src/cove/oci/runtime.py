@@ -98,8 +98,12 @@ class IdMapping(TypedDict):
 
 
 class Mount(TypedDict):
-    """With mappings it is an idmapped mount: files of ``containerID`` on the disk are shown as of ``hostID``."""
+    """With mappings it is an idmapped mount: files of ``containerID`` on the disk are shown as of ``hostID``.
 
+    ``namespace`` (ours): the file of the mount namespace in which a bind's source is looked up, without links.
+    """
+
+    namespace: NotRequired[str]
     destination: str
     source: NotRequired[str]
     type: NotRequired[str]

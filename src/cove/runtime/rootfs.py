@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from cove.kernel import mounts, overlay, paths
 from cove.kernel.cgroups import Layout
 from cove.oci.runtime import IdMapping, Mount, Spec
-from cove.runtime import devices, mount_options
+from cove.runtime import devices, foreign_mounts, mount_options
 from cove.runtime.messages import OverlayRoot
 from cove.runtime.mount_options import Options
 
@@ -63,7 +63,8 @@ class BindMount(NamedTuple):
     """A file or directory of the host, and with ``options.recursive`` what is mounted below it.
 
     ``opened``: its detached copy, where that had to be made in the host's namespaces. ``mappings``: of
-    users and of groups, by which the owners of its files are mapped.
+    users and of groups, by which the owners of its files are mapped. ``namespace``: the file of another mount
+    namespace, a container's, that the source is in.
     """
 
     source: str
@@ -71,6 +72,7 @@ class BindMount(NamedTuple):
     options: Options
     opened: int | None = None
     mappings: tuple[list[IdMapping], list[IdMapping]] | None = None
+    namespace: str = ""
 
     def apply(self, root: int) -> None:
         mount = self.open() if self.opened is None else self.opened
@@ -90,6 +92,8 @@ class BindMount(NamedTuple):
 
     def open(self) -> int:
         """A detached copy of the source, with its mapping."""
+        if self.namespace:
+            return foreign_mounts.copy(self.namespace, self.source)
         flags = mounts.OPEN_TREE_CLONE | (mounts.AT_RECURSIVE if self.options.recursive else 0)
         mount = mounts.open_tree(self.source, flags)
         if self.mappings is not None:
@@ -263,7 +267,7 @@ def _bind(entry: Mount, spec: Spec, opened: int | None) -> BindMount:
     if options.mapped and not (uids or gids):
         uids, gids = linux.get("uidMappings") or [], linux.get("gidMappings") or []
     mappings = (uids, gids) if uids or gids or options.mapped else None
-    return BindMount(entry.get("source", ""), destination, options, opened, mappings)
+    return BindMount(entry.get("source", ""), destination, options, opened, mappings, entry.get("namespace", ""))
 
 
 def _labelled(options: Options, entry: Mount, spec: Spec) -> Options:

@@ -140,8 +140,18 @@ def test_another_container_s_namespaces() -> None:
 
 def test_the_host_s_ipc_brings_its_shared_memory() -> None:
     made = spec({"ipc_mode": "host"})
-    for path in ("/dev/shm", "/dev/mqueue"):
-        assert mount(made, path)["type"] == "bind" and mount(made, path)["source"] == path
+    assert (mount(made, "/dev/shm")["type"], mount(made, "/dev/shm")["source"]) == ("bind", "/dev/shm")
+    assert mount(made, "/dev/mqueue")["type"] == "mqueue", "of the host's namespace, whether the host mounts it or not"
+
+
+def test_a_shared_ipc_namespace_brings_its_shared_memory() -> None:
+    made = spec({"ipc_mode": "container:x"}, AROUND._replace(namespaces={"ipc": "/proc/7/ns/ipc"}))
+    shared = mount(made, "/dev/shm")
+    assert (shared["type"], shared["source"], shared["namespace"]) == ("bind", "/dev/shm", "/proc/7/ns/mnt")
+
+
+def test_no_ipc_has_no_shared_memory() -> None:
+    assert "/dev/shm" not in {entry["destination"] for entry in spec({"ipc_mode": "none"}).get("mounts", [])}
 
 
 @pytest.mark.parametrize(
