@@ -75,7 +75,7 @@ def test_new_privileges_by_default(daemon: Engine) -> None:
 
 @pytest.mark.needs("host-python")  # and with it a set of programs that are no busybox, which drops what it gains
 def test_a_set_user_id_program_gains_nothing_with_no_new_privileges(daemon: Engine) -> None:
-    script = "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && su -s /bin/sh nobody -c '/tmp/id -u'"
+    script = "cp /usr/bin/id /tmp/id && chmod 4755 /tmp/id && busybox su -s /bin/sh nobody -c '/tmp/id -u'"
     assert run(daemon, script, *probes.BINDS) == "0\n"
     assert run(daemon, script, *probes.BINDS, "--security-opt", "no-new-privileges") == "65534\n"
 
