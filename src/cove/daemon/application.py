@@ -46,6 +46,7 @@ from cove.engine.removal import Removal
 from cove.engine.removed import Removed
 from cove.engine.repairs import Repairs
 from cove.engine.runs import Runs
+from cove.engine.runtimes import Program, Runtimes
 from cove.engine.sandboxes import Sandboxes
 from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
@@ -119,6 +120,7 @@ class Engine:
     files: NameFiles
     links: Links
     bundles: Bundles
+    runtimes: Runtimes
     seccomp: Seccomp
     zygote: Zygote
     events: Events
@@ -175,6 +177,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     links = Links(registry, connectivity)
     dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
     files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
+    runtimes = Runtimes(_programs(settings), settings.default_runtime)
     bundles = Bundles(
         registry,
         connectivity,
@@ -183,6 +186,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         cgroup_parent=settings.cgroup_parent,
         init_path=init_path,
         init=settings.init,
+        runtimes=runtimes,
     )
     sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
     names = NameService(registry, sandboxes, roots.run)
@@ -227,6 +231,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         files=files,
         links=links,
         bundles=bundles,
+        runtimes=runtimes,
         seccomp=seccomp,
         zygote=zygote,
         events=events,
@@ -319,6 +324,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, 
 
     def reloaded(fresh: Settings) -> None:
         containers.defaults = _defaults(fresh)
+        engine.runtimes.configure(_programs(fresh), fresh.default_runtime)
         system.host = _host(fresh, roots, stores, engine)
         system.reloaded(attributes(fresh))
 
@@ -368,7 +374,13 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
             settings.https_proxy or proxies.https_proxy,
             settings.no_proxy or proxies.no_proxy,
         ),
+        engine.runtimes,
     )
+
+
+def _programs(settings: Settings) -> dict[str, Program]:
+    """The runtimes of the configuration."""
+    return {name: Program(given.path, given.arguments) for name, given in settings.runtimes.items()}
 
 
 def _defaults(settings: Settings) -> Defaults:

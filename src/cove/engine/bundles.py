@@ -11,8 +11,11 @@ from cove.engine.container import Container
 from cove.engine.log_target import log_target
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
+from cove.engine.runtimes import Runtimes
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
+from cove.errors import Conflict
+from cove.oci.runtime import Spec
 from cove.runtime.messages import OverlayRoot, StartShim
 from cove.wire.host_config import HostConfig
 
@@ -32,14 +35,21 @@ class Bundles:
         cgroup_parent: str,
         init_path: str | None,
         init: bool,
+        runtimes: Runtimes | None = None,
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
         self._files = files
         self._seccomp = seccomp
+        self._runtimes = runtimes or Runtimes({})
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
+
+    def choose_runtime(self, host: HostConfig) -> None:
+        """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
+        host.runtime = host.runtime or self._runtimes.default
+        self._runtimes.check(host.runtime)
 
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
@@ -57,9 +67,12 @@ class Bundles:
         self._files.write(container)
         self._files.links.running(container)
         spec = specification(record, self._surroundings(container))
+        foreign = self._runtimes.foreign(record.host_config.runtime)
+        if foreign is not None:
+            self._spell_out(spec, container)
         (paths.run / "config.json").write_text(json.dumps(spec))
         overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
-        seccomp = self._seccomp.filter(record)
+        seccomp = self._seccomp.filter(record) if foreign is None else None
         waiting = container.take_waiting()
         start = StartShim(
             container_id=container.id,
@@ -72,8 +85,18 @@ class Bundles:
             await_network=self._connectivity.needed(container),
             attachments=[attachment for attachment, _ in waiting],
             seccomp=seccomp,
+            runtime=foreign,
         )
         return start, [stream for _, stream in waiting]
+
+    def _spell_out(self, spec: Spec, container: Container) -> None:
+        """What our runtime is told otherwise, or has of its own, is for another one in the configuration."""
+        host = container.record.host_config
+        compiled = self._seccomp.compiled(host)
+        if compiled is not None:
+            spec["linux"]["seccomp"] = compiled.selected
+        if self._wants_init(container) and self._init_path is None:
+            raise Conflict(f"--init needs docker-init, catatonit or tini-static with the runtime {host.runtime}")
 
     def discard(self, container: Container) -> None:
         shutil.rmtree(container.paths.run, ignore_errors=True)

@@ -97,6 +97,7 @@ class Containers:
         can = capacities.look(layout(), self._group)
         warnings = platforms.check(image.config, request.image, platform)
         warnings += discards.discard(request.host_config, can)
+        self._bundles.choose_runtime(request.host_config)
         record = creation.record(
             request,
             name=chosen,

@@ -108,7 +108,6 @@ def complete(host: HostConfig) -> None:
     host.pids_limit = host.pids_limit or None
     host.oom_kill_disable = bool(host.oom_kill_disable)
     host.memory_swappiness = None if host.memory_swappiness == -1 else host.memory_swappiness
-    host.runtime = host.runtime or "cove"
     host.restart_policy.name = host.restart_policy.name or "no"
     host.log_config.type = host.log_config.type or "json-file"
     host.log_config.config = host.log_config.config or {}
@@ -166,8 +165,6 @@ def check(config: Config, host: HostConfig) -> None:
     security.parse(host.security_opt or [])
     if host.isolation not in ("", "default"):
         raise InvalidArgument(f"invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
-    if host.runtime not in ("", "cove", "runc", "io.containerd.runc.v2"):
-        raise InvalidArgument(f"unknown or invalid runtime name: {host.runtime}")
     limits.check(host)
     limits.terminal_size("HostConfig.ConsoleSize", host.console_size)
 

@@ -15,6 +15,7 @@ from cove.engine.events import Events
 from cove.engine.images import Images
 from cove.engine.log_options import LogDefaults
 from cove.engine.registry import Registry
+from cove.engine.runtimes import Runtimes
 from cove.engine.usage import DiskUsages
 from cove.engine.views import STORAGE_DRIVER
 from cove.engine.volumes import Volumes
@@ -68,6 +69,7 @@ class Host(NamedTuple):
     mirrors: Sequence[str] = ()
     insecure_registries: Sequence[str] = ()
     proxies: tuple[str, str, str] = ("", "", "")
+    runtimes: Runtimes = Runtimes({})
 
 
 class System:
@@ -170,8 +172,11 @@ class System:
             name=kernel.nodename,
             labels=list(self.host.labels),
             server_version=__version__,
-            runtimes={name: Runtime(path="cove-oci") for name in ("cove", "io.containerd.runc.v2", "runc")},
-            default_runtime="cove",
+            runtimes={
+                name: Runtime(path=program.path, runtimeArgs=list(program.arguments) or None)
+                for name, program in self.host.runtimes.shown().items()
+            },
+            default_runtime=self.host.runtimes.default,
             init_binary=self.host.init_path or "cove-init",
             security_options=_security_options(self.host.seccomp),
             containerd_commit=Commit(id=NOT_USED),

@@ -71,6 +71,13 @@ def parse_layout(mount_info: str) -> Layout:
     return Layout(version2[:1], unified=True)
 
 
+def version2_mounts() -> list[str]:
+    """Where version 2 is mounted in this mount namespace, whatever it controls; the last mounted first."""
+    with open(MOUNT_INFO, encoding="utf-8", errors="surrogateescape") as file:
+        lines = [line.partition(" - ") for line in file]
+    return [_unescape(own.split()[4]) for own, _, kind in reversed(lines) if kind.startswith("cgroup2 ")]
+
+
 def _hierarchy(mount_point: str, kind: str, options: list[str]) -> Hierarchy:
     if kind == "cgroup2":
         return Hierarchy(mount_point, 2, (), "")

@@ -36,7 +36,17 @@ class Namespaces(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """init → shim: from here on it is a child of that process, which ends. ``pid``: as the shim sees it."""
+    """init → shim: from here on that process is it. ``pid``: as the shim sees it.
+
+    The sender ends; if it is a driver of another runtime (``driven``), once it has started the program and said Ready.
+    """
+
+    pid: int
+    driven: bool = False
+
+
+class Program(NamedTuple):
+    """driver of an exec → shim: that process is the program, which gets its signals; the driver ends as it does."""
 
     pid: int
 
@@ -50,7 +60,10 @@ class HooksDone(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """init → shim: all is done but the program; it waits at its gate. Nothing else comes on the channel."""
+    """init → its parent: all is done but the program; it waits at its gate. Nothing else comes on the channel.
+
+    From a driver: the program runs.
+    """
 
 
 class Console(NamedTuple):
@@ -80,7 +93,9 @@ class Failure(NamedTuple):
     message: str
 
 
-ChannelMessage = Namespaces | Moved | HooksDue | HooksDone | Ready | Console | Interfaces | Listener | Taken | Failure
+ChannelMessage = (
+    Namespaces | Moved | Program | HooksDue | HooksDone | Ready | Console | Interfaces | Listener | Taken | Failure
+)
 
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in ChannelMessage.__args__}
 _MAX_DATAGRAM = 1 << 17

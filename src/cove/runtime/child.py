@@ -49,6 +49,8 @@ class Child:
         self._loop = loop
         self._parent = parent
         self._failure: channel.Failure | None = None
+        self._driven = False
+        self._begun = False
         self._channel, theirs = channel.pair()
         self._channel.setblocking(False)
         try:
@@ -62,6 +64,7 @@ class Child:
         if self.pid == 0:
             _become(body, theirs)
         self.running = True
+        self.program = self.pid
         loop.watch(self._channel.fileno(), READ, self._on_channel)
         self._await(self.pid)
 
@@ -74,7 +77,7 @@ class Child:
         """Send a signal. Raises ProcessLookupError when the process has ended."""
         if not self.running:
             raise ProcessLookupError("the process has ended")
-        os.kill(self.pid, number)
+        os.kill(self.program, number)
 
     def _on_channel(self, _events: int) -> None:
         self._hear()
@@ -107,7 +110,11 @@ class Child:
         elif isinstance(message, channel.Listener):
             self._pass_on(message.descriptor)
         elif isinstance(message, channel.Moved):
-            self._follow(message.pid)
+            self._follow(message.pid, message.driven)
+        elif isinstance(message, channel.Program):
+            self.program = message.pid
+        elif isinstance(message, channel.Ready):
+            self._begun = True
         elif isinstance(message, channel.HooksDue):
             self._run_hooks()
 
@@ -120,9 +127,10 @@ class Child:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
-    def _follow(self, pid: int) -> None:
+    def _follow(self, pid: int, driven: bool) -> None:
         """The process goes on in a child of its own, which we adopt when it ends itself."""
-        self.pid = pid
+        self.pid = self.program = pid
+        self._driven = driven
         self._await(pid)
 
     def _await(self, pid: int) -> None:
@@ -148,13 +156,17 @@ class Child:
             self._parent.failed(*self._failure)
 
     def _executed(self) -> bool:
-        """Whether the process, which may be a zombie by now, has left our own name behind."""
+        """Whether the process, which may be a zombie by now, has left our own name behind; a driver says it."""
+        if self._driven or self._begun:
+            return self._begun
         with open(f"/proc/{self.pid}/comm", "rb") as file:
             return file.read().strip() != SHIM_NAME.encode()
 
     def _on_end(self, pid: int) -> None:
         """What it said comes before the word that it has ended: perhaps that it goes on as another process."""
         if self._channel.fileno() >= 0:
+            if self._driven and pid == self.pid:  # its driver knows whether it has been the program
+                self._channel.setblocking(True)
             while self._hear():
                 pass
         if pid == self.pid and self._channel.fileno() >= 0:

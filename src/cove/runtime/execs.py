@@ -75,7 +75,7 @@ class Exec:
 
     def executed(self) -> None:
         self.started = True
-        self._asked_by.send(messages.Done(self._request, self.child.pid))
+        self._asked_by.send(messages.Done(self._request, self.child.program))
 
     def failed(self, exit_code: int, message: str) -> None:
         self.streams.abandon()
@@ -140,7 +140,9 @@ class Execs:
 
     def running(self) -> dict[str, int]:
         """Those whose program runs: their ids, and their process ids as the host sees them."""
-        return {exec_.id: exec_.child.pid for exec_ in self._by_id.values() if exec_.started and exec_.child.running}
+        return {
+            exec_.id: exec_.child.program for exec_ in self._by_id.values() if exec_.started and exec_.child.running
+        }
 
     @property
     def alive(self) -> bool:

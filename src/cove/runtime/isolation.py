@@ -8,6 +8,7 @@ from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
 from cove.oci.runtime import Process, Resources, Spec
 from cove.runtime import cgroup, confinement, init, join, links, namespaces
+from cove.runtime.child import Child
 from cove.runtime.confinement import Confinement
 from cove.runtime.messages import ConfigureNetwork, SeccompFilter, StartShim
 from cove.runtime.namespaces import Target
@@ -34,7 +35,16 @@ class Isolation:
         namespaces.enter_pid(spec)
 
     def open_target(self, pid: int, spec: Spec) -> Target:
-        return namespaces.open_target(pid, spec)
+        target = namespaces.open_target(pid, spec)
+        namespaces.enter_children_of(pid, spec)
+        return target
+
+    def signal(self, child: Child, number: int) -> None:
+        """Signal the container's first process. Raises ProcessLookupError when it has ended."""
+        child.signal(number)
+
+    def ended(self) -> None:
+        """The container has ended, and is going to be forgotten."""
 
     def configure_network(self, network: int, change: ConfigureNetwork) -> None:
         """Change the links of a network namespace, which this process is in meanwhile. Raises OSError."""

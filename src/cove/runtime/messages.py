@@ -147,12 +147,20 @@ class SeccompFilter(TypedDict):
     metadata: str
 
 
+class ForeignRuntime(TypedDict):
+    """Another OCI runtime: the path of its command, and arguments that come before every command's name."""
+
+    path: str
+    arguments: list[str]
+
+
 class StartShim(NamedTuple):
     """coved → zygote. Descriptors: the shim's control socket, then one stream per attachment.
 
     ``stdin``: keep standard input open (OpenStdin), else /dev/null. ``stdin_once``: close it when the first
     attachment that feeds it ends. ``init``: run the program below a minimal init. ``await_network``: wait for
     NetworkReady between Created and the program. ``seccomp``: for all of the container's processes; None: no filter.
+    ``runtime``: another one that is to run the bundle, or None.
     """
 
     container_id: str
@@ -165,6 +173,7 @@ class StartShim(NamedTuple):
     await_network: bool
     attachments: list[Attachment]
     seccomp: SeccompFilter | None = None
+    runtime: ForeignRuntime | None = None
 
 
 class Forget(NamedTuple):

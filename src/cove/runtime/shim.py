@@ -42,11 +42,20 @@ def main(start: messages.StartShim, control: socket.socket, streams: list[int], 
     """Be the shim of one container, in a process that was just forked. ``streams``: one per attachment."""
     try:
         leave_the_daemon()
-        Shim(start, control, streams, isolation).run()
+        Shim(start, control, streams, _isolation(start) or isolation).run()
     except BaseException as error:
         report.failure(start.run_dir, error)
     finally:
         os._exit(0)
+
+
+def _isolation(start: messages.StartShim) -> Isolation | None:
+    """Of a container that another runtime runs."""
+    if start.runtime is None:
+        return None
+    from cove.runtime.foreign import Foreign
+
+    return Foreign(start, start.runtime)
 
 
 def ignore_signals() -> None:
@@ -158,7 +167,6 @@ class Shim:
         self._network = network
         with suppress(OSError):  # init has ended already, a short program's work done: there is nothing to join
             self._target = self._isolation.open_target(self._init.pid, self._spec)
-            namespaces.enter_children_of(self._init.pid, self._spec)
         if self._target is not None:
             self._make_execs(self._target, self._cgroup)
         self._control.notify(messages.Created(self._init.pid), (network,))
@@ -263,7 +271,7 @@ class Shim:
         """Signal init. Raises ProcessLookupError when it has ended."""
         if self._init is None:
             raise ProcessLookupError("the container has no process yet")
-        self._init.signal(number)
+        self._isolation.signal(self._init, number)
 
     def signal_everyone(self, number: int) -> None:
         """Signal every process of the container."""
@@ -338,6 +346,7 @@ class Shim:
         for descriptor in held:
             os.close(descriptor)  # the last one takes the container's mounts with it, before anyone is told
         self._network = self._target = None
+        self._isolation.ended()
         if self._cgroup is None:
             return False
         try:

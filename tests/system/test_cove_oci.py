@@ -1,0 +1,139 @@
+"""``cove-oci`` below other engines: Debian's Podman, and Docker's daemon with containerd."""
+
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import base_image
+from harness.oci import PROGRAM, Done
+from harness.peer import Peer
+
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=10000:10000")
+"""Podman asks for more than a machine without CAP_SYS_RESOURCE gives, whatever the runtime."""
+
+
+class Podman:
+    """Podman with roots of its own, calling our runtime."""
+
+    def __init__(self, directory: Path) -> None:
+        self._argv = ["podman", "--root", str(directory / "root"), "--runroot", str(directory / "run")]
+        self._argv += ["--tmpdir", str(directory / "tmp"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs"]
+        self._argv += ["--events-backend", "file", "--runtime", str(PROGRAM)]
+
+    def __call__(self, *words: str, check: bool = True, input: bytes = b"") -> Done:
+        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        done = subprocess.run(
+            [*self._argv, *words], input=input, capture_output=True, timeout=60, env={**os.environ, "PATH": path}
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{words}: {done}")
+        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def run(self, *words: str, check: bool = True) -> Done:
+        return self("run", "--network", "none", *LIMITS, *words, check=check)
+
+
+@pytest.fixture(scope="module")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+    podman = Podman(tmp_path_factory.mktemp("podman"))
+    podman("import", "-", "localhost/busybox", input=base_image.busybox_root())
+    yield podman
+    podman("rm", "--all", "--force", "--time", "0")
+
+
+@pytest.mark.needs("podman")
+def test_podman_runs_containers(podman: Podman) -> None:
+    done = podman.run("--rm", "localhost/busybox", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
+    assert done == (7, "out\n", "err\n")
+    done = podman.run("--rm", "localhost/busybox", "nonesuch", check=False)
+    assert (done.code, "executable file not found" in done.err.replace("\\", "")) == (127, True)
+    script = "id -u; cat /proc/sys/kernel/hostname; touch /x; true"
+    done = podman.run(
+        "--rm", "--read-only", "--user", "65534", "--hostname", "box", "localhost/busybox", "sh", "-c", script
+    )
+    assert done.out == "65534\nbox\n"
+    assert "Read-only file system" in done.err
+
+
+@pytest.mark.needs("podman")
+def test_podman_on_a_terminal(podman: Podman) -> None:
+    assert "/dev/" in podman.run("--rm", "-t", "localhost/busybox", "tty").out
+
+
+@pytest.mark.needs("podman")
+def test_podman_and_a_container_that_stays(podman: Podman) -> None:
+    script = "trap 'exit 3' TERM; while :; do sleep 0.05; done"
+    podman.run("-d", "--name", "box", "--memory", "64m", "localhost/busybox", "sh", "-c", script)
+    assert podman("exec", "box", "sh", "-c", "echo in; exit 4", check=False)[:2] == (4, "in\n")
+    assert "/dev/pts/" in podman("exec", "-t", "box", "tty").out
+    podman("pause", "box")
+    assert "Paused" in podman("ps", "--format", "{{.Status}}").out or "paused" in podman("ps", "-a").out.lower()
+    podman("unpause", "box")
+    assert "sleep" in podman("top", "box").out
+    podman("stop", "-t", "10", "box")
+    assert podman("inspect", "-f", "{{.State.ExitCode}} {{.OCIRuntime}}", "box").out == f"3 {PROGRAM}\n"
+    podman("rm", "box")
+
+
+class PeerWithOurs(Peer):
+    """Docker's daemon that knows our runtime."""
+
+    def argv(self) -> list[str]:
+        return [*super().argv(), f"--add-runtime=cove={PROGRAM}", "--default-runtime=cove"]
+
+
+@pytest.fixture(scope="module")
+def docker() -> Iterator[PeerWithOurs]:
+    peer = PeerWithOurs(f"cove-test-{os.getpid()}-oci")
+    try:
+        peer.start()
+        peer.load_base_image()
+        yield peer
+    finally:
+        peer.close()
+
+
+@pytest.mark.needs("dockerd")
+def test_docker_runs_containers(docker: PeerWithOurs) -> None:
+    done = docker.docker("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
+    assert (done.code, done.out, done.err) == (7, "out\n", "err\n")
+    assert docker.docker("run", "--rm", "busybox", "nonesuch", check=False).code == 127
+    assert docker.docker("run", "--rm", "busybox", "/etc/passwd", check=False).code == 126
+    status = docker.docker("run", "--rm", "busybox", "grep", "-E", "CapEff|Seccomp:", "/proc/self/status").out
+    assert status.split() == ["CapEff:", "00000000a80425fb", "Seccomp:", "2"]
+    assert "/dev/" in docker.docker("run", "--rm", "-t", "busybox", "tty").out
+    assert re.search("inet 172", docker.docker("run", "--rm", "busybox", "ip", "addr").out)
+
+
+@pytest.mark.needs("dockerd")
+def test_docker_and_a_container_that_stays(docker: PeerWithOurs) -> None:
+    script = "trap 'exit 3' TERM; while :; do sleep 0.05; done"
+    docker.docker("run", "-d", "--name", "box", "--memory", "64m", "--pids-limit", "50", "busybox", "sh", "-c", script)
+    assert docker.docker("inspect", "-f", "{{.HostConfig.Runtime}}", "box").out == "cove\n"
+    done = docker.docker("exec", "-e", "A=b", "box", "sh", "-c", "echo $A; exit 4", check=False)
+    assert (done.code, done.out) == (4, "b\n")
+    assert docker.docker("exec", "box", "nonesuch", check=False).code in (126, 127)
+    assert "/dev/pts/" in docker.docker("exec", "-t", "box", "tty").out
+    assert "64MiB" in docker.docker("stats", "--no-stream", "box").out
+    assert "sleep" in docker.docker("top", "box").out
+    docker.docker("pause", "box")
+    docker.docker("unpause", "box")
+    docker.docker("update", "--memory", "80m", "--memory-swap", "80m", "box")
+    assert "80MiB" in docker.docker("stats", "--no-stream", "box").out
+    docker.docker("stop", "-t", "10", "box")
+    assert docker.docker("inspect", "-f", "{{.State.ExitCode}}", "box").out == "3\n"
+    docker.docker("start", "box")
+    docker.docker("rm", "-f", "box")
+
+
+@pytest.mark.needs("dockerd")
+def test_docker_kills_what_takes_too_much_memory(docker: PeerWithOurs) -> None:
+    script = "tail -c 200m /dev/zero"
+    done = docker.docker(
+        "run", "--name", "big", "--memory", "20m", "--memory-swap", "20m", "busybox", "sh", "-c", script, check=False
+    )
+    assert done.code == 137
