@@ -199,7 +199,6 @@ MEMORY = 10 << 20
         ),
         ({"cap_add": ["NOPE"]}, 'invalid CapAdd: unknown capability: "CAP_NOPE"'),
         ({"log_config": LogConfig(type="nope")}, 'error looking up logging plugin nope: plugin "nope" not found'),
-        ({"runtime": "nope"}, "unknown or invalid runtime name: nope"),
         ({"ipc_mode": "nope"}, "invalid IPC mode: nope"),
         ({"pid_mode": "private"}, "invalid PID mode: private"),
         ({"uts_mode": "container:x"}, "invalid UTS mode: container:x"),
