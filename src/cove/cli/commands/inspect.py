@@ -88,6 +88,45 @@ def _runner(fetch: Fetch) -> Run:
     return run
 
 
+def _image_config(session: Session, found: Any) -> Any:
+    """The defaults of the image that a container was made of; {} when it is gone."""
+    try:
+        return session.client.json("GET", f"/images/{found['Image']}/json").get("Config") or {}
+    except NotFound:
+        return {}
+
+
+def _recreated(session: Session, values: Values, arguments: list[str]) -> int:
+    """``--as``: what would make the containers again."""
+    form = values.text("as")
+    if form not in ("run", "compose"):
+        raise Failure(f'invalid --as "{form}": must be "run" or "compose"')
+    if values.text("format"):
+        raise Failure("conflicting options: cannot specify both --as and --format")
+    containers = []
+    for name in arguments:
+        found = _container(session, name, values)
+        containers.append((found, _image_config(session, found)))
+    if form == "run":
+        from cove.cli.recreation.command import command_line
+
+        session.print("\n".join(command_line(*container) for container in containers))
+    else:
+        from cove.cli.recreation.compose import compose_file
+
+        session.stdout.write(compose_file(containers))
+    return 0
+
+
+def _container_runner(fetch: Fetch) -> Run:
+    plain = _runner(fetch)
+
+    def run(session: Session, values: Values, arguments: list[str]) -> int:
+        return (_recreated if values.changed("as") else plain)(session, values, arguments)
+
+    return run
+
+
 def _output(form: str, found: list[Any], rendered: list[str]) -> str:
     if not form:
         return (json.dumps(found, indent=4, ensure_ascii=False) if found else "[]") + "\n"
@@ -123,9 +162,10 @@ def _run_any(session: Session, values: Values, arguments: list[str]) -> int:
         raise Failure(f'unknown type: "{wanted}": must be one of "{choices}"')
     if wanted and wanted not in _FETCHERS:
         raise Failure(f"this engine has no objects of type {wanted} yet")
-    return _runner(_any)(session, values, arguments)
+    return _container_runner(_any)(session, values, arguments)
 
 
+_AS = Flag("as", STRING, 'Print what would make the container again: "run" (a command) or "compose" (a file)')
 _SIZE = Flag("size", BOOL, "Display total file sizes", "s")
 
 ANY = Command(
@@ -135,10 +175,13 @@ ANY = Command(
     (
         OBJECT_FORMAT,
         Flag("size", BOOL, "Display total file sizes if the type is container", "s"),
+        _AS,
         Flag("type", STRING, "Only inspect objects of the given type"),
     ),
 )
-CONTAINER = Command(_runner(_container), "[OPTIONS] CONTAINER [CONTAINER...]", at_least(1), (OBJECT_FORMAT, _SIZE))
+CONTAINER = Command(
+    _container_runner(_container), "[OPTIONS] CONTAINER [CONTAINER...]", at_least(1), (_AS, OBJECT_FORMAT, _SIZE)
+)
 IMAGE = Command(
     _runner(_image),
     "[OPTIONS] IMAGE [IMAGE...]",
