@@ -114,7 +114,7 @@ def complete(host: HostConfig) -> None:
     if host.privileged:
         host.masked_paths, host.readonly_paths = [], []
     if host.masked_paths is None:
-        host.masked_paths = list(privileges.MASKED_PATHS)
+        host.masked_paths = list(privileges.masked_paths())
     if host.readonly_paths is None:
         host.readonly_paths = list(privileges.READONLY_PATHS)
     if host.memory and not host.memory_swap:

@@ -5,6 +5,7 @@ The defaults are Docker's, so that an image which runs there runs here.
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 from cove.errors import InvalidArgument
 from cove.kernel.capabilities import bounding, mask
@@ -43,6 +44,14 @@ MASKED_PATHS = (
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 )
+
+
+@cache
+def masked_paths() -> tuple[str, ...]:
+    """``MASKED_PATHS`` and, as in Docker, each processor's record of its heat, which tells tenants of each other."""
+    throttled = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle")
+    return (*MASKED_PATHS, *sorted(str(path) for path in throttled))
+
 
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 

@@ -151,7 +151,7 @@ def _linux(record: Record, around: Surroundings) -> Linux:
         "namespaces": _namespaces(host, around.namespaces),
         "cgroupsPath": around.cgroup_path,
         "resources": resources(host, around.block),
-        "maskedPaths": list(_paths(host, host.masked_paths, privileges.MASKED_PATHS)),
+        "maskedPaths": list(_paths(host, host.masked_paths, privileges.masked_paths())),
         "readonlyPaths": list(_paths(host, host.readonly_paths, privileges.READONLY_PATHS)),
     }
     if host.sysctls:
