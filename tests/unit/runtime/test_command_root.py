@@ -1,6 +1,7 @@
 """``cove-oci`` as an engine calls it: true containers from bundles, and each part of the configuration."""
 
 import array
+import errno
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft4Validator  # type: ignore[import-untyped]
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT4
 
 from cove.kernel import cgroups
 from harness import containers, oci
@@ -22,6 +26,7 @@ from harness.waiting import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("overlay", "mqueue")]
 
+SCHEMA = Path(__file__).parents[2] / "data" / "oci-runtime"
 PARENT = f"/cove-test-oci-{os.getpid()}"
 Make = Callable[..., Bundle]
 
@@ -462,6 +467,36 @@ def test_propagation_of_the_root(box: Bundle, word: str, shown: str) -> None:
     (line,) = [line for line in box.run("cat /proc/self/mountinfo").out.splitlines() if line.split()[4] == "/"]
     assert shown in line
     assert ("shared:" in line) == bool(shown)
+
+
+def test_the_interpreter_cannot_be_written_through_a_process_that_enters(box: Bundle) -> None:
+    box.process["args"] = ["true"]
+    box.write()
+    subprocess.run([str(oci.PROGRAM), "--root", str(box.state), "create", box.id], check=True, cwd=box.directory)
+    pid = json.loads(box.call("state", box.id).out)["pid"]
+    executable = os.open(f"/proc/{pid}/exe", os.O_PATH)
+    box.call("delete", "--force", box.id)
+    try:
+        with pytest.raises(OSError) as refused:
+            os.open(f"/proc/self/fd/{executable}", os.O_WRONLY)  # what is no longer busy
+    finally:
+        os.close(executable)
+    assert refused.value.errno == errno.EROFS
+
+
+def test_features_are_told_in_the_specifications_form(box: Bundle) -> None:
+    document = json.loads(box.call("features").out)
+    schemas = {path.name: json.loads(path.read_text()) for path in SCHEMA.glob("*.json")}
+    for name, schema in schemas.items():
+        schema["id"] = f"file:///schema/{name}"
+    resources = [(schema["id"], Resource.from_contents(schema, DRAFT4)) for schema in schemas.values()]
+    Draft4Validator(schemas["features-schema.json"], registry=Registry().with_resources(resources)).validate(document)
+    assert document["hooks"] == list(HOOKS)
+    assert {"rro", "ridmap", "tmpcopyup", "rnosuid", "rslave"} <= set(document["mountOptions"])
+    assert document["linux"]["intelRdt"] == {"enabled": False}
+    assert document["linux"]["cgroup"]["v2"] == cgroups.layout().unified
+    assert "time" in document["linux"]["namespaces"]
+    assert "SCMP_ACT_NOTIFY" in document["linux"]["seccomp"]["actions"]
 
 
 def test_without_pivot_root(box: Bundle) -> None:
