@@ -201,6 +201,7 @@ def test_aiodocker(daemon: Engine) -> None:
             execution = await made.exec(["sh", "-c", "echo from exec"])
             async with execution.start(detach=False) as stream:
                 answer = await stream.read_out()
+                assert await stream.read_out() is None  # it has ended
             assert answer is not None and answer.data == b"from exec\n"
             assert (await execution.inspect())["ExitCode"] == 0
             assert (await made.show())["State"]["Running"]
