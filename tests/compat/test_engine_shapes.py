@@ -123,3 +123,41 @@ def _top(engine: Engine) -> Observed:
         "chosen": chosen["Titles"],
         "chosen commands": [row[-1] for row in chosen["Processes"]],
     }
+
+
+def test_memberships(alike: Any) -> None:
+    alike("memberships", _memberships)
+
+
+def _memberships(engine: Engine) -> Observed:
+    """A container on two networks, as it moves between them: what is said of it, and its routes."""
+    for number, name in enumerate(("left", "right"), 81):
+        engine.docker("network", "create", "--subnet", f"10.{number}.0.0/24", name)
+    engine.docker("run", "-d", "--name", "moves", "--network", "left", "busybox", "sleep", "60")
+    seen: dict[str, Any] = {"start": _membership(engine)}
+    for step, network in (("connect", "right"), ("disconnect", "left"), ("disconnect", "right"), ("connect", "left")):
+        body = (
+            {"Container": "moves", "EndpointConfig": {"Aliases": ["other"]}}
+            if step == "connect"
+            else {"Container": "moves"}
+        )
+        status = ask(engine, "POST", f"/networks/{network}/{step}", body).status
+        seen[f"{step} {network}"] = {"status": status, **_membership(engine)}
+    ask(engine, "POST", "/containers/moves/kill")
+    seen["killed"] = {name: each["IPAddress"] for name, each in _endpoints(engine).items()}
+    return seen
+
+
+def _endpoints(engine: Engine) -> dict[str, Any]:
+    found: dict[str, Any] = ask(engine, "GET", "/containers/moves/json").json()["NetworkSettings"]["Networks"]
+    return found
+
+
+def _membership(engine: Engine) -> dict[str, Any]:
+    told = {
+        name: {key: each[key] for key in ("IPAddress", "IPPrefixLen", "Gateway", "MacAddress")}
+        for name, each in _endpoints(engine).items()
+    }
+    route = engine.docker("exec", "moves", "ip", "route", "show", "default").out.split()
+    mode = ask(engine, "GET", "/containers/moves/json").json()["HostConfig"]["NetworkMode"]
+    return {"told": told, "gateway": route[2] if route else "", "mode": mode}
