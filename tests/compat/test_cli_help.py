@@ -33,11 +33,11 @@ LACKING = {
 OURS = {
     "container prune": ("--now",),
     "container rm": ("--now",),
-    "create": ("--health-on-failure",),
+    "create": ("--egress", "--health-on-failure"),
     "logs": ("--removed", "--grep", "--ignore-case", "--context", "--before-context", "--after-context"),
     "rm": ("--now",),
-    "run": ("--health-on-failure",),
-    "update": ("--health-on-failure",),
+    "run": ("--egress", "--health-on-failure"),
+    "update": ("--egress", "--health-on-failure"),
     "inspect": ("--as",),
     "container inspect": ("--as",),
 }

@@ -39,6 +39,7 @@ from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.networks import Networks
 from cove.engine.output import Output
+from cove.engine.policies import Policies
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.remedies import Remedies
@@ -288,6 +289,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, 
         bundles=engine.bundles,
         names=engine.names,
         links=engine.links,
+        policies=Policies(registry, engine.connectivity, engine.names, engine.files, announcements),
         views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,
         trash=stores.trash,

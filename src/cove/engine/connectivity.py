@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from hashlib import sha256
 
 from cove.engine.container import Container
-from cove.errors import InvalidArgument, NotFound
-from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest, Restored
+from cove.errors import Internal, InvalidArgument, NotFound
+from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest, Restored, parse_policy
 from cove.network import Interface as NetworkInterface
 from cove.runtime.messages import DefaultRoute, Interface
 from cove.wire.networks import EndpointSettings
@@ -37,7 +37,21 @@ class Connectivity:
         self._name_networks(container)
         requests = [endpoint_request(name, settings) for name, settings in wanted(container).items()]
         await self._networks.allocate(container.id, container.name, requests, port_requests(container))
+        if container.record.host_config.egress:
+            try:
+                await self.police(container)
+            except BaseException:
+                await self._networks.release(container.id)
+                raise
         return True
+
+    async def police(self, container: Container) -> None:
+        """Hold a container with addresses to its egress policy. Raises InvalidArgument, Internal."""
+        policy = parse_policy(container.record.host_config.egress)
+        try:
+            await self._networks.police(container.id, policy)
+        except OSError as error:
+            raise Internal(f"egress policy of container {container.id}: {error}") from error
 
     async def connect(self, container: Container, namespace: int) -> list[Interface]:
         """Put the links into the namespace; what the shim has to set up."""

@@ -14,6 +14,7 @@ from cove.engine.container import Container, Paths
 from cove.engine.defaults import Defaults
 from cove.engine.links import Links
 from cove.engine.nameservice import NameService
+from cove.engine.policies import Policies
 from cove.engine.processes import table
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
@@ -61,6 +62,7 @@ class Containers:
         bundles: Bundles,
         names: NameService,
         links: Links,
+        policies: Policies,
         views: Views,
         worker: Worker,
         trash: Trash,
@@ -77,6 +79,7 @@ class Containers:
         self._bundles = bundles
         self._names = names
         self._links = links
+        self._policies = policies
         self._views = views
         self._worker = worker
         self._trash = trash
@@ -237,6 +240,8 @@ class Containers:
                 raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
             record.host_config = host
             await self._registry.save(container)
+            if request.egress and container.running:
+                await self._policies.apply(container)
         self._announcements.publish(container, "update")
         return ContainerUpdated(warnings=warnings)
 

@@ -62,6 +62,8 @@ class Memberships:
         wish = endpoint_request(network.name, settings)
         endpoint = await self._networks.join(container.id, container.name, wish)
         try:
+            if container.record.host_config.egress:
+                await self._connectivity.police(container)
             interface = await self._attach(endpoint, container)
             await self._connectivity.apply(container, Restored(interfaces=(interface,) if interface else ()))
         except BaseException as error:

@@ -7,7 +7,7 @@ from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.etcfiles import HOST_GATEWAY, Wishes
 from cove.engine.links import Links
-from cove.engine.sandboxes import on_user_network
+from cove.engine.sandboxes import uses_resolver
 
 
 class NameFiles:
@@ -43,7 +43,7 @@ class NameFiles:
         """/etc/resolv.conf of a start, in place, because it is mounted."""
         host, mine = container.record.host_config, self._dns
         wishes = Wishes(host.dns or mine.servers, host.dns_search or mine.search, host.dns_options or mine.options)
-        resolver, own_loopback = on_user_network(container), network_mode(container) != "host"
+        resolver, own_loopback = uses_resolver(container), network_mode(container) != "host"
         text = etcfiles.resolv_conf(
             etcfiles.host_resolv_conf(reachable=own_loopback and not resolver),
             wishes,

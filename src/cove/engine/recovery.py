@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from cove.engine import restarts, shims
@@ -17,7 +18,7 @@ from cove.engine.removal import Removal
 from cove.engine.shims import Shim
 from cove.engine.transitions import Transitions
 from cove.errors import CoveError, NotFound
-from cove.network import Networks
+from cove.network import Networks, parse_policy
 from cove.runtime.messages import Exited, decode
 from cove.store import Database
 
@@ -71,6 +72,7 @@ class Recovery:
             for container in self._registry:
                 await self._settle(container, found[container.id], namespaces)
             await self._reconnect(namespaces)
+            await self._police(namespaces)
             await self._names.restore(namespaces)
         finally:
             for descriptor in namespaces.values():
@@ -157,6 +159,15 @@ class Recovery:
             owner = network_mode(container).partition("container:")[2]
             if owner in self._registry:
                 self._registry.get(owner).network_shared = True
+
+    async def _police(self, running: Mapping[str, int]) -> None:
+        """Egress policies hold on in the kernel; those that are no one's any more go."""
+        given = {known: parse_policy(self._registry.get(known).record.host_config.egress) for known in running}
+        policies = {known: policy for known, policy in given.items() if policy is not None}
+        try:
+            await self._networks.police_again(policies)
+        except (CoveError, OSError) as error:
+            log.error("egress policies: %s", error)
 
     async def _collect_runs(self) -> None:
         """Delete run directories of containers that do not run, and end shims of containers that no longer exist."""

@@ -6,8 +6,8 @@ from cove.engine.connectivity import Connectivity, network_mode, split_link, wan
 from cove.engine.container import Container
 from cove.engine.registry import Registry
 from cove.errors import NotFound
-from cove.network import EndpointRecord, NetworkRecord, Networks
-from cove.resolver.messages import Endpoint, Sandbox
+from cove.network import EndpointRecord, NetworkRecord, Networks, parse_policy
+from cove.resolver.messages import Egress, Endpoint, Sandbox
 
 DEFAULT_NETWORKS = ("bridge", "host", "none")
 """Networks on which containers have no names, as with Docker."""
@@ -32,17 +32,18 @@ class Sandboxes:
         self._options = options
 
     def describe(self, container: Container) -> Sandbox | None:
-        """None when it has no use for the resolver: it is on no user network."""
+        """None when it has no use for the resolver: it is on no user network and has no policy."""
         if not self._connectivity.needed(container):
             return None
         held = [
             (endpoint, self._networks.get(endpoint.network)) for endpoint in self._connectivity.endpoints(container)
         ]
         named = [(endpoint, network) for endpoint, network in held if network.name not in DEFAULT_NETWORKS]
-        if not named:
-            return None
         host = container.record.host_config
-        return Sandbox(
+        policy = parse_policy(host.egress)
+        if not named and policy is None:
+            return None
+        made = Sandbox(
             container=container.id,
             endpoints=[self._endpoint(container, endpoint, network) for endpoint, network in named],
             serve=True,
@@ -50,6 +51,10 @@ class Sandboxes:
             external=any(not network.internal for _endpoint, network in held),
             ndots=any(_sets_ndots(option) for option in host.dns_options or self._options),
         )
+        if policy is not None:
+            sources = [address for each, _network in held for address in (each.address4, each.address6) if address]
+            made["egress"] = Egress(names=policy.names, table=self._networks.egress_table, sources=sources)
+        return made
 
     def _endpoint(self, container: Container, endpoint: EndpointRecord, network: NetworkRecord) -> Endpoint:
         return Endpoint(
@@ -81,12 +86,13 @@ def dns_names(container: Container, aliases: Sequence[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name]
 
 
-def on_user_network(container: Container) -> bool:
-    """It asks for a network on which containers have names."""
+def uses_resolver(container: Container) -> bool:
+    """It asks for a network on which containers have names, or has an egress policy."""
     mode = network_mode(container)
     if mode in ("host", "none") or mode.startswith("container:"):
         return False
-    return any(name not in DEFAULT_NETWORKS for name in wanted(container))
+    policed = bool(container.record.host_config.egress)
+    return policed or any(name not in DEFAULT_NETWORKS for name in wanted(container))
 
 
 def _sets_ndots(option: str) -> bool:

@@ -4,6 +4,7 @@ import msgspec
 
 from cove.engine import limits, restarts, specification
 from cove.errors import Conflict
+from cove.network import parse_policy
 from cove.oci.runtime import Resources
 from cove.wire.containers import ContainerUpdate
 from cove.wire.host_config import HostConfig
@@ -38,6 +39,9 @@ def updated(host: HostConfig, request: ContainerUpdate) -> HostConfig:
         given["restart_policy"] = request.restart_policy
     if request.health_on_failure:
         given["health_on_failure"] = request.health_on_failure
+    if request.egress:
+        parse_policy(request.egress)
+        given["egress"] = "" if request.egress == "none" else request.egress
     made = msgspec.structs.replace(host, **given)
     if made.auto_remove and made.restart_policy.name not in ("", "no"):
         raise Conflict("Restart policy cannot be updated because AutoRemove is enabled for the container")

@@ -6,6 +6,7 @@ May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, 
 """
 
 from cove.network.driver import Driver, Interface
+from cove.network.egress import EgressPolicy, parse_policy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.gateways import Gateways
 from cove.network.networks import Networks, Restored
@@ -17,6 +18,7 @@ __all__ = [
     "DOCKER_POOLS",
     "Allocation",
     "Driver",
+    "EgressPolicy",
     "EndpointRecord",
     "EndpointRequest",
     "Gateways",
@@ -29,4 +31,5 @@ __all__ = [
     "PortRequest",
     "Restored",
     "check_request",
+    "parse_policy",
 ]

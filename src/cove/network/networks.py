@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from cove.errors import CoveError, Forbidden, NotFound
+from cove.errors import CoveError, Forbidden, InvalidArgument, NotFound
 from cove.kernel.rtnetlink import RouteSocket
 from cove.network.addresses import AddressPool, IPNetwork
 from cove.network.allocations import Allocations
 from cove.network.bridge import BridgeDriver
 from cove.network.catalogue import Catalogue, default_bridge, predefined, refuse_taken_name, user_network
 from cove.network.driver import Driver, Interface
+from cove.network.egress import Egress, EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall
 from cove.network.gateways import Gateways
@@ -62,6 +63,7 @@ class Networks:
         }
         self._catalogue = Catalogue()
         self._firewall = Firewall(settings.table)
+        self._egress = Egress(settings.table)
         self._publisher = Publisher(self._firewall, HostPorts(settings.host_address))
         self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher)
 
@@ -288,12 +290,37 @@ class Networks:
         Links die with the namespace; with ``links`` they are removed, as something else keeps the namespace.
         When it raises (the database cannot be written), the container still has it, and it can be called again.
         """
+        if self._egress.holds(container_id):
+            await self._egress.apply(container_id, None, ())
         await self._allocations.release(container_id, links=links)
+
+    @property
+    def egress_table(self) -> str:
+        return self._egress.table
+
+    async def police(self, container_id: str, policy: EgressPolicy | None) -> None:
+        """Hold a container to an egress policy, on all networks that it has. Raises InvalidArgument, OSError."""
+        await self._egress.apply(container_id, policy, self._bridged(container_id) if policy is not None else ())
+
+    async def police_again(self, policies: Mapping[str, EgressPolicy]) -> None:
+        """What holds for running containers, after a daemon before us. Raises OSError."""
+        await self._egress.open((known, policy, self._bridged(known)) for known, policy in policies.items())
+
+    def _bridged(self, container_id: str) -> list[tuple[EndpointRecord, str]]:
+        """A container's endpoints with their bridges. Raises InvalidArgument for one that passes no bridge of ours."""
+        found = []
+        for endpoint in self.allocation(container_id).endpoints:
+            network = self.get(endpoint.network)
+            if network.driver != "bridge":
+                raise InvalidArgument(f"an egress policy needs bridge networks: {network.name} is {network.driver}")
+            found.append((endpoint, network.link))
+        return found
 
     async def close(self) -> None:
         """Stop the daemon's side: sockets and threads. Bridges and firewall stay for the running containers."""
         await self._publisher.close()
         self._firewall.close()
+        self._egress.close()
         self._links.close()
 
     # Opening

@@ -44,15 +44,14 @@ class Endpoint(TypedDict):
 
 
 class Egress(TypedDict):
-    """Where a container may go. ``mode``: ``allow`` or ``learn``.
+    """Where a container may go, as far as names say it: domain names, ``*.`` for all below one, each with its ports
 
-    ``names``: domain names, ``*.`` for all below one, each with its ports (``443``, ``53/udp``; none: all). ``table``:
-    the firewall's, whose sets get what names stand for.
+    (``443/tcp``; none: all). ``table``: whose sets get what the names stand for. ``sources``: its addresses.
     """
 
-    mode: str
     names: dict[str, list[str]]
     table: str
+    sources: list[str]
 
 
 class Sandbox(TypedDict):

@@ -2,14 +2,16 @@
 
 import logging
 import socket
+import time
 from collections.abc import Callable
 from functools import partial
 
-from cove.resolver import packets
+from cove.kernel.nftables import Nftables
+from cove.resolver import egress, packets
 from cove.resolver.answers import Answers
 from cove.resolver.clients import Clients
 from cove.resolver.forwarding import Lookup
-from cove.resolver.messages import Sandbox
+from cove.resolver.messages import Message, Sandbox, Seen
 from cove.resolver.names import Names
 from cove.resolver.packets import Malformed, Question
 from cove.resolver.sandbox import Namespace, Sockets
@@ -26,13 +28,18 @@ _BURST = 64
 
 _MAX_QUERY = 4096
 
+_DENIALS, _DENIAL_SECONDS = 128, 30.0
+
 Reply = Callable[[bytes], None]
+Tell = Callable[[Message], None]
 
 
 class Around:
     """What all served containers share."""
 
-    def __init__(self, loop: Loop, names: Names, host: HostServers) -> None:
+    def __init__(self, loop: Loop, names: Names, host: HostServers, nftables: Nftables, tell: Tell) -> None:
+        self.nftables = nftables
+        self.tell = tell
         self.loop = loop
         self.names = names
         self.host = host
@@ -47,6 +54,7 @@ class Served:
         self._namespace = namespace
         self._answers = Answers(around.names)
         self._lookups: dict[object, Lookup] = {}
+        self._denied: dict[str, float] = {}
         self.change(sandbox)
         self._sockets = Sockets(namespace)
         self._clients = Clients(around.loop, self._sockets.streams, self._ask_by_stream)
@@ -119,6 +127,10 @@ class Served:
             self._forward(query, asked, key, reply, stream=stream)
 
     def _forward(self, query: bytes, asked: Question, key: object, reply: Reply, *, stream: bool) -> None:
+        if (policy := self.sandbox.get("egress")) is not None and egress.ports(policy, asked.name) is None:
+            self._tell_of_denial(asked.name)
+            reply(packets.refusal(query, asked, packets.NXDOMAIN, packets.PROHIBITED))
+            return
         servers = self._servers()
         if not servers:
             reply(packets.refusal(query, asked, packets.NXDOMAIN, packets.PROHIBITED))
@@ -136,15 +148,30 @@ class Served:
         """Whom to ask: its own, from where it is, else the host's, unless it is to reach nothing outside."""
         given = self.sandbox["servers"]
         if given:
-            return [Server(address, inside=True) for address in given]
+            return [Server(address, inside="egress" not in self.sandbox) for address in given]
         return (
             [Server(address, inside=False) for address in self._around.host.addresses]
             if self.sandbox["external"]
             else []
         )
 
+    def _tell_of_denial(self, name: str) -> None:
+        """Once in a while for each name, and of not too many."""
+        now = time.monotonic()
+        if len(self._denied) >= _DENIALS:
+            self._denied = {known: until for known, until in self._denied.items() if until > now}
+        if self._denied.get(name, 0.0) <= now and len(self._denied) < _DENIALS:
+            self._denied[name] = now + _DENIAL_SECONDS
+            self._around.tell(Seen(self.sandbox["container"], name, [], denied=True))
+
     def _finished(self, query: bytes, asked: Question, key: object, reply: Reply, response: bytes | None) -> None:
         self._lookups.pop(key, None)
+        if response is not None and (policy := self.sandbox.get("egress")) is not None:
+            try:
+                egress.admit(self._around.nftables, policy, response, egress.ports(policy, asked.name) or [])
+            except (OSError, Malformed) as error:
+                log.warning("egress of %s: %s: %s", self.sandbox["container"][:12], asked.name, error)
+                response = None
         reply(response if response is not None else packets.refusal(query, asked, packets.SERVFAIL))
 
 

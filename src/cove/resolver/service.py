@@ -85,11 +85,11 @@ class Service:
         self._daemons: dict[int, socket.socket] = {}
         self._places: dict[str, Known] = {}
         host = HostServers(resolv_conf)
-        self._around = Around(loop, Names(), host)
+        self._nftables = Nftables()  # of the host's namespace; also loads the library before a container waits for it
+        self._around = Around(loop, Names(), host, self._nftables, self.tell)
         listener.setblocking(False)
         loop.watch(listener.fileno(), READ, self._accept)
         loop.watch(host.fileno(), READ, lambda _events: host.refresh())
-        self._nftables = Nftables()  # loads the library before the first container waits for it
         self._leave_when_idle()
 
     def run(self) -> None:

@@ -223,6 +223,7 @@ class ContainerUpdate(Resources):
 
     restart_policy: RestartPolicy | None = None
     health_on_failure: str = ""
+    egress: str = ""
 
 
 class ContainerUpdated(Wire):

@@ -179,6 +179,7 @@ class HostConfig(Resources):
     """A container's settings that depend on the host. ``shm_size`` in bytes; ``console_size`` rows, columns.
 
     ``health_on_failure``: ours, none, restart, stop or kill; other clients do not see it unless it is set.
+    ``egress``: ours, none, deny or allow=LIST; likewise.
     ``masked_paths`` and ``readonly_paths``: None is the default, ``[]`` is none. ``umask``: permission bits.
     """
 
@@ -191,6 +192,7 @@ class HostConfig(Resources):
             "sysctls",
             "init",
             "health_on_failure",
+            "egress",
             "kernel_memory",
             "kernel_memory_tcp",
             "umask",
@@ -239,4 +241,5 @@ class HostConfig(Resources):
     readonly_paths: list[str] | None = None
     init: bool | None = None
     health_on_failure: str = ""
+    egress: str = ""
     umask: int | None = None

@@ -187,6 +187,7 @@ def _optional_host(values: Values) -> Body:
         "Runtime": values.text("runtime"),
         "Mounts": values.many("mount"),
         "KernelMemory": values["kernel-memory"],
+        "Egress": values.text("egress"),
         "HealthOnFailure": values.text("health-on-failure"),
     }
     found = {key: value for key, value in found.items() if value}

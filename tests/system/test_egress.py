@@ -1,0 +1,157 @@
+"""Egress policies, with real packets: what is allowed passes, by name or by network, and nothing else does."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.dns_server import host_address, host_server, running
+from harness.engine import Engine
+
+pytestmark = pytest.mark.needs("cove")
+
+SLEEP = ("sleep", "600")
+GOOD, BAD, NAMED = "198.51.100.1", "198.51.100.2", "198.51.100.3"
+NAMED6, BAD6 = "2001:db8:5::3", "2001:db8:5::2"
+SERVER = """
+import socket, sys, threading
+def serve(address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, int(sys.argv[1])), family=family)
+    while True:
+        connection, _ = listener.accept()
+        connection.sendall(b"here\\n"); connection.close()
+for address in sys.argv[2:]:
+    threading.Thread(target=serve, args=(address,)).start()
+print("ready", flush=True)
+"""
+
+
+@contextlib.contextmanager
+def outside(daemon: Engine) -> Iterator[list[str]]:
+    """Machines outside (on the host's loopback), and the DNS server that knows them."""
+    addresses = (GOOD, BAD, NAMED, NAMED6, BAD6)
+    with contextlib.ExitStack() as stack:
+        for address in (*addresses, host_server()):
+            stack.enter_context(host_address(daemon.netns, address))
+        for port in ("80", "81"):
+            argv = daemon.netns.command([sys.executable, "-c", SERVER, port, *addresses])
+            process = stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.kill)
+            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        names = (f"named.test={NAMED}/1", f"named.test={NAMED6}", f"sub.wild.test={NAMED}", f"other.test={BAD}")
+        yield stack.enter_context(running(daemon.netns.command([]), host_server(), *names))
+
+
+@pytest.fixture
+def world(daemon: Engine) -> Iterator[list[str]]:
+    with outside(daemon) as questions:
+        yield questions
+
+
+def reaches(engine: Engine, name: str, target: str, port: int = 80) -> bool:
+    """A connection that is answered within a second."""
+    done = engine.docker("exec", name, "nc", "-w", "1", target, str(port), check=False)
+    return "here" in done.out
+
+
+def started(engine: Engine, policy: str, *flags: str, name: str = "box") -> None:
+    engine.cove("run", "-d", "--name", name, "--egress", policy, *flags, "busybox", *SLEEP)
+
+
+@pytest.mark.parametrize("network", ["bridge", "net"])
+def test_only_what_is_allowed_passes(daemon: Engine, world: list[str], network: str) -> None:
+    if network == "net":
+        daemon.docker("network", "create", "--ipv6", "--subnet", "fd00:77::/64", "net")
+    started(daemon, f"allow={GOOD}/32:80,named.test,*.wild.test:81", "--network", network)
+    assert reaches(daemon, "box", GOOD) and not reaches(daemon, "box", GOOD, 81)
+    assert not reaches(daemon, "box", BAD)
+    assert not reaches(daemon, "box", NAMED), "nobody has asked for its name yet"
+    assert reaches(daemon, "box", "named.test")
+    assert not reaches(daemon, "box", "other.test") and not [each for each in world if each.startswith("other")]
+    if network == "net":
+        assert reaches(daemon, "box", NAMED6) and not reaches(daemon, "box", BAD6)
+
+
+def test_a_name_with_a_port_opens_that_port(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "allow=*.wild.test:81")
+    assert reaches(daemon, "box", "sub.wild.test", 81) and not reaches(daemon, "box", "sub.wild.test", 80)
+    assert not reaches(daemon, "box", "wild.test", 81)
+
+
+def test_no_other_resolver_and_no_other_sender(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "allow=named.test", "--privileged")
+    asked = daemon.docker("exec", "box", "nslookup", "-type=a", "named.test", host_server(), check=False)
+    assert NAMED not in asked.out and world == []
+    shown = json.loads(daemon.docker("inspect", "box").out)[0]["NetworkSettings"]["Networks"]["bridge"]
+    other = shown["IPAddress"].rsplit(".", 1)[0] + ".77"
+    daemon.docker("exec", "box", "ip", "address", "del", f"{shown['IPAddress']}/16", "dev", "eth0")
+    daemon.docker("exec", "box", "ip", "address", "add", f"{other}/16", "dev", "eth0")
+    daemon.docker("exec", "box", "ip", "route", "add", "default", "via", shown["Gateway"])
+    assert not reaches(daemon, "box", GOOD)
+    daemon.cove("update", "--egress", "none", "box")
+    assert reaches(daemon, "box", GOOD), "without a policy that would work"
+
+
+def test_neighbours_stay_and_the_host_does_not(daemon: Engine, world: list[str]) -> None:
+    daemon.docker("network", "create", "net")
+    listen = "while :; do echo here | nc -l -p 80; done"
+    daemon.docker("run", "-d", "--name", "web", "--network", "net", "busybox", "sh", "-c", listen)
+    started(daemon, "deny", "--network", "net")
+    assert reaches(daemon, "box", "web")
+    gateway = json.loads(daemon.docker("network", "inspect", "net").out)[0]["IPAM"]["Config"][0]["Gateway"]
+    assert daemon.docker("exec", "box", "ping", "-c", "1", "-W", "1", gateway, check=False).code != 0
+
+
+def test_a_policy_changes_live_and_says_what_it_denies(daemon: Engine, world: list[str]) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", *SLEEP)
+    assert reaches(daemon, "box", GOOD) and reaches(daemon, "box", BAD)
+    daemon.cove("update", "--egress", "allow=named.test", "box")
+    assert not reaches(daemon, "box", GOOD) and reaches(daemon, "box", "named.test") and reaches(daemon, "box", NAMED)
+    daemon.cove("update", "--egress", "deny", "box")
+    assert not reaches(daemon, "box", NAMED) and not reaches(daemon, "box", "named.test")
+    told = daemon.docker("events", "--since", "1m", "--until", "0s", "--filter", "event=egress_denied").out
+    assert "destination=named.test" in told
+    daemon.cove("update", "--egress", "none", "box")
+    assert reaches(daemon, "box", BAD)
+
+
+def test_an_address_is_nobody_s_after_its_container(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "allow=named.test")
+    assert reaches(daemon, "box", "named.test")
+    daemon.docker("rm", "-f", "box")
+    started(daemon, "deny")
+    assert not reaches(daemon, "box", NAMED)
+
+
+def test_a_policy_outlives_the_daemon(fresh_daemon: Daemon) -> None:
+    daemon = fresh_daemon
+    with outside(daemon):
+        started(daemon, "allow=named.test")
+        pid = str(json.loads(daemon.docker("inspect", "box").out)[0]["State"]["Pid"])
+        assert reaches(daemon, "box", "named.test")
+        daemon.kill9()
+        program = f"import socket; socket.create_connection(('{BAD}', 80), timeout=1)"
+        blocked = subprocess.run(["nsenter", "-t", pid, "-n", sys.executable, "-c", program], capture_output=True)
+        assert blocked.returncode != 0
+        daemon.start()
+        assert (
+            not reaches(daemon, "box", BAD) and reaches(daemon, "box", NAMED) and reaches(daemon, "box", "named.test")
+        )
+
+
+@pytest.mark.parametrize(
+    "policy", ["x", "allow", "allow=", "deny=x", "allow=a b", "allow=x:0", "allow=x:80/icmp", "allow=-"]
+)
+def test_what_is_no_policy(daemon: Engine, policy: str) -> None:
+    refused = daemon.cove("create", "--egress", policy, "busybox", check=False)
+    assert "invalid egress policy" in refused.err and refused.code == 1
+
+
+def test_where_a_policy_cannot_hold(daemon: Engine) -> None:
+    refused = daemon.cove("create", "--egress", "deny", "--network", "host", "busybox", check=False)
+    assert "conflicting options: egress policy" in refused.err
