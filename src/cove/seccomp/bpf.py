@@ -70,6 +70,24 @@ def when_all(comparisons: Sequence[Comparison], action: int, *, bits: int, big_e
     return block
 
 
+def when_one_of(argument: int, values: Sequence[int], action: int, *, bits: int, big_endian: bool) -> Block:
+    """End with ``action`` when the argument is one of the values, whose upper 32 bits are alike; go on otherwise."""
+    low, high = _places(argument, big_endian)
+    block = [Instruction(LOAD, low)]
+    for position, value in enumerate(values):
+        left = len(values) - position - 1
+        block.append(Instruction(JUMP_EQUAL, value & 0xFFFFFFFF, left, 0 if left else 1))
+    block += give_back(action)
+    upper = values[0] >> 32
+    return block if bits == 32 else [Instruction(LOAD, high), Instruction(JUMP_EQUAL, upper, 0, len(block)), *block]
+
+
+def _places(argument: int, big_endian: bool) -> tuple[int, int]:
+    """Where the lower and the upper half of an argument are."""
+    place = ARGUMENTS + 8 * argument
+    return (place + 4, place) if big_endian else (place, place + 4)
+
+
 def _compared(comparison: Comparison, rest: int, bits: int, big_endian: bool) -> Block:
     """Go on behind the block when it holds, and otherwise ``rest`` instructions further."""
     steps = _steps(comparison, bits, big_endian)
@@ -82,8 +100,7 @@ def _compared(comparison: Comparison, rest: int, bits: int, big_endian: bool) ->
 
 
 def _steps(comparison: Comparison, bits: int, big_endian: bool) -> list[_Step]:
-    place = ARGUMENTS + 8 * comparison.argument
-    low, high = (place + 4, place) if big_endian else (place, place + 4)
+    low, high = _places(comparison.argument, big_endian)
     operator, value, second = comparison.operator, comparison.value, comparison.second
     if operator == "MASKED_EQ":
         halves = [_masked(low, value, second)]

@@ -7,6 +7,7 @@ short and quick to load.
 """
 
 import errno
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -139,15 +140,39 @@ def _ranges(abi: Abi, calls: Sequence[SeccompCall], default: int) -> list[tuple[
     otherwise = bpf.give_back(default)
     ranges = [(abi.first, otherwise)]
     for number in sorted(rules):
-        block = [
-            instruction
-            for rule in rules[number]
-            for instruction in bpf.when_all(rule.conditions, rule.action, bits=abi.bits, big_endian=abi.big_endian)
-        ]
+        block = _tried(rules[number], abi)
         ranges += [(number, block if not rules[number][-1].conditions else block + otherwise), (number + 1, otherwise)]
     if named and default not in (_ALLOW, _LOG, _ERRNO | errno.ENOSYS) and default & ~_LARGEST_ERRNO != _TRACE:
         ranges.append((max(named) + 1, bpf.give_back(_ERRNO | errno.ENOSYS)))
     return ranges
+
+
+def _tried(rules: list[_Rule], abi: Abi) -> Block:
+    """The rules of one number, one after the other; neighbours that list values of one argument are tried together."""
+    block: Block = []
+    for (listed, argument, _upper, action), group in itertools.groupby(rules, _listing):
+        found = list(group)
+        if listed:
+            values = [rule.conditions[0].value for rule in found]
+            for some in range(0, len(values), _TOGETHER):
+                block += bpf.when_one_of(
+                    argument, values[some : some + _TOGETHER], action, bits=abi.bits, big_endian=abi.big_endian
+                )
+            continue
+        for rule in found:
+            block += bpf.when_all(rule.conditions, rule.action, bits=abi.bits, big_endian=abi.big_endian)
+    return block
+
+
+_TOGETHER = 200  # a conditional jump skips 255 instructions at most
+
+
+def _listing(rule: _Rule) -> tuple[bool, int, int, int]:
+    """What rules have in common that only ask whether an argument has a value."""
+    if len(rule.conditions) != 1 or rule.conditions[0].operator != "EQ":
+        return False, 0, 0, 0
+    condition = rule.conditions[0]
+    return True, condition.argument, condition.value >> 32, rule.action
 
 
 def _merged(token: int, found: list[tuple[int, Block]]) -> list[tuple[int, Block]]:
