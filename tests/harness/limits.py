@@ -42,6 +42,7 @@ _VERSION2 = {
     "read_iops": "io.max",
     "write_iops": "io.max",
 }
+_UNLIMITED = {"9223372036854771712": "-1"}
 _WORDS = {"read_bps": "rbps", "write_bps": "wbps", "read_iops": "riops", "write_iops": "wiops"}
 _SHARES = {"59": "512", "100": "1024", "1": "2", "10000": "262144"}
 """Some weights of version 2, and the shares that they are made of."""
@@ -55,7 +56,7 @@ def path(name: str) -> str:
 def limit(daemon: Engine, box: str, name: str) -> str:
     """A limit of a running container, as version 1 shows it: ``swap`` is of memory and swap together."""
     text = daemon.docker("exec", box, "cat", path(name)).out.strip()
-    return _as_version1(daemon, box, name, text) if UNIFIED else text
+    return _as_version1(daemon, box, name, text) if UNIFIED else _UNLIMITED.get(text, text)
 
 
 def _as_version1(daemon: Engine, box: str, name: str, text: str) -> str:

@@ -33,6 +33,7 @@ from cove.runtime.messages import (
     Failed,
     Forget,
     Interface,
+    KilledForMemory,
     Message,
     NetworkReady,
     Query,
@@ -68,7 +69,8 @@ class Shim:
 
     ``created``, ``started`` and ``exited`` are futures that notices fulfil. ``created`` gives init's pid and a
     descriptor of the network namespace, which its reader closes. ``exited`` gives None when the connection ended
-    without a word: the shim was killed. ``on_detached`` is called when a client has typed its detach keys.
+    without a word: the shim was killed. ``on_detached`` is called when a client has typed its detach keys,
+    ``on_killed_for_memory`` when the kernel has killed a process of the container.
     """
 
     def __init__(self, container_id: str, connection: socket.socket) -> None:
@@ -79,6 +81,7 @@ class Shim:
         self.exited: asyncio.Future[Exited | None] = loop.create_future()
         self.failure: StartFailed | None = None
         self.on_detached: Callable[[str], None] = lambda attach_id: None
+        self.on_killed_for_memory: Callable[[], None] = lambda: None
         self._exec_exits: dict[str, asyncio.Future[int]] = {}
         self._attached: set[str] = set()
         self._replies: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
@@ -240,6 +243,8 @@ class Shim:
                 self._end(message)
             case ExecExited(exec_id, exit_code):
                 _settle(self._exec_exits.setdefault(exec_id, self._loop.create_future()), exit_code)
+            case KilledForMemory():
+                self.on_killed_for_memory()
             case Detached(attach_id):
                 self.on_detached(attach_id)  # the stream's end tells the client
             case _:

@@ -150,7 +150,7 @@ class Transitions:
             await self._bundles.prepare(container.record.host_config)
             start, streams = self._bundles.write(container, [str(directory) for directory in lower])
             shim = self._zygote.start(start, streams)
-            shim.on_detached = partial(self._announcements.detached, container)
+            self._listen(container, shim)
             timeline.mark("bundle")
             container.pid, namespace = await _notice(shim, shim.created)
             timeline.mark("namespaces")
@@ -207,10 +207,25 @@ class Transitions:
     def adopt(self, container: Container, shim: Shim, pid: int) -> None:
         """Go on with a container that an earlier daemon started."""
         container.shim, container.pid = shim, pid
-        shim.on_detached = partial(self._announcements.detached, container)
+        self._listen(container, shim)
+        if Cgroup(layout(), self._bundles.cgroup(container)).oom_kills():
+            self._watches.begin(self._killed_for_memory(container, shim))
         if container.status == "running":
             self._probes.begin(container)
         self._watches.begin(self._await_exit(container, shim))
+
+    def _listen(self, container: Container, shim: Shim) -> None:
+        shim.on_detached = partial(self._announcements.detached, container)
+        shim.on_killed_for_memory = lambda: self._watches.begin(self._killed_for_memory(container, shim))
+
+    async def _killed_for_memory(self, container: Container, shim: Shim) -> None:
+        """Tell of it once for each run, at the time; a daemon that was not there finds it in the counters."""
+        async with container.lock:
+            state = container.record.state
+            if container.shim is shim and not state.oom_killed:
+                state.oom_killed = True
+                self.publish(container, "oom")
+                await self._registry.save(container)
 
     async def _await_exit(self, container: Container, shim: Shim) -> None:
         exited = await asyncio.shield(shim.exited)
@@ -230,10 +245,11 @@ class Transitions:
             await self._collect_cgroup(container)
         container.shim, container.pid = None, 0
         container.execs.clear()
-        state.status, state.exit_code, state.oom_killed = "exited", exited.exit_code, exited.oom_killed
+        state.status, state.exit_code = "exited", exited.exit_code
         state.finished_at = exited.finished_at
-        if exited.oom_killed:
+        if exited.oom_killed and not state.oom_killed:
             self.publish(container, "oom")
+        state.oom_killed = state.oom_killed or exited.oom_killed
         self.publish(container, "die", {"exitCode": str(exited.exit_code), "execDuration": str(_ran_for(container))})
         self._announcements.uses(container, begin=False)
         self._runs.note(container.record, exited.memory_peak)

@@ -325,6 +325,10 @@ class ExecExited(NamedTuple):
     exit_code: int
 
 
+class KilledForMemory(NamedTuple):
+    """shim → coved: the kernel has killed a process of the container, which may go on, for want of memory."""
+
+
 class Detached(NamedTuple):
     """shim → coved: the client of this attachment typed its detach keys; the stream is closed."""
 
@@ -350,6 +354,7 @@ Message = (
     | Done
     | Failed
     | ExecExited
+    | KilledForMemory
     | Detached
 )
 

@@ -28,6 +28,7 @@ from cove.runtime.logs.container_log import ContainerLog
 from cove.runtime.logs.sender import DriverFailed
 from cove.runtime.loop import Loop
 from cove.runtime.namespaces import Target
+from cove.runtime.oom import OutOfMemory
 from cove.runtime.process import Stdio
 from cove.runtime.requests import Requests
 from cove.runtime.streams import Streams
@@ -88,6 +89,7 @@ class Shim:
         self._given = streams
         self._log: ContainerLog | None = None
         self._cgroup: Cgroup | None = None
+        self._memory: OutOfMemory | None = None
         self._init: Child | None = None
         self._network: int | None = None
         self._target: Target | None = None
@@ -206,6 +208,11 @@ class Shim:
     def executed(self) -> None:
         self.started_at = time.time_ns()
         self._control.notify(messages.Started(self.pid, self.started_at))
+        if self._cgroup is not None:
+            with suppress(OSError):  # it has no memory controller, or has ended
+                self._memory = OutOfMemory(
+                    self._loop, self._cgroup, lambda: self._control.notify(messages.KilledForMemory())
+                )
         self._run_late_hooks("poststart", "running")
 
     def _run_late_hooks(self, name: str, status: str) -> None:
@@ -347,6 +354,8 @@ class Shim:
             os.close(descriptor)  # the last one takes the container's mounts with it, before anyone is told
         self._network = self._target = None
         self._isolation.ended()
+        if self._memory is not None:
+            self._memory.close()
         if self._cgroup is None:
             return False
         try:
