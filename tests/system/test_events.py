@@ -142,14 +142,20 @@ def test_a_client_that_detaches_is_told_of(daemon: Engine) -> None:
     """By its keys over the API; the command line looks for them itself, and then just goes."""
     start = now()
     daemon.docker("run", "-dit", "--name", "box", "busybox", "sh")
-    api = daemon.sdk.api
-    exec_id = api.exec_create("box", ["sh"], stdin=True, tty=True)["Id"]
-    for stream in (
-        api.attach_socket("box", params={"stdin": 1, "stdout": 1, "stream": 1}),
-        api.exec_start(exec_id, tty=True, socket=True),
+    made = daemon.http("POST", "/containers/box/exec", {"Cmd": ["sh"], "AttachStdin": True, "Tty": True}).json()["Id"]
+    for target, body in (
+        ("/containers/box/attach?stream=1&stdin=1&stdout=1", b""),
+        (f"/exec/{made}/start", b'{"Tty": true}'),
     ):
-        stream._sock.sendall(b"\x10\x11")
-        while stream._sock.recv(4096):
-            pass
-        stream._sock.close()
+        with socket.socket(socket.AF_UNIX) as stream:
+            stream.settimeout(20)
+            stream.connect(str(daemon.socket))
+            head = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            stream.sendall(
+                f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+            )
+            assert b"101" in stream.recv(4096)
+            stream.sendall(b"\x10\x11")
+            while stream.recv(4096):
+                pass
     eventually(lambda: actions(told(daemon, start, "box")), lambda seen: {"detach", "exec_detach"} <= set(seen))
