@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import crowded, memory, names
+from bench import crowded, memory, names, processor
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -16,6 +16,7 @@ from harness.peer import Peer
 
 FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("engine, idle", memory.idle),
+    ("log, processor time per MB", processor.per_logged_megabyte),
     ("per running container", memory.per_container),
     ("query of a local name", names.per_query),
     (crowded.NAME, crowded.crowded),

@@ -60,7 +60,26 @@ def _run(*flags: str) -> Row:
     return Row(name, lambda engine: docker(engine, "run", "--rm", *flags, "busybox", "true"), target=0.25)
 
 
+LOGGED = 200
+"""Megabytes that a container writes for the rows of logs; the ratio is that of 1000."""
+
+WRITE = f"yes 'a typical line of a log, with some words in it and a number 0123456789' | head -c {LOGGED}000000"
+
+
+def _write_log(engine: Engine, *flags: str) -> None:
+    """Both engines rotate: what is measured is writing, not a disk that fills."""
+    rotated = ("--log-opt", "max-size=20m", "--log-opt", "max-file=5")
+    docker(engine, "run", "-d", "--name", "one", "--net", "none", *rotated, *flags, "busybox", "sh", "-c", WRITE)
+    docker(engine, "wait", "one")
+
+
 ROWS = (
+    Row(f"log of {LOGGED} MB, json-file", _write_log, reset=_remove_one, target=0.5),
+    Row(
+        f"log of {LOGGED} MB, local, not compressed",
+        lambda engine: _write_log(engine, "--log-driver", "local", "--log-opt", "compress=false"),
+        reset=_remove_one,
+    ),
     _run(),
     _run("--net", "none"),
     _run("-p", "8080:80"),

@@ -1,8 +1,12 @@
 """``docker logs``: what a container wrote, also while it writes and after it ended."""
 
+import json
 import re
 import time
 
+import pytest
+
+from harness.daemon import Daemon
 from harness.engine import Engine
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
@@ -105,3 +109,86 @@ def test_follow_from_now(daemon: Engine) -> None:
             # the follower may connect after the line was written: keep it from ending before that
             writer.communicate(b"\n", 30)
         assert follower.communicate(timeout=20)[0] in {b"new\n", b""}
+
+
+def test_local_driver_shows_what_json_file_does(daemon: Engine) -> None:
+    script = "echo out; echo err >&2; head -c 40000 /dev/zero | tr '\\0' x; echo; printf 'a\\377\\001 last'"
+    seen = []
+    for driver in ("json-file", "local"):
+        container = run(daemon, script, "--log-driver", driver)
+        seen.append([daemon.sdk.containers.get(container).logs(stdout=out, stderr=not out) for out in (True, False)])
+    assert seen[1][1] == seen[0][1] == b"err\n"
+    assert seen[1][0] == seen[0][0].replace("\ufffd".encode(), b"\xff")  # kept as it was
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_compressed_files_are_read_as_if_they_were_not(daemon: Engine, driver: str) -> None:
+    options = [word for option in ("max-size=50k", "max-file=4", "compress=true") for word in ("--log-opt", option)]
+    script = "for i in $(seq 1 60); do seq $((i * 1000 - 999)) $((i * 1000)); usleep 20000; done; sleep 1"
+    container = run(daemon, script, "--log-driver", driver, *options)
+    lines = daemon.docker("logs", container).out.split()
+    assert lines == [str(number) for number in range(60_001 - len(lines), 60_001)]
+    assert len(lines) > 2000 and daemon.docker("logs", "--tail", "1500", container).out.split() == lines[-1500:]
+    directory = daemon.data_root / "containers" / container
+    assert any(path.suffix == ".gz" for path in directory.iterdir())
+
+
+def test_details_are_labels_environment_and_tag(daemon: Engine) -> None:
+    options = ("labels=a.b", "labels-regex=^x-", "env=A", "env-regex=^Q", 'tag={{.Name}}/{{.ImageName}}/{{lower "T"}}')
+    given = [word for option in options for word in ("--log-opt", option)]
+    flags = ("-l", "a.b=1 2", "-l", "x-y=3", "-l", "n=4", "-e", "A=5", "-e", "QQ=6", "-e", "R=7", "--name", "it")
+    container = run(daemon, "echo hello", *given, *flags)
+    details = "A=5,QQ=6,a.b=1+2,tag=it%2Fbusybox%2Ft,x-y=3"
+    assert daemon.docker("logs", "--details", container).out == f"{details} hello\n"
+    bad = ("run", "--rm", "--log-opt", "tag={{.Nope}}", "busybox", "true")
+    assert "can't evaluate field Nope in type *logger.Info" in daemon.docker(*bad, check=False).err
+
+
+@pytest.mark.needs("cove")
+def test_search(daemon: Engine) -> None:
+    container = run(daemon, "seq 1 50000; echo Error: it broke >&2; echo after")
+    assert daemon.cove("logs", "--grep", "^4999[0-9]$", "-n", "3", container).out == "49997\n49998\n49999\n"
+    assert daemon.cove("logs", "--grep", "ERROR", "-i", container).err == "Error: it broke\n"
+    around = daemon.cove("logs", "--grep", "^777$", "-C", "1", container).out
+    assert around == "776\n777\n778\n"
+    bad = daemon.cove("logs", "--grep", "(", container, check=False)
+    assert bad.code == 1 and "error parsing regexp: missing closing )" in bad.err
+    assert daemon.http("GET", f"/containers/{container}/logs?stdout=1&grep=(").status == 400
+    assert daemon.http("GET", f"/containers/{container}/logs?stdout=1&grep=a&before=-1").status == 400
+    assert "--context needs --grep" in daemon.cove("logs", "-C", "1", container, check=False).err
+
+
+@pytest.mark.needs("cove")
+def test_search_of_what_comes(daemon: Engine) -> None:
+    script = "echo find 1; echo no; echo find 2; read go; echo no; echo find 3"
+    daemon.docker("run", "-d", "-i", "--name", "it", "busybox", "sh", "-c", script)
+    with daemon.spawned("cove", "logs", "-f", "-n", "1", "--grep", "find", "it") as follower:
+        assert follower.stdout is not None
+        assert follower.stdout.readline() == b"find 2\n"
+        with daemon.spawned("docker", "attach", "it") as writer:
+            writer.communicate(b"\n", 30)
+        assert follower.communicate(timeout=20)[0] == b"find 3\n"
+
+
+def test_a_follower_that_reads_nothing_holds_no_container_up(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "it", "busybox", "sh", "-c", "echo go; usleep 300000; seq 1 1000000")
+    with daemon.spawned("docker", "logs", "-f", "it") as follower:
+        assert follower.stdout is not None and follower.stdout.readline() == b"go\n"
+        assert daemon.docker("wait", "it").out == "0\n"
+        follower.kill()
+    assert daemon.docker("logs", "--tail", "1", "it").out == "1000000\n"
+
+
+def test_the_daemon_s_own_driver_and_options(fresh_daemon: Daemon) -> None:
+    daemon = fresh_daemon
+    assert "json-file" in daemon.docker("info").out and "Log Rotation: 5 files of 20MiB" in daemon.docker("info").out
+    daemon.stop()
+    daemon.flags = ("--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2")
+    daemon.start()
+    info = daemon.http("GET", "/info").json()
+    assert info["LoggingDriver"] == "local"
+    assert info["Plugins"]["Log"] == ["fluentd", "gelf", "journald", "json-file", "local", "syslog"]
+    container = run(daemon, "echo kept")
+    shown = daemon.docker("inspect", "-f", "{{json .HostConfig.LogConfig}}", container).out
+    assert json.loads(shown) == {"Type": "local", "Config": {"max-file": "2", "max-size": "1m"}}
+    assert daemon.docker("logs", container).out == "kept\n"

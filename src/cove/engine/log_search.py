@@ -23,7 +23,7 @@ class Search:
     def feed(self, batch: list[LogEntry]) -> list[LogEntry]:
         found: list[LogEntry] = []
         for entry in batch:
-            if self._pattern.search(entry.line):
+            if self._pattern.search(entry.line.rstrip(b"\r\n")):
                 self._keep(found, [*self._waiting, entry], begins=True)
                 self._waiting.clear()
                 self._follows = self._after

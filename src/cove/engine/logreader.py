@@ -135,6 +135,7 @@ async def _follow(
             async for batch in reader.rest():
                 yield batch
             caught_up()
+            yield []  # for what that has let go
             if last:
                 return
             await changed.wait()

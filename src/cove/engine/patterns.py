@@ -25,5 +25,11 @@ def compile_pattern(text: str, *, ignore_case: bool = False) -> Pattern:
     except re2.error as error:
         reason = error.args[0] if error.args else b"invalid"
         shown = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
-        raise InvalidArgument(f"error parsing regexp: {shown.replace('missing )', 'missing closing )')}") from error
+        raise InvalidArgument(f"error parsing regexp: {_words(shown)}") from error
     return made
+
+
+def _words(reason: str) -> str:
+    """The library says ``missing ): (`` where Go says ``missing closing ): `(` ``."""
+    what, found, where = reason.replace("missing )", "missing closing )").rpartition(": ")
+    return f"{what}: `{where}`" if found else where

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cove.runtime.logs.lines import PIECE
+from cove.runtime.logs import jsonfile
+from cove.runtime.logs.lines import PIECE, has_long_line, pieces
 from harness.logs import open_log
 
 
@@ -153,3 +154,25 @@ def test_a_full_disk_costs_lines_and_leaves_no_half_record(tmp_path: Path) -> No
     log.finish()
     note = f"cove: {20 - len(kept)} lines of output are missing here: {os.strerror(27)}\n"
     assert texts(path)[len(kept) :] == [note, "again\n"]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.binary(max_size=30) | st.text(max_size=20).map(lambda text: text.encode(errors="replace")), max_size=6)
+)
+def test_the_quick_way_writes_what_the_thorough_one_does(parts: list[bytes]) -> None:
+    """A rare control in a line of its own forces the thorough way for all of them."""
+    records = jsonfile.JsonRecords({"a": "b"})
+    data = b"".join(part + b"\n" for part in parts)
+    if data:
+        forced = records.records("stdout", data + b"\x01\n", 1)
+        own = records.records("stdout", b"\x01\n", 1)
+        assert forced == records.records("stdout", data, 1) + own
+
+
+@pytest.mark.parametrize("length", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+def test_a_long_line_is_found_wherever_it_is(length: int) -> None:
+    long = b"x" * length + b"\n"
+    for data in (long, b"a\n" * 9000 + long, long + b"a\n" * 9000, b"\n" + long + b"end"):
+        assert has_long_line(data) == any(len(line) > PIECE for line in data.splitlines(keepends=True))
+        assert max(map(len, pieces(data))) <= PIECE

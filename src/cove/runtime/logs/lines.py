@@ -81,9 +81,20 @@ class Lines:
 def pieces(data: bytes) -> list[bytes]:
     """What was kept together, as its records: lines with their newlines, long ones in pieces."""
     lines = BytesIO(data).readlines()
-    if len(data) <= PIECE or max(map(len, lines)) <= PIECE:
+    if not has_long_line(data):
         return lines
     return [piece for line in lines for piece in _split(line)]
+
+
+def has_long_line(data: bytes) -> bool:
+    """Whether a line of ``data``, with its newline, is longer than a piece: looked for piece by piece."""
+    at, size = 0, len(data)
+    while size - at > PIECE:
+        newline = data.rfind(b"\n", at, at + PIECE)
+        if newline < 0:
+            return True
+        at = newline + 1
+    return False
 
 
 def _split(line: bytes) -> list[bytes]:
