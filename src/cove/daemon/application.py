@@ -11,11 +11,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cove.daemon.audit_log import AuditLog
 from cove.daemon.flag_values import mirror
 from cove.daemon.listeners import listeners
 from cove.daemon.notify import notify
 from cove.daemon.reload import Reload, attributes
 from cove.daemon.roots import Roots
+from cove.daemon.scoped_sockets import ScopedSockets
 from cove.daemon.settings import Settings
 from cove.daemon.tls import context as tls_context
 from cove.engine import groups
@@ -34,6 +36,7 @@ from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
 from cove.engine.links import Links
 from cove.engine.log_options import LogDefaults
+from cove.engine.members import Members
 from cove.engine.memberships import Memberships
 from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
@@ -61,7 +64,7 @@ from cove.engine.undo import Undo
 from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.engine.why import Reasons
-from cove.errors import Conflict
+from cove.errors import Conflict, Unavailable
 from cove.images import Images as ImageStore
 from cove.kernel.cgroups import layout
 from cove.layers import Worker, storage_driver
@@ -93,9 +96,14 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
         stores = await _stores(settings, roots, database, stack)
         engine = _engine(settings, roots, database, stores)
         await _recover(roots, database, stores, engine, stack)
-        server = await serve(_services(settings, roots, stores, engine, reload), listeners(settings), tls)
+        members = Members(engine.registry, engine.execs, stores.volumes, stores.networks)
+        scoped = ScopedSockets(database, roots.run / "sockets", members)
+        services = _services(settings, roots, stores, engine, reload, scoped)
+        server = await serve(services, listeners(settings), tls, _audit(settings, roots, stack))
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
         stack.callback(engine.events.close)
+        await scoped.open(server)
+        stack.callback(scoped.close)
         _remove_sockets_at_end(settings, stack)
         yield
 
@@ -277,7 +285,9 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     await recovery.apply_policies()
 
 
-def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload) -> Services:
+def _services(
+    settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload, sockets: ScopedSockets
+) -> Services:
     registry, announcements, events = engine.registry, engine.announcements, engine.events
     containers = Containers(
         registry=registry,
@@ -344,6 +354,7 @@ def _services(settings: Settings, roots: Roots, stores: Stores, engine: Engine, 
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
         networks=Networks(stores.networks, registry, events, memberships),
         volumes=volumes,
+        sockets=sockets,
         system=system,
         trash=Undo(
             trash=stores.trash,
@@ -399,6 +410,19 @@ def _defaults(settings: Settings) -> Defaults:
 
 def _log_defaults(settings: Settings) -> LogDefaults:
     return LogDefaults(settings.log_driver, settings.log_opts)
+
+
+def _audit(settings: Settings, roots: Roots, stack: AsyncExitStack) -> AuditLog | None:
+    """The log of requests. Raises Unavailable when it cannot be opened: nothing is to happen unseen."""
+    if settings.audit_log == "none":
+        return None
+    path = Path(settings.audit_log) if settings.audit_log else roots.data / "audit.log"
+    try:
+        audit = AuditLog(path)
+    except OSError as error:
+        raise Unavailable(f"audit-log {path}: {error.strerror}") from error
+    stack.callback(audit.close)
+    return audit
 
 
 def _empty(directory: Path) -> None:

@@ -80,6 +80,8 @@ def _check_places(settings: Settings) -> None:
     for name in ("data_root", "exec_root"):
         if not getattr(settings, name).startswith("/"):
             raise InvalidArgument(f"{_key(name)} must be an absolute path: {getattr(settings, name)!r}")
+    if settings.audit_log not in ("", "none") and not settings.audit_log.startswith("/"):
+        raise InvalidArgument(f"audit-log must be an absolute path or none: {settings.audit_log!r}")
     parent = settings.cgroup_parent
     if not parent.startswith("/") or ".." in parent.split("/"):
         raise InvalidArgument(f"cgroup-parent must be an absolute path below the cgroup root: {parent}")

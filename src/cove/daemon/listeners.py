@@ -24,7 +24,7 @@ def listeners(settings: Settings) -> list[socket.socket]:
     try:
         for address in settings.listen_addresses():
             if address.startswith("unix://"):
-                opened.append(_unix(address.removeprefix("unix://"), settings.group))
+                opened.append(unix_listener(address.removeprefix("unix://"), settings.group))
             elif address.startswith("tcp://"):
                 opened.append(_tcp(address))
             elif not passed:
@@ -50,7 +50,8 @@ def _passed_sockets() -> list[socket.socket]:
     return passed
 
 
-def _unix(path: str, group: str) -> socket.socket:
+def unix_listener(path: str, group: str) -> socket.socket:
+    """A socket that listens at a path, for root and a group. Raises InvalidArgument, Conflict, Unavailable."""
     gid = _gid(group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:

@@ -52,6 +52,7 @@ OPTIONS = (
     Option("experimental", "experimental", "tell clients that features which may still change are on"),
     Option("features", "feature", "turn a feature on or off, name=true", "map", parse=values.feature, reloads=True),
     Option("metrics_addr", "metrics-addr", "address to serve metrics on"),
+    Option("audit_log", "audit-log", "file that requests which change something are written to, or none"),
     Option("trash_minutes", "trash-minutes", "minutes that what was removed can be brought back, 0 for no trash"),
     Option("trash_percent", "trash-percent", "share of the disk that what was removed may take, in percent"),
     Option("trash_auto_removed", "trash-auto-removed", "keep what --rm removes in the trash too"),

@@ -67,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     experimental: bool = False
     features: dict[str, bool] = {}
     metrics_addr: str = ""
+    audit_log: str = ""
     trash_minutes: int = 60
     trash_percent: int = 5
     trash_auto_removed: bool = False

@@ -211,6 +211,10 @@ class Execs:
             with contextlib.suppress(CoveError):  # it has just ended
                 await made.container.require_shim().signal(signal.SIGKILL, exec_id=made.id)
 
+    def container_of(self, exec_id: str) -> Container:
+        """The container that an exec runs in. Raises NotFound."""
+        return self._get(exec_id).container
+
     def forget(self, exec_id: str) -> None:
         """Drop one that no client knows of, so that it takes nobody's place among those that are remembered."""
         made = self._execs.pop(exec_id, None)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,9 +20,12 @@ from aiohttp import web
 from cove.errors import CoveError, InvalidArgument
 from cove.server.absent import AbsentRoutes
 from cove.server.archives import ArchiveRoutes
+from cove.server.audit import Audit, AuditEntry, worth_writing
+from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
 from cove.server.execs import ExecRoutes
+from cove.server.guard import Guard
 from cove.server.images import ImageRoutes
 from cove.server.lifecycle import LifecycleRoutes
 from cove.server.lifespan import Lifespan
@@ -32,6 +36,7 @@ from cove.server.reply import error_reply
 from cove.server.request import Request
 from cove.server.routing import Route, Router
 from cove.server.services import Services
+from cove.server.sockets import SocketRoutes
 from cove.server.status import status_of
 from cove.server.swarm import SwarmRoutes
 from cove.server.system import SystemRoutes
@@ -55,35 +60,50 @@ LINGER = 1.0
 class App:
     """Every request: version, route, handler, error."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, audit: Audit | None = None) -> None:
         self.lifespan = Lifespan()
+        self._audit = audit
         self._router = Router(_routes(services))
         self._numbers = itertools.count(1)
 
-    async def handle(self, raw: web.BaseRequest) -> web.StreamResponse:
-        started = time.monotonic()
+    async def handle(self, raw: web.BaseRequest, guard: Guard | None = None) -> web.StreamResponse:
+        """``guard``: of the scoped socket that the request came by."""
+        started, moment = time.monotonic(), time.time_ns()
         number = next(self._numbers)
+        message = ""
         try:
-            response = await self._answer(raw, number)
+            response = await self._answer(raw, number, guard)
         except ConnectionError:
             raise
         except Exception as error:
+            message = error.message if isinstance(error, CoveError) else repr(error)
             response = _error_reply(error, raw, number)
+        if self._audit is not None and worth_writing(raw.method, response.status):
+            name = guard.name if guard else ""
+            seconds = time.monotonic() - started
+            who = caller_of(raw)
+            self._audit.write(
+                AuditEntry(who, name, raw.method, raw.raw_path, response.status, moment, seconds, message)
+            )
         if log.isEnabledFor(logging.DEBUG):
             took = (time.monotonic() - started) * 1000
             log.debug("request %d: %s %s %d in %.1f ms", number, raw.method, raw.raw_path, response.status, took)
         return response
 
-    async def _answer(self, raw: web.BaseRequest, number: int) -> web.StreamResponse:
+    async def _answer(self, raw: web.BaseRequest, number: int, guard: Guard | None) -> web.StreamResponse:
         path, _, query = _relative(raw.raw_path).partition("?")
         version, path = _split_version(path)
-        found = self._router.match(raw.method, unquote(path) if "%" in path else path)
+        decoded = unquote(path) if "%" in path else path
+        found = self._router.match(raw.method, decoded)
         if found is None:
             return error_reply(404, "page not found")
         _check(version)
         route, variables = found
         request = Request(raw, self.lifespan, number, version, path, query)
         request.variables = variables
+        if guard is not None:
+            request.guard = guard
+            guard.admit(raw.method, decoded, route.pattern, variables, request.text)
         if route.carried_out:
             return await self.lifespan.carry_out(_coroutine(route, request))
         return await route.handler(request)
@@ -119,6 +139,7 @@ def _routes(services: Services) -> list[Route]:
         VolumeRoutes(services.volumes),
         TrashRoutes(services.trash),
         WhyRoutes(services.reasons),
+        SocketRoutes(services.sockets),
         SwarmRoutes(),
         PluginRoutes(),
         AbsentRoutes(),
@@ -164,29 +185,42 @@ class _Connections(web.Server):
 class Server:
     """An API that is being served."""
 
-    def __init__(self, app: App, connections: web.Server, listeners: Sequence[asyncio.Server]) -> None:
+    def __init__(self, app: App) -> None:
         self._app = app
-        self._connections = connections
-        self._listeners = listeners
+        self._connections: list[_Connections] = []
+        self._listeners: list[asyncio.Server] = []
+
+    async def listen(
+        self, listener: socket.socket, tls: ssl.SSLContext | None = None, guard: Guard | None = None
+    ) -> asyncio.Server:
+        """Serve on a socket that already listens (unix or TCP), which is the server's from now on.
+
+        ``tls``: for TCP. ``guard``: what requests that come by it are held to. Close what it returns to end that.
+        """
+        connections = _connections(self._app, guard)
+        self._connections.append(connections)
+        loop = asyncio.get_running_loop()
+        if listener.family == socket.AF_UNIX:
+            opened = await loop.create_unix_server(connections, sock=listener, backlog=socket.SOMAXCONN)
+        else:
+            opened = await loop.create_server(connections, sock=listener, backlog=socket.SOMAXCONN, ssl=tls)
+        self._listeners.append(opened)
+        return opened
 
     async def stop(self, grace: float = 5.0) -> None:
         """Stop listening, end streams, give what is under way ``grace`` seconds, close every connection."""
         for listener in self._listeners:
             listener.close()
         self._app.lifespan.end_streams()
-        self._connections.pre_shutdown()
+        for connections in self._connections:
+            connections.pre_shutdown()
         await self._app.lifespan.wait(grace)
-        await self._connections.shutdown(grace)
+        await asyncio.gather(*(connections.shutdown(grace) for connections in self._connections))
 
 
-async def serve(services: Services, sockets: Sequence[socket.socket], tls: ssl.SSLContext | None = None) -> Server:
-    """Serve on sockets that already listen (unix or TCP), which are the server's from now on.
-
-    ``tls``: for the TCP ones.
-    """
-    app = App(services)
-    connections = _Connections(
-        app.handle,
+def _connections(app: App, guard: Guard | None) -> _Connections:
+    return _Connections(
+        partial(app.handle, guard=guard),
         handler_cancellation=True,
         access_log=None,
         logger=log,
@@ -195,12 +229,16 @@ async def serve(services: Services, sockets: Sequence[socket.socket], tls: ssl.S
         max_line_size=MAX_LINE,
         max_field_size=MAX_LINE,
     )
-    loop = asyncio.get_running_loop()
-    listeners = []
+
+
+async def serve(
+    services: Services,
+    sockets: Sequence[socket.socket],
+    tls: ssl.SSLContext | None = None,
+    audit: Audit | None = None,
+) -> Server:
+    """Serve on these sockets; see ``Server.listen``."""
+    server = Server(App(services, audit))
     for listener in sockets:
-        if listener.family == socket.AF_UNIX:
-            opened = await loop.create_unix_server(connections, sock=listener, backlog=socket.SOMAXCONN)
-        else:
-            opened = await loop.create_server(connections, sock=listener, backlog=socket.SOMAXCONN, ssl=tls)
-        listeners.append(opened)
-    return Server(app, connections, listeners)
+        await server.listen(listener, tls)
+    return server

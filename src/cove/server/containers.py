@@ -97,7 +97,7 @@ class ContainerRoutes:
         body = await request.body()
         if not body:
             raise InvalidArgument("invalid JSON: got EOF while reading request body")
-        asked = decode(body, ContainerCreate, request.version)
+        asked = request.decoded(body, ContainerCreate)
         _check_endpoints(asked, request.version)
         created = await self._containers.create(asked, name=request.text("name"), platform=request.text("platform"))
         return reply(created, request.version, status=201)

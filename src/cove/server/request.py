@@ -11,6 +11,7 @@ from aiohttp import web
 from cove.errors import Cancelled, InvalidArgument
 from cove.filters import Filters
 from cove.server.connection import Connection
+from cove.server.guard import Guard
 from cove.server.lifespan import Lifespan
 from cove.units import parse_moment
 from cove.wire.base import Wire
@@ -32,7 +33,7 @@ _FALSE = frozenset({"", "0", "no", "false", "none"})
 class Request:
     """``number`` tells requests apart in the logs. Every reader of a parameter raises InvalidArgument naming it."""
 
-    __slots__ = ("_query", "lifespan", "number", "path", "query_string", "raw", "variables", "version")
+    __slots__ = ("_query", "guard", "lifespan", "number", "path", "query_string", "raw", "variables", "version")
 
     def __init__(
         self, raw: web.BaseRequest, lifespan: Lifespan, number: int, version: ApiVersion, path: str, query: str
@@ -44,6 +45,8 @@ class Request:
         self.path = path
         self.query_string = query
         self.variables: dict[str, str] = {}
+        self.guard: Guard | None = None
+        """What holds it to a scope, when it came by a scoped socket."""
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -104,7 +107,8 @@ class Request:
         return (0 if self.text(name) == "0" else self.moment(name)) if self.text(name) else None
 
     def filters(self) -> Filters:
-        return Filters.parse(self.text("filters"))
+        asked = Filters.parse(self.text("filters"))
+        return self.guard.narrow(asked) if self.guard else asked
 
     def registry_auth(self) -> AuthConfig | None:
         """The credentials in ``X-Registry-Auth``: base64url of JSON. What cannot be read is none, as with Docker."""
@@ -118,7 +122,14 @@ class Request:
 
     async def json(self, kind: type[T]) -> T:
         """The JSON body; all defaults when there is none."""
-        return decode(await self.body() or b"{}", kind, self.version)
+        return self.decoded(await self.body() or b"{}", kind)
+
+    def decoded(self, body: bytes, kind: type[T]) -> T:
+        """A JSON body, which the scope of the socket allows."""
+        made = decode(body, kind, self.version)
+        if self.guard:
+            self.guard.inspect(made)
+        return made
 
     async def body(self) -> bytes:
         """The whole JSON body. Raises InvalidArgument when it is of another type, or too large."""

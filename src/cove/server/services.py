@@ -9,6 +9,7 @@ from cove.server.images import Images
 from cove.server.lifecycle import Lifecycle
 from cove.server.networks import Networks
 from cove.server.output import Output
+from cove.server.sockets import Sockets
 from cove.server.system import System
 from cove.server.transfers import Transfers
 from cove.server.trash import Trash
@@ -32,3 +33,4 @@ class Services:
     system: System
     trash: Trash
     reasons: Reasons
+    sockets: Sockets

@@ -18,6 +18,7 @@ ports          published ports; ``address`` is the host address as text, ``0.0.0
 volumes        one row per volume
 runs           how containers of a name ended; bounded, see ``cove.engine.runs``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
+sockets        further sockets of the API that can do a part of it, see ``cove.daemon.scoped_sockets``
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
@@ -68,5 +69,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE runs (number INTEGER PRIMARY KEY, name TEXT NOT NULL, record BLOB NOT NULL) STRICT;
     CREATE INDEX runs_name ON runs (name);
+    """,
+    """
+    CREATE TABLE sockets (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
     """,
 )

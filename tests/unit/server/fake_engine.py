@@ -34,6 +34,7 @@ from cove.wire.events import Actor, Event
 from cove.wire.execs import ExecCreated, ExecInspect
 from cove.wire.images import ImageInspect, ImageSummary, Progress, ProgressDetail
 from cove.wire.networks import EndpointSettings, Network, NetworkCreated, NetworksPruned
+from cove.wire.sockets import ApiSocket, SocketCreate
 from cove.wire.streams import STDERR, STDOUT, LogEntry, Logs, Stream
 from cove.wire.system import AuthResponse, DiskUsage, Info, Version
 from cove.wire.trash import Restored, Trashed, TrashEmptied
@@ -483,6 +484,22 @@ class FakeReasons(Part):
         return Why(id="c1", name=ref, image="busybox", status="created", removed=False, summary="it was created")
 
 
+class FakeSockets:
+    """No scoped sockets."""
+
+    async def create(self, wish: SocketCreate) -> ApiSocket:
+        raise Conflict("no sockets here")
+
+    async def list(self) -> list[ApiSocket]:
+        return []
+
+    async def inspect(self, name: str) -> ApiSocket:
+        raise NotFound(f"No such socket: {name}")
+
+    async def remove(self, name: str) -> None:
+        raise NotFound(f"No such socket: {name}")
+
+
 class FakeTrash(Part):
     async def list(self) -> list[Trashed]:
         return [Trashed(id="c1", kind="container", name="web")]
@@ -538,4 +555,5 @@ def fake_services(store: Store) -> Services:
         system=FakeSystem(store),
         trash=FakeTrash(store),
         reasons=FakeReasons(store),
+        sockets=FakeSockets(),
     )
