@@ -39,7 +39,7 @@ def test_a_record_is_docker_s(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "escaped"),
     [  # what the real engine wrote for these bytes
-        (b'\b\f\001\x7f\t\r"\\', rb"\u0008\u000c\u0001" + b"\x7f" + rb"\t\r\"\\"),
+        (b'\b\f\001\x7f\t\r"\\', rb"\u0008\u000c\u0001" + b"\x7f" + rb"\u0009\r\"\\"),
         (b"<&>", rb"\u003c\u0026\u003e"),
         (b"\xe2\x82 ", rb"\ufffd\ufffd "),
         (b"\xe2\x80\xa8\xe2\x80\xa9", rb"\u2028\u2029"),

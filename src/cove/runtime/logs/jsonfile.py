@@ -21,7 +21,7 @@ _LOOK = 1 << 16
 
 # What Go escapes and Python's encoder does not, or writes in another way. Some pass the encoder as lone surrogates,
 # which decoded UTF-8 never holds.
-_BACKSPACE, _FORM_FEED, _INVALID = "\udc08", "\udc0c", "\udcfd"
+_BACKSPACE, _TAB, _FORM_FEED, _INVALID = "\udc08", "\udc09", "\udc0c", "\udcfd"
 Escapes = tuple[tuple[str, str], ...]
 _GO_ESCAPES: Escapes = (
     ("<", "\\u003c"),
@@ -30,6 +30,7 @@ _GO_ESCAPES: Escapes = (
     ("\u2028", "\\u2028"),
     ("\u2029", "\\u2029"),
     (_BACKSPACE, "\\u0008"),
+    (_TAB, "\\u0009"),
     (_FORM_FEED, "\\u000c"),
     (_INVALID, "\\ufffd"),
 )
@@ -103,7 +104,7 @@ def _quick(data: bytes, rest: bytes) -> bytes:
 _QUICK_ESCAPES = (
     (b"\\", b"\\\\"),  # first: the others bring more of them
     (b'"', b'\\"'),
-    (b"\t", b"\\t"),
+    (b"\t", b"\\u0009"),
     (b"\r", b"\\r"),
     (b"\x1b", b"\\u001b"),
     (b"<", b"\\u003c"),
@@ -120,8 +121,9 @@ def _joined(lines: Iterable[str], rest: str, escapes: Escapes) -> bytes:
 
 def _decode(data: bytes) -> str:
     text = data.decode("utf-8", "cove.each-byte")
-    if "\b" in text or "\f" in text:
-        text = text.replace("\b", _BACKSPACE).replace("\f", _FORM_FEED)
+    for control, kept in (("\b", _BACKSPACE), ("\t", _TAB), ("\f", _FORM_FEED)):
+        if control in text:
+            text = text.replace(control, kept)
     return text
 
 
