@@ -78,7 +78,7 @@ def test_only_ones_own(daemon: Daemon, team: Scoped) -> None:
         ("--pid", "container:theirs"),
         ("--mount", "type=volume,source=theirs,target=/v"),
     ):
-        message = team.refusal("create", *flags, "busybox")
+        message = team.refusal("create", "--pull", "never", *flags, "busybox")
         assert "theirs" in message and ("o such" in message or "not found" in message), message
     assert "No such container: theirs" in team.refusal("commit", "theirs")
     assert "No such container: theirs" in team.refusal("network", "connect", "mine", "theirs")
