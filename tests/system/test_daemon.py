@@ -156,3 +156,32 @@ def test_dockers_names(tmp_path: Path) -> None:
     assert "unix:///var/run/docker.sock" in unreachable.stderr
     subprocess.run([*install, "--remove"], check=True)
     assert [path.name for path in tmp_path.iterdir()] == ["daemon.json"]
+
+
+def test_the_oldest_api_version_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_MIN_API_VERSION", "1.44")
+    daemon = Daemon(f"cove-test-{os.getpid()}-oldest")
+    try:
+        daemon.start()
+        version = daemon.http("GET", "/version").json()
+        assert version["MinAPIVersion"] == version["Components"][0]["Details"]["MinAPIVersion"] == "1.44"
+        refused = daemon.http("GET", "/v1.43/info")
+        assert refused.status == 400
+        assert "client version 1.43 is too old. Minimum supported API version is 1.44" in refused.json()["message"]
+        assert daemon.http("GET", "/v1.44/info").status == 200
+    finally:
+        daemon.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("1.2", "minimum supported API version is 1.24: 1.2"),
+        ("9.9", "maximum supported API version is 1.56: 9.9"),
+        ("v1.44", 'API version must be provided without "v" prefix: v1.44'),
+        ("x", "it is not MAJOR.MINOR: x"),
+    ],
+)
+def test_an_oldest_api_version_that_cannot_be(monkeypatch: pytest.MonkeyPatch, value: str, words: str) -> None:
+    monkeypatch.setenv("DOCKER_MIN_API_VERSION", value)
+    assert f"invalid DOCKER_MIN_API_VERSION: {words}" in refused("--validate")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cove.daemon import api_versions
 from cove.daemon.audit_log import AuditLog
 from cove.daemon.flag_values import mirror
 from cove.daemon.listeners import listeners
@@ -99,7 +100,7 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
         members = Members(engine.registry, engine.execs, stores.volumes, stores.networks)
         scoped = ScopedSockets(database, roots.run / "sockets", members)
         services = _services(settings, roots, stores, engine, reload, scoped)
-        server = await serve(services, listeners(settings), tls, _audit(settings, roots, stack))
+        server = await serve(services, listeners(settings), tls, _audit(settings, roots, stack), api_versions.oldest())
         stack.push_async_callback(server.stop, settings.shutdown_timeout)
         stack.callback(engine.events.close)
         await scoped.open(server)
@@ -381,6 +382,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         settings.experimental,
         "systemd" if "native.cgroupdriver=systemd" in settings.exec_opts else "cgroupfs",
         tuple(map(mirror, settings.registry_mirrors)),
+        api_versions.oldest(),
         settings.insecure_registries,
         (
             settings.http_proxy or proxies.http_proxy,

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from cove import __version__
-from cove.daemon import command_line, configuration, logs, stacks, tls
+from cove.daemon import api_versions, command_line, configuration, logs, stacks, tls
 from cove.daemon.command_line import CommandLine
 from cove.daemon.notify import notify
 from cove.daemon.reload import Reload
@@ -38,6 +38,7 @@ def main() -> None:
 def _start(line: CommandLine) -> None:
     settings = configuration.load(line)
     tls.context(settings)
+    api_versions.oldest()
     if line.validate:
         print("configuration OK")
         return

@@ -67,6 +67,7 @@ class Host(NamedTuple):
     experimental: bool = False
     cgroup_driver: str = "cgroupfs"
     mirrors: Sequence[str] = ()
+    oldest_api: versions.ApiVersion = versions.OLDEST
     insecure_registries: Sequence[str] = ()
     proxies: tuple[str, str, str] = ("", "", "")
     runtimes: Runtimes = Runtimes({})
@@ -105,7 +106,7 @@ class System:
                         "Experimental": "false",
                         "GoVersion": "",
                         "KernelVersion": kernel.release,
-                        "MinAPIVersion": _dotted(versions.OLDEST),
+                        "MinAPIVersion": _dotted(self.host.oldest_api),
                         "Os": "linux",
                     },
                 ),

@@ -60,10 +60,14 @@ LINGER = 1.0
 class App:
     """Every request: version, route, handler, error."""
 
-    def __init__(self, services: Services, audit: Audit | None = None) -> None:
+    def __init__(
+        self, services: Services, audit: Audit | None = None, oldest: versions.ApiVersion = versions.OLDEST
+    ) -> None:
+        """``oldest``: the API version that clients must have at least."""
         self.lifespan = Lifespan()
         self._audit = audit
-        self._router = Router(_routes(services))
+        self._oldest = oldest
+        self._router = Router(_routes(services, oldest))
         self._numbers = itertools.count(1)
 
     async def handle(self, raw: web.BaseRequest, guard: Guard | None = None) -> web.StreamResponse:
@@ -97,7 +101,7 @@ class App:
         found = self._router.match(raw.method, decoded)
         if found is None:
             return error_reply(404, "page not found")
-        _check(version)
+        _check(version, self._oldest)
         route, variables = found
         request = Request(raw, self.lifespan, number, version, path, query)
         request.variables = variables
@@ -125,9 +129,9 @@ async def _coroutine(route: Route, request: Request) -> web.StreamResponse:
     return await route.handler(request)
 
 
-def _routes(services: Services) -> list[Route]:
+def _routes(services: Services, oldest: versions.ApiVersion) -> list[Route]:
     groups: tuple[Any, ...] = (
-        SystemRoutes(services.system),
+        SystemRoutes(services.system, oldest),
         ContainerRoutes(services.containers),
         LifecycleRoutes(services.lifecycle),
         OutputRoutes(services.output),
@@ -162,16 +166,16 @@ def _split_version(path: str) -> tuple[versions.ApiVersion, str]:
     return (int(match[1]), int(match[2])), match[3]
 
 
-def _check(version: versions.ApiVersion) -> None:
+def _check(version: versions.ApiVersion, oldest: versions.ApiVersion) -> None:
     if version > versions.NEWEST:
         raise InvalidArgument(
             f"client version {versions.text(version)} is too new. "
             f"Maximum supported API version is {versions.text(versions.NEWEST)}"
         )
-    if version < versions.OLDEST:
+    if version < oldest:
         raise InvalidArgument(
             f"client version {versions.text(version)} is too old. Minimum supported API version is "
-            f"{versions.text(versions.OLDEST)}, please upgrade your client to a newer version"
+            f"{versions.text(oldest)}, please upgrade your client to a newer version"
         )
 
 
@@ -236,9 +240,10 @@ async def serve(
     sockets: Sequence[socket.socket],
     tls: ssl.SSLContext | None = None,
     audit: Audit | None = None,
+    oldest: versions.ApiVersion = versions.OLDEST,
 ) -> Server:
-    """Serve on these sockets; see ``Server.listen``."""
-    server = Server(App(services, audit))
+    """Serve on these sockets; see ``App`` and ``Server.listen``."""
+    server = Server(App(services, audit, oldest))
     for listener in sockets:
         await server.listen(listener, tls)
     return server

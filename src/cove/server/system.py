@@ -53,8 +53,10 @@ VERBOSE_USAGE = (1, 52)
 
 
 class SystemRoutes:
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, oldest: versions.ApiVersion = versions.OLDEST) -> None:
+        """``oldest``: the API version that clients must have at least."""
         self._system = system
+        self._oldest = oldest
 
     def table(self) -> Sequence[Route]:
         return (
@@ -76,7 +78,7 @@ class SystemRoutes:
     async def version(self, request: Request) -> web.Response:
         version = await self._system.version()
         version.api_version = versions.text(versions.NEWEST)
-        version.min_api_version = versions.text(versions.OLDEST)
+        version.min_api_version = versions.text(self._oldest)
         return reply(version, request.version)
 
     async def info(self, request: Request) -> web.Response:
