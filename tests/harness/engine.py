@@ -61,6 +61,8 @@ class Engine:
         self.netns = NetworkNamespace(name)
         self.process: subprocess.Popen[bytes] | None = None
         self._client: DockerClient | None = None
+        self.environment: dict[str, str] = {}
+        """More variables of the engine's process."""
         (self.base / "config").mkdir()
 
     # The process
@@ -211,7 +213,14 @@ class Engine:
 
     def _environment(self) -> dict[str, str]:
         path = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
-        return {"PATH": path, "HOME": str(self.base), "LANG": "C.UTF-8", "TERM": "xterm", "TZ": "UTC"}
+        return {
+            "PATH": path,
+            "HOME": str(self.base),
+            "LANG": "C.UTF-8",
+            "TERM": "xterm",
+            "TZ": "UTC",
+            **self.environment,
+        }
 
 
 def _run(argv: Sequence[str], environment: dict[str, str], input: str | None, check: bool, timeout: float) -> Completed:

@@ -158,9 +158,9 @@ def test_dockers_names(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["daemon.json"]
 
 
-def test_the_oldest_api_version_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_MIN_API_VERSION", "1.44")
+def test_the_oldest_api_version_by_environment() -> None:
     daemon = Daemon(f"cove-test-{os.getpid()}-oldest")
+    daemon.environment["DOCKER_MIN_API_VERSION"] = "1.44"
     try:
         daemon.start()
         version = daemon.http("GET", "/version").json()

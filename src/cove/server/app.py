@@ -129,7 +129,7 @@ async def _coroutine(route: Route, request: Request) -> web.StreamResponse:
     return await route.handler(request)
 
 
-def _routes(services: Services, oldest: versions.ApiVersion) -> list[Route]:
+def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -> list[Route]:
     groups: tuple[Any, ...] = (
         SystemRoutes(services.system, oldest),
         ContainerRoutes(services.containers),
