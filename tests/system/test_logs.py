@@ -8,6 +8,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z"
 
@@ -102,6 +103,7 @@ def test_follow_from_now(daemon: Engine) -> None:
     script = "echo old; read go; echo new"
     daemon.docker("run", "-d", "-i", "--name", "writer", "busybox", "sh", "-c", script)
     now = str(int(time.time()) + 3600)
+    eventually(lambda: daemon.docker("logs", "writer").out == "old\n")
     assert daemon.docker("logs", "--since", now, "writer").out == ""
     with daemon.spawned("docker", "logs", "-f", "--tail", "0", "writer") as follower:
         assert follower.stdout is not None

@@ -48,8 +48,10 @@ async def read(
         if follow is not None and watch is not None:
             newest = _Newest(path, files[-1] if files else None, format_)
             stack.callback(newest.close)
-            async for batch in _follow(newest, watch, follow, caught_up):
-                yield batch
+            following = _follow(newest, watch, follow, caught_up)
+            async with contextlib.aclosing(following):  # it lets go of the descriptor before that is closed
+                async for batch in following:
+                    yield batch
 
 
 async def _positioned(files: list[File], tail: int | None, since: int) -> list[File]:
@@ -115,7 +117,7 @@ def _chosen(files: list[File], at: int) -> File | None:
 
 async def _follow(
     reader: _Newest, watch: Inotify, ended: "asyncio.Future[int]", caught_up: Callable[[], None]
-) -> AsyncIterator[list[LogEntry]]:
+) -> AsyncGenerator[list[LogEntry], None]:
     loop = asyncio.get_running_loop()
     changed = asyncio.Event()
 

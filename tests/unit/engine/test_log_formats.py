@@ -60,7 +60,8 @@ def test_a_tail_and_a_time_find_what_reading_all_does(tmp_path: Path, driver: st
     made = written(tmp_path / "log", driver, 6000, max_size=max_size)
     if packed:
         for plain in tmp_path.glob("log.*"):
-            compress(str(plain), f"{plain}.gz")
+            with plain.open("rb") as source:
+                compress(source.fileno(), f"{plain}.gz")
             plain.unlink()
     assert read(tmp_path / "log", driver) == made
     for tail in (0, 1, 2, 7, 1500, 5999, 6000, 9000):

@@ -174,6 +174,24 @@ def test_following_shows_what_was_and_what_comes(path: Path) -> None:
     asyncio.run(run())
 
 
+def test_a_follower_that_goes_leaves_no_descriptor_with_the_loop(path: Path) -> None:
+    """One that is watched after it was closed is another's by then, who waits for ever."""
+
+    async def run() -> None:
+        log = log_file(path)
+        write(log, "a")
+        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        batches = logreader.read(path, None, ended)
+        assert await anext(batches)
+        watched = set(asyncio.get_running_loop()._selector.get_map())  # type: ignore[attr-defined]
+        await batches.aclose()
+        left = set(asyncio.get_running_loop()._selector.get_map())  # type: ignore[attr-defined]
+        assert len(left) == len(watched) - 1
+        log.finish()
+
+    asyncio.run(run())
+
+
 def test_following_begins_before_there_is_a_file(path: Path) -> None:
     async def run() -> None:
         follower = Follower(path)

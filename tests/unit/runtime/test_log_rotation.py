@@ -1,11 +1,14 @@
 """Files of a log: blocks, torn ends, compression by a child."""
 
+import asyncio
 import gzip
 import os
+import random
 from pathlib import Path
 
 import pytest
 
+from cove.engine import logreader
 from cove.engine.log_formats import BlockLog
 from cove.runtime.logs import blocks
 from cove.runtime.logs.compression import compress
@@ -93,6 +96,32 @@ def test_rotated_files_are_compressed_behind_the_writer(tmp_path: Path) -> None:
     assert b"line 099" in path.read_bytes()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_rotations_at_any_moment_of_a_compression(tmp_path: Path, seed: int) -> None:
+    """A child that gets to its file late must not find another one under the name."""
+    chance = random.Random(seed)
+    loop = Loop()
+    loop.reap_children()
+    path = tmp_path / "log"
+    log = open_log(path, loop, max_size=50_000, max_file=4, compress=True)
+    for first in range(0, 40_000, 1000):
+        log.write("stdout", b"".join(b"%d\n" % number for number in range(first, first + 1000)))
+        loop.later(chance.random() * 0.02, loop.stop)
+        loop.run()
+        loop._stopped = False
+    log.on_idle = loop.stop
+    log.finish()
+    if not log.idle:
+        loop.run()
+    loop.close()
+
+    async def read() -> list[int]:
+        return [int(entry.line) async for batch in logreader.read(path, None, None) for entry in batch]
+
+    kept = asyncio.run(read())
+    assert kept == list(range(40_000 - len(kept), 40_000)) and len(kept) > 1500
+
+
 def test_a_file_that_was_not_compressed_in_time_is_by_the_next_run(tmp_path: Path) -> None:
     path = tmp_path / "log"
     log = open_log(path, max_size=100, max_file=3)
@@ -114,6 +143,7 @@ def test_a_compressed_file_keeps_the_time_of_its_last_record(tmp_path: Path) -> 
     plain = tmp_path / "plain"
     plain.write_bytes(b"x" * 100_000)
     os.utime(plain, ns=(5, 1_700_000_000_123_456_789))
-    compress(str(plain), str(tmp_path / "packed"))
+    with plain.open("rb") as source:
+        compress(source.fileno(), str(tmp_path / "packed"))
     assert (tmp_path / "packed").stat().st_mtime_ns == 1_700_000_000_123_456_789
     assert gzip.decompress((tmp_path / "packed").read_bytes()) == plain.read_bytes()

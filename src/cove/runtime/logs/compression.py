@@ -65,13 +65,16 @@ class Compression:
                 return
 
     def _fork(self, plain: str, number: int) -> None:
+        source = os.open(plain, os.O_RDONLY | os.O_CLOEXEC)  # by the child its name may be another file's
         try:
             with namespaces.children_beside():
                 child = os.fork()
+            if child == 0:
+                _become(source, self._temporary)
         except OSError:  # too many processes: the next rotation tries again
             return
-        if child == 0:
-            _become(plain, self._temporary)
+        finally:
+            os.close(source)
         self._child, self._number = child, number
         self._loop.child(child, lambda: None, self._ended)
 
@@ -90,25 +93,25 @@ class Compression:
             self._begin()
 
 
-def _become(plain: str, temporary: str) -> NoReturn:
+def _become(source: int, temporary: str) -> NoReturn:
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         processes.set_name("cove-compress")
-        processes.close_range(3)
+        processes.close_all_but([0, 1, 2, source])
         processes.set_parent_death_signal(signal.SIGKILL)
         os.nice(_NICE)
-        compress(plain, temporary)
+        compress(source, temporary)
         code = 0
     finally:
         os._exit(code)
 
 
-def compress(plain: str, compressed: str) -> None:
-    """Write a gzip file with the modification time of the other one. Raises OSError."""
+def compress(plain: int, compressed: str) -> None:
+    """Write a gzip file with the modification time of the other one, a descriptor. Raises OSError."""
     import zlib  # in the child: the shim never needs it
 
-    with open(plain, "rb") as source, open(compressed, "wb", opener=_private) as target:
+    with open(plain, "rb", closefd=False) as source, open(compressed, "wb", opener=_private) as target:
         packer = zlib.compressobj(6, zlib.DEFLATED, 31)  # 31: a window of 32 KiB, with gzip's header
         while chunk := source.read(_CHUNK):
             target.write(packer.compress(chunk))
