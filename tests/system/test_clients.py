@@ -1,7 +1,6 @@
 """Programs that were written for Docker, unmodified: Compose, and the SDKs that Python has."""
 
 import asyncio
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from docker.errors import APIError, ContainerError, ImageNotFound, NotFound
 from python_on_whales import DockerClient as Whales
 from python_on_whales.exceptions import DockerException, NoSuchContainer
 
+from harness.compose import Compose
 from harness.engine import BIN, Engine
 
 pytestmark = [pytest.mark.needs("root", "docker-cli", "busybox-static")]
@@ -46,28 +46,9 @@ volumes:
 """
 
 
-class Compose:
-    """``docker compose`` on one project."""
-
-    def __init__(self, engine: Engine, directory: Path) -> None:
-        self._environment = engine.client_environment()
-        self._file = directory / "compose.yaml"
-        self._file.write_text(PROJECT)
-
-    def __call__(self, *words: str) -> str:
-        argv = [str(BIN / "docker-compose"), "--project-name", "shop", "--file", str(self._file), *words]
-        done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=90, check=False)
-        assert done.returncode == 0, (words, done.stdout, done.stderr)
-        return done.stdout
-
-    def states(self) -> dict[str, tuple[str, str]]:
-        lines = self("ps", "--all", "--format", "json").splitlines()
-        return {one["Service"]: (one["State"], one["Health"]) for one in map(json.loads, lines)}
-
-
 @pytest.mark.timeout(180)
 def test_compose(daemon: Engine, tmp_path: Path) -> None:
-    compose = Compose(daemon, tmp_path)
+    compose = Compose(daemon, tmp_path, PROJECT)
     compose("up", "--detach", "--quiet-pull")
     assert compose.states() == {"db": ("running", "healthy"), "web": ("running", "")}
     db, web = (daemon.sdk.containers.get(f"shop-{name}-1") for name in ("db", "web"))
