@@ -92,7 +92,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
     ("df", ("system df",), "Show disk usage"),
     ("prune:SYSTEM", ("system prune",), "Remove unused data"),
-    ("why", ("why", "container why"), "Tell why a container is as it is"),
+    ("why", ("why",), "Tell why a container is as it is"),
     ("undo", ("undo",), "Bring back a container that was removed"),
     ("socket:CREATE", ("socket create",), "Make a socket of the API that can do a part of it only"),
     ("socket:LS", ("socket ls", "socket list"), "List such sockets"),

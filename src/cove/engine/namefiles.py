@@ -1,6 +1,7 @@
 """The files of /etc that say how things are called, written for each start and changed while a container runs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from cove.engine import etcfiles
 from cove.engine.connectivity import Connectivity, network_mode
@@ -36,8 +37,9 @@ class NameFiles:
 
     def change_resolv_conf(self, container: Container) -> None:
         """/etc/resolv.conf of a running container, unless somebody has edited it."""
-        if etcfiles.written_by_us(container.paths.resolv_conf.read_text(errors="replace")):
-            self.write_resolv_conf(container)
+        with suppress(FileNotFoundError):  # it is being removed
+            if etcfiles.written_by_us(container.paths.resolv_conf.read_text(errors="replace")):
+                self.write_resolv_conf(container)
 
     def write_resolv_conf(self, container: Container) -> None:
         """/etc/resolv.conf of a start, in place, because it is mounted."""
@@ -63,7 +65,10 @@ class NameFiles:
         """/etc/hosts of a running container: the lines about itself and its links; what else is there stays."""
         entries = [*self.links.hosts(container), *self._own(container)]
         path = container.paths.hosts
-        text = path.read_text(errors="surrogateescape")
+        try:
+            text = path.read_text(errors="surrogateescape")
+        except FileNotFoundError:  # it is being removed
+            return
         fresh = etcfiles.changed_hosts(text, entries, {names for _address, names in entries} | {self._names(container)})
         if fresh != text:
             path.write_text(fresh, errors="surrogateescape")

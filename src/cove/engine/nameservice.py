@@ -182,7 +182,8 @@ class NameService:
             return
         self._placed.add(container.id)
         opened = lambda: _opened(container.pid)  # noqa: E731
-        await self._ask(opened, lambda number: Place(number, sandbox))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended, and its end is on its way here
+            await self._ask(opened, lambda number: Place(number, sandbox))
 
     def remove(self, container_id: str) -> None:
         """A container has ended."""
