@@ -93,6 +93,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("df", ("system df",), "Show disk usage"),
     ("prune:SYSTEM", ("system prune",), "Remove unused data"),
     ("why", ("why",), "Tell why a container is as it is"),
+    ("doctor", ("doctor",), "Tell what is unsafe on the host, in the daemon and in containers"),
     ("undo", ("undo",), "Bring back a container that was removed"),
     ("socket:CREATE", ("socket create",), "Make a socket of the API that can do a part of it only"),
     ("socket:LS", ("socket ls", "socket list"), "List such sockets"),

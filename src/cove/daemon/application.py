@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cove.daemon import api_versions
+from cove.daemon import api_versions, posture
 from cove.daemon.audit_log import AuditLog
 from cove.daemon.flag_values import mirror
 from cove.daemon.listeners import listeners
@@ -28,6 +28,8 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
 from cove.engine.defaults import Defaults
+from cove.engine.doctor import Doctor, Standing
+from cove.engine.doctor.check import examine
 from cove.engine.etcfiles import Wishes
 from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
@@ -334,11 +336,13 @@ def _services(
         files=engine.files,
     )
     containers.defaults = _defaults(settings)
+    doctor = Doctor(registry, _standing(settings, roots, stores, engine))
 
     def reloaded(fresh: Settings) -> None:
         containers.defaults = _defaults(fresh)
         engine.runtimes.configure(_programs(fresh), fresh.default_runtime)
         system.host = _host(fresh, roots, stores, engine)
+        doctor.standing = _standing(fresh, roots, stores, engine)
         system.reloaded(attributes(fresh))
 
     reload.listeners.append(reloaded)
@@ -356,6 +360,7 @@ def _services(
         networks=Networks(stores.networks, registry, events, memberships),
         volumes=volumes,
         sockets=sockets,
+        doctor=doctor,
         system=system,
         trash=Undo(
             trash=stores.trash,
@@ -375,7 +380,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         settings.labels,
         settings.debug,
         engine.init_path,
-        "EROFS images" if stores.images.layers.driver == "erofs" else "directories",
+        _layers(stores),
         engine.seccomp.shown,
         engine.group,
         _log_defaults(settings),
@@ -390,6 +395,25 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
             settings.no_proxy or proxies.no_proxy,
         ),
         engine.runtimes,
+    )
+
+
+def _layers(stores: Stores) -> str:
+    return "EROFS images" if stores.images.layers.driver == "erofs" else "directories"
+
+
+def _standing(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Standing:
+    """What is looked at when somebody asks what is unsafe."""
+    unix = [address.removeprefix("unix://") for address in settings.listen_addresses() if address.startswith("unix://")]
+    return Standing(
+        data_root=roots.data,
+        run_root=roots.run,
+        group=engine.group,
+        layers=_layers(stores),
+        sockets=unix,
+        seccomp=settings.seccomp_profile,
+        remapped=bool(settings.userns_remap),
+        configured=lambda: examine(posture.CHECKS, settings, "daemon"),
     )
 
 

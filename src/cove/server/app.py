@@ -24,6 +24,7 @@ from cove.server.audit import Audit, AuditEntry, worth_writing
 from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
+from cove.server.doctor import DoctorRoutes
 from cove.server.execs import ExecRoutes
 from cove.server.guard import Guard
 from cove.server.images import ImageRoutes
@@ -144,6 +145,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         TrashRoutes(services.trash),
         WhyRoutes(services.reasons),
         SocketRoutes(services.sockets),
+        DoctorRoutes(services.doctor),
         SwarmRoutes(),
         PluginRoutes(),
         AbsentRoutes(),

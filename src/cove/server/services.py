@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cove.server.archives import Archives
 from cove.server.containers import Containers
+from cove.server.doctor import Doctor
 from cove.server.execs import Execs
 from cove.server.images import Images
 from cove.server.lifecycle import Lifecycle
@@ -34,3 +35,4 @@ class Services:
     trash: Trash
     reasons: Reasons
     sockets: Sockets
+    doctor: Doctor

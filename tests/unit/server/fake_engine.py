@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 
 from cove.errors import Conflict, InvalidArgument, NotFound, NotModified, Unimplemented
@@ -30,6 +30,7 @@ from cove.wire.containers import (
     NetworkSettings,
     PathStat,
 )
+from cove.wire.doctor import Diagnosis, Finding
 from cove.wire.events import Actor, Event
 from cove.wire.execs import ExecCreated, ExecInspect
 from cove.wire.images import ImageInspect, ImageSummary, Progress, ProgressDetail
@@ -500,6 +501,19 @@ class FakeSockets:
         raise NotFound(f"No such socket: {name}")
 
 
+class FakeDoctor:
+    """All is well, but for what is named."""
+
+    async def diagnose(self, references: Sequence[str]) -> Diagnosis:
+        return Diagnosis(
+            findings=[
+                Finding(id="privileged", severity="high", subject=f"container {name}", evidence="", why="", remedy="")
+                for name in references
+            ],
+            containers=len(references),
+        )
+
+
 class FakeTrash(Part):
     async def list(self) -> list[Trashed]:
         return [Trashed(id="c1", kind="container", name="web")]
@@ -556,4 +570,5 @@ def fake_services(store: Store) -> Services:
         trash=FakeTrash(store),
         reasons=FakeReasons(store),
         sockets=FakeSockets(),
+        doctor=FakeDoctor(),
     )
