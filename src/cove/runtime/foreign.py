@@ -173,7 +173,7 @@ class _Start(NamedTuple):
     def run(self) -> None:
         self._write_bundle()
         words = ["create", "--bundle", self._bundle, "--pid-file", f"{self.runtime.directory}/init.pid"]
-        with _console(self.runtime, bool(self.spec["process"].get("terminal"))) as console:
+        with _console(self.runtime, "console.sock" if self.spec["process"].get("terminal") else "") as console:
             more = [] if console is None else ["--console-socket", "console.sock"]
             self.runtime.check([*words, *more, self.runtime.id], self.stdio)
             try:
@@ -243,32 +243,47 @@ class _Exec(NamedTuple):
         root = os.open(f"/proc/{self.init}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         process = _numeric(self.process, root)
         os.close(root)
-        stdio = self._open_terminal(process) if process.get("terminal") else self.stdio
         with open(f"{base}.process", "w", encoding="utf-8") as file:
             file.write(json.dumps(process))
-        words = ["exec", "--process", f"{base}.process", "--pid-file", f"{base}.pid", self.runtime.id]
-        pid = self.runtime.fork(words, stdio)
-        for stream in stdio:
-            if stream is not None:
-                with contextlib.suppress(OSError):
-                    os.close(stream)
-        code = self._follow(pid, f"{base}.pid")
+        words = ["exec", "--process", f"{base}.process", "--pid-file", f"{base}.pid"]
+        code = self._on_terminal(words, process, base) if process.get("terminal") else self._on_pipes(words, base)
         for suffix in ("process", "pid"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{base}.{suffix}")
         os._exit(code)
 
-    def _open_terminal(self, process: Process) -> Stdio:
-        """A terminal of the host's for the runtime, which copies between it and the one that it makes inside."""
-        master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        slave = tty.open_pair(master)
+    def _on_pipes(self, words: list[str], base: str) -> int:
+        pid = self.runtime.fork([*words, self.runtime.id], self.stdio)
+        for stream in self.stdio:
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    os.close(stream)
+        return self._follow(pid, f"{base}.pid")
+
+    def _on_terminal(self, words: list[str], process: Process, base: str) -> int:
+        """The runtime gives the terminal away and goes; the program is this process's to wait for.
+
+        Were it to stay and copy, the last output could be lost with it (crun 1.8).
+        """
+        processes.set_child_subreaper()
+        name = f"exec-{os.getpid()}.sock"
+        with _console(self.runtime, name) as console:
+            code = self.runtime.call([*words, "--detach", "--console-socket", name, self.runtime.id])
+            if code:
+                raise self.runtime.failure(f"exec: exit status {code}")
+            master = _receive_master(console)
         if size := process.get("consoleSize"):
-            tty.set_window_size(slave, size["height"], size["width"])
+            tty.set_window_size(master, size["height"], size["width"])
         channels.send(self.channel, Console(), master)
         os.close(master)
-        os.setsid()
-        tty.make_controlling(slave)
-        return Stdio(slave, slave, slave)
+        with open(f"{base}.pid", encoding="ascii") as file:
+            pid = int(file.read())
+        channels.send(self.channel, Program(pid))
+        channels.send(self.channel, Ready())
+        self.channel.close()
+        _pid, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        return code if code >= 0 else 128 - code
 
     def _follow(self, pid: int, pid_file: str) -> int:
         """Until the runtime's command ends. Raises CannotStart when it does before the program has begun."""
@@ -324,18 +339,21 @@ def _leave_mounts() -> None:
 
 
 @contextlib.contextmanager
-def _console(runtime: Runtime, wanted: bool) -> Any:
-    """A socket that takes the master of a terminal, by a name that is short from the bundle."""
-    if not wanted:
+def _console(runtime: Runtime, name: str) -> Any:
+    """A socket that takes the master of a terminal, by its name in the bundle, which is short; None without a name."""
+    if not name:
         yield None
         return
     os.chdir(f"{runtime.directory}/bundle")  # where runtimes go by themselves
     with contextlib.suppress(FileNotFoundError):
-        os.unlink("console.sock")
+        os.unlink(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as listener:
-        listener.bind("console.sock")
-        listener.listen(1)
-        yield listener
+        listener.bind(name)
+        try:
+            listener.listen(1)
+            yield listener
+        finally:
+            os.unlink(name)
 
 
 def _receive_master(listener: socket.socket) -> int:
