@@ -97,3 +97,26 @@ def test_many_clients_and_few_names(daemon: Engine) -> None:
     for name in NAMES:  # whatever became of the containers, their names are free once they are removed
         daemon.docker("rm", "-f", name, check=False)
         daemon.docker("run", "--rm", "--name", name, "busybox", "true")
+
+
+async def _made_and_removed(engine: Engine) -> list[str]:
+    """Clients that make a network and clients that remove it, all under one name; what no client should see."""
+    wrong: list[str] = []
+    connector = aiohttp.UnixConnector(path=str(engine.socket), limit=0)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def again(method: str, target: str, body: Any) -> None:
+            for _ in range(15):
+                async with session.request(method, f"http://engine{target}", json=body) as answer:
+                    if answer.status >= 500:
+                        wrong.append(f"{method} {target}: {answer.status} {await answer.text()}")
+
+        making = [again("POST", "/networks/create", {"Name": "brief"}) for _ in range(3)]
+        removing = [again("DELETE", "/networks/brief", None) for _ in range(3)]
+        await asyncio.gather(*making, *removing)
+    return wrong
+
+
+def test_a_network_that_is_removed_while_it_is_made(daemon: Engine) -> None:
+    """Both are done one after the other; the leak check looks for bridges without a network."""
+    assert not asyncio.run(_made_and_removed(daemon))

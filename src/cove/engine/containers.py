@@ -281,7 +281,8 @@ class Containers:
         container = self._registry.get(ref)
         lower = await self._images.lower_directories(container.record.image)
         job = Compare([str(directory) for directory in lower], str(container.paths.upper))
-        done = await self._worker.run(job, CompareDone)
+        with self._registry.needed(container):
+            done = await self._worker.run(job, CompareDone)
         return [Change(path=found.path, kind=found.kind) for found in done.differences]
 
     async def commit(self, options: CommitOptions) -> str:

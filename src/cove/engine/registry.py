@@ -3,13 +3,13 @@
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
 from cove.engine.container import Container
 from cove.engine.record import CONTAINERS, Record
-from cove.errors import Conflict, Internal, InvalidArgument, NotFound
+from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound
 from cove.store import Database
 
 Change = Callable[[sqlite3.Connection], None]
@@ -57,6 +57,16 @@ class Registry:
             if container.id not in self._by_id:
                 raise NotFound(f"No such container: {container.id}")
             yield
+
+    @contextmanager
+    def needed(self, container: Container) -> Iterator[None]:
+        """For work that the lock is not held for. Raises NotFound when it fails and the container has been removed."""
+        try:
+            yield
+        except (CoveError, OSError) as error:
+            if container.id in self._by_id:
+                raise
+            raise NotFound(f"No such container: {container.id}") from error
 
     def name_taken(self, name: str) -> bool:
         return name in self._by_name

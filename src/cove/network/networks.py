@@ -5,6 +5,7 @@ into the namespace once it is there (``attach``). What is in the database is in 
 sockets that reserve ports and what is kept in memory follow from it, and are made to by ``open`` and ``reconcile``.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -54,6 +55,7 @@ class Networks:
         self._database = database
         self._settings = settings
         self._links = Links()
+        self._changing = asyncio.Lock()  # of which networks there are, and of making their links anew
         self._drivers: dict[str, Driver] = {
             "bridge": BridgeDriver(self._links, forward=settings.ip_forward),
             "macvlan": MacvlanDriver(self._links),
@@ -105,8 +107,9 @@ class Networks:
 
     async def repair(self, running: Mapping[str, int]) -> dict[str, Restored]:
         """Make again what somebody has removed from the host, for all networks; as ``reconcile`` otherwise."""
-        for network in self._catalogue.all():
-            await self._start(network)
+        async with self._changing:
+            for network in self._catalogue.all():
+                await self._start(network)
         return await self._restore_links(running, {})
 
     async def _restore_links(self, running: Mapping[str, int], found: dict[str, Restored]) -> dict[str, Restored]:
@@ -150,6 +153,10 @@ class Networks:
         driver = self._drivers.get(wanted.driver)
         if driver is None or not driver.user_networks:
             raise NotFound(f'plugin "{wanted.driver}" not found')
+        async with self._changing:
+            return await self._create(wanted, driver)
+
+    async def _create(self, wanted: NetworkRecord, driver: Driver) -> NetworkRecord:
         routes = await self._routes(without="")
         refuse_taken_name(self._catalogue, wanted.name)
         used = [*self._catalogue.subnets(), *routes]
@@ -205,7 +212,14 @@ class Networks:
 
     async def remove(self, reference: str) -> NetworkRecord:
         """Remove a network. Raises Forbidden when it is predefined or has endpoints."""
-        network = self.get(reference)
+        async with self._changing:
+            network = self.get(reference)
+            self._refuse_used(network)
+            await self._discard(network)
+        return network
+
+    def _refuse_used(self, network: NetworkRecord) -> None:
+        """Raises Forbidden for a network that has to stay."""
         if network.predefined:
             raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
         if self.endpoints_on(network.id):
@@ -214,8 +228,6 @@ class Networks:
             )
         if network.config_only and any(other.config_from == network.name for other in self._catalogue.all()):
             raise Forbidden(f'error while removing network: configuration network "{network.name}" is in use')
-        await self._discard(network)
-        return network
 
     def address_pools(self, network_id: str) -> tuple[AddressPool, ...]:
         """The addresses of a network, subnet by subnet."""
