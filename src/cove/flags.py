@@ -37,10 +37,11 @@ class Kind:
 class Flag:
     """One option. ``default`` is what a command sees when it is absent; ``shown`` is the help's word for it.
 
-    ``into`` names the flag whose values it adds to, for an older spelling.
+    ``into`` names the flag whose values it adds to, for an older spelling. ``needs`` is the oldest version of the API
+    that a daemon must have for it ("1.43"), or the only operating system.
     """
 
-    __slots__ = ("default", "help", "hidden", "into", "kind", "name", "short", "shown")
+    __slots__ = ("default", "help", "hidden", "into", "kind", "name", "needs", "short", "shown")
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Flag:
         shown: str = "",
         hidden: bool = False,
         into: str = "",
+        needs: str = "",
     ) -> None:
         self.name = name
         self.kind = kind
@@ -61,6 +63,7 @@ class Flag:
         self.shown = shown
         self.hidden = hidden
         self.into = into or name
+        self.needs = needs
 
     @property
     def spelling(self) -> str:
@@ -201,6 +204,8 @@ def parse_bool(text: str) -> bool:
 def _integer(low: int, high: int, call: str) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
+            if low == 0 and text[:1] in ("+", "-"):
+                raise ValueError
             value = int(text, 0) if not text.startswith("0") or text[1:2].isalpha() else int(text, 8)
         except ValueError:
             raise ValueError(f'strconv.{call}: parsing "{text}": invalid syntax') from None
@@ -239,6 +244,7 @@ STRING = Kind("string", str, "")
 LIST = Kind("list", str, [], "append")
 STRINGS = Kind("strings", parse_fields, [], "extend")
 INT = Kind("int", _integer(*_SIGNED, "ParseInt"), 0)
+UINT = Kind("uint", _integer(0, 2**64 - 1, "ParseUint"), 0)
 UINT16 = Kind("uint16", _integer(0, 2**16 - 1, "ParseUint"), 0)
 MAP = Kind("map", _map_entry, [], "append")
 FILTER = Kind("filter", _filter, [], "extend")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -80,6 +81,9 @@ busybox echo hi -n --flag
 -c 5 -it=false --attach STDERR busybox
 """.strip().splitlines()
 
+# Flags of the ones that detach and watch: they are not in the body of a creation.
+BESIDE_THE_BODY = {"--detach", "--detach-keys", "--sig-proxy", "--disable-content-trust", "--use-api-socket", "--help"}
+
 FILES = {
     "env.list": "# comment\n\nFROM_FILE=1\nHOME\nNOT_SET_ANYWHERE\n  INDENTED=x y \n",
     "labels.list": "from.file=1\n#no\nbare\n",
@@ -87,8 +91,24 @@ FILES = {
 }
 
 
-def test_there_are_enough_lines() -> None:
-    assert len(LINES) > 40
+def test_every_option_of_a_creation_is_compared() -> None:
+    """Each of the stock command line's is in a line whose request is compared, or named above."""
+    text = subprocess.run(["docker", "run", "--help"], capture_output=True, text=True, check=True).stdout
+    spelled = re.findall(r"^\s+(?:(-\w), )?(--[\w-]+)", text, re.MULTILINE)
+    assert len(spelled) > 95
+    words = {word.partition("=")[0] for line in LINES for word in line.split() if word.startswith("-")}
+    letters = {letter for word in words if not word.startswith("--") for letter in word[1:]}
+    missing = {
+        long
+        for short, long in spelled
+        if long not in words | BESIDE_THE_BODY and not (short and short[1:] in letters) and not _windows(long, text)
+    }
+    assert not missing
+
+
+def _windows(flag: str, help_text: str) -> bool:
+    entry = help_text.partition(f"{flag} ")[2].partition(" --")[0]
+    return "Windows only" in " ".join(entry.split())
 
 
 # "run -d" takes no --attach.

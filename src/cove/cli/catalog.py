@@ -90,7 +90,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ),
     ("prune:VOLUME", ("volume prune",), "Remove unused local volumes"),
     ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
-    ("df", ("system df",), "Show disk usage"),
+    ("df", ("system df",), "Show cove disk usage"),
     ("prune:SYSTEM", ("system prune",), "Remove unused data"),
     ("why", ("why",), "Tell why a container is as it is"),
     ("doctor", ("doctor",), "Tell what is unsafe on the host, in the daemon and in containers"),

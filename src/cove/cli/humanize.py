@@ -50,6 +50,8 @@ def _parse_size(text: str, base: int) -> int:
         value = float(number)
     except ValueError:
         raise ValueError(f"invalid size: '{text}'") from None
+    if value < 0:
+        raise ValueError(f"invalid size: '{text}'")
     if not suffix:
         return int(value)
     scale = _SUFFIXES.find(suffix[0])

@@ -11,6 +11,7 @@ from cove.flags import BOOL, HELP, LIST, STRING, Flag, FlagError, Parser, Values
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cove.cli.catalog import Entry
+    from cove.cli.session import Session
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -161,11 +162,22 @@ def _run(options: Values, path: str, entry: Entry, words: list[str]) -> int:
         raise Failure(count_complaint(path, command, *complaint))
     session = Session(options, path)
     try:
+        _check_daemon(session, [flag for flag in command.flags if flag.needs and values.changed(flag.name)])
         return command.run(session, values, positional)
     except CoveError as error:
         raise Failure(describe(error)) from error
     finally:
         session.close()
+
+
+def _check_daemon(session: Session, flags: list[Flag]) -> None:
+    """Raises Failure for options that the daemon is too old for, or does not run on the right system for."""
+    if flags:
+        from cove.cli.failure import Failure
+        from cove.cli.requirements import unmet
+
+        if problems := unmet(session, flags):
+            raise Failure("\n".join(problems))
 
 
 def _report(message: str, code: int) -> int:

@@ -14,8 +14,10 @@ PROGRAM = "cove"
 
 
 def usage_line(path: str, command: Command) -> str:
-    """``cove ps [OPTIONS]``; a command with several forms has a line for each."""
-    return "\n\t".join(f"{PROGRAM} {path} {form}" for form in command.usage.split("\n"))
+    """``cove ps [OPTIONS]``; a command with several forms has a line for each, in which it is not in its group."""
+    first, *others = command.usage.split("\n")
+    short = path.rpartition(" ")[2]
+    return "\n\t".join([f"{PROGRAM} {path} {first}", *(f"{PROGRAM} {short} {form}" for form in others)])
 
 
 def command_help(path: str, command: Command, width: int | None = None) -> str:

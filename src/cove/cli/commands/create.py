@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from cove.cli.command import Command, at_least
 from cove.cli.creation.body import build
 from cove.cli.creation.flags import CREATION_FLAGS
+from cove.cli.creation.id_file import IdFile, IdFileError
 from cove.cli.failure import Failure
 from cove.cli.terminal import size
 from cove.client.api import parse_version
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from cove.flags import Values
 
 PULLS = ("always", "missing", "never")
-API_SOCKET = "/var/run/docker.sock"
 
 
 def with_help(session: Session, message: str, code: int) -> Failure:
@@ -35,22 +33,22 @@ def create_container(session: Session, values: Values, body: dict[str, Any]) -> 
     if pull not in (*PULLS, ""):
         words = f'invalid pull option: \'{pull}\': must be one of "always", "missing" or "never"'
         raise with_help(session, words, 125)
-    path = values.text("cidfile")
-    if path and os.path.exists(path):
-        words = f"container ID file found, make sure the other container isn't running or delete {path}"
-        raise with_help(session, words, 125)
+    credentials: dict[str, Any] = {}
     if values.on("use-api-socket"):
-        _mount_api_socket(body)
+        from cove.cli.creation.api_socket import hand_over, lend
+
+        credentials = lend(session, body)
     body["HostConfig"]["ConsoleSize"] = list(size())
-    _fit_version(session, body)
-    if pull == "always":
-        _pull(session, values, body["Image"])
-    created = _create(session, values, body, pull in ("missing", ""))
+    with IdFile(values.text("cidfile")) as file:
+        _fit_version(session, body)
+        if pull == "always":
+            _pull(session, values, body["Image"])
+        created = _create(session, values, body, pull in ("missing", ""))
+        file.write(created["Id"])
+    if credentials:
+        hand_over(session, created["Id"], credentials)
     for warning in created.get("Warnings") or []:
         session.warn(f"WARNING: {warning}")
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(created["Id"])
     return str(created["Id"])
 
 
@@ -104,17 +102,15 @@ def with_tag(image: str) -> str:
     return image if ":" in image.rpartition("/")[2] else f"{image}:latest"
 
 
-def _mount_api_socket(body: dict[str, Any]) -> None:
-    mount = {"Type": "bind", "Source": API_SOCKET, "Target": API_SOCKET, "BindOptions": {}}
-    body["HostConfig"].setdefault("Mounts", []).append(mount)
-
-
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
     try:
         body = build(values, arguments[0], arguments[1:])
     except ValueError as error:
         raise with_help(session, str(error), 125) from None
-    session.print(create_container(session, values, body))
+    try:
+        session.print(create_container(session, values, body))
+    except IdFileError as error:
+        raise Failure(str(error)) from error
     return 0
 
 

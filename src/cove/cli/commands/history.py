@@ -63,6 +63,7 @@ COMMAND = Command(
             "platform",
             STRING,
             'Show history for the given platform. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+            needs="1.48",
         ),
         Flag("quiet", BOOL, "Only show image IDs", "q"),
     ),

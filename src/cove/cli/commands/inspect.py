@@ -195,6 +195,7 @@ IMAGE = Command(
             "If the image or the server is not multi-platform capable, the command will error out if the platform"
             " does not match.\n"
             "'os[/arch[/variant]]': Explicit platform (eg. linux/amd64)",
+            needs="1.49",
         ),
     ),
 )

@@ -62,6 +62,7 @@ LOAD = Command(
             "platform",
             STRING,
             'Load only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+            needs="1.48",
         ),
         Flag("quiet", BOOL, "Suppress the load output", "q"),
     ),

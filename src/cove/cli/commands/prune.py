@@ -176,7 +176,9 @@ CONTAINER = _command(_container, Flag("now", BOOL, "Delete at once, past the tra
 IMAGE = _command(_image, Flag("all", BOOL, "Remove all unused images, not just dangling ones", "a"))
 NETWORK = _command(_network)
 VOLUME = _command(
-    _volume, Flag("all", BOOL, "Remove all unused volumes, not just anonymous ones", "a"), example="label=<label>"
+    _volume,
+    Flag("all", BOOL, "Remove all unused volumes, not just anonymous ones", "a", needs="1.42"),
+    example="label=<label>",
 )
 SYSTEM = _command(
     _system,

@@ -7,6 +7,7 @@ from cove.cli.command import Command, at_least
 from cove.cli.commands.create import create_container, with_help
 from cove.cli.creation.body import build
 from cove.cli.creation.flags import CREATION_FLAGS
+from cove.cli.creation.id_file import IdFileError
 from cove.cli.failure import Failure, describe
 from cove.cli.options import DETACH_KEYS
 from cove.cli.signals import Signals
@@ -34,10 +35,13 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         body = build(values, arguments[0], arguments[1:])
     except ValueError as error:
         raise with_help(session, str(error), FAILED) from None
-    if values.on("detach"):
-        return _detached(session, values, body)
-    check_terminal(body["AttachStdin"], body["Tty"])
-    return _attached(session, values, body)
+    try:
+        if values.on("detach"):
+            return _detached(session, values, body)
+        check_terminal(body["AttachStdin"], body["Tty"])
+        return _attached(session, values, body)
+    except IdFileError as error:
+        raise with_help(session, str(error), _code(str(error))) from error
 
 
 def _detached(session: Session, values: Values, body: dict[str, Any]) -> int:
@@ -120,13 +124,16 @@ def exit_status(waiting: Pending) -> int:
 
 
 def _failure(session: Session, error: CoveError) -> Failure:
+    return with_help(session, describe(error), _code(error.message))
+
+
+def _code(message: str) -> int:
     """The exit code tells what could not be executed from what could not be found, and both from the rest."""
-    code = FAILED
-    if "executable file not found" in error.message or "no such file or directory" in error.message:
-        code = NOT_FOUND
-    elif "permission denied" in error.message or "is a directory" in error.message:
-        code = NOT_EXECUTABLE
-    return with_help(session, describe(error), code)
+    if "executable file not found" in message or "no such file or directory" in message:
+        return NOT_FOUND
+    if "permission denied" in message or "is a directory" in message:
+        return NOT_EXECUTABLE
+    return FAILED
 
 
 COMMAND = Command(

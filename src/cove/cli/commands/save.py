@@ -32,6 +32,7 @@ COMMAND = Command(
             "platform",
             STRING,
             'Save only the given platform variant. Formatted as "os[/arch[/variant]]" (e.g., "linux/amd64")',
+            needs="1.48",
         ),
     ),
 )

@@ -27,11 +27,17 @@ from cove.cli.creation.kinds import (
 )
 from cove.cli.creation.mounts import MOUNT
 from cove.cli.creation.networks import NETWORK
-from cove.flags import BOOL, INT, LIST, MAP, STRING, UINT16, Flag
+from cove.flags import BOOL, INT, LIST, MAP, STRING, UINT, UINT16, Flag
 
 CREATION_FLAGS = (
     Flag("add-host", HOST_ENTRY, "Add a custom host-to-IP mapping (host:ip)"),
-    Flag("annotation", MAP, "Add an annotation to the container (passed through to the OCI runtime)", shown="map[]"),
+    Flag(
+        "annotation",
+        MAP,
+        "Add an annotation to the container (passed through to the OCI runtime)",
+        shown="map[]",
+        needs="1.43",
+    ),
     Flag("attach", ATTACH, "Attach to STDIN, STDOUT or STDERR", "a"),
     Flag("blkio-weight", UINT16, "Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)"),
     Flag("blkio-weight-device", WEIGHT_DEVICE, "Block IO weight (relative device weight)", shown="[]"),
@@ -48,6 +54,8 @@ CREATION_FLAGS = (
         "           default-cgroupns-mode option on the daemon (default)",
     ),
     Flag("cidfile", STRING, "Write the container ID to the file"),
+    Flag("cpu-count", INT, "CPU count (Windows only)", hidden=True, needs="windows"),
+    Flag("cpu-percent", INT, "CPU percent (Windows only)", hidden=True, needs="windows"),
     Flag("cpu-period", INT, "Limit CPU CFS (Completely Fair Scheduler) period"),
     Flag("cpu-quota", INT, "Limit CPU CFS (Completely Fair Scheduler) quota"),
     Flag("cpu-rt-period", INT, "Limit CPU real-time period in microseconds"),
@@ -81,6 +89,7 @@ CREATION_FLAGS = (
         "health-start-interval",
         DURATION,
         "Time between running the check during the start period (ms|s|m|h) (default 0s)",
+        needs="1.44",
     ),
     Flag(
         "health-start-period",
@@ -91,6 +100,14 @@ CREATION_FLAGS = (
     Flag("hostname", STRING, "Container host name", "h"),
     Flag("init", BOOL, "Run an init inside the container that forwards signals and reaps processes"),
     Flag("interactive", BOOL, "Keep STDIN open even if not attached", "i"),
+    Flag(
+        "io-maxbandwidth",
+        BYTES,
+        "Maximum IO bandwidth limit for the system drive (Windows only)",
+        hidden=True,
+        needs="windows",
+    ),
+    Flag("io-maxiops", UINT, "Maximum IOps limit for the system drive (Windows only)", hidden=True, needs="windows"),
     Flag("ip", ADDRESS, "IPv4 address (e.g., 172.30.100.104)"),
     Flag("ip6", ADDRESS, "IPv6 address (e.g., 2001:db8::33)"),
     Flag("ipc", STRING, "IPC mode to use"),
