@@ -71,7 +71,7 @@ from cove.errors import Conflict, Unavailable
 from cove.images import Images as ImageStore
 from cove.kernel.cgroups import layout
 from cove.layers import Worker, storage_driver
-from cove.network import DOCKER_POOLS, NetworkSettings
+from cove.network import DEFAULT_MTU, DOCKER_POOLS, NetworkSettings
 from cove.network import Networks as NetworkStore
 from cove.server.app import serve
 from cove.server.services import Services
@@ -166,6 +166,21 @@ async def _stores(settings: Settings, roots: Roots, database: Database, stack: A
 def _network_settings(settings: Settings) -> NetworkSettings:
     given = NetworkSettings(
         bip=settings.bip,
+        bip6=settings.bip6,
+        range4=settings.fixed_cidr,
+        range6=settings.fixed_cidr_v6,
+        gateway4=settings.default_gateway,
+        gateway6=settings.default_gateway_v6,
+        ipv6=settings.ipv6,
+        icc=settings.icc,
+        mtu=settings.mtu or DEFAULT_MTU,
+        ip_forward=settings.ip_forward,
+        masquerade=settings.ip_masq,
+        host_address="" if settings.ip == "0.0.0.0" else settings.ip,
+        families=tuple(family for family, ours in ((4, settings.iptables), (6, settings.ip6tables)) if ours),
+        direct_routing=settings.allow_direct_routing,
+        publish=settings.publish,
+        network_options=settings.default_network_opts,
         pools=tuple((pool.base, pool.size) for pool in settings.default_address_pools) or DOCKER_POOLS,
         identity=_machine_identity(),
     )

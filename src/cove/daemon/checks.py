@@ -14,6 +14,7 @@ from cove.layers import storage_driver
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOG_FORMATS = ("text", "json")
 CGROUP_DRIVERS = ("cgroupfs", "systemd")
+PUBLISH_WAYS = ("forward", "respect-input")
 FIREWALL_BACKENDS = ("", "iptables", "nftables")
 
 
@@ -45,6 +46,8 @@ def _check_words(settings: Settings) -> None:
         raise InvalidArgument(f'default cgroup namespace mode ({mode}) is invalid; use "host" or "private"')
     if settings.firewall_backend not in FIREWALL_BACKENDS:
         raise InvalidArgument(f'invalid firewall-backend "{settings.firewall_backend}"')
+    if settings.publish not in PUBLISH_WAYS:
+        raise InvalidArgument(f'invalid publish "{settings.publish}": it must be {" or ".join(PUBLISH_WAYS)}')
     _each(flag_values.label, settings.labels)
     _each(flag_values.generic_resource, settings.node_generic_resources)
     for option in settings.exec_opts:

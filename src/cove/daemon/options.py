@@ -126,6 +126,11 @@ OPTIONS = (
     Option("ip_forward", "ip-forward", "turn on forwarding"),
     Option("ip_forward_no_drop", "ip-forward-no-drop", f"{INERT}the policy of other tables is not touched"),
     Option("ip_masq", "ip-masq", "masquerade what leaves the default network"),
+    Option(
+        "publish",
+        "publish",
+        "who judges what comes to published ports: forward (these rules), or respect-input (the host's own for input)",
+    ),
     Option("iptables", "iptables", "have rules in nftables for IPv4"),
     Option("ip6tables", "ip6tables", "have rules in nftables for IPv6"),
     Option("icc", "icc", "let containers of the default network reach each other"),

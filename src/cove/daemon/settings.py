@@ -128,6 +128,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     ip_forward: bool = True
     ip_forward_no_drop: bool = False
     ip_masq: bool = True
+    publish: str = "forward"
     iptables: bool = True
     ip6tables: bool = True
     icc: bool = True

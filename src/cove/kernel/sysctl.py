@@ -10,7 +10,9 @@ def read(name: str) -> str:
     return (_ROOT / name).read_text().strip()
 
 
-def write(name: str, value: str) -> None:
-    """Change a setting; not written when it has the value, since it may be read-only then. Raises OSError."""
-    if read(name) != value:
+def write(name: str, value: str) -> bool:
+    """Change a setting; whether it was another. One that has the value may be read-only. Raises OSError."""
+    changed = read(name) != value
+    if changed:
         (_ROOT / name).write_text(value)
+    return changed

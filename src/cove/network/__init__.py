@@ -11,10 +11,11 @@ from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.gateways import Gateways
 from cove.network.networks import Networks, Restored
 from cove.network.ports import PortRequest, check_request
-from cove.network.records import EndpointRecord, NetworkRecord, Pool, PortRecord
+from cove.network.records import DEFAULT_MTU, EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import DOCKER_POOLS, NetworkSettings
 
 __all__ = [
+    "DEFAULT_MTU",
     "DOCKER_POOLS",
     "Allocation",
     "Driver",

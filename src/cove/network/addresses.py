@@ -11,7 +11,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from cove.errors import Conflict, InvalidArgument, Unavailable
-from cove.network.records import Pool
+from cove.network.records import ROUTE_KEYS, Pool
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -23,7 +23,7 @@ class AddressPool:
     def __init__(self, owner: str, pool: Pool) -> None:
         """``owner``: the network, as messages name it. Raises InvalidArgument when the pool contradicts itself."""
         self.subnet = parse_subnet(pool.subnet)
-        self.gateway = pool.gateway
+        self.gateway = pool.auxiliary.get(ROUTE_KEYS[pool.version]) or pool.gateway
         self._owner = owner
         inner = parse_subnet(pool.range) if pool.range else self.subnet
         if not _contains(self.subnet, inner):

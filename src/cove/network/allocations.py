@@ -38,11 +38,13 @@ class Allocations:
         catalogue: Catalogue,
         driver: Callable[[NetworkRecord], Driver],
         publisher: Publisher,
+        publish: str = "",
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._driver = driver
         self._publisher = publisher
+        self._publish = publish
         self._endpoints = Endpoints(catalogue, driver)
         self._held: dict[str, Allocation] = {}
         self._by_network: dict[str, dict[str, EndpointRecord]] = {}
@@ -175,6 +177,34 @@ class Allocations:
         )
         self._endpoints.free([endpoint])
 
+    async def republish(
+        self,
+        container_id: str,
+        name: str,
+        gone: Sequence[PortRecord],
+        requests: Iterable[PortRequest],
+        also: Change | None,
+    ) -> None:
+        """Change what a running container publishes; on an error all is as before. ``also``: part of the commit.
+
+        Connections to the ports that stay go on. Raises as ``allocate``.
+        """
+        before = self.of(container_id)
+        await self._publisher.withdraw(gone)
+        self._publisher.ports.release(gone)  # so that one of them can be published anew, to another place
+        claimed: list[PortRecord] = []
+        try:
+            claimed = self._publisher.ports.claim(self._target(container_id, name, before.endpoints), requests)
+            await self._database.run(_together([_replacing(gone, claimed), also]))
+        except BaseException:
+            self._publisher.ports.release(claimed)
+            self._publisher.ports.restore(gone)
+            await self._publisher.publish(gone)
+            raise
+        kept = tuple(port for port in before.ports if port not in set(gone))
+        self._hold(container_id, Allocation(before.endpoints, (*kept, *claimed)))
+        await self._publisher.publish(claimed)
+
     async def _forget(self, endpoint: EndpointRecord) -> None:
         """Undo ``join``."""
         await self._database.run(lambda connection: delete_rows(connection, [endpoint], []))
@@ -196,8 +226,9 @@ class Allocations:
         target = self._target(container_id, name, endpoints)
         kept, gone = self._publisher.ports.retarget(before.ports, target)
         claimed = [] if before.ports else self._publisher.ports.claim(target, requests)
-        fresh = [port for port in (*kept, *claimed) if port not in before.ports]
-        stale = [port for port in before.ports if port not in kept]
+        held, staying = set(before.ports), set(kept)
+        fresh = [port for port in (*kept, *claimed) if port not in held]
+        stale = [port for port in before.ports if port not in staying]
         try:
             await self._database.run(_together([_replacing(stale, fresh), *changes]))
         except BaseException:
@@ -232,6 +263,7 @@ class Allocations:
             routed4=network4 is not None and network4.gateway_mode(4) == "routed",
             routed6=network6 is not None and network6.gateway_mode(6) == "routed",
             default_address="" if address == "0.0.0.0" else address,
+            guarded=any(network is not None and network.guarded(self._publish) for network in (network4, network6)),
         )
 
     def _published(self, chosen: Candidate | None) -> tuple[EndpointRecord | None, NetworkRecord | None]:

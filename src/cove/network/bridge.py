@@ -26,15 +26,19 @@ _VETH_PREFIX = "veth"
 
 
 class BridgeDriver:
-    """``forward``: whether to turn on forwarding between the host's links when a network starts."""
+    """``forward``: whether to turn on forwarding between the host's links when a network starts.
+
+    ``translated``: whether the firewall leads what is sent to the host's 127.0.0.1 to containers.
+    """
 
     addressed = True
     user_networks = True
     needs_gateway = True
     own_mac = True
 
-    def __init__(self, links: Links, *, forward: bool = True) -> None:
+    def __init__(self, links: Links, *, forward: bool = True, translated: bool = True) -> None:
         self._links = links
+        self._translated = translated
         self._forward = forward
         self._indexes: dict[str, int] = {}
 
@@ -59,11 +63,14 @@ class BridgeDriver:
             sysctl.write(f"net/ipv6/conf/{network.link}/accept_ra", "0")
         if network.internal:
             return
-        sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "1")
+        if self._translated:
+            _turn_on(f"net/ipv4/conf/{network.link}/route_localnet")
+        elif not network.adopted:  # a daemon that was told otherwise may have been here before
+            sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "0")
         if self._forward:
-            sysctl.write("net/ipv4/ip_forward", "1")
+            _turn_on("net/ipv4/ip_forward")
             if has_ipv6:
-                sysctl.write("net/ipv6/conf/all/forwarding", "1")
+                _turn_on("net/ipv6/conf/all/forwarding")
 
     async def stop_network(self, network: NetworkRecord) -> None:
         self._indexes.pop(network.id, None)
@@ -100,6 +107,11 @@ class BridgeDriver:
     async def reconcile(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
         """Also puts pairs back on a bridge that was made anew."""
         return await self._links.run(lambda route: _reconcile(route, network, endpoints))
+
+
+def _turn_on(name: str) -> None:
+    if sysctl.write(name, "1"):
+        log.info("set %s to 1, which published ports and ways out of containers need", name.replace("/", "."))
 
 
 def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:

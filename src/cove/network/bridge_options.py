@@ -14,6 +14,8 @@ from cove.network.records import (
     MASQUERADE_OPTION,
     MTU_OPTION,
     PREFIX_OPTION,
+    PUBLISH_MODES,
+    PUBLISH_OPTION,
     NetworkRecord,
     is_true,
 )
@@ -79,6 +81,11 @@ def _mode(text: str) -> None:
         raise ValueError(f"unknown gateway mode {text}")
 
 
+def _publish(text: str) -> None:
+    if text not in PUBLISH_MODES:
+        raise ValueError(f"it must be {' or '.join(filter(None, PUBLISH_MODES))}")
+
+
 def _address(text: str) -> None:
     try:
         ip_address(text)
@@ -100,5 +107,6 @@ _PARSERS: Mapping[str, Callable[[str], None]] = {
     DEFAULT_BRIDGE_OPTION: _truth,
     HOST_BINDING_OPTION: _address,
     PREFIX_OPTION: _prefix,
+    PUBLISH_OPTION: _publish,
     **dict.fromkeys(GATEWAY_MODE_OPTIONS.values(), _mode),
 }

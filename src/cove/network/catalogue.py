@@ -18,6 +18,7 @@ from cove.network.records import (
     MASQUERADE_OPTION,
     MTU_OPTION,
     PREDEFINED,
+    ROUTE_KEYS,
     NetworkRecord,
     Pool,
 )
@@ -83,31 +84,72 @@ def default_bridge(
 
     ``used``: destinations of the host's routes, those through this bridge left out. Raises InvalidArgument (bip).
     """
-    if former is not None and in_use:
-        if former.link != settings.bridge or (settings.bip and former.pools != (_bip_pool(settings.bip),)):
-            log.warning("the default bridge stays as it is while containers are on it")
-        return former
     fits = former is not None and former.pools and not _overlaps(former.pools[0].subnet, used)
-    if settings.bip:
-        pool = _bip_pool(settings.bip)
-    elif former is not None and fits:
-        pool = former.pools[0]
-    else:
-        subnet = choose_subnet(settings.pools, used)
-        pool = Pool(str(subnet), str(subnet[1]))
+    if in_use and not settings.bip and former is not None:
+        fits = True  # the bridge's own route is not in its way
+    pools = [_default_pool(settings, 4, former.pools[0].subnet if former and fits else "", used)]
+    if settings.ipv6:
+        known = next((pool.subnet for pool in former.pools if pool.version == 6), "") if former else ""
+        pools.append(_default_pool(settings, 6, known, used))
     options = {
         DEFAULT_BRIDGE_OPTION: "true",
-        ICC_OPTION: "true",
+        ICC_OPTION: str(settings.icc).lower(),
         MASQUERADE_OPTION: str(settings.masquerade).lower(),
         HOST_BINDING_OPTION: settings.host_address or "0.0.0.0",
         BRIDGE_NAME_OPTION: settings.bridge,
         MTU_OPTION: str(settings.mtu),
     }
     fresh = NetworkRecord(
-        former.id if former else secrets.token_hex(32), "bridge", "bridge", pools=(pool,), options=options
+        former.id if former else secrets.token_hex(32),
+        "bridge",
+        "bridge",
+        pools=tuple(pools),
+        options=options,
+        ipv6=settings.ipv6,
     )
-    same = former is not None and (former.pools, former.options) == (fresh.pools, fresh.options)
-    return former if former is not None and same else fresh
+    if former is None:
+        return fresh
+    if (former.pools, former.options, former.ipv6) == (fresh.pools, fresh.options, fresh.ipv6):
+        return former
+    if in_use:
+        log.warning("the default bridge stays as it is while containers are on it")
+        return former
+    return fresh
+
+
+def _default_pool(settings: NetworkSettings, version: int, former: str, used: Iterable[IPNetwork]) -> Pool:
+    """The addresses of the default network of one family. ``former``: the subnet that it had, if it may keep it.
+
+    Without a subnet of its own (``bip``) the range is the subnet, as in Docker. Raises InvalidArgument.
+    """
+    bip, inner, route = (
+        (settings.bip, settings.range4, settings.gateway4)
+        if version == 4
+        else (settings.bip6, settings.range6, settings.gateway6)
+    )
+    if bip:
+        pool = _bip_pool(bip, version)
+    else:
+        subnet = _ranged(inner, version) or former or str(choose_subnet(settings.all_pools, used, version))
+        pool = Pool(subnet, str(parse_subnet(subnet)[1]))
+    if inner and _ranged(inner, version) != pool.subnet:
+        pool = msgspec.structs.replace(pool, range=_ranged(inner, version))
+    if route:
+        pool = msgspec.structs.replace(pool, auxiliary={ROUTE_KEYS[version]: route})
+        if route == pool.gateway:
+            pool = msgspec.structs.replace(pool, auxiliary={})
+    AddressPool("bridge", pool)  # contradictions of the settings
+    return pool
+
+
+def _ranged(text: str, version: int) -> str:
+    """A range of the settings, as the kernel writes it. Raises InvalidArgument."""
+    if not text:
+        return ""
+    network = ip_interface(text).network
+    if network.version != version:
+        raise InvalidArgument(f"invalid fixed-cidr {text!r}: it must be of IPv{version}")
+    return str(network)
 
 
 def user_network(
@@ -177,13 +219,17 @@ def _free_gateway(pool: Pool) -> str:
     return str(AddressPool("", pool).take())
 
 
-def _bip_pool(bip: str) -> Pool:
+def _bip_pool(bip: str, version: int) -> Pool:
+    key = "bip" if version == 4 else "bip6"
     try:
         interface = ip_interface(bip)
     except ValueError as error:
-        raise InvalidArgument(f"invalid bip {bip!r}: it must be an address with its prefix length") from error
-    if interface.version != 4 or interface.network.num_addresses < 4 or interface.ip == interface.network[0]:
-        raise InvalidArgument(f"invalid bip {bip!r}: it must be an IPv4 address of a host in a subnet of /30 or larger")
+        raise InvalidArgument(f"invalid {key} {bip!r}: it must be an address with its prefix length") from error
+    if interface.version != version or interface.network.num_addresses < 4 or interface.ip == interface.network[0]:
+        smallest = "/30" if version == 4 else "/126"
+        raise InvalidArgument(
+            f"invalid {key} {bip!r}: it must be an IPv{version} address of a host in a subnet of {smallest} or larger"
+        )
     return Pool(str(interface.network), str(interface.ip))
 
 

@@ -23,11 +23,12 @@ from cove.network.egress import Egress, EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall
 from cove.network.gateways import Gateways
+from cove.network.guard import Guard
 from cove.network.links import Links
 from cove.network.null import NullDriver
 from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
-from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord
+from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, PortRecord
 from cove.network.rows import load_rows, put_networks
 from cove.network.settings import NetworkSettings
 from cove.network.sublinks import IpvlanDriver, MacvlanDriver
@@ -57,17 +58,18 @@ class Networks:
         self._links = Links()
         self._changing = asyncio.Lock()  # of which networks there are, and of making their links anew
         self._drivers: dict[str, Driver] = {
-            "bridge": BridgeDriver(self._links, forward=settings.ip_forward),
+            "bridge": BridgeDriver(self._links, forward=settings.ip_forward, translated=4 in settings.families),
             "macvlan": MacvlanDriver(self._links),
             "ipvlan": IpvlanDriver(self._links),
             "host": NullDriver(),
             "null": NullDriver(),
         }
         self._catalogue = Catalogue()
-        self._firewall = Firewall(settings.table)
+        self._firewall = Firewall(settings.table, settings.families, direct=settings.direct_routing)
+        self._guard = Guard(self._firewall)
         self._egress = Egress(settings.table)
         self._publisher = Publisher(self._firewall, HostPorts(settings.host_address))
-        self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher)
+        self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher, settings.publish)
 
     @property
     def drivers(self) -> list[str]:
@@ -85,6 +87,7 @@ class Networks:
         for network in self._catalogue.all():
             await self._start(network)
         await self._firewall.open(filter(None, map(_policy, self._catalogue.all())), ports)
+        self._guard.watch()
         self._allocations.restore(endpoints, ports)
 
     async def reconcile(self, running: Mapping[str, int]) -> dict[str, Restored]:
@@ -161,6 +164,7 @@ class Networks:
         refuse_taken_name(self._catalogue, wanted.name)
         used = [*self._catalogue.subnets(), *routes]
         others = self._catalogue.all()
+        wanted = self._with_defaults(wanted)
         record = user_network(self._configured(wanted), self._settings, used, needs_gateway=driver.needs_gateway)
         self._catalogue.add(record)  # from here on its name and its addresses are taken
         record = await self._settled(record, others)
@@ -186,6 +190,13 @@ class Networks:
             raise
         self._catalogue.add(settled)
         return settled
+
+    def _with_defaults(self, wanted: NetworkRecord) -> NetworkRecord:
+        """With the options that the daemon's configuration has for networks of its driver."""
+        defaults = dict(self._settings.network_options.get(wanted.driver, {}))
+        if wanted.config_from or not defaults:
+            return wanted
+        return msgspec.structs.replace(wanted, options={**defaults, **wanted.options})
 
     def _configured(self, wanted: NetworkRecord) -> NetworkRecord:
         """A network with the settings of the one that it is to copy. Raises NotFound, Forbidden."""
@@ -296,6 +307,17 @@ class Networks:
         """The address is free; published ports follow the default route."""
         await self._allocations.left(endpoint, name, ports)
 
+    async def republish(
+        self,
+        container_id: str,
+        name: str,
+        gone: Sequence[PortRecord],
+        requests: Iterable[PortRequest],
+        also: Change | None = None,
+    ) -> None:
+        """Change what a running container publishes; on an error all is as before. ``also``: part of the commit."""
+        await self._allocations.republish(container_id, name, gone, requests, also)
+
     async def release(self, container_id: str, *, links: bool = False) -> None:
         """Give back all that a container had. Does nothing the second time.
 
@@ -330,6 +352,7 @@ class Networks:
 
     async def close(self) -> None:
         """Stop the daemon's side: sockets and threads. Bridges and firewall stay for the running containers."""
+        await self._guard.close()
         await self._publisher.close()
         self._firewall.close()
         self._egress.close()

@@ -47,6 +47,7 @@ class Target(NamedTuple):
 
     ``routed4``, ``routed6``: their networks are reached by routing, without ports of the host.
     ``default_address``: of the host, where a request names none; "" for all addresses of both families.
+    ``guarded``: the host's own rules for what comes in are to judge what comes to published ports.
     """
 
     container: str
@@ -56,6 +57,7 @@ class Target(NamedTuple):
     routed4: bool = False
     routed6: bool = False
     default_address: str = ""
+    guarded: bool = False
 
     @property
     def address4(self) -> str:
@@ -74,7 +76,7 @@ class Target(NamedTuple):
     def reached_at(self, protocol: str, address: str) -> str:
         """The container's address for traffic to a host address; "" when there is no way from one to the other."""
         same, other = (self.address6, self.address4) if ":" in address else (self.address4, self.address6)
-        return same or (other if protocol == "tcp" else "")  # the relay carries TCP only
+        return same or (other if protocol != "sctp" else "")  # which the relay does not carry
 
     def routed(self, address: str) -> bool:
         return self.routed6 if ":" in address else self.routed4
@@ -97,10 +99,10 @@ class HostPorts:
 
         Raises InvalidArgument (not a port, not an address), Conflict in Docker's words when a port is taken.
         """
-        taken: list[PortRecord] = []
+        taken: dict[PortRecord, None] = {}
         try:
             for request in requests:
-                taken += [port for port in self._claim(target, request) if port not in taken]
+                taken |= dict.fromkeys(self._claim(target, request))
         except OSError as error:
             self.release(taken)
             raise Conflict(
@@ -109,7 +111,7 @@ class HostPorts:
         except BaseException:
             self.release(taken)
             raise
-        return taken
+        return list(taken)
 
     def retarget(
         self, ports: Iterable[PortRecord], target: Target
@@ -123,7 +125,7 @@ class HostPorts:
             else:
                 stays = bool(reached) and not target.routed(reached)
             if stays:
-                kept.append(msgspec.structs.replace(port, target=reached))
+                kept.append(msgspec.structs.replace(port, target=reached, guarded=target.guarded))
             else:
                 gone.append(port)
         return tuple(kept), tuple(gone)
@@ -148,8 +150,8 @@ class HostPorts:
                 self._claims.pop((port.protocol, port.port), None)
 
     def listener(self, port: PortRecord) -> socket.socket | None:
-        """The listening TCP socket that reserves a port, for the relay; None for other protocols."""
-        return self._sockets.get((port.protocol, port.address, port.port)) if port.protocol == "tcp" else None
+        """The socket that reserves a port, for the relay; None for a protocol that has none."""
+        return self._sockets.get((port.protocol, port.address, port.port))
 
     def close(self) -> None:
         for reservation in self._sockets.values():
@@ -158,6 +160,8 @@ class HostPorts:
 
     def _claim(self, target: Target, request: PortRequest) -> list[PortRecord]:
         check_request(request)
+        if target.guarded and request.protocol == "sctp":
+            raise InvalidArgument("sctp cannot be published here: no relay carries it, and publish is respect-input")
         if not (target.address4 or target.address6):
             return []
         failure: OSError | None = None
@@ -193,7 +197,15 @@ class HostPorts:
                     if (":" in reached) == (":" in address):
                         taken.append(_routed(target, request, reached))
                     continue
-                record = PortRecord(request.protocol, address, port, target.container, reached, request.container_port)
+                record = PortRecord(
+                    request.protocol,
+                    address,
+                    port,
+                    target.container,
+                    reached,
+                    request.container_port,
+                    guarded=target.guarded,
+                )
                 if self._hold(record, optional=not chosen and address == "::"):
                     taken.append(record)
         except BaseException:

@@ -18,8 +18,15 @@ GATEWAY_MODE_OPTIONS = {
     4: "com.docker.network.bridge.gateway_mode_ipv4",
     6: "com.docker.network.bridge.gateway_mode_ipv6",
 }
+PUBLISH_OPTION = "cove.publish"
 PREFIX_OPTION = "com.docker.network.container_iface_prefix"
 PARENT_OPTION = "parent"
+
+RESPECT_INPUT = "respect-input"
+PUBLISH_MODES = ("", "forward", RESPECT_INPUT)
+
+ROUTE_KEYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
+"""Docker's names of the auxiliary address that is the containers' gateway in the bridge's place."""
 
 INTERFACE_PREFIX = "eth"
 DEFAULT_MTU = 1500
@@ -95,6 +102,10 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     def trusted(self) -> tuple[str, ...]:
         """Links of the host by which machines outside may reach containers directly."""
         return tuple(filter(None, self.options.get(TRUSTED_OPTION, "").split(":")))
+
+    def guarded(self, default: str) -> bool:
+        """Whether the host's rules for what comes in are to judge what comes to published ports."""
+        return (self.options.get(PUBLISH_OPTION) or default) == RESPECT_INPUT
 
     @property
     def interface_prefix(self) -> str:
@@ -173,6 +184,7 @@ class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     ``protocol``: tcp, udp or sctp. ``address``: of the host, ``0.0.0.0`` or ``::`` for all. ``target``: of the
     container; of the other family than ``address`` where a relay has to carry the traffic. ``routed``: there is no
     port of the host; the container's own, which ``address`` and ``port`` repeat, is reached by routing.
+    ``guarded``: the host's own rules for what comes in (nft's hook input) judge what comes to it.
     """
 
     protocol: str
@@ -182,11 +194,12 @@ class PortRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     target: str
     container_port: int
     routed: bool = False
+    guarded: bool = False
 
     @property
     def relayed(self) -> bool:
-        """The kernel cannot translate between address families: a relay carries the connections."""
-        return (":" in self.address) != (":" in self.target)
+        """A relay carries the traffic: the kernel cannot translate between address families, or is not to."""
+        return self.guarded or (":" in self.address) != (":" in self.target)
 
 
 NETWORKS = Table(

@@ -1,7 +1,8 @@
-"""Connections to published TCP ports that the kernel cannot translate, carried by the daemon.
+"""Connections to published ports that the kernel cannot translate, carried by the daemon.
 
 The kernel translates addresses within one family, and not to or from ::1. What is left (IPv6 to a container that has
-only IPv4, and ::1) arrives at the sockets that reserve the ports. It stops while the daemon is down; all else goes on.
+only IPv4, ::1, and ports that the host's own rules for what comes in are to judge) arrives at the sockets that reserve
+the ports. It stops while the daemon is down; all else goes on.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import contextlib
 import logging
 import socket
 
+from cove.network.datagrams import DatagramRelay
 from cove.network.records import PortRecord
 
 log = logging.getLogger(__name__)
@@ -22,15 +24,21 @@ class Relay:
 
     def __init__(self) -> None:
         self._listeners: dict[int, socket.socket] = {}
+        self._datagrams: dict[int, DatagramRelay] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, listener: socket.socket, port: PortRecord) -> None:
-        """Carry what arrives at a listening, non-blocking socket to the port's target, until ``stop``."""
+        """Carry what arrives at a bound (TCP: listening) non-blocking socket to the port's target, until ``stop``."""
+        if port.protocol == "udp":
+            self._datagrams[listener.fileno()] = DatagramRelay(listener, port)
+            return
         self._listeners[listener.fileno()] = listener
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener, port)
 
     def stop(self, listener: socket.socket) -> None:
         """Take no more connections; to be called before the socket is closed."""
+        if (datagrams := self._datagrams.pop(listener.fileno(), None)) is not None:
+            datagrams.close()
         if self._listeners.pop(listener.fileno(), None) is not None:
             asyncio.get_running_loop().remove_reader(listener.fileno())
 
@@ -38,6 +46,9 @@ class Relay:
         """Take no more connections and end those that are carried."""
         for listener in list(self._listeners.values()):
             self.stop(listener)
+        for datagrams in self._datagrams.values():
+            datagrams.close()
+        self._datagrams.clear()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,6 +1,7 @@
 """What the daemon's configuration says about networks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from cove.network.addresses import unique_local_base
 
@@ -16,7 +17,12 @@ Docker's defaults ("default-address-pools" in the daemon's reference).
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """``bridge``: the default network's Linux bridge. ``bip``: its address and prefix (CIDR), "" to choose one.
+    """``bridge``: the default network's Linux bridge. ``bip``, ``bip6``: its address and prefix (CIDR), "" to
+    choose one. ``range4``, ``range6``: where its containers' addresses come from (CIDR). ``gateway4``, ``gateway6``:
+    their default routes, "" for the bridge itself. ``ipv6``, ``icc``: of the default network.
+    ``families``: address families, 4 and 6, that we have firewall rules for. ``direct_routing``: published ports are
+    open at the containers' own addresses too. ``publish``: how ports are published by networks that do not say.
+    ``network_options``: what new networks have that do not say, by driver and option.
 
     ``ip_forward``: turn on forwarding in the host's network namespace, without which nothing leaves a bridge.
     ``host_address``: where ports are published that name no host address, "" for all addresses. ``pools``: where
@@ -26,12 +32,23 @@ class NetworkSettings:
 
     bridge: str = "cove0"
     bip: str = ""
+    bip6: str = ""
+    range4: str = ""
+    range6: str = ""
+    gateway4: str = ""
+    gateway6: str = ""
+    ipv6: bool = False
+    icc: bool = True
     mtu: int = 1500
     pools: tuple[tuple[str, int], ...] = DOCKER_POOLS
     ip_forward: bool = True
     masquerade: bool = True
     host_address: str = ""
     identity: str = ""
+    families: tuple[int, ...] = (4, 6)
+    direct_routing: bool = False
+    publish: str = ""
+    network_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def all_pools(self) -> tuple[tuple[str, int], ...]:

@@ -45,9 +45,10 @@ def test_all_addresses_of_both_families_unless_one_is_named(ports):
     assert claim(ports, PortRequest("tcp", 80, "127.0.0.1", str(first + 1))) == [("127.0.0.1", first + 1)]
 
 
-def test_udp_is_not_published_where_it_cannot_be_carried(ports):
+def test_sctp_is_not_published_where_it_cannot_be_carried(ports):
     first = free_ports(1)
-    assert claim(ports, PortRequest("udp", 53, host_port=str(first))) == [("0.0.0.0", first)]
+    assert claim(ports, PortRequest("sctp", 53, host_port=str(first))) == [("0.0.0.0", first)]
+    assert claim(ports, PortRequest("udp", 53, host_port=str(first))) == [("0.0.0.0", first), ("::", first)]
 
 
 def test_a_port_of_ours_is_refused_in_dockers_words_and_leaves_nothing(ports):

@@ -1,0 +1,103 @@
+"""What somebody removes from a table of nftables, as the kernel tells it (linux/netfilter/nf_tables.h)."""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Collection, Iterator
+
+_NETLINK_NETFILTER = 12
+_GROUP = 1 << (7 - 1)  # NFNLGRP_NFTABLES
+_SUBSYSTEM = 10
+_DELETE_TABLE, _DELETE_CHAIN, _DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT, _GENERATION = 2, 5, 8, 11, 14, 15
+_WHOLE = (_DELETE_TABLE, _DELETE_CHAIN)
+_PARTS = (_DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT)
+_TABLE, _RULE_CHAIN, _PROCESS = 1, 2, 2
+_TYPE_MASK = 0x3FFF
+_RECEIVE_BYTES = 1 << 16
+_FAMILY_BYTES = 4  # struct nfgenmsg
+
+_HEADER = struct.Struct("=IHHII")
+_ATTRIBUTE = struct.Struct("=HH")
+
+
+class RulesetEvents:
+    """Tells whether others have removed anything of ``table`` in this network namespace. For one event loop.
+
+    ``spared``: chains of which they may remove rules. A transaction is ours when a thread of this process made it.
+    """
+
+    def __init__(self, table: str, spared: Collection[str] = ()) -> None:
+        self._table = table
+        self._spared = spared
+        self._kinds = (*_WHOLE, *_PARTS) if _threads_have_their_own_numbers() else _WHOLE
+        self._removed = False
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, _NETLINK_NETFILTER
+        )
+        self._socket.bind((0, _GROUP))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def damaged(self) -> bool:
+        """Whether something was removed since the last call; also when the kernel had to drop events."""
+        found = False
+        while True:
+            try:
+                data = self._socket.recv(_RECEIVE_BYTES)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                found = True
+                continue
+            for kind, payload in _messages(data):
+                found = self._judge(kind, dict(_attributes(payload[_FAMILY_BYTES:]))) or found
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _judge(self, kind: int, attributes: dict[int, bytes]) -> bool:
+        """The events of a transaction come first, then the one that says who made it."""
+        if kind == _GENERATION:
+            removed, self._removed = self._removed, False
+            return removed and not _is_ours(int.from_bytes(attributes.get(_PROCESS, b""), "big"))
+        if kind in self._kinds and _text(attributes.get(_TABLE, b"")) == self._table:
+            spared = kind == _DELETE_RULE and _text(attributes.get(_RULE_CHAIN, b"")) in self._spared
+            self._removed = self._removed or not spared
+        return False
+
+
+def _threads_have_their_own_numbers() -> bool:
+    """The kernel names threads by the numbers of the first process namespace, and we may be in another."""
+    return os.readlink("/proc/self/ns/pid") == "pid:[4026531836]"  # PROC_PID_INIT_INO
+
+
+def _is_ours(thread: int) -> bool:
+    return os.path.exists(f"/proc/self/task/{thread}")
+
+
+def _text(value: bytes) -> str:
+    return value.rstrip(b"\0").decode(errors="replace")
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Those of nftables: its own number of each, and what follows the header."""
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
+        if kind >> 8 == _SUBSYSTEM:
+            yield kind & 0xFF, data[offset + _HEADER.size : offset + length]
+        offset += max(length + (-length % 4), _HEADER.size)
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind & _TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
+        offset += length + (-length % 4)
