@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -146,8 +148,116 @@ def test_a_policy_outlives_the_daemon(fresh_daemon: Daemon) -> None:
         )
 
 
+def learned(engine: Engine, name: str = "box") -> str:
+    return engine.cove("network", "egress", "-q", name).out.strip()
+
+
+def test_what_was_learned_is_a_policy(daemon: Engine, world: list[str]) -> None:
+    daemon.docker("network", "create", "--ipv6", "--subnet", "fd00:77::/64", "net")
+    started(daemon, "learn", "--network", "net")
+    assert learned(daemon) == "deny"
+    assert reaches(daemon, "box", "named.test") and reaches(daemon, "box", GOOD) and reaches(daemon, "box", BAD6, 81)
+    lookup = ("exec", "box", "nslookup", "-type=a", "other.test")
+    assert BAD in daemon.docker(*lookup).out, "asked for, but not connected to"
+    policy = learned(daemon)
+    assert policy == f"allow=named.test:80,{GOOD}:80,[{BAD6}]:81"
+    shown = daemon.cove("network", "egress", "box").out
+    assert (
+        "Policy: learn" in shown
+        and ["named.test", "80/tcp", NAMED] in [line.split() for line in shown.splitlines()]
+        and f"--egress {policy}" in shown
+    )
+    daemon.cove("update", "--egress", policy, "box")
+    assert reaches(daemon, "box", "named.test") and reaches(daemon, "box", GOOD) and not reaches(daemon, "box", BAD)
+    assert learned(daemon) == policy, "it is kept"
+    daemon.cove("update", "--egress", "learn", "box")
+    assert learned(daemon) == "deny", "and begun anew"
+    daemon.docker("exec", "box", "ping", "-c", "1", GOOD)
+    assert learned(daemon) == f"allow={GOOD}"
+
+
+def test_learning_adds_up_over_runs_and_ends_with_the_container(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "learn")
+    assert reaches(daemon, "box", "named.test")
+    daemon.docker("restart", "-t", "0", "box")
+    assert reaches(daemon, "box", GOOD, 81)
+    daemon.docker("kill", "box")
+    assert learned(daemon) == f"allow=named.test:80,{GOOD}:81"
+    daemon.docker("rm", "box")
+    started(daemon, "learn")
+    assert learned(daemon) == "deny"
+
+
+def test_learning_goes_on_without_the_daemon(fresh_daemon: Daemon) -> None:
+    daemon = fresh_daemon
+    with outside(daemon):
+        for name in ("box", "ends"):
+            started(daemon, "learn", name=name)
+            pid = json.loads(daemon.docker("inspect", name).out)[0]["State"]["Pid"]
+            if name == "box":
+                daemon.docker(
+                    "exec", "-d", "box", "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; nc named.test 80 >/done"
+                )
+                inside = ["nsenter", "-t", str(pid), "-a"]
+        daemon.kill9()
+        subprocess.run([*inside, "touch", "/go"], check=True)
+        waiting = "until [ -s /done ]; do sleep 0.1; done"
+        subprocess.run([*inside, "sh", "-c", waiting], check=True, timeout=20)
+        program = f"import socket; socket.create_connection(('{GOOD}', 81), timeout=5)"
+        subprocess.run(["nsenter", "-t", str(pid), "-n", sys.executable, "-c", program], check=True)
+        os.kill(pid, signal.SIGKILL)
+        daemon.start()
+        assert learned(daemon) == "allow=named.test:80"
+        assert learned(daemon, "ends") == f"allow={GOOD}:81"
+
+
+def test_dropped_packets_are_told_of_once(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "deny")
+    for _ in range(2):
+        assert not reaches(daemon, "box", BAD, 81)
+    daemon.docker("exec", "box", "ping", "-c", "2", "-i", "0.1", "-W", "1", GOOD, check=False)
+    told = denials(daemon)
+    assert [each for each in told if each.get("port")] == [{"destination": BAD, "protocol": "tcp", "port": "81"}]
+    assert [each for each in told if not each.get("port")] == [{"destination": GOOD, "protocol": "icmp"}]
+
+
+def test_a_scan_of_ports_is_a_few_events(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "deny")
+    daemon.docker("run", "-d", "--name", "other", "busybox", *SLEEP)
+    pid = json.loads(daemon.docker("inspect", "box").out)[0]["State"]["Pid"]
+    scan = f"""
+import socket
+made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(1, 3000):
+    try:
+        made.sendto(b"x", ("{GOOD}", port))
+    except PermissionError:
+        pass
+"""
+    subprocess.run(["nsenter", "-t", str(pid), "-n", sys.executable, "-c", scan], check=True)
+    assert 1 <= len(denials(daemon)) <= 64
+
+
+def denials(engine: Engine) -> list[dict[str, str]]:
+    """What the events say that the container may not reach, by now."""
+    identity = engine.docker("ps", "-q", "--no-trunc", "--filter", "name=box").out.strip()
+    flags = (
+        "--since",
+        "1m",
+        "--until",
+        f"{time.time():.3f}",
+        "--filter",
+        "event=egress_denied",
+        "--filter",
+        f"container={identity}",
+    )
+    lines = engine.docker("events", *flags, "--format", "{{json .Actor.Attributes}}").out.splitlines()
+    wanted = ("destination", "protocol", "port")
+    return [{key: value for key, value in json.loads(line).items() if key in wanted} for line in lines]
+
+
 @pytest.mark.parametrize(
-    "policy", ["x", "allow", "allow=", "deny=x", "allow=a b", "allow=x:0", "allow=x:80/icmp", "allow=-"]
+    "policy", ["x", "allow", "allow=", "deny=x", "allow=a b", "allow=x:0", "allow=x:80/icmp", "allow=-", "learn=x"]
 )
 def test_what_is_no_policy(daemon: Engine, policy: str) -> None:
     refused = daemon.cove("create", "--egress", policy, "busybox", check=False)

@@ -78,6 +78,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("network:CREATE", ("network create",), "Create a network"),
     ("network:CONNECT", ("network connect",), "Connect a container to a network"),
     ("network:DISCONNECT", ("network disconnect",), "Disconnect a container from a network"),
+    ("egress", ("network egress",), "Show where a container may go, and where it went"),
     ("network:RM", ("network rm", "network remove"), "Remove one or more networks"),
     ("prune:NETWORK", ("network prune",), "Remove all unused networks"),
     ("inspect:NETWORK", ("network inspect",), "Display detailed information on one or more networks"),

@@ -36,6 +36,7 @@ from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.images import Images
+from cove.engine.learned import Learned
 from cove.engine.lifecycle import Lifecycle
 from cove.engine.links import Links
 from cove.engine.log_options import LogDefaults
@@ -144,6 +145,7 @@ class Engine:
     remedies: Remedies
     runs: Runs
     repairs: Repairs
+    policies: Policies
     init_path: str | None
     group: str
 
@@ -268,6 +270,15 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         removal=removal,
         transitions=transitions,
         repairs=Repairs(stores.networks, registry, connectivity),
+        policies=Policies(
+            registry=registry,
+            networks=stores.networks,
+            connectivity=connectivity,
+            names=names,
+            files=files,
+            announcements=announcements,
+            learned=Learned(database),
+        ),
         init_path=init_path,
         group=groups.prepare(layout(), settings.cgroup_parent),
     )
@@ -292,6 +303,7 @@ async def _recover(roots: Roots, database: Database, stores: Stores, engine: Eng
     engine.zygote.warm()
     await stores.networks.open()
     stack.push_async_callback(stores.networks.close)
+    stack.callback(engine.policies.close)
     stack.callback(engine.names.close)
     stack.push_async_callback(engine.removal.close)
     stack.push_async_callback(engine.transitions.close)
@@ -317,7 +329,7 @@ def _services(
         bundles=engine.bundles,
         names=engine.names,
         links=engine.links,
-        policies=Policies(registry, engine.connectivity, engine.names, engine.files, announcements),
+        policies=engine.policies,
         views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,
         trash=stores.trash,
@@ -367,6 +379,7 @@ def _services(
         containers=containers,
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
         output=output,
+        egress=engine.policies,
         reasons=Reasons(registry, removed, engine.runs, output, engine.bundles),
         archives=archives,
         execs=engine.execs,

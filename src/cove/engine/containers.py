@@ -238,10 +238,10 @@ class Containers:
                     await container.require_shim().update(updates.resources(host, request))
             except Conflict as error:
                 raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
-            record.host_config = host
+            before, record.host_config = record.host_config.egress, host
             await self._registry.save(container)
             if request.egress and container.running:
-                await self._policies.apply(container)
+                await self._policies.apply(container, before)
         self._announcements.publish(container, "update")
         return ContainerUpdated(warnings=warnings)
 

@@ -23,6 +23,7 @@ class Registry:
         self._by_id: dict[str, Container] = {}
         self._by_name: dict[str, Container] = {}
         self._linked: dict[str, set[str]] = {}
+        self.on_remove: list[Callable[[str], None]] = []
 
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
@@ -172,6 +173,8 @@ class Registry:
 
     def _forget(self, container: Container) -> None:
         self._by_id.pop(container.id, None)
+        for forget in self.on_remove:
+            forget(container.id)
         links, container.record.links = container.record.links, {}
         for target in links.values():
             self.unlink(container, target)

@@ -53,7 +53,9 @@ class Sandboxes:
         )
         if policy is not None:
             sources = [address for each, _network in held for address in (each.address4, each.address6) if address]
-            made["egress"] = Egress(names=policy.names, table=self._networks.egress_table, sources=sources)
+            made["egress"] = Egress(
+                names=policy.names, table=self._networks.egress.table, sources=sources, learns=policy.learns
+            )
         return made
 
     def _endpoint(self, container: Container, endpoint: EndpointRecord, network: NetworkRecord) -> Endpoint:

@@ -6,11 +6,12 @@ May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, 
 """
 
 from cove.network.driver import Driver, Interface
-from cove.network.egress import EgressPolicy, parse_policy
+from cove.network.egress_policy import EgressPolicy, parse_policy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.gateways import Gateways
 from cove.network.networks import Networks, Restored
 from cove.network.ports import PortRequest, check_request
+from cove.network.reached import Destination, Reached, allowing, destinations
 from cove.network.records import DEFAULT_MTU, EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import DOCKER_POOLS, NetworkSettings
 
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULT_MTU",
     "DOCKER_POOLS",
     "Allocation",
+    "Destination",
     "Driver",
     "EgressPolicy",
     "EndpointRecord",
@@ -30,7 +32,10 @@ __all__ = [
     "Pool",
     "PortRecord",
     "PortRequest",
+    "Reached",
     "Restored",
+    "allowing",
     "check_request",
+    "destinations",
     "parse_policy",
 ]

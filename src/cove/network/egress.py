@@ -5,214 +5,182 @@ sets are also filled by the resolver, while no daemon is there. A container is k
 bridges drops every frame from its link that has another sender. What is not allowed is dropped: the sets only add.
 What stays on the container's own bridge is no egress. Destinations are those after translation: a published port
 of this host is the address and port of its container.
+
+A container that learns has a chain and sets of its own, in which the kernel notes where its packets go. What they say
+is read when it is asked for, and for the last time before they are removed (``on_reached``). What is dropped is told
+of by ``log``, which the kernel limits for each container and destination; ``refusals`` says whose packets they were.
 """
 
 import asyncio
 import contextlib
 import logging
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from ipaddress import ip_network
+from typing import TypeVar
 
-from cove.errors import InvalidArgument
 from cove.kernel.nftables import Nftables
+from cove.kernel.packet_log import PacketLog
+from cove.network.egress_policy import EgressPolicy
+from cove.network.egress_rules import learning, log_group, rules, unlearning
+from cove.network.reached import Reached, protocol, reached
 from cove.network.records import EndpointRecord
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(r"(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
 _STATIC = ("policed4", "policed6", "nets4", "nets6", "ports4", "ports6", "within")
+_STATIC_MAPS = ("learning4", "learning6")
+_BRIDGE_STATIC = ("links", "senders4", "senders6")
+_NAMED = ("names4", "names6", "name_ports4", "name_ports6")
+_SEEN = ("seen4", "seen6", "other4", "other6")
 
-_RULES = """
-table inet {table} {{
-  set policed4 {{ type ipv4_addr; }}
-  set policed6 {{ type ipv6_addr; }}
-  set within {{ type ifname . ifname; }}
-  set nets4 {{ type ipv4_addr . ipv4_addr; flags interval; }}
-  set nets6 {{ type ipv6_addr . ipv6_addr; flags interval; }}
-  set ports4 {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }}
-  set ports6 {{ type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }}
-  set names4 {{ type ipv4_addr . ipv4_addr; flags timeout; }}
-  set names6 {{ type ipv6_addr . ipv6_addr; flags timeout; }}
-  set name_ports4 {{ type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags timeout; }}
-  set name_ports6 {{ type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags timeout; }}
-  chain judged {{
-    ct state established,related accept
-    ip saddr . ip daddr @nets4 accept
-    ip saddr . ip daddr @names4 accept
-    ip saddr . ip daddr . meta l4proto . th dport @ports4 accept
-    ip saddr . ip daddr . meta l4proto . th dport @name_ports4 accept
-    ip6 saddr . ip6 daddr @nets6 accept
-    ip6 saddr . ip6 daddr @names6 accept
-    ip6 saddr . ip6 daddr . meta l4proto . th dport @ports6 accept
-    ip6 saddr . ip6 daddr . meta l4proto . th dport @name_ports6 accept
-    drop
-  }}
-  chain forward {{
-    type filter hook forward priority filter - 5; policy accept;
-    iifname . oifname @within accept
-    ip saddr @policed4 goto judged
-    ip6 saddr @policed6 goto judged
-  }}
-  chain input {{
-    type filter hook input priority filter - 5; policy accept;
-    icmpv6 type {{ nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit }} accept
-    ip saddr @policed4 goto judged
-    ip6 saddr @policed6 goto judged
-  }}
-}}
-table bridge {table} {{
-  set links {{ type ifname; }}
-  set senders4 {{ type ifname . ipv4_addr; }}
-  set senders6 {{ type ifname . ipv6_addr; }}
-  chain checked {{
-    ether type arp iifname . arp saddr ip @senders4 accept
-    ether type ip iifname . ip saddr @senders4 accept
-    ether type ip6 iifname . ip6 saddr @senders6 accept
-    ether type ip6 ip6 saddr fe80::/10 accept
-    ether type ip6 ip6 saddr :: accept
-    drop
-  }}
-  chain prerouting {{
-    type filter hook prerouting priority -300; policy accept;
-    iifname @links goto checked
-  }}
-}}
-"""
+Places = Sequence[tuple[EndpointRecord, str]]
+"""A container's endpoints with their bridges."""
 
 
-@dataclass(frozen=True)
-class EgressPolicy:
-    """``names``: domain names with their ports, ``networks``: CIDR with theirs (``443/tcp``); no ports: all of it."""
+@dataclass
+class _Held:
+    """(set, element) of each element of the two tables that a container has there."""
 
-    names: dict[str, list[str]] = field(default_factory=dict)
-    networks: dict[str, list[str]] = field(default_factory=dict)
-
-
-def parse_policy(text: str) -> EgressPolicy | None:
-    """``deny``, ``allow=example.org,*.cdn.test:443,10.0.0.0/8:53/udp,[2001:db8::]/32:443``, or "" for none.
-
-    Raises InvalidArgument.
-    """
-    mode, _, listed = text.partition("=")
-    if not text or (mode == "none" and not listed):
-        return None
-    if mode == "deny" and not listed:
-        return EgressPolicy()
-    if mode != "allow" or not listed:
-        raise InvalidArgument(
-            f"invalid egress policy {text!r}: it must be none, deny or allow=NAME|CIDR[:PORT[/PROTO]],…"
-        )
-    policy = EgressPolicy()
-    for entry in listed.split(","):
-        target, ports = _entry(entry.strip(), text)
-        known = policy.networks if _is_network(target) else policy.names
-        if known is policy.networks:
-            target = str(ip_network(target, strict=False))
-        elif not _NAME.fullmatch(target):
-            raise InvalidArgument(f"invalid egress policy {text!r}: {entry!r} is no name, address or network")
-        already = known.setdefault(target, list(ports))
-        known[target] = [*already, *(port for port in ports if port not in already)] if already and ports else []
-    return policy
-
-
-def _entry(entry: str, text: str) -> tuple[str, list[str]]:
-    """The name or network, and its ports."""
-    if entry.startswith("["):
-        address, _, rest = entry[1:].partition("]")
-        length, _, port = rest.partition(":")
-        target = address + length
-    elif entry.count(":") > 1:
-        target, port = entry, ""
-    else:
-        target, _, port = entry.lower().rstrip(".").partition(":")
-    if not port:
-        return target, []
-    number, _, protocol = port.partition("/")
-    if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536) or protocol not in ("", "tcp", "udp"):
-        raise InvalidArgument(f"invalid egress policy {text!r}: {port!r} is no port")
-    return target, [f"{int(number)}/{protocol or 'tcp'}"]
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+    learns: bool = False
+    inet: list[tuple[str, str]] = field(default_factory=list)
+    bridge: list[tuple[str, str]] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
 
 
 class Egress:
-    """The policies of running containers, in the kernel."""
+    """The policies of running containers, in the kernel.
+
+    ``on_reached``: is told where a container has been that learned, before the kernel forgets it.
+    ``on_refused``: a packet of a container was dropped.
+    """
 
     def __init__(self, table: str) -> None:
         self.table = f"{table}_egress"
+        self.on_reached: Callable[[str, list[Reached]], None] = lambda container, places: None
+        self.on_refused: Callable[[str, Reached], None] = lambda container, place: None
         self._thread = ThreadPoolExecutor(1, "egress")
-        self._held: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {}
+        self._held: dict[str, _Held] = {}
         self._nftables: Nftables | None = None
+        self._refused: PacketLog | None = None
 
-    async def open(self, policies: Iterable[tuple[str, EgressPolicy, Sequence[tuple[EndpointRecord, str]]]]) -> None:
+    async def open(self, policies: Iterable[tuple[str, EgressPolicy, Places]]) -> None:
         """Go on with what an earlier daemon left: container, policy, and endpoints with their bridges.
 
-        What the resolver has filled in stays. Without any policy the table goes.
+        What the resolver and the kernel have filled in stays. Without any policy the table goes.
         """
-        self._held = {container: _elements(policy, held) for container, policy, held in policies}
-        if not self._held:
-            await self._run(f"table inet {self.table}\ndelete table inet {self.table}\n" + self._without_bridge())
+        given = {container: _elements(container, policy, places) for container, policy, places in policies}
+        left = await self._run_in_thread(self._left)
+        for container in [short for short in left if not any(_short(known) == short for known in given)]:
+            self.on_reached(container, await self.reached(container))
+        if not given:
+            await self._run(f"{_removal('inet', self.table)}\n{_removal('bridge', self.table)}")
             return
-        await self._run("\n".join([_RULES.format(table=self.table)]) if not await self._there() else "")
+        self._held = given
         flushed = [f"flush set inet {self.table} {name}" for name in _STATIC]
-        flushed += [f"flush set bridge {self.table} {name}" for name in ("links", "senders4", "senders6")]
-        added = [line for inet, bridge in self._held.values() for line in self._commands("add", inet, bridge)]
-        await self._run("\n".join([*flushed, *added]))
+        flushed += [f"flush map inet {self.table} {name}" for name in _STATIC_MAPS]
+        flushed += [f"flush set bridge {self.table} {name}" for name in _BRIDGE_STATIC]
+        for container in left:
+            flushed += unlearning(self.table, container) if not self._learns(container) else []
+        await self._run("\n".join([rules(self.table), *flushed, *self._everything()]))
+        self._listen()
 
-    async def apply(
-        self, container: str, policy: EgressPolicy | None, endpoints: Sequence[tuple[EndpointRecord, str]]
-    ) -> None:
-        """Hold a container to a policy, in place of what it had; ``endpoints`` with their bridges. One transaction."""
-        before = self._held.pop(container, ([], []))
-        if before[0]:
-            sources = {element for name, element in before[0] if name.startswith("policed")}
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._forget, sources)
-        commands = self._commands("delete", *before)
+    async def apply(self, container: str, policy: EgressPolicy | None, places: Places) -> None:
+        """Hold a container to a policy, in place of what it had; one transaction. Raises OSError."""
+        before = self._held.pop(container, _Held())
+        after = _elements(container, policy, places) if policy is not None else _Held()
+        if before.learns and not after.learns:
+            self.on_reached(container, await self.reached(container))
+        if before.sources:
+            await self._run_in_thread(self._forget, before.sources)
+        commands = self._commands("delete", before)
+        if before.learns and not after.learns:
+            commands += unlearning(self.table, container)
         if policy is not None:
-            self._held[container] = _elements(policy, endpoints)
-            commands += self._commands("add", *self._held[container])
-        if not commands:
-            return
-        if not before[0] and not await self._there():
-            commands = [_RULES.format(table=self.table), *commands]
-        if not self._held:
-            commands = [f"delete table inet {self.table}", f"delete table bridge {self.table}"]
+            self._held[container] = after
+            commands += [learning(self.table, container)] if after.learns and not before.learns else []
+            commands += self._commands("add", after)
         try:
-            await self._run("\n".join(commands))
+            await self._change(commands)
         except BaseException:  # the transaction did nothing
             self._held.pop(container, None)
-            if before[0]:
+            if before.inet:
                 self._held[container] = before
             raise
+
+    async def _change(self, commands: list[str]) -> None:
+        if not commands:
+            return
+        if not self._held:
+            await self._run(f"{_removal('inet', self.table)}\n{_removal('bridge', self.table)}")
+        else:
+            there = await self._there()  # else it is the first, or somebody has removed the table
+            await self._run("\n".join(commands if there else [rules(self.table), *self._everything()]))
+        self._listen()
+
+    def _everything(self) -> list[str]:
+        """What fills empty tables."""
+        chains = [learning(self.table, container) for container, held in self._held.items() if held.learns]
+        return chains + [line for held in self._held.values() for line in self._commands("add", held)]
 
     def holds(self, container: str) -> bool:
         return container in self._held
 
+    async def reached(self, container: str) -> list[Reached]:
+        """Where a container has been since it began to learn, and runs; the kernel keeps so many places and no more."""
+        return await self._run_in_thread(self._read, _short(container))
+
     def close(self) -> None:
+        self._end_listening()
         self._thread.shutdown()
         if self._nftables is not None:
             self._nftables.close()
 
-    def _without_bridge(self) -> str:
-        return f"table bridge {self.table}\ndelete table bridge {self.table}"
+    def _learns(self, short: str) -> bool:
+        return any(held.learns and _short(known) == short for known, held in self._held.items())
 
-    def _commands(self, verb: str, inet: list[tuple[str, str]], bridge: list[tuple[str, str]]) -> list[str]:
-        kept = {pair for held in self._held.values() for pair in held[0]} if verb == "delete" else set()
+    def _commands(self, verb: str, changed: _Held) -> list[str]:
+        kept = {pair for held in self._held.values() for pair in held.inet} if verb == "delete" else set()
         lines = [
             f"{verb} element inet {self.table} {name} {{ {element} }}"
-            for name, element in inet
+            for name, element in changed.inet
             if (name, element) not in kept
         ]
-        return lines + [f"{verb} element bridge {self.table} {name} {{ {element} }}" for name, element in bridge]
+        return lines + [
+            f"{verb} element bridge {self.table} {name} {{ {element} }}" for name, element in changed.bridge
+        ]
+
+    # Packets that were dropped
+
+    def _listen(self) -> None:
+        """While somebody has a policy; without it, policies hold as well."""
+        if not self._held:
+            self._end_listening()
+        elif self._refused is None:
+            try:
+                self._refused = PacketLog(log_group(self.table))
+            except OSError as error:
+                log.warning("dropped packets are not told of: %s", error)
+                return
+            asyncio.get_running_loop().add_reader(self._refused, self._tell)
+
+    def _end_listening(self) -> None:
+        if self._refused is not None:
+            asyncio.get_running_loop().remove_reader(self._refused)
+            self._refused.close()
+            self._refused = None
+
+    def _tell(self) -> None:
+        assert self._refused is not None
+        for packet in self._refused.read():
+            place = Reached(packet.destination, protocol(packet.protocol), packet.port)
+            for container, held in self._held.items():
+                if packet.source in held.sources:
+                    self.on_refused(container, place)
+
+    # In the thread
 
     async def _there(self) -> bool:
         try:
@@ -222,22 +190,52 @@ class Egress:
         return True
 
     async def _run(self, commands: str) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._execute, commands)
+        await self._run_in_thread(self._execute, commands)
+
+    async def _run_in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
+    def _opened(self) -> Nftables:
+        if self._nftables is None:
+            self._nftables = Nftables()
+        return self._nftables
+
+    def _execute(self, commands: str) -> None:
+        self._opened().run(commands)
+
+    def _read(self, short: str) -> list[Reached]:
+        found: list[Reached] = []
+        for name in _SEEN:
+            with contextlib.suppress(FileNotFoundError):
+                found += reached(self._opened().run_json(f"list set inet {self.table} {name}_{short}"))
+        return found
+
+    def _left(self) -> list[str]:
+        """The containers, by the start of their ids, that have a chain to learn."""
+        try:
+            listed = self._opened().run_json(f"list table inet {self.table}")
+        except FileNotFoundError:
+            return []
+        entries = listed.get("nftables")
+        chains = (entry.get("chain", {}).get("name", "") for entry in (entries if isinstance(entries, list) else []))
+        return [name.removeprefix("learn_") for name in chains if name.startswith("learn_")]
 
     def _forget(self, sources: set[str]) -> None:
         """Close what the resolver has opened for these addresses, which may be another container's next."""
-        nftables = self._nftables = self._nftables or Nftables()
-        for name in ("names4", "names6", "name_ports4", "name_ports6"):
+        nftables = self._opened()
+        for name in _NAMED:
             for element in _listed(nftables.run_json(f"list set inet {self.table} {name}")):
                 if element[0] in sources:
                     with contextlib.suppress(FileNotFoundError):  # its time is up
                         nftables.run(f"delete element inet {self.table} {name} {{ {' . '.join(element)} }}")
 
-    def _execute(self, commands: str) -> None:
-        if self._nftables is None:
-            self._nftables = Nftables()
-        if commands:
-            self._nftables.run(commands)
+
+def _short(container: str) -> str:
+    return container[:12]
+
+
+def _removal(family: str, table: str) -> str:
+    return f"add table {family} {table}\ndelete table {family} {table}"
 
 
 def _listed(listing: dict[str, object]) -> Iterator[list[str]]:
@@ -249,20 +247,23 @@ def _listed(listing: dict[str, object]) -> Iterator[list[str]]:
             yield [str(part) for part in value.get("concat", [])]
 
 
-def _elements(
-    policy: EgressPolicy, endpoints: Sequence[tuple[EndpointRecord, str]]
-) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """(set, element) of each element of the two tables."""
+def _elements(container: str, policy: EgressPolicy, places: Places) -> _Held:
+    """What a policy is made of."""
     inet: list[tuple[str, str]] = []
-    bridge: list[tuple[str, str]] = []
-    for endpoint, link in endpoints:
+    held = _Held(policy.learns)
+    for endpoint, link in places:
         inet.append(("within", f'"{link}" . "{link}"'))
-        bridge.append(("links", f'"{endpoint.host_link}"'))
+        held.bridge.append(("links", f'"{endpoint.host_link}"'))
         for version, address in (("4", endpoint.address4), ("6", endpoint.address6)):
             if address:
-                inet += [(f"policed{version}", address), *_allowed(policy, version, address)]
-                bridge.append((f"senders{version}", f'"{endpoint.host_link}" . {address}'))
-    return list(dict.fromkeys(inet)), bridge
+                held.sources.add(address)
+                if policy.learns:
+                    inet.append((f"learning{version}", f"{address} : goto learn_{_short(container)}"))
+                else:
+                    inet += [(f"policed{version}", address), *_allowed(policy, version, address)]
+                held.bridge.append((f"senders{version}", f'"{endpoint.host_link}" . {address}'))
+    held.inet = list(dict.fromkeys(inet))
+    return held
 
 
 def _allowed(policy: EgressPolicy, version: str, source: str) -> Iterable[tuple[str, str]]:
@@ -272,5 +273,5 @@ def _allowed(policy: EgressPolicy, version: str, source: str) -> Iterable[tuple[
         if not ports:
             yield f"nets{version}", f"{source} . {network}"
         for port in ports:
-            number, _, protocol = port.partition("/")
-            yield f"ports{version}", f"{source} . {network} . {protocol} . {number}"
+            number, _, protocol_name = port.partition("/")
+            yield f"ports{version}", f"{source} . {network} . {protocol_name} . {number}"

@@ -19,7 +19,8 @@ from cove.network.allocations import Allocations
 from cove.network.bridge import BridgeDriver
 from cove.network.catalogue import Catalogue, default_bridge, predefined, refuse_taken_name, user_network
 from cove.network.driver import Driver, Interface
-from cove.network.egress import Egress, EgressPolicy
+from cove.network.egress import Egress
+from cove.network.egress_policy import EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall
 from cove.network.gateways import Gateways
@@ -329,8 +330,9 @@ class Networks:
         await self._allocations.release(container_id, links=links)
 
     @property
-    def egress_table(self) -> str:
-        return self._egress.table
+    def egress(self) -> Egress:
+        """The egress policies of running containers."""
+        return self._egress
 
     async def police(self, container_id: str, policy: EgressPolicy | None) -> None:
         """Hold a container to an egress policy, on all networks that it has. Raises InvalidArgument, OSError."""

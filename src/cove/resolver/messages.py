@@ -47,11 +47,13 @@ class Egress(TypedDict):
     """Where a container may go, as far as names say it: domain names, ``*.`` for all below one, each with its ports
 
     (``443/tcp``; none: all). ``table``: whose sets get what the names stand for. ``sources``: its addresses.
+    ``learns``: it may ask for every name, and those that stand for something are told of.
     """
 
     names: dict[str, list[str]]
     table: str
     sources: list[str]
+    learns: bool
 
 
 class Sandbox(TypedDict):

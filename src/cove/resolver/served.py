@@ -11,6 +11,7 @@ from cove.resolver import egress, packets
 from cove.resolver.answers import Answers
 from cove.resolver.clients import Clients
 from cove.resolver.forwarding import Lookup
+from cove.resolver.learning import Learning
 from cove.resolver.messages import Message, Sandbox, Seen
 from cove.resolver.names import Names
 from cove.resolver.packets import Malformed, Question
@@ -31,7 +32,8 @@ _MAX_QUERY = 4096
 _DENIALS, _DENIAL_SECONDS = 128, 30.0
 
 Reply = Callable[[bytes], None]
-Tell = Callable[[Message], None]
+Tell = Callable[[Message], bool]
+"""Says whether anybody was there to hear it."""
 
 
 class Around:
@@ -55,6 +57,7 @@ class Served:
         self._answers = Answers(around.names)
         self._lookups: dict[object, Lookup] = {}
         self._denied: dict[str, float] = {}
+        self.learning = Learning(sandbox["container"], around.tell)
         self.change(sandbox)
         self._sockets = Sockets(namespace)
         self._clients = Clients(around.loop, self._sockets.streams, self._ask_by_stream)
@@ -127,7 +130,7 @@ class Served:
             self._forward(query, asked, key, reply, stream=stream)
 
     def _forward(self, query: bytes, asked: Question, key: object, reply: Reply, *, stream: bool) -> None:
-        if (policy := self.sandbox.get("egress")) is not None and egress.ports(policy, asked.name) is None:
+        if (policy := self.sandbox.get("egress")) is not None and not egress.may_ask(policy, asked.name):
             self._tell_of_denial(asked.name)
             reply(packets.refusal(query, asked, packets.NXDOMAIN, packets.PROHIBITED))
             return
@@ -168,7 +171,10 @@ class Served:
         self._lookups.pop(key, None)
         if response is not None and (policy := self.sandbox.get("egress")) is not None:
             try:
-                egress.admit(self._around.nftables, policy, response, egress.ports(policy, asked.name) or [])
+                if policy["learns"]:
+                    self.learning.note(asked.name, egress.addresses(response))
+                else:
+                    egress.admit(self._around.nftables, policy, response, egress.ports(policy, asked.name) or [])
             except (OSError, Malformed) as error:
                 log.warning("egress of %s: %s: %s", self.sandbox["container"][:12], asked.name, error)
                 response = None

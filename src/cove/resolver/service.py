@@ -101,11 +101,14 @@ class Service:
         self._daemons[connection.fileno()] = connection
         self._loop.watch(connection.fileno(), READ, partial(self._readable, connection.fileno()))
 
-    def tell(self, message: Message) -> None:
-        """Say something to whoever listens; a daemon that does not read misses it."""
+    def tell(self, message: Message) -> bool:
+        """Say something to whoever listens; a daemon that does not read misses it. Whether anybody heard it."""
+        heard = False
         for connection in self._daemons.values():
             with suppress(OSError):
                 messages.send(connection, messages.encode(message), [])
+                heard = True
+        return heard
 
     # Daemons
 
@@ -147,6 +150,9 @@ class Service:
                 for container in [known for known, place in self._places.items() if place.stale]:
                     self._remove(container)
                 self._reply(connection, Done(request))
+                for place in self._places.values():
+                    if place.served is not None:
+                        place.served.learning.tell_again()
             case Place(request, sandbox):
                 self._reply(connection, self._place(request, sandbox, descriptors))
             case Remove(container):

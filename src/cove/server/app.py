@@ -25,6 +25,7 @@ from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
 from cove.server.doctor import DoctorRoutes
+from cove.server.egress import EgressRoutes
 from cove.server.execs import ExecRoutes
 from cove.server.guard import Guard
 from cove.server.images import ImageRoutes
@@ -144,6 +145,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         VolumeRoutes(services.volumes),
         TrashRoutes(services.trash),
         WhyRoutes(services.reasons),
+        EgressRoutes(services.egress),
         SocketRoutes(services.sockets),
         DoctorRoutes(services.doctor),
         SwarmRoutes(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from cove.server.archives import Archives
 from cove.server.containers import Containers
 from cove.server.doctor import Doctor
+from cove.server.egress import EgressPolicies
 from cove.server.execs import Execs
 from cove.server.images import Images
 from cove.server.lifecycle import Lifecycle
@@ -34,5 +35,6 @@ class Services:
     system: System
     trash: Trash
     reasons: Reasons
+    egress: EgressPolicies
     sockets: Sockets
     doctor: Doctor

@@ -17,6 +17,7 @@ endpoints      attachments of containers to networks; an address is in use while
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
 runs           how containers of a name ended; bounded, see ``cove.engine.runs``
+learned        where containers went under the egress policy ``learn``, see ``cove.engine.learned``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 sockets        further sockets of the API that can do a part of it, see ``cove.daemon.scoped_sockets``
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
@@ -72,5 +73,10 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE sockets (name TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE learned (
+        container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE, record BLOB NOT NULL
+    ) STRICT;
     """,
 )

@@ -179,7 +179,7 @@ class HostConfig(Resources):
     """A container's settings that depend on the host. ``shm_size`` in bytes; ``console_size`` rows, columns.
 
     ``health_on_failure``: ours, none, restart, stop or kill; other clients do not see it unless it is set.
-    ``egress``: ours, none, deny or allow=LIST; likewise.
+    ``egress``: ours, none, deny, learn or allow=LIST; likewise.
     ``masked_paths`` and ``readonly_paths``: None is the default, ``[]`` is none. ``umask``: permission bits.
     """
 

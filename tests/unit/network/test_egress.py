@@ -12,6 +12,7 @@ from cove.network import EgressPolicy, parse_policy
         ("", None),
         ("none", None),
         ("deny", EgressPolicy()),
+        ("learn", EgressPolicy(learns=True)),
         ("allow=Example.ORG.", EgressPolicy({"example.org": []})),
         ("allow=*.a.test:443,b.test:53/udp", EgressPolicy({"*.a.test": ["443/tcp"], "b.test": ["53/udp"]})),
         ("allow=a:80,a:81", EgressPolicy({"a": ["80/tcp", "81/tcp"]})),
@@ -25,7 +26,7 @@ def test_policies(text: str, policy: EgressPolicy | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "allow", "allow=", "deny=a", "allow=a,,b", "allow=a:65536", "allow=a:80/sctp", "allow=é"]
+    "text", ["x", "allow", "allow=", "deny=a", "learn=a", "allow=a,,b", "allow=a:65536", "allow=a:80/sctp", "allow=é"]
 )
 def test_what_is_none(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid egress policy"):

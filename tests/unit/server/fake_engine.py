@@ -31,6 +31,7 @@ from cove.wire.containers import (
     PathStat,
 )
 from cove.wire.doctor import Diagnosis, Finding
+from cove.wire.egress import EgressReport
 from cove.wire.events import Actor, Event
 from cove.wire.execs import ExecCreated, ExecInspect
 from cove.wire.images import ImageInspect, ImageSummary, Progress, ProgressDetail
@@ -485,6 +486,11 @@ class FakeReasons(Part):
         return Why(id="c1", name=ref, image="busybox", status="created", removed=False, summary="it was created")
 
 
+class FakePolicies(Part):
+    async def report(self, ref: str) -> EgressReport:
+        return EgressReport(policy="none", learned=[], allow="deny")
+
+
 class FakeSockets:
     """No scoped sockets."""
 
@@ -569,6 +575,7 @@ def fake_services(store: Store) -> Services:
         system=FakeSystem(store),
         trash=FakeTrash(store),
         reasons=FakeReasons(store),
+        egress=FakePolicies(store),
         sockets=FakeSockets(),
         doctor=FakeDoctor(),
     )

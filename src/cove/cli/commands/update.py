@@ -73,7 +73,7 @@ COMMAND = Command(
         Flag("cpus", CPUS, "Number of CPUs"),
         Flag("cpuset-cpus", STRING, "CPUs in which to allow execution (0-3, 0,1)"),
         Flag("cpuset-mems", STRING, "MEMs in which to allow execution (0-3, 0,1)"),
-        Flag("egress", STRING, "What the container may reach (none|deny|allow=NAME|CIDR[:PORT[/PROTO]],...)"),
+        Flag("egress", STRING, "What the container may reach (none|deny|learn|allow=NAME|CIDR[:PORT[/PROTO]],...)"),
         Flag("health-on-failure", STRING, "Action when the container is unhealthy (none|restart|stop|kill)"),
         Flag("memory", BYTES, "Memory limit", "m"),
         Flag("memory-reservation", BYTES, "Memory soft limit"),

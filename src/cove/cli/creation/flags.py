@@ -82,7 +82,7 @@ CREATION_FLAGS = (
     Flag("group-add", LIST, "Add additional groups to join"),
     Flag("health-cmd", STRING, "Command to run to check health"),
     Flag("health-interval", DURATION, "Time between running the check (ms|s|m|h) (default 0s)"),
-    Flag("egress", STRING, "What the container may reach (none|deny|allow=NAME|CIDR[:PORT[/PROTO]],...)"),
+    Flag("egress", STRING, "What the container may reach (none|deny|learn|allow=NAME|CIDR[:PORT[/PROTO]],...)"),
     Flag("health-on-failure", STRING, "Action when the container is unhealthy (none|restart|stop|kill)"),
     Flag("health-retries", INT, "Consecutive failures needed to report unhealthy"),
     Flag(
