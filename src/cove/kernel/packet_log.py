@@ -37,7 +37,7 @@ class Packet(NamedTuple):
 class PacketLog:
     """One group, in the network namespace of the thread that makes it. For one event loop.
 
-    Raises OSError (EBUSY when another process has the group).
+    Raises OSError (EPERM when another process has the group).
     """
 
     def __init__(self, group: int) -> None:

@@ -1,5 +1,6 @@
 """Packets that the firewall tells of."""
 
+import errno
 import socket
 import struct
 import threading
@@ -14,6 +15,14 @@ from cove.kernel.nftables import Nftables
 from cove.kernel.packet_log import Packet, PacketLog, parse
 
 GROUP = 31337
+RULES = f"""
+table inet t {{
+  chain o {{
+    type filter hook output priority 0;
+    log group {GROUP} drop
+  }}
+}}
+"""
 
 
 def ipv4(protocol: int, rest: bytes = b"", options: bytes = b"") -> bytes:
@@ -55,9 +64,7 @@ def test_a_group_tells_of_packets_and_has_one_listener() -> None:
                 route.set_up("lo")
                 route.commit()
             with Nftables() as nftables:
-                nftables.run(
-                    f"table inet t {{ chain o {{ type filter hook output priority 0; log group {GROUP} drop\n}} }}"
-                )
+                nftables.run(RULES)
             log = PacketLog(GROUP)
             try:
                 PacketLog(GROUP)
@@ -74,5 +81,5 @@ def test_a_group_tells_of_packets_and_has_one_listener() -> None:
     thread = threading.Thread(target=inside)
     thread.start()
     thread.join()
-    assert isinstance(found[0], OSError)
+    assert isinstance(found[0], OSError) and found[0].errno == errno.EPERM, found
     assert found[1:] == [Packet("127.0.0.1", "127.0.0.1", 17, 99)]
