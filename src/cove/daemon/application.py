@@ -20,6 +20,7 @@ from cove.daemon.reload import Reload, attributes
 from cove.daemon.roots import Roots
 from cove.daemon.scoped_sockets import ScopedSockets
 from cove.daemon.settings import Settings
+from cove.daemon.subordinate import remap
 from cove.daemon.tls import context as tls_context
 from cove.engine import groups
 from cove.engine.announcements import Announcements
@@ -216,6 +217,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         init_path=init_path,
         init=settings.init,
         runtimes=runtimes,
+        remapping=remap(settings.userns_remap),
     )
     sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
     names = NameService(registry, sandboxes, roots.run)
@@ -423,6 +425,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
             settings.no_proxy or proxies.no_proxy,
         ),
         engine.runtimes,
+        engine.bundles.remapping is not None,
     )
 
 

@@ -5,12 +5,13 @@ import json
 import shutil
 import socket
 
-from cove.engine import devices, modes
+from cove.engine import devices, modes, remap
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.log_target import log_target
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
+from cove.engine.remap import Remap
 from cove.engine.runtimes import Runtimes
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
@@ -23,7 +24,10 @@ DEFAULT_CGROUP_PARENT = "/cove"
 
 
 class Bundles:
-    """Writes bundles below the run root. ``init_path``: a static init on the host, or None to use the runtime's own."""
+    """Writes bundles below the run root. ``init_path``: a static init on the host, or None to use the runtime's own.
+
+    ``remapping``: the ids of containers that do not say otherwise.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Bundles:
         init_path: str | None,
         init: bool,
         runtimes: Runtimes | None = None,
+        remapping: Remap | None = None,
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
@@ -45,11 +50,22 @@ class Bundles:
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
+        self.remapping = remapping
 
     def choose_runtime(self, host: HostConfig) -> None:
         """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
         host.runtime = host.runtime or self._runtimes.default
         self._runtimes.check(host.runtime)
+
+    def check_ids(self, host: HostConfig) -> None:
+        """Raises InvalidArgument, in Docker's words, for what a user namespace does not allow; Conflict."""
+        remap.check(self.remapping, host)
+        remap.check_runtime(self.remapping, host, self._runtimes.foreign(host.runtime) is not None)
+
+    def root(self, host: HostConfig) -> tuple[int, int]:
+        """Who the container's root is on the host."""
+        mapping = remap.applied(self.remapping, host)
+        return mapping.root if mapping is not None else (0, 0)
 
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
@@ -61,6 +77,7 @@ class Bundles:
         Raises Conflict when a container whose namespace it joins does not run, InvalidArgument, OSError.
         """
         record, paths = container.record, container.paths
+        self.check_ids(record.host_config)
         (paths.run / "exec").mkdir(mode=0o711, parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             (paths.run / "exit.json").unlink()
@@ -72,6 +89,9 @@ class Bundles:
             self._spell_out(spec, container)
         (paths.run / "config.json").write_text(json.dumps(spec))
         overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
+        mapping = remap.applied(self.remapping, record.host_config)
+        if mapping is not None:
+            overlay["mappings"] = (mapping.uid_mappings, mapping.gid_mappings)
         seccomp = self._seccomp.filter(record) if foreign is None else None
         waiting = container.take_waiting()
         start = StartShim(
@@ -125,6 +145,7 @@ class Bundles:
             devices=devices.given(container.record.host_config),
             block=devices.block_limits(container.record.host_config),
             environment=self._files.links.environment(container),
+            remap=remap.applied(self.remapping, container.record.host_config),
         )
 
     def _network_owner(self, container: Container) -> Container:
@@ -141,10 +162,15 @@ class Bundles:
         asked = {"network": host.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
         files = {"network": "net", "ipc": "ipc", "pid": "pid"}
         joined = {}
+        others = {}
         for kind, mode in asked.items():
             if modes.joined(mode):
                 other = self._registry.get(modes.joined(mode))
                 modes.check_joins(kind, other)
                 joined[kind] = f"/proc/{other.pid}/ns/{files[kind]}"
                 other.network_shared = other.network_shared or kind == "network"
+                others[kind] = other
+        mapping = remap.applied(self.remapping, host)
+        if others and mapping is not None:
+            joined["user"] = remap.joined(mapping, others)
         return joined

@@ -109,6 +109,7 @@ class Containers:
             image_name=request.image,
             defaults=self.defaults,
         )
+        self._bundles.check_ids(record.host_config)
         self._join_others(record)
         self._links.settle(record)
         await self._bundles.prepare(record.host_config)
@@ -171,7 +172,7 @@ class Containers:
                 mount.name, mount.driver = volume.name, volume.driver
                 mount.source = str(self._volumes.path(volume.name))
             elif mount.kind == "bind":
-                _settle_bind(mount)
+                _settle_bind(mount, self._bundles.root(record.host_config))
 
     async def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> Sequence[ContainerSummary]:
         self._sizes.retain(self._registry)
@@ -302,12 +303,22 @@ def _make_directories(container: Container) -> None:
         file.touch(mode=0o644)
 
 
-def _settle_bind(mount: MountPoint) -> None:
+def _settle_bind(mount: MountPoint, owner: tuple[int, int]) -> None:
     if os.path.lexists(mount.source):
         return
     if not mount.create_source:
         raise InvalidArgument(f'invalid mount config for type "bind": bind source path does not exist: {mount.source}')
     try:
-        os.makedirs(mount.source, mode=0o755, exist_ok=True)
+        _make_source(mount.source, owner)
     except OSError as error:
         raise Internal(f"error while creating mount source path '{mount.source}': {error.strerror}") from error
+
+
+def _make_source(path: str, owner: tuple[int, int]) -> None:
+    """Make a directory, and those above it that are missing, for who is to have them."""
+    parent = os.path.dirname(path)
+    if not os.path.lexists(parent):
+        _make_source(parent, owner)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o755)
+        os.chown(path, *owner)

@@ -31,25 +31,31 @@ _THROTTLES = {
 
 
 class Given(NamedTuple):
-    """Nodes to make, and what the control group is to allow beside the defaults."""
+    """Nodes to make, and what the control group is to allow beside the defaults. ``places``: where on the host they
+
+    are, by the paths that they get.
+    """
 
     nodes: list[Device]
     rules: list[DeviceRule]
+    places: dict[str, str] = {}  # noqa: RUF012
 
 
 def given(host: HostConfig) -> Given:
     """What the settings ask for. Raises Internal, in Docker's words, for what is not there or is no device."""
     if host.privileged:
-        wanted = [node for mapping in host.devices or [] for node in _mapped(mapping)]
+        wanted = [node for mapping in host.devices or [] for node, _place in _mapped(mapping)]
         paths = {node["path"] for node in wanted}
         return Given([*(node for node in _all() if node["path"] not in paths), *wanted], [])
     nodes: list[Device] = []
     rules: list[DeviceRule] = []
+    places: dict[str, str] = {}
     for mapping in host.devices or []:
         found = list(_mapped(mapping))
-        nodes += found
-        rules += [_rule_of(node, mapping.cgroup_permissions or "rwm") for node in found]
-    return Given(nodes, [*rules, *(rule(text) for text in host.device_cgroup_rules or [])])
+        nodes += [node for node, _place in found]
+        places |= {node["path"]: place for node, place in found}
+        rules += [_rule_of(node, mapping.cgroup_permissions or "rwm") for node, _place in found]
+    return Given(nodes, [*rules, *(rule(text) for text in host.device_cgroup_rules or [])], places)
 
 
 def rule(text: str) -> DeviceRule:
@@ -103,8 +109,11 @@ def node(host_path: str, path: str) -> Device | None:
     }
 
 
-def _mapped(mapping: DeviceMapping) -> Iterator[Device]:
-    """A device, behind a link too; or every device of a directory, below the directory of the container."""
+def _mapped(mapping: DeviceMapping) -> Iterator[tuple[Device, str]]:
+    """A device, behind a link too; or every device of a directory, below the directory of the container.
+
+    Each with its place on the host.
+    """
     place = os.path.realpath(mapping.path_on_host)
     target = mapping.path_in_container or mapping.path_on_host
     reason = "not a device node"
@@ -112,7 +121,7 @@ def _mapped(mapping: DeviceMapping) -> Iterator[Device]:
         found = node(place, target)
     except OSError as error:
         reason, found = os.strerror(error.errno or 0).lower(), None
-    below = [found] if found is not None else list(_below(place, target))
+    below = [(found, place)] if found is not None else list(_below(place, target))
     if not below:
         raise Internal(
             f'error gathering device information while adding custom device "{mapping.path_on_host}": {reason}'
@@ -120,7 +129,7 @@ def _mapped(mapping: DeviceMapping) -> Iterator[Device]:
     yield from below
 
 
-def _below(directory: str, target: str) -> Iterator[Device]:
+def _below(directory: str, target: str) -> Iterator[tuple[Device, str]]:
     for parent, names, files in os.walk(directory):
         names.sort()
         for name in sorted(files):
@@ -130,7 +139,7 @@ def _below(directory: str, target: str) -> Iterator[Device]:
             except OSError:  # gone meanwhile
                 continue
             if found is not None:
-                yield found
+                yield found, path
 
 
 def _all() -> Iterator[Device]:

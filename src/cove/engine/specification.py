@@ -6,6 +6,7 @@ from typing import NamedTuple
 from cove.engine import privileges, security
 from cove.engine.devices import BlockLimits, Given
 from cove.engine.record import MountPoint, Record
+from cove.engine.remap import Remap
 from cove.oci.runtime import (
     CpuLimits,
     DeviceRule,
@@ -36,7 +37,8 @@ class Surroundings(NamedTuple):
     ``namespaces``: paths of the namespaces to join, by OCI type; ``etc_files``: sources of the files that are bound
     over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None. ``devices``
     and ``block``: what the settings ask for of the host's devices, by their numbers.
-    ``environment``: what links bring; image and user have the last word.
+    ``environment``: what links bring; image and user have the last word. ``remap``: the ids of a container in a user
+    namespace.
     """
 
     root_path: str
@@ -47,6 +49,7 @@ class Surroundings(NamedTuple):
     devices: Given
     block: BlockLimits
     environment: list[str] = []  # noqa: RUF012
+    remap: Remap | None = None
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
@@ -135,12 +138,12 @@ def _own_namespaces(host: HostConfig) -> list[str]:
     return ["mount", *(kind for kind, mode in modes.items() if mode != "host")]
 
 
-def _namespaces(host: HostConfig, joined: dict[str, str]) -> list[Namespace]:
+def _namespaces(host: HostConfig, around: Surroundings) -> list[Namespace]:
     made: list[Namespace] = []
-    for kind in _own_namespaces(host):
+    for kind in (*(("user",) if around.remap is not None else ()), *_own_namespaces(host)):
         namespace: Namespace = {"type": kind}
-        if kind in joined:
-            namespace["path"] = joined[kind]
+        if kind in around.namespaces:
+            namespace["path"] = around.namespaces[kind]
         made.append(namespace)
     return made
 
@@ -148,15 +151,17 @@ def _namespaces(host: HostConfig, joined: dict[str, str]) -> list[Namespace]:
 def _linux(record: Record, around: Surroundings) -> Linux:
     host = record.host_config
     made: Linux = {
-        "namespaces": _namespaces(host, around.namespaces),
+        "namespaces": _namespaces(host, around),
         "cgroupsPath": around.cgroup_path,
         "resources": resources(host, around.block),
         "maskedPaths": list(_paths(host, host.masked_paths, privileges.masked_paths())),
         "readonlyPaths": list(_paths(host, host.readonly_paths, privileges.READONLY_PATHS)),
     }
+    if around.remap is not None:
+        made["uidMappings"], made["gidMappings"] = around.remap.uid_mappings, around.remap.gid_mappings
     if host.sysctls:
         made["sysctl"] = dict(host.sysctls)
-    if around.devices.nodes:
+    if around.devices.nodes and around.remap is None:
         made["devices"] = list(around.devices.nodes)
     made["resources"]["devices"] = [*_device_rules(host), *around.devices.rules]
     return made
@@ -236,12 +241,19 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
     made = [mount for mount in _kernel_mounts(host) if mount["destination"] not in asked]
     if "ipc" in around.namespaces:
         made = [_shared_memory(around) if mount["destination"] == "/dev/shm" else mount for mount in made]
+    mapped = ["idmap"] if around.remap is not None else []
+    if mapped and host.ipc_mode == "host":  # a queue of messages of the host's is none of this user namespace's
+        made = [mount for mount in made if mount["destination"] != "/dev/mqueue"]
     for destination, source in around.etc_files.items():
         if destination not in asked:
-            made.append(_bind(source, destination, ["rbind", "rprivate"]))
+            made.append(_bind(source, destination, ["rbind", "rprivate", *mapped]))
     if around.init_path:
         made.append(_bind(around.init_path, INIT, ["bind", "ro"]))
-    made += [_user_mount(mount) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))]
+    if around.remap is not None:  # where the kernel lets nobody make a node
+        made += [_bind(place, path, ["bind", "nosuid", "noexec"]) for path, place in around.devices.places.items()]
+    made += [
+        _user_mount(mount, mapped) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
+    ]
     return made
 
 
@@ -294,8 +306,10 @@ def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:
     return {"destination": destination, "type": "bind", "source": source, "options": list(options)}
 
 
-def _user_mount(mount: MountPoint) -> Mount:
+def _user_mount(mount: MountPoint, mapped: Sequence[str]) -> Mount:
+    """``mapped``: options by which our own files have on the disk the ids that the container sees; binds stay."""
     if mount.kind == "tmpfs":
         return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
     options = ["rbind", mount.propagation or "rprivate", "rw" if mount.writable else "ro", *mount.options]
+    options += mapped if mount.kind == "volume" else ()
     return _bind(mount.source, mount.destination, options)

@@ -71,6 +71,7 @@ class Host(NamedTuple):
     insecure_registries: Sequence[str] = ()
     proxies: tuple[str, str, str] = ("", "", "")
     runtimes: Runtimes = Runtimes({})
+    remapped: bool = False
 
 
 class System:
@@ -179,7 +180,7 @@ class System:
             },
             default_runtime=self.host.runtimes.default,
             init_binary=self.host.init_path or "cove-init",
-            security_options=_security_options(self.host.seccomp),
+            security_options=_security_options(self.host.seccomp, remapped=self.host.remapped),
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
@@ -213,9 +214,10 @@ class System:
         raise Unimplemented("log-in to registries is not supported yet")
 
 
-def _security_options(seccomp: str) -> list[str]:
+def _security_options(seccomp: str, *, remapped: bool) -> list[str]:
     """In Docker's order: what the kernel has, then what the engine does."""
-    return [*([f"name=seccomp,profile={seccomp}"] if seccomp else []), "name=cgroupns"]
+    filtered = [f"name=seccomp,profile={seccomp}"] if seccomp else []
+    return [*filtered, *(["name=userns"] if remapped else []), "name=cgroupns"]
 
 
 def _log_rotation(defaults: LogDefaults) -> str:

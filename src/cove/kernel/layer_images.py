@@ -5,6 +5,7 @@ attached anywhere is held by its descriptor alone. Overlays over one mount share
 starts containers keeps the mounts of the layers that it has met.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 
@@ -44,6 +45,25 @@ def mounted(layer: str, opened: list[int]) -> int:
         kept = mount(layer)
         opened.append(kept)
     return kept
+
+
+def mapped(layer: str, user_namespace: int, opened: list[int]) -> int:
+    """An idmapped mount of a layer, image or directory, which is added to ``opened``. Raises OSError."""
+    opened.append(_copy(layer, opened))
+    mounts.set_attributes(opened[-1], 0, user_namespace=user_namespace)
+    return opened[-1]
+
+
+def _copy(layer: str, opened: list[int]) -> int:
+    """A detached mount of its own, over the same pages where there is one already (Linux 6.15)."""
+    if not is_image(layer):
+        return mounts.open_tree(layer, mounts.OPEN_TREE_CLONE)
+    try:
+        return mounts.open_tree("", mounts.OPEN_TREE_CLONE | mounts.AT_EMPTY_PATH, mounted(layer, opened))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return mount(layer)
 
 
 def keep(layer: str) -> None:

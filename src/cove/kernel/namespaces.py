@@ -1,6 +1,7 @@
 """Namespaces: leaving them, entering them, opening those of a process, and their host names."""
 
 import ctypes
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ FILES = {
     "time": "time",
 }
 """The specification's names of namespaces, and the files of /proc/<pid>/ns."""
+
+_NS_GET_USERNS = 0xB701
 
 _unshare = libc.unshare
 _unshare.argtypes = [ctypes.c_int]
@@ -67,6 +70,17 @@ def enter_path(path: str, kind: str) -> None:
 def open_namespace(pid: int, kind: str) -> int:
     """A close-on-exec descriptor of a process's namespace. Raises OSError when the process is gone."""
     return os.open(f"/proc/{pid}/ns/{FILES[kind]}", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def user_of(descriptor: int) -> int:
+    """A descriptor of the user namespace that a namespace belongs to (ioctl_ns(2))."""
+    return fcntl.ioctl(descriptor, _NS_GET_USERNS)
+
+
+def is_own_user(descriptor: int) -> bool:
+    """Whether a descriptor is of the user namespace of this process."""
+    own, other = os.stat("/proc/self/ns/user"), os.fstat(descriptor)
+    return (own.st_dev, own.st_ino) == (other.st_dev, other.st_ino)
 
 
 def set_hostname(name: str) -> None:

@@ -27,6 +27,30 @@ def mount(lower: list[str], upper: str, work: str, target: str) -> int:
     return ATTACHED
 
 
+def mount_mapped(lower: list[str], upper: str, work: str, user_namespace: int) -> int:
+    """A detached overlay mount whose layers and directories are seen through the mappings of a user namespace.
+
+    ``upper`` and ``work`` are in one directory. The mappings need an id for root of the host, whose rights the overlay
+    works with. Raises OSError with what the kernel said: EINVAL for a file system without idmapped mounts.
+    """
+    opened: list[int] = []
+    try:
+        with mounts.FileSystem("overlay") as file_system:
+            file_system.set("source", "overlay")
+            for layer in lower:
+                mapped = layer_images.mapped(layer, user_namespace, opened)
+                file_system.set("lowerdir+", f"/proc/self/fd/{mapped}")
+            directory = mounts.open_tree(os.path.dirname(upper), mounts.OPEN_TREE_CLONE)
+            opened.append(directory)
+            mounts.set_attributes(directory, 0, user_namespace=user_namespace)
+            file_system.set("upperdir", f"/proc/self/fd/{directory}/{os.path.basename(upper)}")
+            file_system.set("workdir", f"/proc/self/fd/{directory}/{os.path.basename(work)}")
+            return file_system.mount()
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 def mount_read_only(lower: list[str]) -> int:
     """A detached read-only mount of two layers or more, uppermost first. Raises OSError."""
     if not _HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):

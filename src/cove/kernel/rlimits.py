@@ -20,5 +20,16 @@ def set_limit(name: str, soft: int, hard: int) -> None:
         raise ValueError(f"error setting rlimit {name} to {soft}:{hard}: {error}") from None
 
 
+def raise_hard_limit(name: str, hard: int) -> None:
+    """Have a limit's hard value be no lower than ``hard``; the soft one stays. Raises ValueError."""
+    kind = NAMES.get(name)
+    if kind is None:
+        raise ValueError(f"unknown rlimit {name!r}")
+    soft, former = resource.getrlimit(kind)
+    wanted = _bounded(hard)
+    if former != resource.RLIM_INFINITY and (wanted == resource.RLIM_INFINITY or wanted > former):
+        set_limit(name, soft, hard)
+
+
 def _bounded(value: int) -> int:
     return resource.RLIM_INFINITY if value < 0 or value >= _UNLIMITED else value

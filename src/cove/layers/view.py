@@ -10,10 +10,27 @@ import os
 import stat
 
 from cove.errors import InvalidArgument
-from cove.kernel import mounts, namespaces, overlay, paths
+from cove.kernel import mounts, namespaces, overlay, paths, processes
 from cove.layers.jobs import Bind, View
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+def enter_user(namespace: int) -> None:
+    """Be the root of the user namespace that a container's mount namespace belongs to, when that is not the host's.
+
+    Its files then have the ids that the container sees, and new ones get them. Raises OSError.
+    """
+    user = namespaces.user_of(namespace)
+    try:
+        if not namespaces.is_own_user(user):
+            namespaces.enter(user, "user")
+            os.setgroups([])
+            os.setresgid(0, 0, 0)
+            os.setresuid(0, 0, 0)
+            processes.set_dumpable(False)
+    finally:
+        os.close(user)
 
 
 def open_root(view: View, namespace: int | None) -> int:

@@ -48,7 +48,7 @@ from cove.layers.pipeline import Input
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
-from cove.layers.view import open_bare_root, open_root
+from cove.layers.view import enter_user, open_bare_root, open_root
 
 MAX_JOB = 1 << 16
 MAX_DESCRIPTORS = 4
@@ -79,18 +79,21 @@ def _child(message: bytes, descriptors: list[int]) -> None:
         reply = socket.socket(fileno=descriptors[0])
         if _is_closed(reply):  # given up, or by a daemon that is gone, while this interpreter was still starting
             return
+        job = msgspec.json.decode(message, type=Job)
+        if isinstance(job, Export | Look | CopyOut | CopyIn) and job.view.entered:
+            enter_user(descriptors[-1])  # a process with threads may not
         threading.Thread(target=_exit_when_closed, args=(reply,), daemon=True).start()
         with contextlib.suppress(BrokenPipeError):
-            _send(reply, _outcome(message, descriptors[1:], reply))
+            _send(reply, _outcome(job, descriptors[1:], reply))
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(0)
 
 
-def _outcome(message: bytes, descriptors: list[int], reply: socket.socket) -> Reply:
+def _outcome(job: Job, descriptors: list[int], reply: socket.socket) -> Reply:
     try:
-        return _work(msgspec.json.decode(message, type=Job), descriptors, reply)
+        return _work(job, descriptors, reply)
     except CoveError as error:
         return Failed.of(error)
     except OSError as error:

@@ -57,11 +57,11 @@ def _start(
     manner: Manner,
 ) -> NoReturn:
     layers = layer_images.forget_others(start.root["lower"] if start.root is not None else ())
-    stdio = process.detach_from_shim(channel, stdio, [*layers, *_kept(manner)])
+    stdio = process.detach_from_shim(channel, stdio, [*layers, *_kept_mappings(start), *_kept(manner)])
     _enter_cgroup(spec, cgroup)
     process.set_oom_score(spec["process"])
     process.schedule(spec)
-    opened = _isolate(spec, channel, manner)
+    opened = _isolate(spec, start, channel, manner)
     root = _furnish(spec, start, cgroup, opened)
     layer_images.forget_all()
     labels = process.open_labels(spec["process"])
@@ -86,6 +86,14 @@ def _kept(manner: Manner) -> list[int]:
     return [*range(3, 3 + manner.preserved), *(manner.gate or ())]
 
 
+def _kept_mappings(start: Beginning) -> list[int]:
+    if start.root is None or not start.root.get("mappings"):
+        return []
+    from cove.runtime import mappings
+
+    return mappings.kept()
+
+
 def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
     try:
         control_groups.create(cgroup.path, spec.get("linux", {}).get("resources", {}))
@@ -94,17 +102,25 @@ def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
         raise CannotStart(process.CANNOT_START, str(error)) from None
 
 
-def _isolate(spec: Spec, channel: socket.socket, manner: Manner) -> dict[int, int]:
-    """Leave the host's namespaces. Returns sources of mounts that had to be opened before, by their number."""
-    if manner.keyring:
-        processes.new_session_keyring()
-    opened: dict[int, int] = {}
+class _Opened(NamedTuple):
+    """What had to be mounted with the rights of the host: the root, and sources of mounts by their number."""
+
+    root: int | None = None
+    sources: dict[int, int] = {}  # noqa: RUF012
+
+
+def _isolate(spec: Spec, start: Beginning, channel: socket.socket, manner: Manner) -> _Opened:
+    """Leave the host's namespaces."""
+    opened = _Opened()
     if "user" in namespaces.paths(spec):
-        opened = rootfs.open_sources(spec)
+        opened = _open(spec, start)
+        process.raise_limits(spec["process"])
         _enter_user(spec, channel)
         namespaces.create_in_user(spec)
     else:
         namespaces.create(spec)
+    if manner.keyring:
+        processes.new_session_keyring()
     with open("/proc/self/ns/net", "rb", buffering=0) as network:
         channels.send(channel, Namespaces(), network.fileno())
     if namespaces.paths(spec).get("uts") == "":
@@ -113,6 +129,18 @@ def _isolate(spec: Spec, channel: socket.socket, manner: Manner) -> dict[int, in
         if spec.get("domainname"):
             kernel_namespaces.set_domainname(spec["domainname"])
     return opened
+
+
+def _open(spec: Spec, start: Beginning) -> _Opened:
+    """Before a user namespace is entered, whose root may reach nothing of it."""
+    sources = rootfs.open_sources(spec)
+    if start.root is None or "mappings" not in start.root:
+        return _Opened(None, sources)
+    root = rootfs.mount_mapped(start.root)
+    from cove.runtime import mappings
+
+    mappings.forget()
+    return _Opened(root, sources)
 
 
 def _enter_user(spec: Spec, channel: socket.socket) -> None:
@@ -126,12 +154,15 @@ def _enter_user(spec: Spec, channel: socket.socket) -> None:
     os.close(me)
 
 
-def _furnish(spec: Spec, start: Beginning, cgroup: Cgroup, opened: dict[int, int]) -> int:
+def _furnish(spec: Spec, start: Beginning, cgroup: Cgroup, opened: _Opened) -> int:
     """Mount and furnish the root; a descriptor of it."""
     rootfs.isolate(spec)
     os.umask(0)
-    root = rootfs.mount_root(start.root, spec["root"]["path"])
-    for operation in rootfs.plan(spec, cgroup.layout, cgroup.path, opened):
+    if opened.root is None:
+        root = rootfs.mount_root(start.root, spec["root"]["path"])
+    else:
+        root = rootfs.attach_mapped(opened.root)
+    for operation in rootfs.plan(spec, cgroup.layout, cgroup.path, opened.sources):
         operation.apply(root)
     return root
 

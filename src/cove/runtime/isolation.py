@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 from typing import NoReturn
 
 from cove.kernel import namespaces as kernel_namespaces
@@ -20,6 +21,7 @@ class Isolation:
 
     def __init__(self) -> None:
         self._confinement: Confinement | None = None
+        self._root: tuple[int, int] | None = None
 
     def confine(self, filter_: SeccompFilter | None) -> None:
         """From here on, every process gets this filter. Raises OSError."""
@@ -32,6 +34,10 @@ class Isolation:
         cgroup.update(group, resources)
 
     def enter_pid(self, spec: Spec) -> None:
+        if "user" in namespaces.paths(spec):
+            from cove.runtime import mappings
+
+            self._root = mappings.root(spec)
         namespaces.enter_pid(spec)
 
     def open_target(self, pid: int, spec: Spec) -> Target:
@@ -59,7 +65,15 @@ class Isolation:
             os.close(own)
 
     def init(self, spec: Spec, start: StartShim, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+        self._give(stdio)
         init.main(spec, start, group, stdio, channel, self._confinement)
 
     def join(self, target: Target, process: Process, group: Cgroup, stdio: Stdio, channel: socket.socket) -> NoReturn:
+        self._give(stdio)
         join.main(target, process, group, stdio, channel, self._confinement)
+
+    def _give(self, stdio: Stdio) -> None:
+        """Give the streams to the root of the container's user namespace, or no program could open them again."""
+        for stream in stdio if self._root is not None else ():
+            if stream is not None and stat.S_ISFIFO(os.fstat(stream).st_mode):
+                os.fchown(stream, *self._root or ())

@@ -45,15 +45,21 @@ def _start(
     confinement: Confinement | None,
     manner: Manner,
 ) -> NoReturn:
+    if target.user is not None:
+        from cove.runtime import mappings  # now, as nothing can be imported any more once it is needed
     kept = [*range(3, 3 + manner.preserved), *(entry for entry in target if entry is not None)]
     stdio = process.detach_from_shim(channel, stdio, kept)
     _join_cgroup(cgroup, wanted)
     process.set_oom_score(wanted)
     process.schedule_process(wanted)
+    labels = process.open_labels(wanted)
+    if target.user is not None:
+        process.raise_limits(wanted)
+    namespaces.join(target)
+    if target.user is not None:
+        mappings.become_root()
     if manner.keyring:
         processes.new_session_keyring()
-    labels = process.open_labels(wanted)
-    namespaces.join(target)
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     terminal = _make_terminal(root, wanted, channel)
     process.set_streams(stdio, terminal)

@@ -7,6 +7,9 @@ import signal
 from cove.kernel import namespaces, processes
 from cove.oci.runtime import IdMapping, Spec
 
+Mappings = tuple[list[IdMapping], list[IdMapping]]
+"""Of users and of groups."""
+
 
 def create(uids: list[IdMapping], gids: list[IdMapping]) -> int:
     """A new user namespace with these mappings, as a descriptor; this process stays where it is.
@@ -32,6 +35,59 @@ def create(uids: list[IdMapping], gids: list[IdMapping]) -> int:
         os.close(ready)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+_kept: dict[str, int] = {}
+
+
+def keep(mappings: Mappings) -> None:
+    """Have a user namespace for idmapped mounts ready for this process and those that it forks. Raises OSError."""
+    key = repr(tuple(mappings))
+    if key not in _kept:
+        forget()
+        _kept[key] = create(*(_with_host_root(each) for each in mappings))
+
+
+def is_kept(mappings: Mappings) -> bool:
+    return repr(tuple(mappings)) in _kept
+
+
+def forget() -> None:
+    """Close what is kept."""
+    while _kept:
+        os.close(_kept.popitem()[1])
+
+
+def kept() -> list[int]:
+    """The descriptors of what is kept."""
+    return list(_kept.values())
+
+
+def for_mounts(mappings: Mappings) -> int:
+    """The user namespace whose mappings idmapped mounts of a container's own files are to have. Raises OSError."""
+    keep(mappings)
+    return _kept[repr(tuple(mappings))]
+
+
+def _with_host_root(mappings: list[IdMapping]) -> list[IdMapping]:
+    """With an id on the disk for the host's root, after all others: what an overlay makes in its work directory, and
+
+    whiteouts, are files of it, and nobody owns a file whose owner has no id.
+    """
+    if any(entry["hostID"] == 0 for entry in mappings):
+        return mappings
+    end = max(entry["containerID"] + entry["size"] for entry in mappings)
+    return [*mappings, {"containerID": end, "hostID": 0, "size": 1}]
+
+
+def root(spec: Spec) -> tuple[int, int]:
+    """Who the container's root is on the host: its user and its group; -1 for one without."""
+    linux = spec.get("linux", {})
+    return _host_id(linux.get("uidMappings") or []), _host_id(linux.get("gidMappings") or [])
+
+
+def _host_id(mappings: list[IdMapping]) -> int:
+    return next((entry["hostID"] for entry in mappings if entry["containerID"] == 0), -1)
 
 
 def of(spec: Spec) -> int:

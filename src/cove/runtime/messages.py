@@ -43,7 +43,7 @@ import socket
 from array import array
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
-from cove.oci.runtime import Resources
+from cove.oci.runtime import IdMapping, Resources
 
 MAX_MESSAGE = 1 << 17
 """Bytes in one datagram. Below the kernel's default send buffer, so that a send never fails for size."""
@@ -56,12 +56,14 @@ class OverlayRoot(TypedDict):
     """A root file system to be mounted inside the container's mount namespace, at the bundle's ``root.path``.
 
     ``lower``: layers, uppermost first: directories, or images (``kernel.layer_images``). ``upper``, ``work``: of this
-    container.
+    container, in one directory. ``mappings``: of users and of groups, for a container in a user namespace: the files on
+    the disk have the ids that the container sees, and it is shown them through idmapped mounts.
     """
 
     lower: list[str]
     upper: str
     work: str
+    mappings: NotRequired[tuple[list[IdMapping], list[IdMapping]]]
 
 
 class RemoteLog(TypedDict):

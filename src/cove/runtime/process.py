@@ -185,6 +185,12 @@ def enter_directory(root: int, path: str, *, create: bool) -> None:
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 
 
+def raise_limits(process: Process) -> None:
+    """Let limits be as high as they will be set: root of a user namespace may only lower them. Raises ValueError."""
+    for limit in process.get("rlimits", []):
+        rlimits.raise_hard_limit(limit["type"], limit["hard"])
+
+
 def become(process: Process, identity: Identity, *, confined: bool) -> None:
     """Take the limits, the user and the capabilities of the program. Raises OSError, ValueError.
 

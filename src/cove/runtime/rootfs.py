@@ -107,9 +107,13 @@ class BindMount(NamedTuple):
     def _map(self, mount: int, uids: list[IdMapping], gids: list[IdMapping]) -> None:
         from cove.runtime import mappings
 
+        recursive = self.options.mapped == "ridmap"
+        if mappings.is_kept((uids, gids)):
+            mounts.set_attributes(mount, 0, recursive=recursive, user_namespace=mappings.for_mounts((uids, gids)))
+            return
         namespace = mappings.create(uids, gids)
         try:
-            mounts.set_attributes(mount, 0, recursive=self.options.mapped == "ridmap", user_namespace=namespace)
+            mounts.set_attributes(mount, 0, recursive=recursive, user_namespace=namespace)
         finally:
             os.close(namespace)
 
@@ -175,6 +179,28 @@ def _named(error: Exception, source: str, destination: str) -> OSError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     number = error.errno if isinstance(error, OSError) and error.errno else errno.EINVAL
     return OSError(number, f'error mounting "{source}" to rootfs at "{destination}": {reason}')
+
+
+def mount_mapped(overlay_root: OverlayRoot) -> int:
+    """The root of a container in a user namespace, detached: mounted with the rights of the host. Raises OSError."""
+    from cove.runtime import mappings
+
+    assert "mappings" in overlay_root
+    namespace = mappings.for_mounts(overlay_root["mappings"])
+    return overlay.mount_mapped(overlay_root["lower"], overlay_root["upper"], overlay_root["work"], namespace)
+
+
+def attach_mapped(mount: int) -> int:
+    """Attach it in this mount namespace. Returns it.
+
+    At "/", since the container's root may not be let through to its directory; it covers the host's until pivot_root.
+    """
+    place = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        mounts.attach(mount, place)
+    finally:
+        os.close(place)
+    return mount
 
 
 def mount_root(overlay_root: OverlayRoot | None, path: str) -> int:

@@ -159,6 +159,10 @@ class Shim:
             )
         finally:
             layer_images.forget_all()
+            if self._start.root is not None and self._start.root.get("mappings"):
+                from cove.runtime import mappings
+
+                mappings.forget()
             for end in ends:
                 os.close(end)
 

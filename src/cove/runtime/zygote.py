@@ -86,7 +86,12 @@ def _fork(daemon: socket.socket, start: messages.StartShim, descriptors: list[in
 
 
 def _mount_layers(start: messages.StartShim) -> None:
-    """Mount the images among the layers, once for all containers that stand on them."""
+    """Mount the images among the layers, once for all containers that stand on them; and have ready what maps them."""
+    if start.root is not None and (mapped := start.root.get("mappings")):
+        from cove.runtime import mappings
+
+        with suppress(OSError, ValueError):
+            mappings.keep(mapped)
     for layer in start.root["lower"] if start.root is not None else ():
         if layer_images.is_image(layer):
             with suppress(OSError):  # whoever needs it tries again, and tells the user
