@@ -11,6 +11,7 @@ import sys
 import time
 from collections import defaultdict
 
+from bench import filter_cost
 from harness.daemon import Daemon
 from harness.engine import Engine
 
@@ -31,6 +32,7 @@ def main() -> int:
             print(f"\n`docker run --rm {' '.join([*flags, 'busybox', 'true'])}`\n\n{_table(engine, flags)}")
     finally:
         engine.close()
+    print(f"\nLoading a system call filter\n\n{filter_cost.table()}")
     return 0
 
 

@@ -82,6 +82,7 @@ ROWS = (
     ),
     _run(),
     _run("--net", "none"),
+    _run("--net", "none", "--security-opt", "seccomp=unconfined"),
     _run("-p", "8080:80"),
     _run("--net", "bench-user")._replace(before=_create_network, after=_remove_network),
     Row("network create and rm", _create_and_remove_network, target=0.3),

@@ -139,11 +139,51 @@ def search(ranges: Sequence[tuple[int, Block]]) -> Block:
 
     ``ranges``: the first number of each, ascending, the first one 0; each block ends with an action.
     """
-    if len(ranges) == 1:
-        return ranges[0][1]
+    if len(ranges) == 1 or _length(ranges) <= _FARTHEST:
+        return _Thicket(ranges).program
     middle = len(ranges) // 2
     below, above = search(ranges[:middle]), search(ranges[middle:])
     return [*_fork(JUMP_GREATER_EQUAL, ranges[middle][0], len(below)), *below, *above]
+
+
+def _returns(ranges: Sequence[tuple[int, Block]]) -> list[Instruction]:
+    """The actions that ranges end with at once, each one time."""
+    return list(dict.fromkeys(block[0] for _, block in ranges if len(block) == 1))
+
+
+def _length(ranges: Sequence[tuple[int, Block]]) -> int:
+    """Of a tree whose ranges share their actions."""
+    return len(ranges) - 1 + sum(len(block) for _, block in ranges if len(block) > 1) + len(_returns(ranges))
+
+
+class _Thicket:
+    """A tree small enough for every jump to reach its end, where each action is once: half as long, so half as long
+    to load, as the kernel translates all of it.
+    """
+
+    def __init__(self, ranges: Sequence[tuple[int, Block]]) -> None:
+        returns = _returns(ranges)
+        first = _length(ranges) - len(returns)
+        self._places = {action: first + number for number, action in enumerate(returns)}
+        self.program: Block = []
+        self._plant(ranges)
+        self.program += returns
+
+    def _plant(self, ranges: Sequence[tuple[int, Block]]) -> int:
+        """Where the tree of these ranges begins."""
+        here = len(self.program)
+        if len(ranges) == 1:
+            block = ranges[0][1]
+            if len(block) == 1:
+                return self._places[block[0]]
+            self.program += block
+            return here
+        middle = len(ranges) // 2
+        self.program.append(Instruction(RETURN, 0))  # known when both sides are there
+        below, above = self._plant(ranges[:middle]), self._plant(ranges[middle:])
+        fork = Instruction(JUMP_GREATER_EQUAL, ranges[middle][0], above - here - 1, below - here - 1)
+        self.program[here] = fork
+        return here
 
 
 def _fork(code: int, value: int, distance: int) -> Block:

@@ -203,6 +203,12 @@ def test_the_default_profile_fits_every_machine(uname: str) -> None:
     assert filter_.run(native.token, known["clone"], [0, 0], big_endian=native.big_endian) == ALLOW
 
 
+def test_the_default_filter_is_short() -> None:
+    """Its length is what loading it costs: docs/performance.md."""
+    selected = select(DEFAULT, Setting("x86_64", "6.18.1", ()))
+    assert selected is not None and len(compile_filter(selected, "x86_64").program) // 8 < 500
+
+
 @pytest.mark.needs("libseccomp")
 @pytest.mark.parametrize("capabilities", [(), ("CAP_SYS_ADMIN", "CAP_SYS_CHROOT")])
 def test_the_default_profile_is_libseccomps(capabilities: tuple[str, ...]) -> None:
