@@ -1,7 +1,10 @@
 """Known ways out of a container, each tried for real. The numbers are those of the CVEs that made them known."""
 
+import errno
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from harness import probes
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static", "cove")
 
@@ -211,3 +215,157 @@ def test_devices_of_the_host_are_not_opened(daemon: Engine) -> None:
     script = f"mknod /tmp/disk b {os.major(numbers)} {os.minor(numbers)}; head -c1 /tmp/disk 2>&1; mknod /tmp/m c 1 1;"
     out = sh(daemon, f"{script} head -c1 /tmp/m 2>&1; true")
     assert out.count("Operation not permitted") + out.count("No such device") >= 2
+
+
+def test_2019_14271_nothing_of_a_container_is_loaded(daemon: Engine, tmp_path: Path) -> None:
+    """Where the host has libraries, the root has pipes, and who opens one waits for ever; its modules are traps."""
+    mark, root = tmp_path / "loaded", tmp_path / "root"
+    for place in _MODULES:
+        _write(root / place, f"open({str(mark)!r}, 'w')\nopen('/trapped', 'w')\n")
+    _write(root / "etc/nsswitch.conf", "passwd: files systemd compat\nhosts: files dns\n")
+    _write(root / "etc/passwd", "app:x:7:7::/:/bin/sh\n")
+    for place in _LIBRARIES:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(root / place)
+    image = subprocess.run(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE, check=True).stdout
+    daemon.docker("create", "--name", "trap", "--user", "app", "busybox", "sleep", "300")
+    assert daemon.http("PUT", "/containers/trap/archive?path=/", image).status == 200
+    daemon.docker("start", "trap")
+    for state in ("running", "stopped"):
+        daemon.docker("cp", "trap:/etc/passwd", str(tmp_path / state))
+        daemon.docker("cp", "-a", str(root / "etc/passwd"), "trap:/tmp/")
+        daemon.docker("export", "-o", str(tmp_path / "out.tar"), "trap")
+        daemon.docker("diff", "trap")
+        daemon.docker("commit", "trap", "trapped")
+        if state == "running":
+            daemon.docker("exec", "-u", "app", "trap", "/bin/true")
+            daemon.docker("kill", "trap")
+    assert not mark.exists() and not Path("/trapped").exists()
+    assert "A /trapped" not in daemon.docker("diff", "trap").out.splitlines()
+
+
+_LIBRARIES = [f"lib/x86_64-linux-gnu/libnss_{name}.so.2" for name in ("files", "compat", "systemd", "dns")]
+_NAMES = ("os", "tarfile", "pwd", "grp", "zlib", "stat", "posixpath", "copyreg", "sitecustomize", "encodings/idna")
+_PLACES = [path[1:] for path in sys.path if path.endswith(f"python3.{sys.version_info.minor}")]
+_MODULES = [f"{place}/{name}.py" for place in _PLACES for name in _NAMES]
+"""What an interpreter may load after it began: name services, and modules that a worker's code might import."""
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def test_2018_15664_links_that_are_swapped_while_archives_go_both_ways(daemon: Engine, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("of the host")
+    link, directory = f"ln -s {outside} /s/it; rm /s/it", "mkdir /s/it; touch /s/it/own; rm -r /s/it"
+    swap = f"mkdir -p /s; while :; do {link}; {directory}; done"
+    daemon.docker("run", "-d", "--name", "box", "--net", "none", "busybox", "sh", "-c", swap)
+    for path in ["/s/it", "/s/it/", "/s/it/secret"] * 6:
+        got = daemon.http("GET", f"/containers/box/archive?path={path}")
+        assert b"of the host" not in got.body
+        daemon.http("PUT", "/containers/box/archive?path=/s/it", layer(("planted", tarfile.REGTYPE, "x")))
+    assert os.listdir(outside) == ["secret"]
+
+
+def test_2023_27561_a_volume_is_not_mounted_into_proc_by_a_race(daemon: Engine, tmp_path: Path) -> None:
+    """The place of a mount is swapped for a link to /proc, by another container of the volume that it lies in."""
+    (tmp_path / "sys").mkdir()
+    daemon.docker("volume", "create", "shared")
+    swap = (
+        "mkdir -p /v/a/sys; ln -s /proc /v/b; while :; do mv /v/a /v/c; mv /v/b /v/a; mv /v/a /v/b; mv /v/c /v/a; done"
+    )
+    daemon.docker("run", "-d", "--net", "none", "-v", "shared:/v", "busybox", "sh", "-c", swap)
+    for _ in range(6):
+        flags = ("-v", "shared:/v", "-v", f"{tmp_path}/sys:/v/a/sys")
+        done = daemon.docker(*RUN, *flags, "busybox", "cat", "/proc/self/mountinfo", check=False)
+        places = [line.split()[4:6] for line in done.out.splitlines()]
+        assert [options.split(",")[0] for place, options in places if place == "/proc/sys"] in ([], ["ro"]), done
+        assert not [place for place, _ in places if place.startswith("/proc/sys/")]
+
+
+RELEASE_AGENT = """
+    import ctypes, json, os
+    libc = ctypes.CDLL(None, use_errno=True)
+    said = {}
+    if NEW_USER:
+        said["unshare"] = libc.unshare(0x10000000 | 0x20000 | 0x2000000)
+        for name, text in (("setgroups", "deny"), ("uid_map", "0 0 1"), ("gid_map", "0 0 1")):
+            try:
+                open(f"/proc/self/{name}", "w").write(text)
+            except OSError as error:
+                said[name] = error.errno
+    os.mkdir("/tmp/c")
+    for controller in ("memory", "rdma", "pids", "cpu", "devices"):
+        if libc.mount(b"c", b"/tmp/c", b"cgroup", 0, controller.encode()) == 0:
+            said["mounted"] = controller
+            break
+    said["written"] = []
+    for directory, _, files in os.walk("/tmp/c"):
+        for name in files:
+            if name == "release_agent":
+                try:
+                    open(f"{directory}/{name}", "w").write("/tmp/agent")
+                    said["written"].append(directory)
+                except OSError as error:
+                    said["refused"] = error.errno
+    print(json.dumps(said))
+"""
+
+
+@pytest.mark.needs("host-python", "cgroup-v1")
+@pytest.mark.parametrize("flags", [(), ("--cap-add", "SYS_ADMIN")], ids=["plain", "SYS_ADMIN"])
+@pytest.mark.parametrize("new_user", [True, False], ids=["own user namespace", "no user namespace"])
+def test_2022_0492_a_release_agent_is_not_written(daemon: Engine, flags: tuple[str, ...], new_user: bool) -> None:
+    """Without a filter of system calls, in a user namespace of its own where it has all capabilities."""
+    script = RELEASE_AGENT.replace("NEW_USER", str(new_user))
+    said = probes.python(daemon, script, "--net", "none", "--security-opt", "seccomp=unconfined", *flags)
+    assert said["written"] == []
+    if new_user:
+        assert said["unshare"] == 0 and "uid_map" not in said, "the attack got as far as it can"
+
+
+@pytest.mark.needs("host-python")
+def test_keys_of_one_container_are_not_read_by_another(daemon: Engine) -> None:
+    """Key rings know no namespaces; what keeps them apart is that each container has a session of its own."""
+    keep = """
+import ctypes, time
+libc = ctypes.CDLL(None)
+key = libc.syscall(248, b"user", b"cove-secret", b"hidden", 6, -3)
+print(key, flush=True)
+time.sleep(300)
+"""
+    loose = ("--security-opt", "seccomp=unconfined")
+    python = (*probes.BINDS, "busybox", "/usr/bin/python3", "-c", keep)
+    daemon.docker("run", "-d", "--name", "keeper", "--net", "none", *loose, *python)
+    key = int(eventually(lambda: daemon.docker("logs", "keeper").out.strip(), bool))
+    assert key > 0
+    script = f"""
+        import ctypes, json
+        libc = ctypes.CDLL(None, use_errno=True)
+        buffer = ctypes.create_string_buffer(64)
+        def keyctl(*words):
+            result = libc.syscall(250, *words)
+            return result if result >= 0 else -ctypes.get_errno()
+        read = keyctl(11, {key}, buffer, 64)
+        link = keyctl(8, {key}, -3)
+        found = keyctl(10, -3, b"user", b"cove-secret", 0)
+        print(json.dumps([read, link, found, buffer.raw[:6].decode(errors="replace")]))
+    """
+    read, link, found, content = probes.python(daemon, script, "--net", "none", *loose)
+    assert read < 0 and link < 0 and found < 0 and content != "hidden"
+    refused = probes.calls(daemon, [[248, 0, 0, 0, 0, -3], [249, 0, 0, 0, 0], [250, 11, key, 0, 0]], "--net", "none")
+    assert refused == [errno.EPERM] * 3
+
+
+def test_an_inode_bomb(daemon: Engine) -> None:
+    """In memory inodes are bounded; on disk the file system's own bound is all there is (docs/security.md)."""
+    script = "i=0; while [ $i -lt 300 ]; do : > /t/$i || exit 3; i=$((i+1)); done 2>/dev/null"
+    done = daemon.docker(
+        *RUN, "--tmpfs", "/t:nr_inodes=100", "busybox", "sh", "-c", f"{script}; ls /t | wc -l", check=False
+    )
+    assert done.code != 0
+    read_only = daemon.docker(*RUN, "--read-only", "busybox", "sh", "-c", ": > /x", check=False)
+    assert "Read-only file system" in read_only.err
