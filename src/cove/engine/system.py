@@ -19,10 +19,12 @@ from cove.engine.runtimes import Runtimes
 from cove.engine.usage import DiskUsages
 from cove.engine.views import STORAGE_DRIVER
 from cove.engine.volumes import Volumes
-from cove.errors import Unimplemented
+from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.kernel import filesystems
 from cove.kernel.cgroups import layout
+from cove.registry.client.login import Credentials, login
+from cove.registry.client.places import host_of
 from cove.units import format_time, human_binary_size, now
 from cove.wire import versions
 from cove.wire.events import Event
@@ -211,7 +213,12 @@ class System:
         return self._events.listen(since, until, lambda event: eventfilters.wanted(event, filters))
 
     async def auth(self, credentials: AuthConfig) -> AuthResponse:
-        raise Unimplemented("log-in to registries is not supported yet")
+        if not credentials.username and not credentials.identity_token:
+            raise InvalidArgument("username: credentials for a registry need one")
+        host = host_of(credentials.server_address or HUB)
+        given = Credentials(credentials.username, credentials.password, credentials.identity_token)
+        token = await login(host, given, self.host.insecure_registries)
+        return AuthResponse(status="Login Succeeded", identity_token=token)
 
 
 def _security_options(seccomp: str, *, remapped: bool) -> list[str]:
