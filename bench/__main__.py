@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import crowded, memory, names, processor
+from bench import crowded, many, memory, names, processor
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -19,6 +19,7 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("log, processor time per MB", processor.per_logged_megabyte),
     ("per running container", memory.per_container),
     ("query of a local name", names.per_query),
+    (many.RESTART, many.restart),
     (crowded.NAME, crowded.crowded),
 )
 

@@ -1,5 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
+from bench import many
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -113,5 +114,6 @@ ROWS = (
         reset=lambda engine: docker(engine, "rmi", "bench-import"),
         target=0.4,
     ),
+    *many.ROWS,
     Row("version (own command line)", _version, target=2.5),
 )

@@ -8,7 +8,7 @@ from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
 from cove.cli.formatter import config_format, show
 from cove.cli.humanize import memory, short_size
-from cove.cli.options import LIST_FORMAT
+from cove.cli.options import LIST_FORMAT, encode_filters
 from cove.cli.view import View
 from cove.errors import CoveError
 from cove.flags import BOOL, Flag
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MISSING = "--"
 REFRESH = 0.5
+# How long the first table waits for numbers.
+FIRST_WITHIN = 2.0
 CURSOR_HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
@@ -141,6 +143,7 @@ class _Watcher:
         self.name = name
         self.row = empty_row(name)
         self.over = False
+        self.begun = threading.Event()
         self._client = session.connect()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -148,14 +151,43 @@ class _Watcher:
         try:
             for sample in self._client.objects("GET", f"/containers/{self.name}/stats", {"stream": 1}):
                 self.row = measured(self.name, sample)
+                self.begun.set()
         except (CoveError, OSError):
             pass
         self.over = True
+        self.begun.set()
+
+
+class _Comings:
+    """Notices in a thread of its own that a container has started or ended; ``happened`` is set then."""
+
+    def __init__(self, session: Session) -> None:
+        import threading
+
+        self.happened = threading.Event()
+        self._client = session.connect()
+        self._filters = encode_filters([("type", "container"), ("event", "start"), ("event", "die")])
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for _ in self._client.objects("GET", "/events", {"filters": self._filters}):
+                self.happened.set()
+        except (CoveError, OSError):
+            return
+
+
+def _await_numbers(watchers: list[_Watcher]) -> None:
+    deadline = time.monotonic() + FIRST_WITHIN
+    for watcher in watchers:
+        watcher.begun.wait(max(0.0, deadline - time.monotonic()))
 
 
 def _watch(session: Session, view: View, names: list[str], form: str, *, follow: bool, everything: bool) -> int:
     """Draw the newest samples until interrupted; ``follow`` takes up containers that start meanwhile."""
+    comings = _Comings(session) if follow else None
     watchers = {name: _Watcher(session, name) for name in names}
+    _await_numbers(list(watchers.values()))
     while True:
         pieces: list[str] = []
         rows = [watcher.row for watcher in watchers.values() if not (follow and watcher.over and not everything)]
@@ -167,7 +199,8 @@ def _watch(session: Session, view: View, names: list[str], form: str, *, follow:
         if not follow and all(watcher.over for watcher in watchers.values()):
             return 0
         time.sleep(REFRESH)
-        if follow:
+        if comings is not None and comings.happened.is_set():
+            comings.happened.clear()
             for name in _listed(session, everything):
                 if name not in watchers or (watchers[name].over and not everything):
                     watchers[name] = _Watcher(session, name)
