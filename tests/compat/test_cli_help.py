@@ -35,7 +35,7 @@ OURS = {
     "logs": ("--removed", "--grep", "--ignore-case", "--context", "--before-context", "--after-context"),
     "rm": ("--now",),
     "run": ("--egress", "--health-on-failure"),
-    "update": ("--egress", "--health-on-failure"),
+    "update": ("--egress", "--health-on-failure", "--publish-add", "--publish-rm"),
     "inspect": ("--as",),
     "container inspect": ("--as",),
 }

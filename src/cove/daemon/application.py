@@ -48,6 +48,7 @@ from cove.engine.nameservice import NameService
 from cove.engine.networks import Networks
 from cove.engine.output import Output
 from cove.engine.policies import Policies
+from cove.engine.publications import Publications
 from cove.engine.recovery import Recovery
 from cove.engine.registry import Registry
 from cove.engine.remedies import Remedies
@@ -331,6 +332,7 @@ def _services(
         bundles=engine.bundles,
         names=engine.names,
         links=engine.links,
+        publications=Publications(registry, engine.connectivity),
         policies=engine.policies,
         views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,

@@ -1,6 +1,6 @@
 """A container's place on its networks, over its life: asked for in its record, held while it runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from cove.engine.container import Container
@@ -8,6 +8,7 @@ from cove.errors import Internal, InvalidArgument, NotFound
 from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest, Restored, parse_policy
 from cove.network import Interface as NetworkInterface
 from cove.runtime.messages import DefaultRoute, Interface
+from cove.store.database import Change
 from cove.wire.networks import EndpointSettings
 
 UNLINKED = ("host", "none")
@@ -83,6 +84,12 @@ class Connectivity:
         """Have the shim of a running container do its part of a change. Raises Conflict."""
         interfaces = [interface_message(interface) for interface in restored.interfaces]
         await container.require_shim().configure_network(interfaces, list(restored.removed), self.routes(container))
+
+    async def republish(
+        self, container: Container, gone: Sequence[PortRecord], requests: Sequence[PortRequest], also: Change
+    ) -> None:
+        """Change what a running container publishes. ``also``: part of the commit. Raises Conflict, InvalidArgument."""
+        await self._networks.republish(container.id, container.name, gone, requests, also)
 
     async def release(self, container: Container) -> None:
         """Give everything back; harmless when there is nothing."""

@@ -16,6 +16,7 @@ from cove.engine.links import Links
 from cove.engine.nameservice import NameService
 from cove.engine.policies import Policies
 from cove.engine.processes import table
+from cove.engine.publications import Edit, Publications
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
@@ -43,6 +44,7 @@ from cove.wire.containers import (
     ContainerUpdate,
     ContainerUpdated,
 )
+from cove.wire.host_config import HostConfig
 
 RENAMING = "Error when allocating new name: "
 
@@ -63,6 +65,7 @@ class Containers:
         names: NameService,
         links: Links,
         policies: Policies,
+        publications: Publications,
         views: Views,
         worker: Worker,
         trash: Trash,
@@ -80,6 +83,7 @@ class Containers:
         self._names = names
         self._links = links
         self._policies = policies
+        self._publications = publications
         self._views = views
         self._worker = worker
         self._trash = trash
@@ -234,17 +238,31 @@ class Containers:
             record = container.record
             try:
                 warnings = discards.discard(request, capacities.look(layout(), self._group))
-                host = updates.updated(record.host_config, request)
+                before, host = record.host_config, updates.updated(record.host_config, request)
+                ports = self._publications.plan(container, request)
                 if container.running:
                     await container.require_shim().update(updates.resources(host, request))
             except Conflict as error:
                 raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
-            before, record.host_config = record.host_config.egress, host
-            await self._registry.save(container)
+            record.host_config = host
+            if ports is None:
+                await self._registry.save(container)
+            else:
+                await self._publish(container, ports, before)
             if request.egress and container.running:
-                await self._policies.apply(container, before)
+                await self._policies.apply(container, before.egress)
         self._announcements.publish(container, "update")
         return ContainerUpdated(warnings=warnings)
+
+    async def _publish(self, container: Container, ports: Edit, before: HostConfig) -> None:
+        """Change what is published; where that fails, the limits of ``before`` hold again too."""
+        try:
+            await self._publications.apply(container, ports)
+        except BaseException:
+            container.record.host_config = before
+            if container.running:
+                await container.require_shim().update(updates.resources(before, ContainerUpdate()))
+            raise
 
     async def remove(self, ref: str, *, force: bool, volumes: bool, link: bool, now: bool) -> None:
         if link:

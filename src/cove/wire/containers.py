@@ -219,11 +219,17 @@ class ContainerTop(Wire):
 
 
 class ContainerUpdate(Resources):
-    """Body of ``POST /containers/{id}/update``."""
+    """Body of ``POST /containers/{id}/update``.
+
+    Of our own, for a container that may run: ``publish_add`` has the form of PortBindings, ``publish_remove`` names
+    ports of the host, ``[ADDRESS:]PORT[/PROTOCOL]``.
+    """
 
     restart_policy: RestartPolicy | None = None
     health_on_failure: str = ""
     egress: str = ""
+    publish_add: dict[str, list[PortBinding] | None] | None = None
+    publish_remove: list[str] | None = None
 
 
 class ContainerUpdated(Wire):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from cove.cli.command import Command, at_least
 from cove.cli.creation.body import restart_policy
 from cove.cli.creation.kinds import BYTES, CPUS, SWAP_BYTES
+from cove.cli.creation.ports import publish
 from cove.cli.failure import Failure, describe
 from cove.errors import CoveError
-from cove.flags import INT, STRING, UINT16, Flag
+from cove.flags import INT, LIST, STRING, UINT16, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _KEYS = {
     "memory-reservation": "MemoryReservation",
     "memory-swap": "MemorySwap",
     "pids-limit": "PidsLimit",
+    "publish-rm": "PublishRemove",
 }
 
 
@@ -42,6 +44,11 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
             body["RestartPolicy"] = restart_policy(values.text("restart"))
         except ValueError as error:
             raise Failure(str(error)) from None
+    try:
+        if added := publish(values.many("publish-add")):
+            body["PublishAdd"] = added
+    except ValueError as error:
+        raise Failure(str(error)) from None
     warnings: list[str] = []
     problems: list[str] = []
     for name in arguments:
@@ -79,6 +86,8 @@ COMMAND = Command(
         Flag("memory-reservation", BYTES, "Memory soft limit"),
         Flag("memory-swap", SWAP_BYTES, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
         Flag("pids-limit", INT, "Tune container pids limit (set -1 for unlimited)"),
+        Flag("publish-add", LIST, "Publish a port of the container, also while it runs"),
+        Flag("publish-rm", LIST, "Stop publishing a port of the host ([ADDRESS:]PORT[/PROTOCOL])"),
         Flag("restart", STRING, "Restart policy to apply when a container exits"),
     ),
 )
