@@ -16,6 +16,8 @@ class Daemon(Engine):
         super().__init__(name)
         self.cgroup_parent = f"/{name}"
         self.flags = flags
+        self.cdi_directories = (self.base / "cdi", self.base / "cdi-later")
+        """Of the devices of vendors: not the machine's."""
 
     def argv(self) -> list[str]:
         return [
@@ -25,6 +27,7 @@ class Daemon(Engine):
             f"--host=unix://{self.socket}",
             f"--pidfile={self.pidfile}",
             f"--cgroup-parent={self.cgroup_parent}",
+            *(f"--cdi-spec-dir={directory}" for directory in self.cdi_directories),
             *self.flags,
         ]
 

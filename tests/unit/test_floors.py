@@ -125,6 +125,7 @@ def test_rows_name_only_lower_floors() -> None:
     siblings = {
         ("reference", "digest"),
         ("seccomp", "oci"),
+        ("cdi", "oci"),
         ("layers", "content"),
         ("images", "content"),
         ("images", "layers"),

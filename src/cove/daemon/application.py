@@ -29,6 +29,7 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.containers import Containers
 from cove.engine.defaults import Defaults
+from cove.engine.device_requests import DeviceRequests
 from cove.engine.doctor import Doctor, Standing
 from cove.engine.doctor.check import examine
 from cove.engine.etcfiles import Wishes
@@ -136,6 +137,7 @@ class Engine:
     links: Links
     bundles: Bundles
     runtimes: Runtimes
+    requests: DeviceRequests
     seccomp: Seccomp
     zygote: Zygote
     events: Events
@@ -209,6 +211,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
     files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
     runtimes = Runtimes(_programs(settings), settings.default_runtime)
+    requests = DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ())
     bundles = Bundles(
         registry,
         connectivity,
@@ -219,6 +222,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         init=settings.init,
         runtimes=runtimes,
         remapping=remap(settings.userns_remap),
+        requests=requests,
     )
     sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
     names = NameService(registry, sandboxes, roots.run)
@@ -264,6 +268,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
         links=links,
         bundles=bundles,
         runtimes=runtimes,
+        requests=requests,
         seccomp=seccomp,
         zygote=zygote,
         events=events,
@@ -357,6 +362,7 @@ def _services(
         images=images,
         volumes=volumes,
         events=events,
+        requests=engine.requests,
     )
     memberships = Memberships(
         networks=stores.networks,

@@ -8,6 +8,7 @@ import socket
 from cove.engine import devices, modes, remap
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
+from cove.engine.device_requests import DeviceRequests
 from cove.engine.log_target import log_target
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
@@ -41,12 +42,14 @@ class Bundles:
         init: bool,
         runtimes: Runtimes | None = None,
         remapping: Remap | None = None,
+        requests: DeviceRequests | None = None,
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
         self._files = files
         self._seccomp = seccomp
         self._runtimes = runtimes or Runtimes({})
+        self._requests = requests or DeviceRequests(())
         self._cgroup_parent = cgroup_parent
         self._init_path = init_path
         self._init_by_default = init
@@ -70,6 +73,7 @@ class Bundles:
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
         await self._seccomp.prepare(host)
+        await self._requests.prepare(host)
 
     def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
         """Make the run directory; the message that starts the shim, and the streams of those who wait.
@@ -144,6 +148,7 @@ class Bundles:
             init_path=self._init_path if self._wants_init(container) else None,
             devices=devices.given(container.record.host_config),
             block=devices.block_limits(container.record.host_config),
+            edits=self._requests.edits(container.record.host_config),
             environment=self._files.links.environment(container),
             remap=remap.applied(self.remapping, container.record.host_config),
         )

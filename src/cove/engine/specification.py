@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from cove import cdi
 from cove.engine import privileges, security
 from cove.engine.devices import BlockLimits, Given
 from cove.engine.record import MountPoint, Record
@@ -38,7 +39,7 @@ class Surroundings(NamedTuple):
     over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None. ``devices``
     and ``block``: what the settings ask for of the host's devices, by their numbers.
     ``environment``: what links bring; image and user have the last word. ``remap``: the ids of a container in a user
-    namespace.
+    namespace. ``edits``: of CDI devices, which change the whole in the end.
     """
 
     root_path: str
@@ -50,6 +51,7 @@ class Surroundings(NamedTuple):
     block: BlockLimits
     environment: list[str] = []  # noqa: RUF012
     remap: Remap | None = None
+    edits: cdi.Edits | None = None
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
@@ -71,6 +73,8 @@ def specification(record: Record, around: Surroundings) -> Spec:
             spec["domainname"] = record.config.domainname
     if host.annotations:
         spec["annotations"] = dict(host.annotations)
+    if around.edits is not None:
+        cdi.apply(spec, around.edits)
     return spec
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cove import __version__
 from cove.engine import capacities, eventfilters, log_options
 from cove.engine.containers import Containers
+from cove.engine.device_requests import DeviceRequests
 from cove.engine.events import Events
 from cove.engine.images import Images
 from cove.engine.log_options import LogDefaults
@@ -88,8 +89,10 @@ class System:
         images: Images,
         volumes: Volumes,
         events: Events,
+        requests: DeviceRequests,
     ) -> None:
         self.host = host
+        self._requests = requests
         self._registry = registry
         self._usages = DiskUsages(containers, images, volumes)
         self._images = images
@@ -127,6 +130,7 @@ class System:
         groups = layout()
         can = capacities.look(groups, self.host.group)
         system = _release()
+        discovered = await self._requests.discovered()
         return Info(
             id=_machine_id(),
             containers=len(statuses),
@@ -187,7 +191,9 @@ class System:
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
             firewall_backend=Firewall(driver="nftables"),
-            warnings=capacities.warnings(can, unified=groups.unified) or None,
+            discovered_devices=discovered or None,
+            cdi_spec_dirs=list(self._requests.directories),
+            warnings=[*capacities.warnings(can, unified=groups.unified), *self._requests.warnings()] or None,
         )
 
     def reloaded(self, values: dict[str, str]) -> None:

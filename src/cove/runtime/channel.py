@@ -10,7 +10,7 @@
       │◀── HooksDue ─────────────────────│ (init only, with hooks of the runtime only)
       │ ── HooksDone, or Failure ───────▶│
       │◀── Console (pty master) ─────────│ (with a terminal only)
-      │ ── Interfaces ──────────────────▶│ (init only, and only when start.await_network)
+      │ ── Interfaces ──────────────────▶│ (init only, when start.await_network; before HooksDue with hooks)
       │                                  │ user, capabilities, limits, seccomp
       │◀── Listener ─────────────────────│ (with a filter that has one only)
       │ ── Taken ───────────────────────▶│

@@ -65,6 +65,9 @@ def _start(
     root = _furnish(spec, start, cgroup, opened)
     layer_images.forget_all()
     labels = process.open_labels(spec["process"])
+    early = bool(spec.get("hooks"))  # their answer and the links come on one channel: one after the other
+    if early:
+        _connect(spec, start, channel)
     _run_hooks(spec, start, channel)
     if manner.pivot:
         mounts.pivot_root(root)
@@ -72,10 +75,8 @@ def _start(
         mounts.move_to_root(root)
     rootfs.propagate(root, spec)
     terminal = _make_terminal(spec, root, channel)
-    if start.await_network:
-        _set_up_network(channel)
-    else:
-        _set_up_loopback(spec)
+    if not early:
+        _connect(spec, start, channel)
     _close_off(spec, root)
     process.set_streams(stdio, terminal)
     process.enter_directory(root, spec["process"]["cwd"], create=True)
@@ -203,6 +204,13 @@ def _make_terminal(spec: Spec, root: int, channel: socket.socket) -> int | None:
     for descriptor in (master, place, console):
         os.close(descriptor)
     return slave
+
+
+def _connect(spec: Spec, start: Beginning, channel: socket.socket) -> None:
+    if start.await_network:
+        _set_up_network(channel)
+    else:
+        _set_up_loopback(spec)
 
 
 def _set_up_network(channel: socket.socket) -> None:

@@ -220,8 +220,8 @@ class Shim:
         self._run_late_hooks("poststart", "running")
 
     def _run_late_hooks(self, name: str, status: str) -> None:
-        """Those whose failure is only worth a line."""
-        if not self._spec.get("hooks"):
+        """Those whose failure is only worth a line. Another runtime runs them itself."""
+        if not self._spec.get("hooks") or self._start.runtime is not None:
             return
         from cove.runtime import hooks
 

@@ -82,6 +82,9 @@ def _plugins(facts: Facts) -> Iterator[str]:
     if facts.get("CDISpecDirs"):
         yield " CDI spec directories:"
         yield from (f"  {directory}" for directory in facts["CDISpecDirs"])
+    if facts.get("DiscoveredDevices"):
+        yield " Discovered Devices:"
+        yield from (f"  {device['Source']}: {device['ID']}" for device in facts["DiscoveredDevices"])
     yield f" Swarm: {(facts.get('Swarm') or {}).get('LocalNodeState', '')}"
 
 
