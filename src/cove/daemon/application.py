@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cove.daemon import api_versions, posture
+from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.audit_log import AuditLog
 from cove.daemon.flag_values import mirror
 from cove.daemon.listeners import listeners
@@ -94,6 +94,7 @@ INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini
 async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]:
     """The daemon from its roots to its listening sockets, while the context lasts."""
     tls = tls_context(settings)
+    cgroup_driver.check_machine(settings)
     async with AsyncExitStack() as stack:
         roots = Roots(Path(settings.data_root), Path(settings.exec_root))
         stack.callback(roots.close)
@@ -212,12 +213,13 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
     files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
     runtimes = Runtimes(_programs(settings), settings.default_runtime)
     requests = DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ())
+    group_names = cgroup_driver.names(settings)
     bundles = Bundles(
         registry,
         connectivity,
         files,
         seccomp,
-        cgroup_parent=settings.cgroup_parent,
+        groups=group_names,
         init_path=init_path,
         init=settings.init,
         runtimes=runtimes,
@@ -288,7 +290,7 @@ def _engine(settings: Settings, roots: Roots, database: Database, stores: Stores
             learned=Learned(database),
         ),
         init_path=init_path,
-        group=groups.prepare(layout(), settings.cgroup_parent),
+        group="" if group_names.systemd else groups.prepare(layout(), group_names.parent),
     )
 
 
@@ -423,7 +425,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         engine.group,
         _log_defaults(settings),
         settings.experimental,
-        "systemd" if "native.cgroupdriver=systemd" in settings.exec_opts else "cgroupfs",
+        cgroup_driver.names(settings).driver,
         tuple(map(mirror, settings.registry_mirrors)),
         api_versions.oldest(),
         settings.insecure_registries,

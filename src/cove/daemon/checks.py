@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cove.daemon import flag_values
+from cove.daemon import cgroup_driver, flag_values
 from cove.daemon.flag_values import RESERVED_RUNTIMES
 from cove.daemon.settings import Settings
 from cove.engine import log_options
@@ -13,7 +13,6 @@ from cove.layers import storage_driver
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOG_FORMATS = ("text", "json")
-CGROUP_DRIVERS = ("cgroupfs", "systemd")
 PUBLISH_WAYS = ("forward", "respect-input")
 FIREWALL_BACKENDS = ("", "iptables", "nftables")
 
@@ -51,15 +50,7 @@ def _check_words(settings: Settings) -> None:
     _each(flag_values.label, settings.labels)
     _each(flag_values.generic_resource, settings.node_generic_resources)
     for option in settings.exec_opts:
-        _check_exec_option(option)
-
-
-def _check_exec_option(option: str) -> None:
-    key, equals, value = option.partition("=")
-    if not equals:
-        raise InvalidArgument(f"invalid exec-opt ({option}): must be formatted 'opt=value'")
-    if key.lower() == "native.cgroupdriver" and value not in CGROUP_DRIVERS:
-        raise InvalidArgument(f"invalid cgroupdriver specified: {value}. Supported ones: {', '.join(CGROUP_DRIVERS)}")
+        cgroup_driver.check_option(option)
 
 
 def _check_numbers(settings: Settings) -> None:
@@ -85,9 +76,7 @@ def _check_places(settings: Settings) -> None:
             raise InvalidArgument(f"{_key(name)} must be an absolute path: {getattr(settings, name)!r}")
     if settings.audit_log not in ("", "none") and not settings.audit_log.startswith("/"):
         raise InvalidArgument(f"audit-log must be an absolute path or none: {settings.audit_log!r}")
-    parent = settings.cgroup_parent
-    if not parent.startswith("/") or ".." in parent.split("/"):
-        raise InvalidArgument(f"cgroup-parent must be an absolute path below the cgroup root: {parent}")
+    cgroup_driver.check_parent(settings)
 
 
 def _check_addresses(settings: Settings) -> None:

@@ -58,7 +58,7 @@ OPTIONS = (
     Option("trash_auto_removed", "trash-auto-removed", "keep what --rm removes in the trash too"),
     Option("events_kept", "events-kept", "events that are kept for --since"),
     Option("events_hours", "events-hours", "hours that an event is kept for --since"),
-    Option("cgroup_parent", "cgroup-parent", "cgroup that holds every container's"),
+    Option("cgroup_parent", "cgroup-parent", "cgroup that holds every container's; a slice with the systemd driver"),
     Option("exec_opts", "exec-opt", "option of the runtime: native.cgroupdriver=cgroupfs|systemd"),
     Option(
         "runtimes", "add-runtime", "a further OCI runtime, name=path", "runtime", parse=values.runtime, reloads=True

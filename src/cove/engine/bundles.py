@@ -9,6 +9,7 @@ from cove.engine import devices, modes, remap
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.device_requests import DeviceRequests
+from cove.engine.group_names import GroupNames
 from cove.engine.log_target import log_target
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
@@ -37,7 +38,7 @@ class Bundles:
         files: NameFiles,
         seccomp: Seccomp,
         *,
-        cgroup_parent: str,
+        groups: GroupNames,
         init_path: str | None,
         init: bool,
         runtimes: Runtimes | None = None,
@@ -50,7 +51,7 @@ class Bundles:
         self._seccomp = seccomp
         self._runtimes = runtimes or Runtimes({})
         self._requests = requests or DeviceRequests(())
-        self._cgroup_parent = cgroup_parent
+        self._groups = groups
         self._init_path = init_path
         self._init_by_default = init
         self.remapping = remapping
@@ -59,6 +60,10 @@ class Bundles:
         """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
         host.runtime = host.runtime or self._runtimes.default
         self._runtimes.check(host.runtime)
+
+    def check_parent(self, host: HostConfig) -> None:
+        """Raises InvalidArgument, in Docker's words, for a parent that the control group driver cannot use."""
+        self._groups.check(host)
 
     def check_ids(self, host: HostConfig) -> None:
         """Raises InvalidArgument, in Docker's words, for what a user namespace does not allow; Conflict."""
@@ -127,8 +132,7 @@ class Bundles:
 
     def cgroup(self, container: Container) -> str:
         """The container's cgroup, from the root of every hierarchy."""
-        parent = container.record.host_config.cgroup_parent or self._cgroup_parent
-        return "/" + "/".join([*filter(None, parent.split("/")), container.id])
+        return self._groups.path(container)
 
     def etc_files(self, container: Container) -> dict[str, str]:
         """The files of /etc that are mounted: destinations and sources. Raises NotFound when they are another's."""
@@ -142,7 +146,7 @@ class Bundles:
     def _surroundings(self, container: Container) -> Surroundings:
         return Surroundings(
             root_path=str(container.paths.root),
-            cgroup_path=self.cgroup(container),
+            cgroup_path=self._groups.named(container),
             namespaces=self._joined_namespaces(container),
             etc_files=self.etc_files(container),
             init_path=self._init_path if self._wants_init(container) else None,

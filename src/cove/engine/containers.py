@@ -105,6 +105,7 @@ class Containers:
         warnings = platforms.check(image.config, request.image, platform)
         warnings += discards.discard(request.host_config, can)
         self._bundles.choose_runtime(request.host_config)
+        self._bundles.check_parent(request.host_config)
         record = creation.record(
             request,
             name=chosen,

@@ -97,6 +97,9 @@ class Cgroup:
     parents are made, and (version 2) that they hand their controllers down.
     """
 
+    unit = ""
+    """The unit of systemd that it belongs to; "" when it is ours alone."""
+
     def __init__(self, layout: Layout, path: str) -> None:
         """Raises ValueError when the path is relative, the root, or has empty or dotted parts."""
         parts = path.split("/")

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from cove.kernel import bpf, cgroup_tree, cgroups
 from cove.kernel.cgroups import Cgroup
@@ -15,42 +16,71 @@ from cove.oci.runtime import DeviceRule, MemoryLimits, Resources
 from cove.runtime import device_filter, limits
 from cove.runtime.limits import Setting
 
+if TYPE_CHECKING:
+    from cove.runtime.scope import Scope
 
-def create(path: str, resources: Resources) -> Cgroup:
+
+def create(cgroup: Cgroup, resources: Resources) -> None:
     """Make the control groups of a container in every hierarchy and apply its limits.
 
-    ``path``: ``/<parent>/<id>`` from the root of the hierarchies (``linux.cgroupsPath``). Raises OSError with the
-    file that refused, ValueError when the path or a limit cannot be; then nothing is left behind.
+    Those of a unit of systemd have the calling process in them from the start. Raises OSError with the file that
+    refused, ValueError when a limit cannot be; then nothing is left behind, but that a unit goes with the process.
     """
-    cgroup = load(path)
+    settings = _settings(cgroup, resources)
+    if cgroup.unit:
+        _scope(cgroup).start(resources)
     try:
         if cgroup.layout.unified:
-            cgroup_tree.create(cgroup, _controllers(limits.version2(resources)))
+            cgroup_tree.create(cgroup, _controllers(settings))
         else:
             cgroup.create()
-        update(cgroup, resources)
+        _write_all(cgroup, settings, resources)
     except (OSError, ValueError):
-        with contextlib.suppress(OSError):
-            cgroup.remove()
+        if not cgroup.unit:
+            with contextlib.suppress(OSError):
+                cgroup.remove()
         raise
-    return cgroup
 
 
 def load(path: str) -> Cgroup:
-    """The control groups of a container, which need not exist yet. Raises ValueError when the path cannot be."""
-    return Cgroup(cgroups.layout(), path)
+    """The control groups of a container, which need not exist yet. Raises ValueError when the path cannot be.
+
+    ``path``: ``/<parent>/<id>`` from the root of the hierarchies, or ``slice:prefix:name`` for a scope of systemd
+    (``linux.cgroupsPath``).
+    """
+    if path.startswith("/"):
+        return Cgroup(cgroups.layout(), path)
+    from cove.runtime.scope import Scope
+
+    return Scope(path)
+
+
+def _scope(cgroup: Cgroup) -> "Scope":
+    from cove.runtime.scope import Scope
+
+    assert isinstance(cgroup, Scope)
+    return cgroup
 
 
 def update(cgroup: Cgroup, resources: Resources) -> None:
     """Apply the limits that ``resources`` has; those that it has not stay as they are. Raises OSError, ValueError."""
     _check_usage(cgroup, resources.get("memory", {}))
-    if cgroup.layout.unified:
-        _apply(cgroup, limits.version2(resources))
-        if "devices" in resources:
-            _apply_filter(cgroup, resources["devices"])
-    else:
-        _apply(cgroup, limits.version1(resources))
+    settings = _settings(cgroup, resources)
+    if cgroup.unit:
+        _scope(cgroup).change(resources)
+    _write_all(cgroup, settings, resources)
+
+
+def _settings(cgroup: Cgroup, resources: Resources) -> list[Setting]:
+    return limits.version2(resources) if cgroup.layout.unified else limits.version1(resources)
+
+
+def _write_all(cgroup: Cgroup, settings: list[Setting], resources: Resources) -> None:
+    _apply(cgroup, settings)
+    if not cgroup.layout.unified:
         _apply_devices(cgroup, resources.get("devices", []))
+    elif "devices" in resources:
+        _apply_filter(cgroup, resources["devices"])
 
 
 def _controllers(settings: list[Setting]) -> frozenset[str]:

@@ -57,6 +57,12 @@ class Foreign(Isolation):
         self._runtime = Runtime(runtime, start.container_id, start.run_dir)
         self._pid = 0
 
+    def cgroup(self, path: str) -> Cgroup:
+        group = super().cgroup(path)
+        if group.unit:
+            self._runtime.use_systemd()
+        return group
+
     def confine(self, filter_: SeccompFilter | None) -> None:
         """The runtime does that, from its configuration."""
 
@@ -95,6 +101,10 @@ class Runtime:
         self._log = f"{run_dir}/runtime.log"
         self._argv = [runtime["path"], *runtime["arguments"], "--root", f"{run_dir}/runtime", "--log", self._log]
         self._argv += ["--log-format", "json"]
+
+    def use_systemd(self) -> None:
+        """Have it make the control group as a unit, as the configuration names it."""
+        self._argv.append("--systemd-cgroup")
 
     def call(self, words: Sequence[str], stdio: Stdio = _NOTHING) -> int:
         """Carry out a command, and wait for it; its exit code."""

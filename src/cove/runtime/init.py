@@ -97,7 +97,7 @@ def _kept_mappings(start: Beginning) -> list[int]:
 
 def _enter_cgroup(spec: Spec, cgroup: Cgroup) -> None:
     try:
-        control_groups.create(cgroup.path, spec.get("linux", {}).get("resources", {}))
+        control_groups.create(cgroup, spec.get("linux", {}).get("resources", {}))
         cgroup.join()
     except OSError as error:
         raise CannotStart(process.CANNOT_START, str(error)) from None

@@ -11,7 +11,10 @@ from cove.runtime.loop import READ, Loop
 
 
 class OutOfMemory:
-    """Calls ``notice`` for each kill, or for several at once. ``close`` it before the control group is removed."""
+    """Calls ``notice`` for each kill, or for several at once. ``close`` it before the control group is removed.
+
+    ``seen``: whether there was one; the group's own count goes with a group that systemd removes.
+    """
 
     def __init__(self, loop: Loop, cgroup: Cgroup, notice: Callable[[], None]) -> None:
         """Raises OSError when the kernel announces nothing here."""
@@ -19,6 +22,7 @@ class OutOfMemory:
         self._cgroup = cgroup
         self._notice = notice
         self._kills = 0
+        self.seen = False
         self._descriptors: list[int] = []
         try:
             if cgroup.layout.unified:
@@ -53,7 +57,7 @@ class OutOfMemory:
         kills = self._cgroup.oom_kills()
         if kills > self._kills:
             self._kills = kills
-            self._notice()
+            self._tell()
 
     def _watch_control(self) -> None:
         """Version 1 counts in an eventfd that was registered (cgroup-v1/memory.rst, "OOM Control")."""
@@ -67,4 +71,8 @@ class OutOfMemory:
     def _on_counter(self, counter: int) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(counter)
-            self._notice()
+            self._tell()
+
+    def _tell(self) -> None:
+        self.seen = True
+        self._notice()

@@ -9,6 +9,8 @@ from cove.oci.runtime import Process, Spec
 def load(spec: Spec) -> None:
     """Import what init will need for this configuration. Raises ValueError for what this kernel or runtime has not."""
     linux = spec.get("linux", {})
+    if not linux.get("cgroupsPath", "/").startswith("/"):
+        from cove.runtime import scope  # noqa: F401
     if spec.get("hooks"):
         from cove.runtime import hooks  # noqa: F401
     kinds = {entry["type"] for entry in linux.get("namespaces", [])}

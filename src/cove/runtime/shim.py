@@ -358,17 +358,18 @@ class Shim:
             os.close(descriptor)  # the last one takes the container's mounts with it, before anyone is told
         self._network = self._target = None
         self._isolation.ended()
+        seen = self._memory is not None and self._memory.seen
         if self._memory is not None:
             self._memory.close()
         if self._cgroup is None:
             return False
         try:
-            oom_killed = self._cgroup.oom_kills() > 0
+            oom_killed = seen or self._cgroup.oom_kills() > 0
             self._memory_peak = self._cgroup.memory_peak()
             self._cgroup.remove()
         except OSError as error:
             report.failure(self._start.run_dir, error)
-            oom_killed = False
+            oom_killed = seen
         return oom_killed
 
     def _leave_when_done(self) -> None:

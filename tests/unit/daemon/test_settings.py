@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cove.daemon import command_line, configuration
+from cove.daemon import cgroup_driver, command_line, configuration
 from cove.daemon.options import OPTIONS, WITHOUT_FLAG
 from cove.daemon.reload import Reload, attributes
 from cove.daemon.settings import AddressPool, Runtime, Settings
@@ -149,6 +149,16 @@ MERGED = FILE + "merged configuration validation from file and command line flag
             {},
             MERGED + "cgroup-parent must be an absolute path below the cgroup root: /a/../..",
         ),
+        (
+            "--exec-opt native.cgroupdriver=systemd --cgroup-parent /a",
+            {},
+            MERGED + 'cgroup-parent for systemd cgroup should be a valid slice named as "xxx.slice"',
+        ),
+        (
+            "--exec-opt native.cgroupdriver=other",
+            {},
+            MERGED + "invalid cgroupdriver specified: other. Supported ones: cgroupfs, systemd",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path: Path, arguments: str, content: dict[str, Any], message: str) -> None:
@@ -226,3 +236,17 @@ def test_a_reload_takes_what_can_change_and_leaves_the_rest() -> None:
     said = attributes(reload.settings)
     assert (said["debug"], said["labels"], said["max-concurrent-downloads"]) == ("true", '["a=b"]', "3")
     assert "data-root" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ("", ("/cove", False)),
+        ("--cgroup-parent /x", ("/x", False)),
+        ("--exec-opt native.cgroupdriver=systemd", ("system.slice", True)),
+        ("--exec-opt native.cgroupdriver=systemd --cgroup-parent a-b.slice", ("a-b.slice", True)),
+        ("--exec-opt native.cgroupdriver=cgroupfs --exec-opt native.cgroupdriver=systemd", ("/cove", False)),
+    ],
+)
+def test_which_groups_containers_have(tmp_path: Path, arguments: str, names: tuple[str, bool]) -> None:
+    assert cgroup_driver.names(load(tmp_path, arguments)) == names

@@ -10,6 +10,7 @@ from cove.engine import statistics
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.etcfiles import Wishes
+from cove.engine.group_names import GroupNames
 from cove.engine.links import Links
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
@@ -126,7 +127,13 @@ def test_a_stopped_container_uses_nothing_until_it_is_removed(tmp_path: Path) ->
         connectivity = Connectivity(Networks(database, NetworkSettings()))
         files = NameFiles(connectivity, Links(registry, connectivity), Wishes())
         bundles = Bundles(
-            registry, connectivity, files, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+            registry,
+            connectivity,
+            files,
+            Seccomp(tmp_path),
+            groups=GroupNames("/cove-unit"),
+            init_path=None,
+            init=False,
         )
         watched = Statistics(registry, bundles)
         made = container("c1", host={"network_mode": "none"})

@@ -16,6 +16,7 @@ from cove.engine.etcfiles import Wishes
 from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
+from cove.engine.group_names import GroupNames
 from cove.engine.health import Probes
 from cove.engine.links import Links
 from cove.engine.namefiles import NameFiles
@@ -62,7 +63,13 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
         names = NameService(registry, Sandboxes(registry, networks, connectivity), tmp_path)
         files = NameFiles(connectivity, Links(registry, connectivity), Wishes())
         bundles = Bundles(
-            registry, connectivity, files, Seccomp(tmp_path), cgroup_parent="/cove-unit", init_path=None, init=False
+            registry,
+            connectivity,
+            files,
+            Seccomp(tmp_path),
+            groups=GroupNames("/cove-unit"),
+            init_path=None,
+            init=False,
         )
         host = {"network_mode": "none", **changes.pop("host", {})}
         try:

@@ -18,7 +18,8 @@ _PARENT = f"/cove-test-kernel-{os.getpid()}"
 
 @pytest.fixture
 def group() -> Iterator[Cgroup]:
-    made = cgroup.create(f"{_PARENT}/box", {"pids": {"limit": 50}, "memory": {"limit": 32 << 20, "swap": 32 << 20}})
+    made = cgroup.load(f"{_PARENT}/box")
+    cgroup.create(made, {"pids": {"limit": 50}, "memory": {"limit": 32 << 20, "swap": 32 << 20}})
     yield made
     made.kill()
     made.remove()
@@ -79,7 +80,7 @@ def test_joining_waits_for_no_grace_period(group: Cgroup) -> None:
 def test_a_limit_that_is_refused_leaves_nothing(group: Cgroup) -> None:
     other = f"{_PARENT}/other"
     with pytest.raises(OSError, match="cpuset"):
-        cgroup.create(other, {"cpu": {"cpus": "4000-5000"}})
+        cgroup.create(cgroup.load(other), {"cpu": {"cpus": "4000-5000"}})
     assert not any(os.path.exists(directory) for directory in cgroup.load(other).directories)
 
 
