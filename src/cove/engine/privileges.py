@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from cove.errors import InvalidArgument
+from cove.kernel import features
 from cove.kernel.capabilities import bounding, mask
 from cove.oci.runtime import Capabilities, DeviceRule
 
@@ -71,6 +72,12 @@ DEFAULT_DEVICE_RULES: tuple[DeviceRule, ...] = (
 )
 
 PRIVILEGED_DEVICE_RULES: tuple[DeviceRule, ...] = ({"allow": True, "access": "rwm"},)
+
+
+@cache
+def security_modules() -> frozenset[str]:
+    """What the kernel confines programs with, by its own names; it does not change while the kernel runs."""
+    return frozenset(features.security_modules())
 
 
 @cache

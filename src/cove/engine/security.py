@@ -1,6 +1,6 @@
 """What ``--security-opt`` says, in the form in which the rest of the engine wants it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from cove.errors import InvalidArgument
@@ -52,6 +52,12 @@ def _with(made: SecurityOptions, option: str) -> SecurityOptions:
     if option == "systempaths=unconfined":  # for clients that do not turn it into empty lists of paths themselves
         return made._replace(system_paths=value)
     raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
+
+
+def apparmor_profile(options: SecurityOptions, modules: Collection[str]) -> str:
+    """The profile that the user named, on a kernel with AppArmor; "" for none. Where there is none it is ignored."""
+    named = options.apparmor or ""
+    return named if "apparmor" in modules and named != UNCONFINED else ""
 
 
 def _boolean(option: str, value: str) -> bool:

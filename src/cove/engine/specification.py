@@ -81,6 +81,7 @@ def specification(record: Record, around: Surroundings) -> Spec:
 def process(record: Record, linked: Sequence[str] = ()) -> Process:
     """The container's program. ``linked``: variables that links bring."""
     config, host = record.config, record.host_config
+    options = security.parse(host.security_opt or [])
     made: Process = {
         "args": record.arguments,
         "cwd": config.working_dir or "/",
@@ -89,12 +90,15 @@ def process(record: Record, linked: Sequence[str] = ()) -> Process:
         "user": user(config.user or "", host),
         "capabilities": privileges.capability_sets(container_capabilities(host)),
         "rlimits": _rlimits(host),
-        "noNewPrivileges": bool(security.parse(host.security_opt or []).no_new_privileges),
+        "noNewPrivileges": bool(options.no_new_privileges),
         "oomScoreAdj": host.oom_score_adj or 0,
     }
     size = host.console_size
     if size and size[0] and size[1]:
         made["consoleSize"] = {"height": size[0], "width": size[1]}
+    profile = security.apparmor_profile(options, privileges.security_modules())
+    if profile:
+        made["apparmorProfile"] = profile
     return made
 
 

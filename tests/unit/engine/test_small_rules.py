@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from cove.engine import etcfiles, names, privileges, processes, restarts, signals
+from cove.engine import etcfiles, names, privileges, processes, restarts, security, signals
 from cove.engine.record import State
 from cove.errors import InvalidArgument
 from cove.kernel import capabilities
@@ -196,3 +196,17 @@ def test_columns_of_top(arguments: str, titles: str) -> None:
 def test_columns_of_top_that_are_none(arguments: str) -> None:
     with pytest.raises(InvalidArgument, match="unknown ps"):
         processes.table([os.getpid()], arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "modules", "expected"),
+    [
+        ("apparmor=mine", {"apparmor"}, "mine"),
+        ("apparmor:mine", {"apparmor"}, "mine"),
+        ("apparmor=mine", {"selinux"}, ""),
+        ("apparmor=unconfined", {"apparmor"}, ""),
+        ("no-new-privileges", {"apparmor"}, ""),
+    ],
+)
+def test_the_profile_of_apparmor(option: str, modules: set[str], expected: str) -> None:
+    assert security.apparmor_profile(security.parse([option]), modules) == expected
