@@ -123,6 +123,7 @@ def test_the_root_package_imports_nothing() -> None:
 
 def test_rows_name_only_lower_floors() -> None:
     siblings = {
+        ("kernel", "lean"),
         ("reference", "digest"),
         ("seccomp", "oci"),
         ("cdi", "oci"),

@@ -4,8 +4,9 @@ An ARP request for oneself (RFC 5227, 3) and an unsolicited neighbour advertisem
 neighbour remembers. The kernel sends them only when a link goes up that has its addresses already.
 """
 
-import socket
 import struct
+
+from cove.lean import socket
 
 _ARP, _IPV6 = 0x0806, 0x86DD
 _EVERYBODY = b"\xff" * 6

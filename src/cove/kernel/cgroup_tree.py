@@ -5,11 +5,11 @@ root is exempt (cgroup-v2.rst, "No Internal Process Constraint"). Below a thread
 threads work ("Threads").
 """
 
-import contextlib
 import errno
 import os
 
 from cove.kernel.cgroups import Cgroup, make_directory, read_file, write_file
+from cove.lean import suppress
 
 THREADED = frozenset({"cpu", "cpuset", "perf_event", "pids"})
 """The controllers that know threads; the others are domain controllers."""
@@ -39,7 +39,7 @@ def _hand_down(directory: str, wanted: frozenset[str]) -> None:
     missing = [name for name in _words(directory, "cgroup.controllers") if name not in enabled]
     if not missing:
         return
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         write_file(f"{directory}/cgroup.subtree_control", " ".join(f"+{name}" for name in missing))
         return
     for name in missing:  # one at a time: a controller that cannot be must not take the others with it
@@ -86,7 +86,7 @@ def vacate_root(mount_point: str) -> None:
     if not os.path.exists(f"{mount_point}/cgroup.type"):  # the kernel's own root has none, and may hold processes
         return
     while pids := [pid for pid in _words(mount_point, "cgroup.procs") if pid != "0"]:
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.mkdir(f"{mount_point}/{INNER}", 0o755)
         moved = [_move(pid, f"{mount_point}/{INNER}") for pid in pids]
         if not any(moved):

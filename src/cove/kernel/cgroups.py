@@ -4,13 +4,12 @@ A hybrid machine keeps its controllers in version 1 hierarchies beside a version
 left alone: to move a process there takes a grace period of the kernel (9 ms measured); version 1 has a way round.
 """
 
-import contextlib
 import errno
 import os
 import select
-import signal
 import time
-from typing import NamedTuple
+
+from cove.lean import NamedTuple, signal, suppress
 
 MOUNT_INFO = "/proc/self/mountinfo"
 _PERIOD = 0.005  # seconds between looks at a version 1 group, which announces nothing
@@ -173,7 +172,7 @@ class Cgroup:
                 return
             except FileNotFoundError:  # Linux before 5.14
                 pass
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             self._kill_frozen()
 
     def _kill_frozen(self) -> None:
@@ -351,5 +350,5 @@ def _remove_tree(directory: str) -> bool:
 
 
 def _kill(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -7,9 +7,9 @@ starts containers keeps the mounts of the layers that it has met.
 
 import errno
 import os
-from collections.abc import Iterable
 
 from cove.kernel import mounts
+from cove.lean import Iterable
 
 SUFFIX = ".erofs"
 INDEX, TAR = "index", "tar"

@@ -3,10 +3,9 @@
 import ctypes
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from cove.kernel.libc import check, libc
+from cove.lean import Iterator, contextmanager
 
 FLAGS = {
     "mount": 0x00020000,

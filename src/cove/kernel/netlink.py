@@ -4,13 +4,13 @@ Hand-written because every import and every exchange here is on the way to the u
 one datagram and are acknowledged together (rtnetlink(7)).
 """
 
-import contextlib
+import ctypes
 import errno
 import fcntl
 import os
-import socket
 import struct
-from array import array
+
+from cove.lean import socket, suppress
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 24, 25
 _REQUEST, _ACK, _REPLACE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
@@ -116,9 +116,9 @@ def notice_carrier(name: str) -> None:
     A first packet that is dropped is only sent again after a second. An older kernel may answer without acting;
     then all is as it would have been.
     """
-    answer = array("I", [_ETHTOOL_GLINK, 0])
-    request = _LINK_REQUEST.pack(name.encode(), answer.buffer_info()[0])
-    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_:
+    answer = ctypes.create_string_buffer(struct.pack("2I", _ETHTOOL_GLINK, 0), 8)
+    request = _LINK_REQUEST.pack(name.encode(), ctypes.addressof(answer))
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as any_:
         fcntl.ioctl(any_, _SIOCETHTOOL, request)
 
 

@@ -1,10 +1,9 @@
 """The overlay file system: layers below, one directory above that takes the changes (overlayfs.rst)."""
 
-import contextlib
 import os
-from collections.abc import Iterator
 
 from cove.kernel import layer_images, mounts
+from cove.lean import Iterator, contextmanager
 
 ATTACHED = -1
 """What ``mount`` returns when the kernel could only mount and attach in one step."""
@@ -111,7 +110,7 @@ def _mount_by_options(lower: list[str], upper: str, work: str, target: str) -> N
         mounts.mount_with_options("overlay", target, "overlay", options(lower, upper, work, base))
 
 
-@contextlib.contextmanager
+@contextmanager
 def _in_directory(path: str) -> Iterator[str]:
     """Work in a directory, which paths of mount options may then be relative to."""
     former = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,13 +1,11 @@
 """What a process can change about itself: prctl, descriptors, signals, the out-of-memory score."""
 
-import contextlib
 import ctypes
 import os
 import select
-import signal
-from collections.abc import Iterable
 
 from cove.kernel.libc import check, libc, system_call
+from cove.lean import Iterable, signal, suppress
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -83,7 +81,7 @@ def set_name(name: str) -> None:
 def new_session_keyring() -> None:
     """Leave the keyring of the session that started us; a kernel without keyrings has none to leave."""
     if _KEYCTL is not None:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             system_call("keyctl", _KEYCTL, _JOIN_SESSION_KEYRING, None)
 
 

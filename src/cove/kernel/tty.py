@@ -1,6 +1,5 @@
 """Pseudo-terminals: allocation from one devpts, the controlling terminal, size and modes."""
 
-import array
 import fcntl
 import os
 import struct
@@ -15,7 +14,7 @@ def open_pair(ptmx: int) -> int:
 
     The side is opened through the master (TIOCGPTPEER), never by its path, which a container could change.
     """
-    fcntl.ioctl(ptmx, _TIOCSPTLCK, array.array("i", [0]))
+    fcntl.ioctl(ptmx, _TIOCSPTLCK, struct.pack("i", 0))
     return fcntl.ioctl(ptmx, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
 

@@ -3,7 +3,7 @@
 Only the standard library is imported: the zygote uses this module. Field names are the specification's.
 """
 
-from typing import Any, NotRequired, TypedDict
+from cove.lean import Any, NotRequired, TypedDict
 
 
 class User(TypedDict, total=False):

@@ -4,14 +4,12 @@ Init calls ``create``: what that writes to goes with its memory, while the shim'
 calls ``Cgroup.remove`` when the last process is gone.
 """
 
-import contextlib
 import errno
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from cove.kernel import bpf, cgroup_tree, cgroups
 from cove.kernel.cgroups import Cgroup
+from cove.lean import TYPE_CHECKING, Iterator, suppress
 from cove.oci.runtime import DeviceRule, MemoryLimits, Resources
 from cove.runtime import device_filter, limits
 from cove.runtime.limits import Setting
@@ -37,7 +35,7 @@ def create(cgroup: Cgroup, resources: Resources) -> None:
         _write_all(cgroup, settings, resources)
     except (OSError, ValueError):
         if not cgroup.unit:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 cgroup.remove()
         raise
 

@@ -22,13 +22,15 @@ execve succeeded, or that the child was killed before it (the shim sees which fr
 is one datagram of JSON, ``[name, field, ...]``, with file descriptors beside it.
 """
 
-import json
-import os
-import socket
-from array import array
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from cove.runtime.messages import Interface
+import os
+
+from cove.kernel import rights
+from cove.lean import TYPE_CHECKING, Any, NamedTuple, json, socket
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import Interface
 
 
 class Namespaces(NamedTuple):
@@ -108,8 +110,8 @@ def pair() -> tuple[socket.socket, socket.socket]:
 
 def send(channel: socket.socket, message: ChannelMessage, descriptor: int | None = None) -> None:
     """Send one message, with a file descriptor where its docstring says so. Raises OSError when the peer is gone."""
-    rights = [] if descriptor is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))]
-    channel.sendmsg([json.dumps([type(message).__name__, *message]).encode()], rights)
+    beside = rights.of(() if descriptor is None else (descriptor,))
+    channel.sendmsg([json.dumps([type(message).__name__, *message]).encode()], beside)
 
 
 def ask(channel: socket.socket, message: ChannelMessage) -> bool:
@@ -123,13 +125,8 @@ def receive(channel: socket.socket) -> tuple[ChannelMessage, int | None] | None:
 
     Raises BlockingIOError on a non-blocking channel without a message, ValueError when it is none of ours.
     """
-    data, ancillary, _flags, _address = channel.recvmsg(
-        _MAX_DATAGRAM, socket.CMSG_SPACE(array("i").itemsize), socket.MSG_CMSG_CLOEXEC
-    )
-    descriptors = array("i")
-    for level, kind, content in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(content)
+    data, ancillary, _flags, _address = channel.recvmsg(_MAX_DATAGRAM, rights.space(1), socket.MSG_CMSG_CLOEXEC)
+    descriptors = rights.received(ancillary)
     if not data:
         return None
     name, *fields = json.loads(data)

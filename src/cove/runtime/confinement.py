@@ -4,13 +4,15 @@ A filter may hand calls to another program on the host, its listener. That one g
 unix socket, with the words of the runtime specification ("Containers and seccomp": the container process state).
 """
 
-import json
-import os
-import socket
-from typing import NamedTuple
+from __future__ import annotations
 
-from cove.kernel import seccomp
-from cove.runtime.messages import SeccompFilter
+import os
+
+from cove.kernel import rights, seccomp
+from cove.lean import TYPE_CHECKING, NamedTuple, json, socket
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import SeccompFilter
 
 _OCI_VERSION = "1.2.0"
 _PATIENCE = 5.0
@@ -69,7 +71,7 @@ def _send(path: str, state: bytes, descriptor: int) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_PATIENCE)
         connection.connect(path)
-        socket.send_fds(connection, [state], [descriptor])
+        connection.sendmsg([state], rights.of([descriptor]))
 
 
 def _state(given: SeccompFilter, subject: Subject) -> bytes:

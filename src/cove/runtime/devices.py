@@ -1,12 +1,11 @@
 """What is in /dev: the devices that every container has, those it was given, and the links that programs expect."""
 
-import contextlib
 import errno
 import os
 import stat
-from typing import NamedTuple, Protocol
 
 from cove.kernel import mounts, paths
+from cove.lean import NamedTuple, Protocol, suppress
 from cove.oci.runtime import Device, Spec
 
 DEFAULTS: list[Device] = [
@@ -87,7 +86,7 @@ class Link(NamedTuple):
         parent_path, _, name = self.path.rpartition("/")
         parent = paths.make_directories(root, parent_path)
         try:
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 os.symlink(self.target, name, dir_fd=parent)
         finally:
             os.close(parent)

@@ -3,15 +3,12 @@
 Each gets the container's state on its standard input. What it prints is kept for the error message.
 """
 
-import json
 import os
 import select
-import signal
 import time
-from contextlib import suppress
-from typing import Any, NamedTuple
 
 from cove.kernel import namespaces, pidfd, processes
+from cove.lean import Any, NamedTuple, json, signal, suppress
 from cove.oci.runtime import Hook, Spec
 
 IN_RUNTIME = ("prestart", "createRuntime")

@@ -6,12 +6,11 @@ of binds are opened before pivot_root, /proc is written before it is made read-o
 """
 
 import os
-import socket
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from cove.kernel import layer_images, mounts, paths, processes
 from cove.kernel import namespaces as kernel_namespaces
 from cove.kernel.cgroups import Cgroup
+from cove.lean import TYPE_CHECKING, Any, NamedTuple, NoReturn, socket
 from cove.oci.runtime import Spec
 from cove.runtime import cgroup as control_groups
 from cove.runtime import channel as channels

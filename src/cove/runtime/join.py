@@ -1,11 +1,10 @@
 """A further process in a running container (an exec), from the fork in the shim to execve."""
 
 import os
-import socket
-from typing import NoReturn
 
 from cove.kernel import processes
 from cove.kernel.cgroups import Cgroup
+from cove.lean import NoReturn, socket
 from cove.oci.runtime import Process
 from cove.runtime import channel as channels
 from cove.runtime import namespaces, process, user

@@ -5,9 +5,8 @@ a limit means the same on every machine.
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any, NamedTuple
 
+from cove.lean import Any, Iterator, NamedTuple
 from cove.oci.runtime import CpuLimits, DeviceRule, MemoryLimits, Resources
 
 

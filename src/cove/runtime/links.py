@@ -1,13 +1,17 @@
 """The links of a container's network namespace, from the inside: set up, removed, default routes moved."""
 
-import contextlib
+from __future__ import annotations
+
 import errno
 import os
 
 from cove.kernel import mounts
 from cove.kernel.announcing import announce
 from cove.kernel.netlink import Route
-from cove.runtime.messages import ConfigureNetwork, Interface
+from cove.lean import TYPE_CHECKING, suppress
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import ConfigureNetwork, Interface
 
 FAMILIES = (4, 6)
 
@@ -58,7 +62,7 @@ def _announce(interfaces: list[Interface]) -> None:
     """As far as the link lets us: a link that takes no frames yet has no neighbours that remember it."""
     for interface in interfaces:
         if interface.get("announce"):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 announce(interface["name"], interface["addresses"])
 
 

@@ -7,10 +7,10 @@ changed things; so every file descriptor here is non-blocking and every callback
 import heapq
 import os
 import select
-import signal
 import time
-from collections.abc import Callable
 from itertools import count
+
+from cove.lean import Callable, signal
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT

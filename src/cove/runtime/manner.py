@@ -1,8 +1,11 @@
 """How a container's first process begins, beyond what its configuration says."""
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
 
-from cove.runtime.messages import OverlayRoot
+from cove.lean import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import OverlayRoot
 
 
 class Beginning(Protocol):

@@ -37,12 +37,10 @@ a terminal, Docker's multiplexed frames (``stream`` byte 1 or 2, three zero byte
 client they carry standard input; shutting down the sending side is its end of file.
 """
 
-import json
 import os
-import socket
-from array import array
-from typing import Any, NamedTuple, NotRequired, TypedDict
 
+from cove.kernel import rights
+from cove.lean import Any, NamedTuple, NotRequired, TypedDict, json, socket
 from cove.oci.runtime import IdMapping, Resources
 
 MAX_MESSAGE = 1 << 17
@@ -363,12 +361,12 @@ Message = (
 _KINDS: dict[str, Any] = {kind.__name__: kind for kind in Message.__args__}
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))  # json.dumps makes one for each message
+_write = json.encoder(between=",", after_key=":")
 
 
 def encode(message: Message) -> bytes:
     """The datagram of a message."""
-    return _ENCODER.encode([type(message).__name__, *message]).encode()
+    return _write([type(message).__name__, *message]).encode()
 
 
 class UnknownMessage(ValueError):
@@ -394,8 +392,7 @@ def decode(datagram: bytes) -> Message:
 
 def send(connection: socket.socket, message: Message, descriptors: list[int] | None = None) -> None:
     """Send one message with its file descriptors. Raises OSError when the peer is gone."""
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))] if descriptors else []
-    connection.sendmsg([encode(message)], rights)
+    connection.sendmsg([encode(message)], rights.of(descriptors or ()))
 
 
 def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
@@ -403,17 +400,14 @@ def receive(connection: socket.socket) -> tuple[Message, list[int]] | None:
 
     Raises BlockingIOError on a non-blocking socket without a message, ValueError when the datagram is no message.
     """
-    descriptors = array("i")
     datagram, ancillary, _flags, _address = connection.recvmsg(
-        MAX_MESSAGE, socket.CMSG_SPACE(MAX_DESCRIPTORS * descriptors.itemsize), socket.MSG_CMSG_CLOEXEC
+        MAX_MESSAGE, rights.space(MAX_DESCRIPTORS), socket.MSG_CMSG_CLOEXEC
     )
-    for level, kind, data in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    descriptors = rights.received(ancillary)
     if not datagram:
         return None
     try:
-        return decode(datagram), list(descriptors)
+        return decode(datagram), descriptors
     except ValueError:
         for descriptor in descriptors:
             os.close(descriptor)

@@ -1,8 +1,7 @@
 """The options of a mount as the runtime configuration spells them (mount(8)); pure."""
 
-from typing import NamedTuple
-
 from cove.kernel import mounts
+from cove.lean import NamedTuple
 
 _SET = {
     "ro": mounts.READ_ONLY,

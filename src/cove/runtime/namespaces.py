@@ -1,9 +1,9 @@
 """Which namespaces a container gets, which it shares, and how an exec finds them."""
 
 import os
-from typing import NamedTuple
 
 from cove.kernel import namespaces
+from cove.lean import NamedTuple
 from cove.oci.runtime import Spec
 
 _JOINED = ("user", "mount", "network", "uts", "ipc", "cgroup")

@@ -3,12 +3,10 @@
 It stays in the container, so it has given up all that the program may not have, and is not dumpable.
 """
 
-import contextlib
 import os
-import signal
-import socket
 
 from cove.kernel import processes
+from cove.lean import Iterable, signal, socket, suppress
 
 _SYNCHRONOUS = frozenset({signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGTRAP})
 _NOT_FORWARDED = _SYNCHRONOUS | {signal.SIGKILL, signal.SIGSTOP}
@@ -41,7 +39,7 @@ def _become_foreground(terminal: bool) -> None:
         os.tcsetpgrp(0, os.getpid())
 
 
-def _watch(child: int, forwarded: set[signal.Signals]) -> int:
+def _watch(child: int, forwarded: Iterable[int]) -> int:
     while True:
         number = signal.sigwait(forwarded)
         if number != signal.SIGCHLD:
@@ -53,7 +51,7 @@ def _watch(child: int, forwarded: set[signal.Signals]) -> int:
 
 
 def _forward(child: int, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         os.kill(child, number)
 
 

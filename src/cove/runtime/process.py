@@ -5,16 +5,12 @@ All of it happens in the container's namespaces. Errors have the words and exit 
 
 import errno
 import fcntl
-import json
 import os
-import signal
-import socket
 import stat
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn
 
 from cove.kernel import capabilities, mounts, paths, processes, rlimits, seccomp, tty
+from cove.lean import TYPE_CHECKING, Literal, NamedTuple, NoReturn, Sequence, json, signal, socket
 from cove.oci.runtime import Process, Spec
 from cove.runtime import channel as channels
 from cove.runtime.channel import Failure, Listener

@@ -5,18 +5,21 @@ host's. What is below the root is the image's, and not trusted: every destinatio
 (``kernel.paths``), opened once, and mounted on by descriptor.
 """
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
 
 from cove.kernel import mounts, overlay, paths
 from cove.kernel.cgroups import Layout
+from cove.lean import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 from cove.oci.runtime import IdMapping, Mount, Spec
 from cove.runtime import devices, foreign_mounts, mount_options
-from cove.runtime.messages import OverlayRoot
 from cove.runtime.mount_options import Options
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import OverlayRoot
 
 _PLAIN_DIRECTORIES = frozenset({"proc", "sysfs"})
 

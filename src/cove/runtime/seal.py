@@ -6,9 +6,9 @@ Applied after pivot_root, through descriptors; whatever claims to be below /proc
 import errno
 import os
 import stat
-from typing import NamedTuple
 
 from cove.kernel import mounts, paths
+from cove.lean import NamedTuple
 from cove.oci.runtime import Spec
 from cove.runtime import namespaces
 from cove.runtime.rootfs import Operation

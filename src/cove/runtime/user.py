@@ -4,9 +4,8 @@ The rules are Docker's: names and numbers are both looked up, a number without a
 is named leaves out the supplementary ones of the user.
 """
 
-from typing import NamedTuple
-
 from cove.kernel import paths
+from cove.lean import NamedTuple
 from cove.oci.runtime import User
 
 MAX_FILE = 8 << 20

@@ -513,7 +513,7 @@ HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "post
 
 def hook(log: Path, name: str, command: str = "") -> dict[str, Any]:
     """A hook that writes down where and with what it is run."""
-    script = f"{{ printf '{name} '; cat; echo; }} >> {log}; {command}"
+    script = f"printf '{name} %s\\n' \"$(cat)\" >> {log}; {command}"  # one write: the program writes there too
     return {"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"]}
 
 

@@ -11,6 +11,7 @@ from cove.runtime import launch, messages
 
 ALLOWED = set(
     """
+    __future__
     __main__ _abc _codecs _collections _collections_abc _ctypes _frozen_importlib _frozen_importlib_external _functools
     _heapq _imp _io _json _operator _signal _socket _sre _stat _struct _thread _typing _warnings _weakref abc array
     builtins codecs collections collections.abc contextlib copyreg ctypes ctypes._endian encodings encodings.aliases
@@ -22,7 +23,7 @@ ALLOWED = set(
 )
 """The standard library's part of a zygote. Each module is in memory and start-up time: add one for a reason."""
 
-ALLOWED_PACKAGES = ("cove.kernel", "cove.runtime", "cove.oci")
+ALLOWED_PACKAGES = ("cove.kernel", "cove.lean", "cove.runtime", "cove.oci")
 
 
 def run(script: str) -> str:

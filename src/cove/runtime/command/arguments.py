@@ -3,7 +3,7 @@
 ``--name=value``, one dash or two. Flags end at the first word that is none, or at ``--``.
 """
 
-from typing import Any, NamedTuple
+from cove.lean import Any, NamedTuple
 
 BOOL, TEXT, LIST, INT = "bool", "text", "list", "int"
 

@@ -1,20 +1,21 @@
 """From a bundle to a created container: the part of init's parent that a shim has elsewhere."""
 
+from __future__ import annotations
+
 import os
-import signal
-import socket
 import time
-from contextlib import suppress
-from typing import Any, NamedTuple, NoReturn
 
 from cove.kernel import processes
 from cove.kernel.cgroups import Cgroup
+from cove.lean import TYPE_CHECKING, Any, NamedTuple, NoReturn, signal, socket, suppress
 from cove.oci.runtime import Spec
 from cove.runtime import cgroup, channel, confinement, init, namespaces, rare
 from cove.runtime.command.container import Container, Failed
 from cove.runtime.manner import Manner
-from cove.runtime.messages import OverlayRoot, SeccompFilter
 from cove.runtime.process import Stdio
+
+if TYPE_CHECKING:
+    from cove.runtime.messages import OverlayRoot, SeccompFilter
 
 
 class Bundle(NamedTuple):

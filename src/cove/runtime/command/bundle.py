@@ -1,11 +1,10 @@
 """The bundle: its ``config.json``, read and checked before anything is made."""
 
-import json
 import os
-from typing import Any
 
 from cove.kernel import capabilities
 from cove.kernel.namespaces import FLAGS
+from cove.lean import Any, json
 from cove.oci.runtime import Process, Spec
 from cove.runtime.command.container import Failed
 from cove.runtime.command.journal import Journal

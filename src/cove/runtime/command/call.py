@@ -1,7 +1,6 @@
 """One call of the command: its global flags, and the words after the command's name."""
 
-from typing import Any, NamedTuple
-
+from cove.lean import Any, NamedTuple
 from cove.runtime.command.arguments import Flag, parse
 from cove.runtime.command.journal import Journal
 

@@ -1,9 +1,9 @@
 """Descriptors for the caller, over the unix socket that it names: a terminal's master, a pidfd."""
 
 import os
-import socket
-from array import array
 
+from cove.kernel import rights
+from cove.lean import socket
 from cove.runtime.command.container import Failed
 
 
@@ -19,4 +19,4 @@ def send_descriptor(path: str, descriptor: int, name: bytes) -> None:
     """Raises OSError when nobody listens."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
-        connection.sendmsg([name], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [descriptor]))])
+        connection.sendmsg([name], rights.of([descriptor]))

@@ -4,14 +4,11 @@
 ``result.fifo`` the gate at which init waits; ``go.fifo`` is there as long as the program has not been started.
 """
 
-import json
 import os
-import shutil
-import signal
 import time
-from typing import Any
 
 from cove.kernel.cgroups import Cgroup
+from cove.lean import Any, json, signal, suppress
 from cove.oci.runtime import Spec
 from cove.runtime import cgroup
 from cove.runtime.command.arguments import Refused
@@ -132,7 +129,15 @@ class Container:
     def forget(self) -> None:
         """Remove what is kept, the control groups first. Raises OSError when they have processes."""
         self.cgroup.remove()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.remove_directory()
+
+    def remove_directory(self) -> None:
+        """Remove all that is kept of it: files only."""
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.directory):
+                with suppress(FileNotFoundError):
+                    os.unlink(f"{self.directory}/{name}")
+            os.rmdir(self.directory)
 
 
 def start_time(pid: int) -> str:

@@ -1,10 +1,8 @@
 """``create``, ``run`` and ``start``."""
 
-import json
 import os
-import shutil
-from typing import Any
 
+from cove.lean import Any, json
 from cove.oci.runtime import Spec
 from cove.runtime.command import bundle
 from cove.runtime.command.arguments import BOOL, INT, TEXT, Flag, expect, flag
@@ -133,7 +131,7 @@ def _make(call: Call, container_id: str, values: dict[str, Any], *, detached: bo
         if wanted := spec["linux"].get("seccomp"):
             from cove.runtime.command.filters import filter_of
 
-            container.record["filter"] = filter_of(call.root, wanted)
+            container.record["filter"] = filter_of(call.root, wanted, container.directory)
         birth = Birth(container, spec, manner)
         born = birth.run()
         for descriptor in gate:
@@ -142,7 +140,7 @@ def _make(call: Call, container_id: str, values: dict[str, Any], *, detached: bo
     except BaseException:
         if birth is not None:
             birth.undo()
-        shutil.rmtree(container.directory, ignore_errors=True)
+        container.remove_directory()
         raise
     return container, born
 

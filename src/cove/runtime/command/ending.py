@@ -1,9 +1,8 @@
 """``kill`` and ``delete``."""
 
 import os
-import shutil
-import signal
 
+from cove.lean import signal
 from cove.runtime import namespaces
 from cove.runtime.command.arguments import BOOL, Flag, Refused, expect, flag, parse
 from cove.runtime.command.call import Call
@@ -50,8 +49,8 @@ def signal_number(word: str) -> int:
     name = word.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     found = getattr(signal, name, None)
-    if isinstance(found, signal.Signals):
-        return found
+    if isinstance(found, int) and not name.startswith("SIG_"):
+        return int(found)
     base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
     anchor = {"SIGRTMIN": signal.SIGRTMIN, "SIGRTMAX": signal.SIGRTMAX}.get(base)
     if anchor is not None and sign and offset.isdecimal():
@@ -71,7 +70,7 @@ def delete(call: Call) -> int:
     except Failed:
         if not values["force"]:
             raise
-        shutil.rmtree(f"{call.root}/{words[0]}", ignore_errors=True)  # one that was never finished
+        Container(call.root, words[0], {}).remove_directory()  # one that was never finished
         return 0
     status = container.status()
     if status not in ("stopped", "created") and not values["force"]:

@@ -1,11 +1,8 @@
 """``exec``: a further process in a container."""
 
-import json
 import os
-import socket
-from contextlib import suppress
-from typing import Any, NoReturn
 
+from cove.lean import Any, NoReturn, json, socket, suppress
 from cove.oci.runtime import Process
 from cove.runtime import channel, confinement, join, namespaces, rare
 from cove.runtime.command import bundle

@@ -3,11 +3,9 @@
 import errno
 import os
 import select
-import signal
-from contextlib import suppress
 
 from cove.kernel import tty
-from cove.runtime.loop import drain
+from cove.lean import signal, suppress
 
 _NOT_FORWARDED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGURG, signal.SIGWINCH}
 _CHUNK = 1 << 16
@@ -68,7 +66,7 @@ class Foreground:
             watched += [self._console, *([self._input] if self._input >= 0 else [])]
         ready, _, _ = select.select(watched, [], [])
         if self._wakeup in ready:
-            drain(self._wakeup)
+            os.read(self._wakeup, _CHUNK)
             self._reap()
         if self._console in ready:
             self._show()

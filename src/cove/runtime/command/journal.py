@@ -1,9 +1,10 @@
 """What a call reports: to standard error, and to the log that the caller names, which it reads when a call failed."""
 
-import json
 import os
 import sys
 import time
+
+from cove.lean import json
 
 
 class Journal:

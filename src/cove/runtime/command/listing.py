@@ -1,8 +1,8 @@
 """``state``, ``list`` and ``ps``."""
 
-import json
 import os
 
+from cove.lean import json
 from cove.runtime.command.arguments import BOOL, TEXT, Flag, Refused, expect, flag
 from cove.runtime.command.call import Call
 from cove.runtime.command.container import Container, every, load
@@ -18,7 +18,8 @@ def state(call: Call) -> int:
     """The state of a container, as JSON."""
     _values, words = call.parse(())
     expect(words, 1, 1, "state")
-    print(json.dumps(load(call.root, words[0]).state(), indent=2))
+    fields = load(call.root, words[0]).state().items()
+    print("{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in fields) + "\n}")
     return 0
 
 

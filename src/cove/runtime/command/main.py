@@ -2,8 +2,8 @@
 
 import os
 import sys
-from typing import NoReturn
 
+from cove.lean import NoReturn
 from cove.runtime.command.arguments import BOOL, TEXT, Flag, Refused, flag, parse
 from cove.runtime.command.call import Call
 from cove.runtime.command.container import Failed

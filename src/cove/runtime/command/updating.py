@@ -1,9 +1,8 @@
 """``update``: other limits for a running container."""
 
-import json
 import sys
-from typing import Any
 
+from cove.lean import Any, json
 from cove.oci.runtime import Resources
 from cove.runtime import cgroup
 from cove.runtime.command.arguments import INT, TEXT, Flag, expect, flag
