@@ -47,7 +47,7 @@ else:
         def __init_subclass__(cls):
             if cls._fields:
                 return
-            cls._fields = tuple(cls.__annotations__)
+            cls._fields = cls.__match_args__ = tuple(cls.__annotations__)
             cls._field_defaults = {name: cls.__dict__[name] for name in cls._fields if name in cls.__dict__}
             for number, name in enumerate(cls._fields):
                 setattr(cls, name, property(itemgetter(number)))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import typing
@@ -49,6 +50,11 @@ def test_a_named_tuple_is_one() -> None:
     assert made._asdict() == {"name": "a", "number": 1, "rest": ()}
     assert repr(made) == "Lean(name='a', number=1, rest=())"
     assert Lean._fields == Whole._fields
+    match made:
+        case Lean(name, number):
+            assert (name, number) == ("a", 1)
+    assert pickle.loads(pickle.dumps(made)) == made
+    assert {*dir(Whole), "shown"} - {"_make", "__orig_bases__"} <= set(dir(Lean))
 
 
 @pytest.mark.parametrize(
