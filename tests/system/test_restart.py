@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.daemon import Daemon
+from harness.leaks import CGROUP_ROOT
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
@@ -143,6 +144,21 @@ def test_shim_that_was_killed(fresh_daemon: Daemon) -> None:
     eventually(lambda: not Path(f"/proc/{pid}").exists())
     fresh_daemon.docker("start", "box")
     assert field(fresh_daemon, "box", "{{.State.Status}}") == "running"
+
+
+def test_start_that_was_cut_off_with_its_shim(fresh_daemon: Daemon) -> None:
+    """Daemon and shim died between the control groups and the record of the start: nobody else would remove them."""
+    identity = fresh_daemon.docker("create", "--name", "box", "busybox", "true").out.strip()
+    fresh_daemon.docker("start", "-a", "box")
+    fresh_daemon.kill9()
+    parent = fresh_daemon.cgroup_parent.lstrip("/")
+    groups = [place / identity for place in CGROUP_ROOT.glob(f"*/{parent}")] or [CGROUP_ROOT / parent / identity]
+    for group in groups:
+        group.mkdir(exist_ok=True)
+    (fresh_daemon.exec_root / "containers" / identity).mkdir()
+    fresh_daemon.start()
+    assert not [group for group in groups if group.exists()]
+    fresh_daemon.docker("rm", "box")
 
 
 def test_names_images_and_stopped_containers_are_kept(fresh_daemon: Daemon) -> None:

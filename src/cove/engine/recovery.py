@@ -113,6 +113,8 @@ class Recovery:
             return  # noted, and told of; only its run directory is left
         if exited is not None and state.status in ("created", "exited"):
             state.started_at = state.started_at or exited.finished_at
+        if exited is None and not container.running and container.paths.run.is_dir():
+            await self._transitions.collect_cgroup(container)  # of a start whose shim was killed as the daemon was
         if container.running or exited is not None:
             async with container.lock:
                 with container.claimed("recovery"):  # auto-removal and policies follow once everything is settled

@@ -200,7 +200,7 @@ class Transitions:
     async def _abandon(self, container: Container, shim: Shim) -> None:
         """Give up a start: the shim ends what it has begun, and is gone when this returns."""
         await shim.abandon()
-        await self._collect_cgroup(container)
+        await self.collect_cgroup(container)
 
     # end
 
@@ -242,7 +242,7 @@ class Transitions:
         if exited is None:
             log.warning("container %s: its shim was killed", container.id[:12])
             exited = Exited(KILLED, False, time.time_ns())
-            await self._collect_cgroup(container)
+            await self.collect_cgroup(container)
         container.shim, container.pid = None, 0
         container.execs.clear()
         state.status, state.exit_code = "exited", exited.exit_code
@@ -305,7 +305,7 @@ class Transitions:
                 if not container.running:
                     await self._start(container)
 
-    async def _collect_cgroup(self, container: Container) -> None:
+    async def collect_cgroup(self, container: Container) -> None:
         """Kill and remove what a killed shim left in the container's cgroup."""
         cgroup = Cgroup(layout(), self._bundles.cgroup(container))
         try:

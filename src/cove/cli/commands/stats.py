@@ -121,7 +121,7 @@ def _listed(session: Session, everything: bool) -> list[str]:
 
 
 def _once(session: Session, names: list[str]) -> list[Sample]:
-    """Each takes the daemon a second, so all are asked at once."""
+    """Each takes the daemon a while, so all are asked at once."""
     asked = [(name, session.client.begin("GET", f"/containers/{name}/stats", {"stream": 0})) for name in names]
     rows, problems = [], []
     for name, pending in asked:
