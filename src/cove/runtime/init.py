@@ -137,9 +137,6 @@ def _open(spec: Spec, start: Beginning) -> _Opened:
     if start.root is None or "mappings" not in start.root:
         return _Opened(None, sources)
     root = rootfs.mount_mapped(start.root)
-    from cove.runtime import mappings
-
-    mappings.forget()
     return _Opened(root, sources)
 
 

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+from contextlib import suppress
 
 from cove.kernel import namespaces, processes
 from cove.oci.runtime import IdMapping, Spec
@@ -34,10 +35,13 @@ def create(uids: list[IdMapping], gids: list[IdMapping]) -> int:
     finally:
         os.close(ready)
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        with suppress(ChildProcessError):  # the zygote's children are nobody's to wait for
+            os.waitpid(pid, 0)
 
 
 _kept: dict[str, int] = {}
+_spare: dict[str, int] = {}
+"""A user namespace for the next container, by its mapping: making one takes longer than all else of it."""
 
 
 def keep(mappings: Mappings) -> None:
@@ -52,15 +56,23 @@ def is_kept(mappings: Mappings) -> bool:
     return repr(tuple(mappings)) in _kept
 
 
+def renew_spare(mappings: Mappings) -> None:
+    """Have a namespace ready for the next container; the former one is another process's now. Raises OSError."""
+    while _spare:
+        os.close(_spare.popitem()[1])
+    _spare[repr(tuple(mappings))] = create(*mappings)
+
+
 def forget() -> None:
     """Close what is kept."""
-    while _kept:
-        os.close(_kept.popitem()[1])
+    for each in (_kept, _spare):
+        while each:
+            os.close(each.popitem()[1])
 
 
 def kept() -> list[int]:
     """The descriptors of what is kept."""
-    return list(_kept.values())
+    return [*_kept.values(), *_spare.values()]
 
 
 def for_mounts(mappings: Mappings) -> int:
@@ -93,6 +105,9 @@ def _host_id(mappings: list[IdMapping]) -> int:
 def of(spec: Spec) -> int:
     """A new user namespace with the container's mappings."""
     linux = spec.get("linux", {})
+    spare = _spare.pop(repr((linux.get("uidMappings"), linux.get("gidMappings"))), None)
+    if spare is not None:
+        return spare
     return create(linux.get("uidMappings") or [], linux.get("gidMappings") or [])
 
 

@@ -10,13 +10,16 @@ import signal
 import socket
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from cove.kernel import cgroups, layer_images, processes
 from cove.runtime import messages, pools, shim
 from cove.runtime.control import close_all
 from cove.runtime.isolation import Isolation
 from cove.runtime.rehearsal import rehearse
+
+if TYPE_CHECKING:
+    from cove.runtime.mappings import Mappings
 
 
 def main(descriptor: int) -> NoReturn:
@@ -81,13 +84,30 @@ def _fork(daemon: socket.socket, start: messages.StartShim, descriptors: list[in
         return
     if pid == 0:
         daemon.close()
+        _forget_mappings(start)
         _quiet()
         shim.main(start, socket.socket(fileno=descriptors[0]), descriptors[1:], isolation)
+    if mapped := _mappings(start):
+        from cove.runtime import mappings
+
+        with suppress(OSError, ValueError):  # the next container makes its own, or tells why not
+            mappings.renew_spare(mapped)
+
+
+def _mappings(start: messages.StartShim) -> "Mappings | None":
+    return start.root.get("mappings") if start.root is not None else None
+
+
+def _forget_mappings(start: messages.StartShim) -> None:
+    """In the shim of a container that is in no user namespace: what was made for others."""
+    loaded = sys.modules.get("cove.runtime.mappings")
+    if loaded is not None and not _mappings(start):
+        loaded.forget()
 
 
 def _mount_layers(start: messages.StartShim) -> None:
     """Mount the images among the layers, once for all containers that stand on them; and have ready what maps them."""
-    if start.root is not None and (mapped := start.root.get("mappings")):
+    if mapped := _mappings(start):
         from cove.runtime import mappings
 
         with suppress(OSError, ValueError):
