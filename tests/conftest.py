@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from harness import needs
-from harness.fixtures import _shared_daemon, daemon, fresh_daemon, peer
+from harness.fixtures import _shared_daemon, _shared_remapped, daemon, fresh_daemon, peer, remapped
 
-__all__ = ["_shared_daemon", "daemon", "fresh_daemon", "peer"]
+__all__ = ["_shared_daemon", "_shared_remapped", "daemon", "fresh_daemon", "peer", "remapped"]
 
 Skipped = pytest.StashKey[Counter[str]]()
 

@@ -16,6 +16,7 @@ from harness.engine import Engine
 from harness.leaks import LeakCheck, remove_everything
 from harness.needs import TESTING_THE_TESTS
 from harness.peer import Peer
+from harness.remapped import Remapped
 
 _numbers = itertools.count(1)
 
@@ -86,3 +87,24 @@ def fresh_daemon() -> Iterator[Daemon]:
         leaks.check()
     finally:
         daemon.close()
+
+
+@pytest.fixture(scope="session")
+def _shared_remapped() -> Iterator[tuple[Remapped, LeakCheck]]:
+    daemon = Remapped(_name("u"), "--debug", "--userns-remap=default")
+    _started(daemon)
+    try:
+        yield daemon, LeakCheck(daemon)
+    finally:
+        daemon.close()
+
+
+@pytest.fixture
+def remapped(_shared_remapped: tuple[Remapped, LeakCheck]) -> Iterator[Remapped]:
+    """A coved with --userns-remap=default, as ``daemon``; one per worker."""
+    daemon, leaks = _shared_remapped
+    yield daemon
+    assert daemon.running, f"the daemon ended:\n{daemon.log_tail()}"
+    daemon.disconnect()
+    remove_everything(daemon, keep_images=True)
+    leaks.check()

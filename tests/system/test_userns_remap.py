@@ -3,61 +3,18 @@
 import io
 import json
 import os
-import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
 from harness.fixtures import _name, _started
-from harness.leaks import LeakCheck, remove_everything
+from harness.remapped import Remapped
+
+pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static", "cove")
 
 FIRST, COUNT = 100_000, 65_536
-
-PRIVATE_ETC = 'mount --bind "$0" /etc && exec "$@"'
-
-
-class Remapped(Daemon):
-    """A coved with an /etc of its own, in which it may make the account ``dockremap``."""
-
-    def __init__(self, name: str, *flags: str) -> None:
-        super().__init__(name, *flags)
-        self.etc = Path(tempfile.mkdtemp(prefix=f"{name}-etc"))
-        shutil.copytree("/etc", self.etc, symlinks=True, dirs_exist_ok=True)
-        for file in ("subuid", "subgid"):
-            (self.etc / file).write_text("")
-
-    def argv(self) -> list[str]:
-        return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", PRIVATE_ETC, str(self.etc), *super().argv()]
-
-    def close(self) -> None:
-        try:
-            super().close()
-        finally:
-            shutil.rmtree(self.etc)
-
-
-@pytest.fixture(scope="module")
-def _shared() -> Iterator[tuple[Remapped, LeakCheck]]:
-    daemon = Remapped(_name("u"), "--debug", "--userns-remap=default")
-    _started(daemon)
-    try:
-        yield daemon, LeakCheck(daemon)
-    finally:
-        daemon.close()
-
-
-@pytest.fixture
-def remapped(_shared: tuple[Remapped, LeakCheck]) -> Iterator[Remapped]:
-    daemon, leaks = _shared
-    yield daemon
-    assert daemon.running, f"the daemon ended:\n{daemon.log_tail()}"
-    daemon.disconnect()
-    remove_everything(daemon, keep_images=True)
-    leaks.check()
 
 
 def sh(daemon: Daemon, script: str, *flags: str) -> str:
