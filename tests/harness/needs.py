@@ -85,6 +85,7 @@ NEEDS = {
     ),
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
+    "systemd": Need("systemd's program, which need not run", Path("/lib/systemd/systemd").exists),
     "vlan-links": Need("a kernel with VLAN sub-interfaces", _links("vlan")),
     "ipvlan-links": Need("a kernel with ipvlan links", _links("ipvlan")),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),

@@ -1,15 +1,21 @@
 """The systemd control group driver, with a bus of our own where systemd would be."""
 
+import contextlib
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cove.kernel.cgroups import Cgroup, Hierarchy, Layout
+from cove.oci.runtime import Resources
+from cove.runtime import systemd, unit_properties
+from cove.runtime.systemd import Systemd
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
-from harness.systemd_bus import SystemdBus
+from harness.systemd_bus import CGROUPS, SystemdBus
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cgroup-pids", "cgroup-memory")
@@ -199,3 +205,71 @@ def test_without_systemd_the_daemon_says_so(tmp_path: Path) -> None:
     finally:
         (tmp_path / "systemd/system").mkdir()  # for the cleaning up
         daemon.close()
+
+
+@pytest.fixture
+def real_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Debian's, as the manager of a user in control groups of its own, with no units; the group that it is in."""
+    group = f"cove-test-{os.getpid()}-manager"
+    roots = [root for root in (CGROUPS / "systemd", CGROUPS / "unified", CGROUPS) if (root / "cgroup.procs").exists()]
+    for place in (*(root / group for root in roots), *(tmp_path / name for name in ("system", "units", "run"))):
+        place.mkdir()
+    (tmp_path / "units/default.target").write_text("[Unit]\n")
+    joins = " && ".join(f"echo $$ >{root / group}/cgroup.procs" for root in roots)
+    script = f"mount --bind {tmp_path} /run/systemd && {joins} && exec /lib/systemd/systemd --user"
+    places = {"XDG_RUNTIME_DIR": str(tmp_path / "run"), "SYSTEMD_UNIT_PATH": str(tmp_path / "units")}
+    manager = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], env={**os.environ, **places})
+    monkeypatch.setattr(systemd, "BUS", str(tmp_path / "none"))
+    monkeypatch.setattr(systemd, "OWN_SOCKET", str(tmp_path / "run/systemd/private"))
+    monkeypatch.setattr(systemd, "BOOTED", str(tmp_path))
+    try:
+        eventually((tmp_path / "run/systemd/private").exists)
+        yield group
+    finally:
+        manager.kill()
+        manager.wait()
+        for root in roots:
+            Cgroup(Layout((Hierarchy(str(root), 2, (), ""),), unified=True), f"/{group}").remove()
+
+
+LIMITS: Resources = {
+    "memory": {"limit": 64 << 20, "swap": 96 << 20, "reservation": 32 << 20},
+    "cpu": {"shares": 1024, "quota": 15_000, "period": 100_000, "cpus": "0", "mems": "0"},
+    "pids": {"limit": 77},
+    "blockIO": {"weight": 300},
+    "devices": [
+        {"allow": False, "access": "rwm"},
+        {"allow": True, "type": "c", "access": "m"},
+        {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+        {"allow": True, "type": "c", "major": 136, "access": "rwm"},
+    ],
+}
+
+
+@pytest.mark.needs("systemd", "root")
+@pytest.mark.parametrize("unified", [True, False])
+def test_a_real_systemd_takes_what_it_is_told(real_systemd: str, unified: bool) -> None:
+    unit = "cove-real.scope"
+    with Systemd(20) as manager, _sleeper() as first, _sleeper() as second:
+        rest = [*unit_properties.accounting(unified), *unit_properties.devices(LIMITS["devices"])]
+        rest += unit_properties.limits(LIMITS, unified=unified)
+        manager.start(unit, [*unit_properties.beginning("web.slice", unit, first.pid), *rest])
+        assert f"/{real_systemd}/web.slice/{unit}" in Path(f"/proc/{first.pid}/cgroup").read_text()
+        unlimited: Resources = {"memory": {"limit": -1}, "pids": {"limit": -1}, "cpu": {"shares": 2}}
+        manager.change(unit, unit_properties.limits(unlimited, unified=unified))
+        manager.start(unit, unit_properties.beginning("web.slice", unit, second.pid))  # an earlier one's is ended
+        assert first.wait(10) == -signal.SIGTERM
+        manager.stop(unit)
+        assert second.wait(10) == -signal.SIGTERM
+        manager.stop(unit)
+        with pytest.raises(OSError, match=r"(?i)not loaded|no such unit|not found"):
+            manager.change(unit, [])
+
+
+@contextlib.contextmanager
+def _sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
