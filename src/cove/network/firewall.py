@@ -44,7 +44,7 @@ class BridgePolicy:
         """(set, element) of each element that stands for this network."""
         link = f'"{self.link}"'
         found = [("bridges", link)]
-        found += [("within", f"{link} . {link}")] if self.icc else []
+        found += [("within", f"{link} . {link}")] if self.icc else [("mute", link)]
         found += [("internal", link)] if self.internal else []
         found += [("trusted", f'"{trusted}" . {link}') for trusted in self.trusted]
         for version, subnets, masquerade, mode in (

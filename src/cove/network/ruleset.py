@@ -12,6 +12,9 @@
 Packets to or from 127.0.0.0/8 that come in over a bridge are dropped before all else: ``route_localnet`` is set there,
 which would let a container talk to what the host has on its loopback. So are packets from elsewhere to a port that
 is published there only, wherever somebody else may have set it. There is no such setting for ::1.
+
+From a bridge whose containers may not talk to each other (``mute``) published ports are left to the relay: with br_netfilter
+the kernel translates before it bridges, and the bridge then takes the frame for one between two isolated ports.
 """
 
 import re
@@ -23,6 +26,7 @@ USER_CHAIN = "user"
 _SETS = """
   set bridges { type ifname; }
   set internal { type ifname; }
+  set mute { type ifname; }
   set within { type ifname . ifname; }
   set trusted { type ifname . ifname; }
   set routed4 { type ifname; }
@@ -58,6 +62,7 @@ _CHAINS = """
   chain prerouting {
     type nat hook prerouting priority dstnat; policy accept;
     ip daddr 127.0.0.0/8 return
+    iifname @mute return
     fib daddr type local jump published
   }
   chain output {
