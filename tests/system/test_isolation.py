@@ -1,4 +1,4 @@
-"""Containers of different networks, internal ones and the host's loopback: what reaches what, in both address families."""
+"""Containers of different networks, internal ones and the host's loopback: what reaches what, in both families."""
 
 import json
 import subprocess
@@ -128,19 +128,19 @@ def test_containers_that_may_not_talk_still_reach_what_is_published(daemon: Daem
 
 
 def test_a_thousand_ports_cost_each_what_one_costs(daemon: Daemon) -> None:
-    """A start with 1,000 more ports takes less than a millisecond and a half more for each, on a busy machine too."""
+    """Less than 1.5 ms for each, and nothing for others; the best of rounds whose parts follow each other at once."""
 
-    def taken(*flags: str) -> float:
+    def taken(name: str, *flags: str) -> float:
         begun = time.monotonic()
-        daemon.docker("run", "-d", "--name", "many", *flags, "busybox", "sleep", "600")
-        spent = time.monotonic() - begun
-        daemon.docker("rm", "-f", "many")
-        return spent
+        daemon.docker("run", "-d", "--name", name, *flags, "busybox", "sleep", "600")
+        return time.monotonic() - begun
 
-    one = min(taken("-p", "10000:80") for _ in range(3))
-    many = min(taken("-p", "10000-10999:10000-10999") for _ in range(2))
-    daemon.docker("run", "-d", "--name", "full", "-p", "10000-10999:10000-10999", "busybox", "sleep", "600")
-    beside = min(taken("-p", "9999:80") for _ in range(3))
-    print(f"one {one:.3f} s, a thousand {many:.3f} s, one beside a thousand {beside:.3f} s")
-    assert (many - one) / 1000 < 0.0015
-    assert beside < 1.5 * one + 0.05
+    rounds = []
+    for _ in range(4):
+        alone = taken("alone", "-p", "9998:80")
+        many = taken("many", "-p", "10000-10999:10000-10999")
+        beside = taken("beside", "-p", "9999:80")
+        rounds.append((alone, many, beside))
+        daemon.docker("rm", "-f", "alone", "many", "beside")
+    assert min((many - alone) / 1000 for alone, many, _ in rounds) < 0.0015, rounds
+    assert min(beside / alone for alone, _, beside in rounds) < 1.5, rounds

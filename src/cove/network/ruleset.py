@@ -13,8 +13,9 @@ Packets to or from 127.0.0.0/8 that come in over a bridge are dropped before all
 which would let a container talk to what the host has on its loopback. So are packets from elsewhere to a port that
 is published there only, wherever somebody else may have set it. There is no such setting for ::1.
 
-From a bridge whose containers may not talk to each other (``mute``) published ports are left to the relay: with br_netfilter
-the kernel translates before it bridges, and the bridge then takes the frame for one between two isolated ports.
+From a bridge whose containers may not talk to each other (``mute``) published ports are left to the relay: with
+br_netfilter the kernel translates before it bridges, and the bridge then takes the frame for one between two isolated
+ports.
 """
 
 import re
