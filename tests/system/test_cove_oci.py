@@ -23,6 +23,7 @@ class Podman:
         self._argv = ["podman", "--root", str(directory / "root"), "--runroot", str(directory / "run")]
         self._argv += ["--tmpdir", str(directory / "tmp"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs"]
         self._argv += ["--events-backend", "file", "--runtime", str(PROGRAM)]
+        self._argv += ["--runtime-flag", f"root={directory / 'state'}"]
 
     def __call__(self, *words: str, check: bool = True, input: bytes = b"") -> Done:
         path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"

@@ -481,13 +481,18 @@ def test_the_interpreter_cannot_be_written_through_a_process_that_enters(box: Bu
     assert refused.value.errno == errno.EROFS
 
 
+def validate(document: object, name: str) -> None:
+    """By a schema of the runtime specification."""
+    schemas = {path.name: json.loads(path.read_text()) for path in SCHEMA.glob("*.json")}
+    for file, schema in schemas.items():
+        schema["id"] = f"file:///schema/{file}"
+    resources = [(schema["id"], Resource.from_contents(schema, DRAFT4)) for schema in schemas.values()]
+    Draft4Validator(schemas[name], registry=Registry().with_resources(resources)).validate(document)
+
+
 def test_features_are_told_in_the_specifications_form(box: Bundle) -> None:
     document = json.loads(box.call("features").out)
-    schemas = {path.name: json.loads(path.read_text()) for path in SCHEMA.glob("*.json")}
-    for name, schema in schemas.items():
-        schema["id"] = f"file:///schema/{name}"
-    resources = [(schema["id"], Resource.from_contents(schema, DRAFT4)) for schema in schemas.values()]
-    Draft4Validator(schemas["features-schema.json"], registry=Registry().with_resources(resources)).validate(document)
+    validate(document, "features-schema.json")
     assert document["hooks"] == list(HOOKS)
     assert {"rro", "ridmap", "tmpcopyup", "rnosuid", "rslave"} <= set(document["mountOptions"])
     assert document["linux"]["intelRdt"] == {"enabled": False}
@@ -503,7 +508,9 @@ def test_without_pivot_root(box: Bundle) -> None:
 def test_annotations_are_in_the_state(box: Bundle) -> None:
     box.config["annotations"] = {"a.b": "c"}
     box.begin("sleep 100")
-    assert json.loads(box.call("state", box.id).out)["annotations"] == {"a.b": "c"}
+    state = json.loads(box.call("state", box.id).out)
+    assert state["annotations"] == {"a.b": "c"}
+    validate(state, "state-schema.json")
 
 
 # hooks
