@@ -321,3 +321,16 @@ def test_a_daemon_does_not_start_without_ids(setting: str, words: str) -> None:
     finally:
         daemon.flags = ()
         daemon.close()
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--init", "--read-only", "--tmpfs", "/t", "-w", "/", "--security-opt", "no-new-privileges"),
+        ("--sysctl", "net.ipv4.ip_forward=1", "--cgroupns", "host", "--uts", "host", "--group-add", "12"),
+        ("--ipc", "none", "--memory", "64m", "--pids-limit", "50"),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_other_settings_are_as_ever(remapped: Remapped, flags: tuple[str, ...]) -> None:
+    assert sh(remapped, "id -u; cat /proc/self/uid_map", *flags).split() == ["0", "0", str(FIRST), str(COUNT)]
