@@ -29,6 +29,10 @@ MADE = {
         *("--cap-add", "NET_ADMIN", "--cap-drop", "MKNOD", "--read-only", "--security-opt", "no-new-privileges"),
         *("--group-add", "7", "--sysctl", "net.core.somaxconn=99", "--device", "/dev/null:/dev/x:rw", *PLAIN),
     ),
+    "devices": (
+        *("--gpus", '"device=0,1","capabilities=compute,utility",driver=x,options=a=b', "--gpus", "all", "--gpus", "2"),
+        *("--device", "acme.com/widget=one", "--device", "acme.com/widget=two", *PLAIN),
+    ),
     "mounts": (
         *("-v", "data:/data:ro", "-v", "/tmp:/host", "-v", "/anon", "--tmpfs", "/t:size=1m"),
         *("--mount", "type=volume,source=other,target=/o,readonly", "--mount", "type=tmpfs,target=/u,tmpfs-size=4096"),
@@ -103,6 +107,7 @@ def test_compose_makes_it_again(daemon: Engine, tmp_path: Path) -> None:
         *("-p", "127.0.0.1:18099:80", "--net", "mine", "--ip", "10.99.0.7", "--restart", "on-failure:3", "-u", "1:2"),
         *("--health-cmd", "test -e '/a b'", "--health-interval", "5s", "--ulimit", "nofile=100:200", "--init"),
         *("--cap-add", "NET_ADMIN", "--read-only", "--stop-signal", "INT", "--shm-size", "1m", "-l", "x=$y"),
+        *("--gpus", '"device=0,1",capabilities=compute', "--device", "acme.com/widget=one"),
     )
     daemon.cove("create", "--name", "box", *options, "busybox", "sh", "-c", "echo $HOME; sleep 600")
     before = inspected(daemon)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -334,3 +335,20 @@ def test_a_daemon_does_not_start_without_ids(setting: str, words: str) -> None:
 )
 def test_other_settings_are_as_ever(remapped: Remapped, flags: tuple[str, ...]) -> None:
     assert sh(remapped, "id -u; cat /proc/self/uid_map", *flags).split() == ["0", "0", str(FIRST), str(COUNT)]
+
+
+def test_a_device_of_a_vendor(remapped: Remapped, tmp_path: Path) -> None:
+    directory = remapped.cdi_directories[0]
+    directory.mkdir()
+    (tmp_path / "driver.so").write_text("driver\n")
+    tmp_path.chmod(0o755)
+    mount = {"hostPath": str(tmp_path), "containerPath": "/opt/acme", "options": ["ro", "bind"]}
+    edits = {"deviceNodes": [{"path": "/dev/widget", "hostPath": "/dev/zero"}], "mounts": [mount]}
+    devices = [{"name": "one", "containerEdits": edits}]
+    spec = {"cdiVersion": "0.6.0", "kind": "acme.com/widget", "devices": devices}
+    (directory / "acme.json").write_text(json.dumps(spec))
+    script = "head -c 2 /dev/widget | wc -c; cat /opt/acme/driver.so; stat -c %u /opt/acme/driver.so"
+    try:
+        assert sh(remapped, script, "--device", "acme.com/widget=one") == "2\ndriver\n0\n"
+    finally:
+        shutil.rmtree(directory)

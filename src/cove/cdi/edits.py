@@ -14,7 +14,10 @@ _KINDS = {stat.S_IFCHR: "c", stat.S_IFBLK: "b", stat.S_IFIFO: "p"}
 
 
 class Edits(NamedTuple):
-    """Of all devices of a container, with the numbers that the host's nodes have now. ``hooks``: with their names."""
+    """Of all devices of a container, with the numbers that the host's nodes have now.
+
+    ``hooks``: with their names. ``places``: of nodes, where they are on the host, by their paths in the container.
+    """
 
     env: list[str]
     nodes: list[Device]
@@ -22,6 +25,7 @@ class Edits(NamedTuple):
     mounts: list[Mount]
     hooks: list[tuple[str, Hook]]
     gids: list[int]
+    places: dict[str, str]
 
 
 def resolve(wanted: Iterable[tuple[str, ContainerEdits]]) -> Edits:
@@ -29,13 +33,14 @@ def resolve(wanted: Iterable[tuple[str, ContainerEdits]]) -> Edits:
 
     Raises Internal for a node that is not there, Unimplemented for what this engine cannot give.
     """
-    made = Edits([], [], [], [], [], [])
+    made = Edits([], [], [], [], [], [], {})
     for place, edits in wanted:
         _refuse(place, edits)
         made.env.extend(edits.env)
         for index, node in enumerate(edits.device_nodes):
             device = _device(f"{place}.deviceNodes[{index}]", node)
             made.nodes.append(device)
+            made.places[node.path] = node.host_path or node.path
             made.rules.extend(_rules(device, node.permissions))
         made.mounts.extend(_mount(mount) for mount in edits.mounts)
         made.hooks.extend((hook.hook_name, _hook(hook)) for hook in edits.hooks)
@@ -44,16 +49,21 @@ def resolve(wanted: Iterable[tuple[str, ContainerEdits]]) -> Edits:
 
 
 def apply(spec: Spec, edits: Edits) -> None:
-    """Change a configuration. Pure but for that."""
+    """Change a configuration. Pure but for that.
+
+    In a user namespace nobody can make a node, so the host's are bound, and directories of the host are mapped.
+    """
     process = spec["process"]
     names = {entry.partition("=")[0]: entry for entry in [*process.get("env", []), *edits.env]}
     process["env"] = list(names.values())
     if edits.gids:
         user = process.setdefault("user", {})
         user["additionalGids"] = list(dict.fromkeys([*user.get("additionalGids", []), *edits.gids]))
-    _apply_devices(spec, edits)
+    mapped = bool(spec.get("linux", {}).get("uidMappings"))
+    _apply_devices(spec, edits, bound=mapped)
     mounts = spec.setdefault("mounts", [])
-    for mount in sorted(edits.mounts, key=lambda mount: os.path.normpath(mount["destination"]).count("/")):
+    wanted = [_mapped(mount) for mount in edits.mounts] + _bound(edits) if mapped else edits.mounts
+    for mount in sorted(wanted, key=lambda mount: os.path.normpath(mount["destination"]).count("/")):
         _place(mounts, mount)
     if edits.hooks:
         hooks = cast(dict[str, list[Hook]], spec.setdefault("hooks", Hooks()))
@@ -61,16 +71,31 @@ def apply(spec: Spec, edits: Edits) -> None:
             hooks.setdefault(name, []).append(hook)
 
 
-def _apply_devices(spec: Spec, edits: Edits) -> None:
+def _mapped(mount: Mount) -> Mount:
+    options = mount.get("options", [])
+    return {**mount, "options": [*options, "idmap"]} if mount.get("type") == "bind" else mount
+
+
+def _bound(edits: Edits) -> list[Mount]:
+    options = ["bind", "nosuid", "noexec"]
+    return [
+        {"destination": path, "source": place, "type": "bind", "options": options}
+        for path, place in edits.places.items()
+    ]
+
+
+def _apply_devices(spec: Spec, edits: Edits, *, bound: bool) -> None:
     if not edits.nodes:
         return
     linux = spec.setdefault("linux", {})
+    linux.setdefault("resources", {}).setdefault("devices", []).extend(edits.rules)
+    if bound:
+        return
     nodes = {node["path"]: node for node in linux.get("devices", [])}
     for node in edits.nodes:
         nodes.pop(node["path"], None)
         nodes[node["path"]] = cast(Device, {**_owner(spec["process"]), **node})
     linux["devices"] = list(nodes.values())
-    linux.setdefault("resources", {}).setdefault("devices", []).extend(edits.rules)
 
 
 def _owner(process: Process) -> dict[str, int]:

@@ -12,6 +12,8 @@ from cove.cdi.document import ContainerEdits
 from cove.errors import Internal, Unimplemented
 from cove.oci.runtime import Spec
 
+MOUNT = {"hostPath": "/a", "containerPath": "/a", "options": ["ro", "bind"]}
+
 
 def edits(**given: Any) -> Edits:
     return resolve([("file: containerEdits", msgspec.convert(given, ContainerEdits))])
@@ -119,3 +121,18 @@ def test_hooks_and_groups() -> None:
 def test_what_cannot_be_given(field: str, value: Any) -> None:
     with pytest.raises(Unimplemented, match=f"file: containerEdits.{field}: "):
         edits(**{field: value})
+
+
+def test_in_a_user_namespace_nodes_are_bound_and_binds_mapped() -> None:
+    spec: Spec = {
+        "ociVersion": "1.2.0",
+        "process": {"args": ["x"], "cwd": "/"},
+        "root": {"path": "/"},
+        "linux": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 10}]},
+    }
+    apply(spec, edits(deviceNodes=[{"path": "/dev/x", "hostPath": "/dev/null"}], mounts=[MOUNT]))
+    assert "devices" not in spec["linux"]
+    assert [rule.get("minor") for rule in spec["linux"]["resources"]["devices"]] == [3]
+    node_options, options = ["bind", "nosuid", "noexec"], ["ro", "bind", "idmap"]
+    bound = {"destination": "/dev/x", "source": "/dev/null", "type": "bind", "options": node_options}
+    assert spec["mounts"] == [{"destination": "/a", "source": "/a", "type": "bind", "options": options}, bound]

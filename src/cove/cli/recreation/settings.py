@@ -221,9 +221,10 @@ def _devices(host: Found) -> Iterator[Setting]:
         spec = ":".join((device["PathOnHost"], device["PathInContainer"], device["CgroupPermissions"]))
         yield _of_list("device", spec, "devices")
     for request in host.get("DeviceRequests") or []:
-        for name in request.get("DeviceIDs") or []:
-            if request.get("Driver") == "cdi":
-                yield _of_list("device", name, "devices")
+        if request.get("Driver") == "cdi":
+            yield from (_of_list("device", name, "devices") for name in request.get("DeviceIDs") or [])
+        else:
+            yield _gpus(request)
     for flag, mine in (
         ("blkio-weight-device", "BlkioWeightDevice"),
         ("device-read-bps", "BlkioDeviceReadBps"),
@@ -233,6 +234,21 @@ def _devices(host: Found) -> Iterator[Setting]:
     ):
         for rate in host.get(mine) or []:
             yield Setting([f"--{flag}", f"{rate['Path']}:{rate.get('Rate', rate.get('Weight'))}"])
+
+
+def _gpus(request: Found) -> Setting:
+    """``--gpus`` and its words, and the same as a service's."""
+    names, count, driver = request.get("DeviceIDs"), request.get("Count") or 0, request.get("Driver")
+    wanted = [name for name in (request.get("Capabilities") or [[]])[0] if name != "gpu"]
+    given = {"device_ids": names} if names else {"count": "all" if count < 0 else count}
+    words = [f"driver={driver}"] if driver else []
+    words.append(f"device={','.join(names)}" if names else f"count={given['count']}")
+    words += [f"capabilities={','.join(wanted)}"] if wanted else []
+    options = request.get("Options") or {}
+    words += ["options=" + ",".join(f"{key}={value}" for key, value in options.items())] if options else []
+    text = ",".join(f'"{word}"' if "," in word else word for word in words)
+    service = {**({"driver": driver} if driver else {}), **given, **({"options": options} if options else {})}
+    return Setting(["--gpus", text], {"gpus": [{**service, **({"capabilities": wanted} if wanted else {})}]})
 
 
 def _restart_and_log(host: Found) -> Iterator[Setting]:
