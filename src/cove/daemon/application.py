@@ -397,7 +397,7 @@ def _services(
         execs=engine.execs,
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
-        networks=Networks(stores.networks, registry, events, memberships),
+        networks=Networks(stores.networks, registry, events, memberships, engine.names),
         volumes=volumes,
         sockets=sockets,
         doctor=doctor,

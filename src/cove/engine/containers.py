@@ -20,6 +20,7 @@ from cove.engine.publications import Edit, Publications
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
+from cove.engine.sandboxes import uses_resolver
 from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
@@ -120,6 +121,8 @@ class Containers:
         await self._bundles.prepare(record.host_config)
         with self._images.hold(image.id):
             container = await self._trash.making_room(lambda: self._make(record))
+        if uses_resolver(container):
+            self._names.warm()  # while its user gets to the start
         self._announcements.publish(container, "create")
         return ContainerCreated(id=record.id, warnings=warnings + discards.about_network(record.host_config, can))
 

@@ -172,6 +172,11 @@ class NameService:
         except OSError as error:  # init has ended already; the start says why
             raise Internal(f"container {container.id}: {error}") from error
 
+    def warm(self) -> None:
+        """Start the resolver beside whatever comes before its first container; it ends again when none comes."""
+        if self._line is None and not self._turn.locked() and not self._closed:
+            self._repair = asyncio.get_running_loop().create_task(self._replace())
+
     async def change(self, container: Container) -> None:
         """Tell of a running container's new names or networks."""
         sandbox = self._sandboxes.describe(container)

@@ -5,6 +5,7 @@ import secrets
 from cove.engine.connectivity import UNLINKED_DRIVERS, network_mode, unlinked_endpoint
 from cove.engine.events import Events
 from cove.engine.memberships import Memberships
+from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.errors import CoveError, Forbidden, InvalidArgument, NotFound, Unimplemented
 from cove.filters import Filters
@@ -36,11 +37,14 @@ PREDEFINED = ("bridge", "default", "host", "none")
 class Networks:
     """Shows and changes networks, and the endpoints of running containers."""
 
-    def __init__(self, store: NetworkStore, registry: Registry, events: Events, memberships: Memberships) -> None:
+    def __init__(
+        self, store: NetworkStore, registry: Registry, events: Events, memberships: Memberships, names: NameService
+    ) -> None:
         self._store = store
         self._registry = registry
         self._events = events
         self._memberships = memberships
+        self._names = names
 
     async def list(self, filters: Filters) -> list[Network]:
         filters.check(("driver", "id", "label", "name", "scope", "type", "dangling"))
@@ -120,6 +124,8 @@ class Networks:
             raise Forbidden(f"operation is not permitted on predefined {request.name} network")
         _refuse_swarm(request)
         record = await self._store.create(_record(request))
+        if not record.config_only:
+            self._names.warm()  # containers are about to come
         self._publish(record, "create")
         return NetworkCreated(id=record.id)
 

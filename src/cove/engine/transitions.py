@@ -27,6 +27,7 @@ from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.runs import Runs
+from cove.engine.sandboxes import uses_resolver
 from cove.engine.shims import Shim, Zygote
 from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
@@ -144,6 +145,8 @@ class Transitions:
         timeline = Timeline()
         lower = await self._images.lower_directories(container.record.image)
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
+        if uses_resolver(container):
+            self._names.warm()
         saved = None
         shim = None
         try:

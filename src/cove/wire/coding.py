@@ -211,12 +211,13 @@ def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> W
     ]
     unseen = _unseen(node.cls, version)
     copied = [(name, source) for name, (source, gone) in versions.COPIED.get(node.cls, {}).items() if version < gone]
+    extended = [(name, other) for name, (other, gone) in versions.EXTENDED.get(node.cls, {}).items() if version < gone]
     nested = [
         (field.encode_name, walk)
         for field, walk in ((field, _trim(field.type, version)) for field in node.fields)
         if walk is not None
     ]
-    if not (omitted or unseen or copied or nested):
+    if not (omitted or unseen or copied or extended or nested):
         return None
 
     def walk(value: Any) -> Any:
@@ -226,6 +227,8 @@ def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> W
             value[name] = step(value[name])
         for name, source in copied:
             value[name] = value[source]
+        for name, other in extended:
+            value[name] = list(dict.fromkeys([*(value[name] or ()), *(value[other] or ())[1:]])) or value[name]
         for name in unseen:
             value.pop(name, None)
         for name, pointer in omitted:

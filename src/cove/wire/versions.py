@@ -82,6 +82,9 @@ COPIED: dict[type, dict[str, tuple[str, ApiVersion]]] = {
 }
 """Fields that only versions before this one see, and which field they repeat."""
 
+EXTENDED: dict[type, dict[str, tuple[str, ApiVersion]]] = {EndpointSettings: {"Aliases": ("DNSNames", (1, 45))}}
+"""Lists that for versions before this one go on with those of another list: all but the first, which is the name."""
+
 
 def text(version: ApiVersion) -> str:
     """``1.51``."""
