@@ -141,6 +141,12 @@ def test_trimming_reaches_into_lists_and_maps() -> None:
     assert encode([]) == b"[]\n"
 
 
+def test_older_versions_see_other_names_among_the_aliases() -> None:
+    endpoint = EndpointSettings(aliases=["www"], dns_names=["web", "www", "0123456789ab", "box"])
+    assert shown(endpoint, (1, 44))["Aliases"] == ["www", "0123456789ab", "box"]
+    assert shown(endpoint, (1, 45))["Aliases"] == ["www"] and shown(EndpointSettings(), (1, 41))["Aliases"] is None
+
+
 def test_what_newer_versions_do_not_show() -> None:
     inspect = ContainerInspect(id="x", created="")
     inspect.network_settings.ip_address = "10.0.0.2"
