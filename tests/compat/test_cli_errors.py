@@ -65,6 +65,8 @@ LINES: list[tuple[str, ...]] = [
     ("run", "--network", "a", "--network", "a", "busybox"),
     ("run", "--network-alias", "x", "busybox"),
     ("run", "--gpus", "foo", "busybox"),
+    ("run", "--rm", "--gpus", "all", "busybox", "true"),
+    ("run", "--rm", "--gpus", 'driver=x,"capabilities=a,b"', "busybox", "true"),
     ("run", "--pull", "foo", "busybox"),
     ("run", "-d", "-a", "stdout", "busybox"),
     ("run", "-it", "busybox"),
