@@ -71,7 +71,7 @@ def test_refused(tmp_path: Path, given: dict[str, Any], words: str) -> None:
 
 
 def test_more_than_there_are(tmp_path: Path) -> None:
-    with pytest.raises(Internal, match=r"unresolvable CDI devices nvidia\.com/gpu=2$"):
+    with pytest.raises(Internal, match=r"unresolvable CDI devices nvidia\.com/gpu=2, nvidia\.com/gpu=3$"):
         env(with_gpus(tmp_path, "nvidia.com"), count=2**60, capabilities=GPU)
 
 
