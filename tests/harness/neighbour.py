@@ -14,7 +14,7 @@ HOST4, HOST6 = "192.0.2.1", "2001:db8:5::1"
 class Neighbour(NetworkNamespace):
     """192.0.2.2 and 2001:db8:5::2."""
 
-    def page(self, url: str, seconds: int = 2) -> str:
+    def page(self, url: str, seconds: int = 10) -> str:
         """What it gets from a URL; "" when there is no answer."""
         fetch = ["timeout", str(seconds), sys.executable, "-I", "-c", FETCH, url]
         return self.run(fetch, check=False).stdout

@@ -202,7 +202,8 @@ def test_ports_that_respect_the_hosts_rules_for_input(daemon: Daemon, beside: Ne
     """
     daemon.netns.run(["nft", "-f", "-"], input=ufw)
     try:
-        assert [beside.page(url, 1) for url in urls[:3]] == ["", "", "open\n"]
+        assert [beside.page(url, 1) for url in urls[:2]] == ["", ""]
+        assert beside.page(urls[2]) == "open\n"
     finally:
         nft(daemon, "delete", "table", "inet", "ufw")
     daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
