@@ -1,0 +1,199 @@
+"""What moves containers between their states, put together; and what an earlier daemon left running."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cove.daemon import cgroup_driver
+from cove.daemon.roots import Roots
+from cove.daemon.settings import Settings
+from cove.daemon.stores import Stores
+from cove.daemon.subordinate import remap
+from cove.engine import groups
+from cove.engine.announcements import Announcements
+from cove.engine.bundles import Bundles
+from cove.engine.connectivity import Connectivity
+from cove.engine.device_requests import DeviceRequests
+from cove.engine.etcfiles import Wishes
+from cove.engine.eventlog import Bounds, EventLog
+from cove.engine.events import Events
+from cove.engine.execs import Execs
+from cove.engine.health import Probes
+from cove.engine.learned import Learned
+from cove.engine.links import Links
+from cove.engine.namefiles import NameFiles
+from cove.engine.nameservice import NameService
+from cove.engine.policies import Policies
+from cove.engine.recovery import Recovery
+from cove.engine.registry import Registry
+from cove.engine.remedies import Remedies
+from cove.engine.removal import Removal
+from cove.engine.repairs import Repairs
+from cove.engine.runs import Runs
+from cove.engine.runtimes import Program, Runtimes
+from cove.engine.sandboxes import Sandboxes
+from cove.engine.seccomp import Seccomp
+from cove.engine.shims import Zygote
+from cove.engine.stopping import Stopping
+from cove.engine.transitions import Transitions
+from cove.kernel.cgroups import layout
+from cove.store import Database
+
+INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini-static")
+"""Static inits that may be mounted into a container for --init; without one the runtime's own is used."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What moves containers between their states, and what it needs."""
+
+    registry: Registry
+    connectivity: Connectivity
+    names: NameService
+    files: NameFiles
+    links: Links
+    bundles: Bundles
+    runtimes: Runtimes
+    requests: DeviceRequests
+    seccomp: Seccomp
+    zygote: Zygote
+    events: Events
+    execs: Execs
+    announcements: Announcements
+    stopping: Stopping
+    removal: Removal
+    transitions: Transitions
+    remedies: Remedies
+    runs: Runs
+    repairs: Repairs
+    policies: Policies
+    init_path: str | None
+    group: str
+
+
+def make_engine(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Engine:
+    registry, zygote = Registry(database), Zygote()
+    events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
+    connectivity = Connectivity(stores.networks)
+    init_path = settings.init_path or next((path for path in INITS if Path(path).exists()), None)
+    seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
+    links = Links(registry, connectivity)
+    dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
+    files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
+    runtimes = Runtimes(programs(settings), settings.default_runtime)
+    requests = DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ())
+    group_names = cgroup_driver.names(settings)
+    bundles = Bundles(
+        registry,
+        connectivity,
+        files,
+        seccomp,
+        groups=group_names,
+        init_path=init_path,
+        init=settings.init,
+        runtimes=runtimes,
+        remapping=remap(settings.userns_remap),
+        requests=requests,
+    )
+    sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
+    names = NameService(registry, sandboxes, roots.run)
+    execs = Execs(registry, events, links.environment)
+    announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
+    stopping = Stopping(registry, bundles, announcements, probes)
+    removal = Removal(
+        registry=registry,
+        images=stores.images,
+        volumes=stores.volumes,
+        connectivity=connectivity,
+        bundles=bundles,
+        announcements=announcements,
+        stopping=stopping,
+        trash=stores.trash,
+        keeps_auto_removed=settings.trash_auto_removed,
+    )
+    runs = Runs(database)
+    transitions = Transitions(
+        registry=registry,
+        images=stores.images,
+        connectivity=connectivity,
+        names=names,
+        files=files,
+        bundles=bundles,
+        zygote=zygote,
+        announcements=announcements,
+        probes=probes,
+        stopping=stopping,
+        removal=removal,
+        trash=stores.trash,
+        runs=runs,
+    )
+    remedies = Remedies(transitions, stopping, announcements)
+    probes.on_failure = remedies.apply
+    return Engine(
+        remedies=remedies,
+        runs=runs,
+        registry=registry,
+        connectivity=connectivity,
+        names=names,
+        files=files,
+        links=links,
+        bundles=bundles,
+        runtimes=runtimes,
+        requests=requests,
+        seccomp=seccomp,
+        zygote=zygote,
+        events=events,
+        execs=execs,
+        announcements=announcements,
+        stopping=stopping,
+        removal=removal,
+        transitions=transitions,
+        repairs=Repairs(stores.networks, registry, connectivity),
+        policies=Policies(
+            registry=registry,
+            networks=stores.networks,
+            connectivity=connectivity,
+            names=names,
+            files=files,
+            announcements=announcements,
+            learned=Learned(database),
+        ),
+        init_path=init_path,
+        group="" if group_names.systemd else groups.prepare(layout(), group_names.parent),
+    )
+
+
+async def recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:
+    """Find what an earlier daemon left running, before anyone asks."""
+    recovery = Recovery(
+        database=database,
+        registry=engine.registry,
+        transitions=engine.transitions,
+        removal=engine.removal,
+        networks=stores.networks,
+        names=engine.names,
+        connectivity=engine.connectivity,
+        data_root=roots.data,
+        run_root=roots.run,
+    )
+    recovery.load()
+    stack.callback(engine.zygote.close)
+    stores.images.layers.on_remove = engine.zygote.forget
+    engine.zygote.warm()
+    await stores.networks.open()
+    stack.push_async_callback(stores.networks.close)
+    stack.callback(engine.policies.close)
+    stack.callback(engine.names.close)
+    stack.push_async_callback(engine.removal.close)
+    stack.push_async_callback(engine.transitions.close)
+    stack.push_async_callback(engine.remedies.close)
+    stores.trash.watch()
+    await recovery.reconcile()
+    stack.push_async_callback(engine.repairs.close)
+    engine.repairs.watch()
+    await recovery.apply_policies()
+
+
+def programs(settings: Settings) -> dict[str, Program]:
+    """The runtimes of the configuration."""
+    return {name: Program(given.path, given.arguments) for name, given in settings.runtimes.items()}

@@ -1,0 +1,181 @@
+"""What the server calls, put together from the stores and the engine."""
+
+from cove.daemon import api_versions, cgroup_driver, posture
+from cove.daemon.engine import Engine, programs
+from cove.daemon.flag_values import mirror
+from cove.daemon.reload import Reload, attributes
+from cove.daemon.roots import Roots
+from cove.daemon.scoped_sockets import ScopedSockets
+from cove.daemon.settings import Settings
+from cove.daemon.stores import Stores
+from cove.engine.archives import Archives
+from cove.engine.containers import Containers
+from cove.engine.defaults import Defaults
+from cove.engine.doctor import Doctor, Standing
+from cove.engine.doctor.check import examine
+from cove.engine.images import Images
+from cove.engine.lifecycle import Lifecycle
+from cove.engine.log_options import LogDefaults
+from cove.engine.memberships import Memberships
+from cove.engine.networks import Networks
+from cove.engine.output import Output
+from cove.engine.publications import Publications
+from cove.engine.removed import Removed
+from cove.engine.statistics import Statistics
+from cove.engine.system import Host, System
+from cove.engine.transfers import Transfers
+from cove.engine.undo import Undo
+from cove.engine.views import Views
+from cove.engine.volumes import Volumes
+from cove.engine.why import Reasons
+from cove.server.services import Services
+from cove.units import parse_size
+
+
+def make_services(
+    settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload, sockets: ScopedSockets
+) -> Services:
+    registry, announcements, events = engine.registry, engine.announcements, engine.events
+    containers = Containers(
+        registry=registry,
+        stopping=engine.stopping,
+        removal=engine.removal,
+        announcements=announcements,
+        images=stores.images,
+        volumes=stores.volumes,
+        bundles=engine.bundles,
+        names=engine.names,
+        links=engine.links,
+        publications=Publications(registry, engine.connectivity),
+        policies=engine.policies,
+        views=Views(stores.networks, engine.connectivity, engine.links),
+        worker=stores.worker,
+        trash=stores.trash,
+        data_root=roots.data,
+        run_root=roots.run,
+        group=engine.group,
+    )
+    archives = Archives(
+        registry=registry,
+        announcements=announcements,
+        images=stores.images,
+        bundles=engine.bundles,
+        worker=stores.worker,
+    )
+    images = Images(stores.images, containers.image_users, events)
+    volumes = Volumes(stores.volumes, registry, events)
+    system = System(
+        host=_host(settings, roots, stores, engine),
+        registry=registry,
+        containers=containers,
+        images=images,
+        volumes=volumes,
+        events=events,
+        requests=engine.requests,
+    )
+    memberships = Memberships(
+        networks=stores.networks,
+        registry=registry,
+        connectivity=engine.connectivity,
+        events=events,
+        names=engine.names,
+        files=engine.files,
+    )
+    containers.defaults = _defaults(settings)
+    doctor = Doctor(registry, _standing(settings, roots, stores, engine))
+
+    def reloaded(fresh: Settings) -> None:
+        containers.defaults = _defaults(fresh)
+        engine.runtimes.configure(programs(fresh), fresh.default_runtime)
+        system.host = _host(fresh, roots, stores, engine)
+        doctor.standing = _standing(fresh, roots, stores, engine)
+        system.reloaded(attributes(fresh))
+
+    reload.listeners.append(reloaded)
+    removed = Removed(stores.trash)
+    output = Output(registry, removed, announcements, Statistics(registry, engine.bundles))
+    return Services(
+        containers=containers,
+        lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
+        output=output,
+        egress=engine.policies,
+        reasons=Reasons(registry, removed, engine.runs, output, engine.bundles),
+        archives=archives,
+        execs=engine.execs,
+        images=images,
+        transfers=Transfers(stores.images, events, roots.data / "tmp"),
+        networks=Networks(stores.networks, registry, events, memberships, engine.names),
+        volumes=volumes,
+        sockets=sockets,
+        doctor=doctor,
+        system=system,
+        trash=Undo(
+            trash=stores.trash,
+            registry=registry,
+            containers=containers,
+            volumes=stores.volumes,
+            connectivity=engine.connectivity,
+            announcements=announcements,
+        ),
+    )
+
+
+def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:
+    proxies = settings.proxies
+    return Host(
+        roots.data,
+        settings.labels,
+        settings.debug,
+        engine.init_path,
+        _layers(stores),
+        engine.seccomp.shown,
+        engine.group,
+        _log_defaults(settings),
+        settings.experimental,
+        cgroup_driver.names(settings).driver,
+        tuple(map(mirror, settings.registry_mirrors)),
+        api_versions.oldest(),
+        settings.insecure_registries,
+        (
+            settings.http_proxy or proxies.http_proxy,
+            settings.https_proxy or proxies.https_proxy,
+            settings.no_proxy or proxies.no_proxy,
+        ),
+        engine.runtimes,
+        engine.bundles.remapping is not None,
+    )
+
+
+def _layers(stores: Stores) -> str:
+    return "EROFS images" if stores.images.layers.driver == "erofs" else "directories"
+
+
+def _standing(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Standing:
+    """What is looked at when somebody asks what is unsafe."""
+    unix = [address.removeprefix("unix://") for address in settings.listen_addresses() if address.startswith("unix://")]
+    return Standing(
+        data_root=roots.data,
+        run_root=roots.run,
+        group=engine.group,
+        layers=_layers(stores),
+        sockets=unix,
+        seccomp=settings.seccomp_profile,
+        remapped=bool(settings.userns_remap),
+        configured=lambda: examine(posture.CHECKS, settings, "daemon"),
+    )
+
+
+def _defaults(settings: Settings) -> Defaults:
+    size = settings.default_shm_size
+    return Defaults(
+        shm_size=parse_size(size) if isinstance(size, str) else size,
+        ipc_mode=settings.default_ipc_mode,
+        cgroupns_mode=settings.default_cgroupns_mode,
+        ulimits=tuple(settings.default_ulimits.values()),
+        no_new_privileges=settings.no_new_privileges,
+        log=_log_defaults(settings),
+    )
+
+
+def _log_defaults(settings: Settings) -> LogDefaults:
+    return LogDefaults(settings.log_driver, settings.log_opts)
