@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,11 +40,13 @@ class Podman:
 
 
 @pytest.fixture(scope="module")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
-    podman = Podman(tmp_path_factory.mktemp("podman"))
-    podman("import", "-", "localhost/busybox", input=base_image.busybox_root())
-    yield podman
-    podman("rm", "--all", "--force", "--time", "0")
+def podman() -> Iterator[Podman]:
+    """In a directory with a short name: Podman takes no runroot of more than 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as directory:
+        podman = Podman(Path(directory))
+        podman("import", "-", "localhost/busybox", input=base_image.busybox_root())
+        yield podman
+        podman("rm", "--all", "--force", "--time", "0")
 
 
 @pytest.mark.needs("podman")
