@@ -13,7 +13,10 @@ import pytest
 from cove.cli.catalog import ALIASES, COMMANDS
 
 # Commands that Docker's command line does not have, or that are about the program itself.
-ONLY_OURS = re.compile(r"(container )?why|undo|trash .*|socket .*|image bootstrap|daemon|install-.*|completion|version")
+ONLY_OURS = re.compile(
+    r"(container )?why|undo|doctor|network egress|trash .*|socket .*|image bootstrap|daemon|install-.*"
+    r"|completion|version"
+)
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
 
 # Options of clustered volumes and an experiment, which this command line does not have.

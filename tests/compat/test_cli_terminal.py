@@ -69,7 +69,7 @@ def test_the_terminal_is_as_before(leaving: str, program: str, runner: Any, name
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("command", ["run", "exec", "attach"])
 def test_the_size_is_followed(command: str, program: str, runner: Any, name: str) -> None:
-    script = "stty size; trap 'stty size' WINCH; while :; do sleep 0.05; done"
+    script = "trap 'stty size' WINCH; stty size; while :; do sleep 0.05; done"
     words = {
         "run": ("run", "--rm", "-it", "--name", name, "busybox", "sh", "-c", script),
         "exec": ("exec", "-it", name, "sh", "-c", script),
