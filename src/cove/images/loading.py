@@ -19,13 +19,19 @@ from cove.reference import Reference
 
 MAX_MEMBERS = 20_000
 _PREFIX = "load-"
+_ATTEMPTS = 100
+"""At removing a directory that somebody still writes to; what is left then is the next start's."""
+
 Report = Callable[[LoadProgress | Loaded], None]
 
 
 def collect(data_root: Path) -> None:
-    """Remove what a stopped daemon was loading."""
+    """Remove what a stopped daemon was loading. Its worker may still be writing, and ends at once."""
     for directory in (data_root / "tmp").glob(f"{_PREFIX}*"):
-        shutil.rmtree(directory)
+        for _ in range(_ATTEMPTS):
+            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.exists():
+                break
 
 
 async def load(
