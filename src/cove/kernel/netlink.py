@@ -10,11 +10,11 @@ import fcntl
 import os
 import struct
 
+from cove.kernel.netlink_format import ACK, ERROR, RECEIVE_BYTES, attribute, message, messages
 from cove.lean import socket, suppress
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 24, 25
-_REQUEST, _ACK, _REPLACE, _EXCLUSIVE, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
-_ERROR = 2
+_REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _IFF_UP = 0x1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 0x02
@@ -23,8 +23,6 @@ _RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 _IFLA_IFNAME = 3
 _RTNH_F_ONLINK = 4
-_HEADER = struct.Struct("=IHHII")
-_BUFFER = 1 << 16
 _SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A
 _LINK_REQUEST = struct.Struct("@16sP16x")  # struct ifreq
 
@@ -49,17 +47,17 @@ class Route:
         family, packed = _pack(text)
         prefix = int(length) if length else len(packed) * 8
         body = struct.pack("=BBBBI", family, prefix, 0, 0, _index(name))
-        body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+        body += attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
         if family == socket.AF_INET and prefix < 31:
             mask = (1 << (32 - prefix)) - 1
-            body += _attribute(_IFA_BROADCAST, struct.pack("!I", struct.unpack("!I", packed)[0] | mask))
+            body += attribute(_IFA_BROADCAST, struct.pack("!I", struct.unpack("!I", packed)[0] | mask))
         if family == socket.AF_INET6:
-            body += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
+            body += attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self._add(f"address {address} on {name}", _NEWADDR, _CREATE | _EXCLUSIVE, body)
 
     def delete_link(self, name: str) -> None:
         """Remove a link; one that is not there is no error."""
-        body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        body = struct.pack("=BxHiII", 0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
         self._add(f"link {name} away", _DELLINK, 0, body, (errno.ENODEV,))
 
     def add_default_route(self, name: str, gateway: str) -> None:
@@ -88,7 +86,7 @@ class Route:
         self._socket.sendto(b"".join(requests), (0, 0))
         answered = 0
         while answered < len(requests):
-            data = self._socket.recv(_BUFFER)
+            data = self._socket.recv(RECEIVE_BYTES)
             answered += _check_answers(data, steps)
         for name in self._links:
             notice_carrier(name)
@@ -105,8 +103,7 @@ class Route:
 
     def _add(self, step: str, kind: int, flags: int, body: bytes, accepted: tuple[int, ...] = ()) -> None:
         number = len(self._requests)
-        header = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _ACK | flags, number, 0)
-        self._requests.append(header + body)
+        self._requests.append(message(kind, ACK | flags, number, body))
         self._steps.append((step, accepted))
 
 
@@ -130,27 +127,21 @@ def _default(name: str, gateway: str) -> bytes:
     flags = 0 if on_link else _RTNH_F_ONLINK
     body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, flags)
     if not on_link:
-        body += _attribute(_RTA_GATEWAY, packed)
-    return body + _attribute(_RTA_OIF, struct.pack("=I", _index(name)))
+        body += attribute(_RTA_GATEWAY, packed)
+    return body + attribute(_RTA_OIF, struct.pack("=I", _index(name)))
 
 
 def _check_answers(data: bytes, steps: list[tuple[str, tuple[int, ...]]]) -> int:
     """How many acknowledgements a datagram holds."""
-    offset = count = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _flags, number, _port = _HEADER.unpack_from(data, offset)
-        if kind == _ERROR:
+    count = 0
+    for kind, _flags, number, payload in messages(data):
+        if kind == ERROR:
             count += 1
-            (code,) = struct.unpack_from("=i", data, offset + _HEADER.size)
+            (code,) = struct.unpack_from("=i", payload)
             step, accepted = steps[number]
             if code and -code not in accepted:
                 raise OSError(-code, f"{step}: {os.strerror(-code)}")
-        offset += max((length + 3) & ~3, _HEADER.size)
     return count
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    return struct.pack("=HH", len(value) + 4, kind) + value + bytes(-len(value) % 4)
 
 
 def _pack(text: str) -> tuple[int, bytes]:

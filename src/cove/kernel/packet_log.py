@@ -4,23 +4,18 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from typing import NamedTuple
+
+from cove.kernel.netlink_format import ACK, ERROR, RECEIVE_BYTES, attribute, attributes, message, messages
 
 _NETLINK_NETFILTER = 12
 _PACKET, _CONFIG = 0x400, 0x401  # subsystem 4, and the message's number
-_REQUEST, _ACK = 0x1, 0x4
-_ERROR = 2
 _CONFIG_COMMAND, _CONFIG_MODE, _CONFIG_THRESHOLD = 1, 2, 5
 _BIND, _COPY_PACKET = 1, 2
 _PAYLOAD = 9
-_TYPE_MASK = 0x3FFF
-_RECEIVE_BYTES = 1 << 16
 _MOST_AT_ONCE = 64
 
-_HEADER = struct.Struct("=IHHII")
 _GROUP = struct.Struct("!BBH")
-_ATTRIBUTE = struct.Struct("=HH")
 _PORTS = struct.Struct("!HH")
 _WITH_PORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
@@ -44,10 +39,10 @@ class PacketLog:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
         try:
-            self._configure(group, _attribute(_CONFIG_COMMAND, bytes([_BIND])))
+            self._configure(group, attribute(_CONFIG_COMMAND, bytes([_BIND])))
             mode = struct.pack("!IBx", 0xFFFF, _COPY_PACKET)
             told_at_once = struct.pack("!I", 1)
-            self._configure(group, _attribute(_CONFIG_MODE, mode) + _attribute(_CONFIG_THRESHOLD, told_at_once))
+            self._configure(group, attribute(_CONFIG_MODE, mode) + attribute(_CONFIG_THRESHOLD, told_at_once))
         except BaseException:
             self._socket.close()
             raise
@@ -60,14 +55,14 @@ class PacketLog:
         found: list[Packet] = []
         while len(found) < _MOST_AT_ONCE:
             try:
-                data = self._socket.recv(_RECEIVE_BYTES)
+                data = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 break
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 continue
-            for kind, payload in _messages(data):
+            for kind, _flags, _number, payload in messages(data):
                 if kind == _PACKET and (packet := _packet(payload)) is not None:
                     found.append(packet)
         return found
@@ -75,12 +70,11 @@ class PacketLog:
     def close(self) -> None:
         self._socket.close()
 
-    def _configure(self, group: int, attributes: bytes) -> None:
+    def _configure(self, group: int, wanted: bytes) -> None:
         """The kernel answers before the request is sent."""
-        body = _GROUP.pack(socket.AF_UNSPEC, 0, group) + attributes
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), _CONFIG, _REQUEST | _ACK, 1, 0) + body)
-        for kind, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
-            if kind == _ERROR and (code := struct.unpack_from("=i", payload)[0]):
+        self._socket.send(message(_CONFIG, ACK, 1, _GROUP.pack(socket.AF_UNSPEC, 0, group) + wanted))
+        for kind, _flags, _number, payload in messages(self._socket.recv(RECEIVE_BYTES)):
+            if kind == ERROR and (code := struct.unpack_from("=i", payload)[0]):
                 raise OSError(-code, f"packet log {group}: {os.strerror(-code)}")
 
 
@@ -106,27 +100,5 @@ def _port(packet: bytes, protocol: int, start: int) -> int:
 
 
 def _packet(payload: bytes) -> Packet | None:
-    offset = _GROUP.size
-    while offset + _ATTRIBUTE.size <= len(payload):
-        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
-        if length < _ATTRIBUTE.size:
-            return None
-        if kind & _TYPE_MASK == _PAYLOAD:
-            return parse(payload[offset + _ATTRIBUTE.size : offset + length])
-        offset += length + (-length % 4)
-    return None
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
-        if length < _HEADER.size:
-            return
-        yield kind, data[offset + _HEADER.size : offset + length]
-        offset += length + (-length % 4)
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length % 4)
+    found = dict(attributes(payload, _GROUP.size)).get(_PAYLOAD)
+    return None if found is None else parse(found)

@@ -16,20 +16,31 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 
 from cove.kernel.netlink import notice_carrier
+from cove.kernel.netlink_format import (
+    ACK,
+    DONE,
+    DUMP,
+    ERROR,
+    HEADER,
+    NESTED,
+    RECEIVE_BYTES,
+    attribute,
+    attributes,
+    message,
+    messages,
+)
 
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_SETLINK = 16, 17, 18, 19
 _RTM_NEWADDR, _RTM_DELADDR, _RTM_GETADDR = 20, 21, 22
 _RTM_GETROUTE = 26
 _RTM_NEWNEIGH = 28
 
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _ACK_CAPPED, _ACK_ATTRIBUTES = 0x100, 0x200
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK = 1, 3, 4, 5
 _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 10, 18, 28
-_IFLA_PROTINFO, _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED, _NESTED = 12, 4, 33, 0x8000
+_IFLA_PROTINFO, _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 12, 4, 33
 _IFLA_AF_SPEC, _IFLA_INET6_ADDR_GEN_MODE, _NO_ADDRESS = 26, 8, 1
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER, _IFLA_VLAN_ID = 1, 2, 1, 1
 _IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS = 1, 1, 2
@@ -43,16 +54,12 @@ _NTF_MASTER, _NUD_NOARP = 4, 0x40
 _TABLE_LOCAL = 255
 _SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK = 270, 10, 11, 12
 _NLMSGERR_ATTR_MSG = 1
-_TYPE_MASK = 0x3FFF  # the top bits of an attribute's type are flags
 
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")
 
-_RECEIVE_BYTES = 1 << 16
 _LINK_EVENTS = 1  # RTMGRP_LINK
 
 MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
@@ -118,18 +125,18 @@ class RouteSocket:
         for family, interface in ((socket.AF_INET, IPv4Interface), (socket.AF_INET6, IPv6Interface)):
             for answer in self._dump(_RTM_GETADDR, _IFADDR.pack(family, 0, 0, 0, index)):
                 _family, prefix, _flags, _scope, _index = _IFADDR.unpack_from(answer)
-                attributes = dict(_attributes(answer, _IFADDR.size))
-                found.append(interface((attributes.get(_IFA_LOCAL) or attributes[_IFA_ADDRESS], prefix)))
+                values = dict(attributes(answer, _IFADDR.size))
+                found.append(interface((values.get(_IFA_LOCAL) or values[_IFA_ADDRESS], prefix)))
         return found
 
     def create_bridge(self, name: str, mac: str, mtu: int) -> None:
         """Make a bridge and set it up. Its address is given, else it would change with its ports."""
         payload = (
             _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
-            + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
-            + _attribute(_IFLA_ADDRESS, _mac(mac))
-            + _attribute(_IFLA_MTU, struct.pack("=I", mtu))
-            + _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, b"bridge"))
+            + attribute(_IFLA_IFNAME, name.encode() + b"\0")
+            + attribute(_IFLA_ADDRESS, _mac(mac))
+            + attribute(_IFLA_MTU, struct.pack("=I", mtu))
+            + attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, b"bridge"))
         )
         self._request(f"create bridge {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
 
@@ -140,17 +147,17 @@ class RouteSocket:
         pair only the first end can be up, which has to be the peer: an end gets its carrier when it is set up after the
         other, and it is here that the bridge must have seen the carrier before the container's first packet.
         """
-        size = _attribute(_IFLA_MTU, struct.pack("=I", mtu))
-        ours = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0") + size
+        size = attribute(_IFLA_MTU, struct.pack("=I", mtu))
+        ours = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0") + size
         payload = (
             _IFINFO.pack(0, 0, 0, _IFF_UP, _IFF_UP)
-            + _attribute(_IFLA_IFNAME, peer.encode() + b"\0")
-            + _attribute(_IFLA_ADDRESS, _mac(mac))
+            + attribute(_IFLA_IFNAME, peer.encode() + b"\0")
+            + attribute(_IFLA_ADDRESS, _mac(mac))
             + size
-            + _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
-            + _attribute(
+            + attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+            + attribute(
                 _IFLA_LINKINFO,
-                _attribute(_IFLA_INFO_KIND, b"veth") + _attribute(_IFLA_INFO_DATA, _attribute(_VETH_INFO_PEER, ours)),
+                attribute(_IFLA_INFO_KIND, b"veth") + attribute(_IFLA_INFO_DATA, attribute(_VETH_INFO_PEER, ours)),
             )
         )
         self._request(f"create veth {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
@@ -163,25 +170,25 @@ class RouteSocket:
         """Have a link that is to be a bridge's port make no address of its own: nobody is there, and what it sent of it
         would be for all other ports. A kernel without IPv6 does not know the request.
         """
-        mode = _attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_NO_ADDRESS]))
-        payload = _IFINFO.pack(0, 0, index, 0, 0) + _attribute(_IFLA_AF_SPEC, _attribute(socket.AF_INET6, mode))
+        mode = attribute(_IFLA_INET6_ADDR_GEN_MODE, bytes([_NO_ADDRESS]))
+        payload = _IFINFO.pack(0, 0, index, 0, 0) + attribute(_IFLA_AF_SPEC, attribute(socket.AF_INET6, mode))
         with contextlib.suppress(OSError):
             self._request(f"no IPv6 address of link {index}", _RTM_SETLINK, 0, payload)
 
     def create_macvlan(self, name: str, parent: int, mode: str, mac: str, mtu: int | None, namespace: int) -> None:
         """Make a link on top of the one with index ``parent``, in another namespace. ``mode``: of MACVLAN_MODES."""
-        data = _attribute(_IFLA_MACVLAN_MODE, struct.pack("=I", MACVLAN_MODES[mode]))
+        data = attribute(_IFLA_MACVLAN_MODE, struct.pack("=I", MACVLAN_MODES[mode]))
         self._create_child("macvlan", name, parent, data, mac, mtu, namespace)
 
     def create_ipvlan(self, name: str, parent: int, mode: str, flag: str, mtu: int | None, namespace: int) -> None:
         """As ``create_macvlan``; it has its parent's MAC address. ``mode``, ``flag``: of IPVLAN_MODES, IPVLAN_FLAGS."""
-        data = _attribute(_IFLA_IPVLAN_MODE, struct.pack("=H", IPVLAN_MODES[mode]))
-        data += _attribute(_IFLA_IPVLAN_FLAGS, struct.pack("=H", IPVLAN_FLAGS[flag]))
+        data = attribute(_IFLA_IPVLAN_MODE, struct.pack("=H", IPVLAN_MODES[mode]))
+        data += attribute(_IFLA_IPVLAN_FLAGS, struct.pack("=H", IPVLAN_FLAGS[flag]))
         self._create_child("ipvlan", name, parent, data, "", mtu, namespace)
 
     def create_vlan(self, name: str, parent: int, tag: int) -> None:
         """Make the sub-interface of a link that carries the frames with a VLAN tag, 1 to 4094, and set it up."""
-        self._create_child("vlan", name, parent, _attribute(_IFLA_VLAN_ID, struct.pack("=H", tag)), "", None, None)
+        self._create_child("vlan", name, parent, attribute(_IFLA_VLAN_ID, struct.pack("=H", tag)), "", None, None)
 
     def create_dummy(self, name: str) -> None:
         """Make a link that leads nowhere, and set it up."""
@@ -189,13 +196,13 @@ class RouteSocket:
 
     def create_pair(self, name: str, peer: str) -> None:
         """Make a veth pair with both ends here and up."""
-        other = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, peer.encode() + b"\0")
-        self._create_child("veth", name, None, _attribute(_VETH_INFO_PEER, other), "", None, None)
+        other = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, peer.encode() + b"\0")
+        self._create_child("veth", name, None, attribute(_VETH_INFO_PEER, other), "", None, None)
         self.set_link(socket.if_nametoindex(peer))
 
     def knows(self, kind: str) -> bool:
         """Whether the kernel has links of a kind, or a module for them, which it then loads."""
-        information = _attribute(_IFLA_LINKINFO, _attribute(_IFLA_INFO_KIND, kind.encode()))
+        information = attribute(_IFLA_LINKINFO, attribute(_IFLA_INFO_KIND, kind.encode()))
         payload = _IFINFO.pack(0, 0, 0, 0, 0) + information
         try:  # of a kind that it knows, it misses the link below, or takes a name of its own choice
             self._request(f"probe for {kind}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
@@ -208,40 +215,40 @@ class RouteSocket:
     ) -> None:
         """Make a link; one that stays here is set up, one for another namespace is for its owner to set up."""
         up = _IFF_UP if namespace is None else 0
-        payload = _IFINFO.pack(0, 0, 0, up, up) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        payload = _IFINFO.pack(0, 0, 0, up, up) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
         if parent is not None:
-            payload += _attribute(_IFLA_LINK, struct.pack("=I", parent))
+            payload += attribute(_IFLA_LINK, struct.pack("=I", parent))
         if mac:
-            payload += _attribute(_IFLA_ADDRESS, _mac(mac))
+            payload += attribute(_IFLA_ADDRESS, _mac(mac))
         if mtu is not None:
-            payload += _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+            payload += attribute(_IFLA_MTU, struct.pack("=I", mtu))
         if namespace is not None:
-            payload += _attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
-        information = _attribute(_IFLA_INFO_KIND, kind.encode()) + (_attribute(_IFLA_INFO_DATA, data) if data else b"")
-        payload += _attribute(_IFLA_LINKINFO, information)
+            payload += attribute(_IFLA_NET_NS_FD, struct.pack("=I", namespace))
+        information = attribute(_IFLA_INFO_KIND, kind.encode()) + (attribute(_IFLA_INFO_DATA, data) if data else b"")
+        payload += attribute(_IFLA_LINKINFO, information)
         self._request(f"create {kind} {name}", _RTM_NEWLINK, _CREATE | _EXCLUSIVE, payload)
 
     def set_link(self, index: int, *, master: int | None = None, mtu: int | None = None) -> None:
         """Set a link up, and change its bridge (0: none) or MTU where given."""
         payload = _IFINFO.pack(0, 0, index, _IFF_UP, _IFF_UP)
         if master is not None:
-            payload += _attribute(_IFLA_MASTER, struct.pack("=I", master))
+            payload += attribute(_IFLA_MASTER, struct.pack("=I", master))
         if mtu is not None:
-            payload += _attribute(_IFLA_MTU, struct.pack("=I", mtu))
+            payload += attribute(_IFLA_MTU, struct.pack("=I", mtu))
         self._request(f"set link {index}", _RTM_NEWLINK, 0, payload)
 
     def delete_link(self, name: str) -> None:
         """Remove a link; ENODEV when there is none."""
-        payload = _IFINFO.pack(0, 0, 0, 0, 0) + _attribute(_IFLA_IFNAME, name.encode() + b"\0")
+        payload = _IFINFO.pack(0, 0, 0, 0, 0) + attribute(_IFLA_IFNAME, name.encode() + b"\0")
         self._request(f"delete link {name}", _RTM_DELLINK, 0, payload)
 
     def add_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
         """Give a link an address, without the IPv6 wait for duplicates; nothing happens when it has it."""
         payload = _address(index, address)
         if isinstance(address, IPv4Interface):
-            payload += _attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
+            payload += attribute(_IFA_BROADCAST, address.network.broadcast_address.packed)
         else:
-            payload += _attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
+            payload += attribute(_IFA_FLAGS, struct.pack("=I", _IFA_F_NODAD))
         self._request(f"add address {address}", _RTM_NEWADDR, _CREATE | _REPLACE, payload)
 
     def delete_address(self, index: int, address: IPv4Interface | IPv6Interface) -> None:
@@ -253,8 +260,8 @@ class RouteSocket:
         ``hairpin``: the bridge may send a frame back out of the port that it came from. With br_netfilter, addresses
         are translated inside the bridge, and a container that reaches itself by a published port needs that.
         """
-        flags = _attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + _attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
-        payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0) + _attribute(_IFLA_PROTINFO | _NESTED, flags)
+        flags = attribute(_IFLA_BRPORT_MODE, bytes([hairpin])) + attribute(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
+        payload = _IFINFO.pack(socket.AF_BRIDGE, 0, index, 0, 0) + attribute(_IFLA_PROTINFO | NESTED, flags)
         self._request(f"set flags of bridge port {index}", _RTM_SETLINK, 0, payload)
 
     def point_bridge_at(self, index: int, mac: str) -> None:
@@ -265,32 +272,31 @@ class RouteSocket:
         aged for a port that has no carrier yet; so no other port can take the address away either.
         """
         payload = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, _NUD_NOARP, _NTF_MASTER, 0)
-        payload += _attribute(_NDA_LLADDR, _mac(mac))
+        payload += attribute(_NDA_LLADDR, _mac(mac))
         self._request(f"add {mac} to the bridge of link {index}", _RTM_NEWNEIGH, _CREATE | _REPLACE, payload)
 
     def _send(self, kind: int, flags: int, payload: bytes) -> int:
         self._sequence += 1
-        header = _HEADER.pack(_HEADER.size + len(payload), kind, flags | _REQUEST, self._sequence, 0)
-        self._socket.send(header + payload)
+        self._socket.send(message(kind, flags, self._sequence, payload))
         return self._sequence
 
     def _receive(self, call: str, sequence: int) -> Iterator[tuple[int, bytes]]:
         """(type, payload) of each message that answers a request, up to its end; the end itself is not given."""
         while True:
-            for kind, flags, number, payload in _messages(self._socket.recv(_RECEIVE_BYTES)):
+            for kind, flags, number, payload in messages(self._socket.recv(RECEIVE_BYTES)):
                 if number != sequence:
                     continue
-                if kind in (_NLMSG_ERROR, _NLMSG_DONE):
+                if kind in (ERROR, DONE):
                     _check(call, flags, payload)
                     return
                 yield kind, payload
 
     def _request(self, call: str, kind: int, flags: int, payload: bytes) -> None:
-        for _answer in self._receive(call, self._send(kind, flags | _ACK, payload)):
+        for _answer in self._receive(call, self._send(kind, flags | ACK, payload)):
             pass
 
     def _dump(self, kind: int, payload: bytes) -> list[bytes]:
-        answers = self._receive(f"dump {kind}", self._send(kind, _DUMP, payload))
+        answers = self._receive(f"dump {kind}", self._send(kind, DUMP, payload))
         return [answer for _kind, answer in answers]
 
 
@@ -311,14 +317,14 @@ class LinkEvents:
         names: list[str] = []
         while True:
             try:
-                data = self._socket.recv(_RECEIVE_BYTES)
+                data = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 return names
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 return None
-            for kind, _flags, _number, payload in _messages(data):
+            for kind, _flags, _number, payload in messages(data):
                 family = payload[0] if payload else 0
                 if kind == _RTM_DELLINK and family != socket.AF_BRIDGE:  # that one says: it left a bridge
                     names.append(_link(payload).name)
@@ -327,70 +333,48 @@ class LinkEvents:
         self._socket.close()
 
 
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(value)
-    return _ATTRIBUTE.pack(length, kind) + value + b"\0" * (-length % 4)
-
-
-def _attributes(data: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & _TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += length + (-length % 4)
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, flags, sequence, _port = _HEADER.unpack_from(data, offset)
-        yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
-        offset += length + (-length % 4)
-
-
 def _check(call: str, flags: int, payload: bytes) -> None:
     (result,) = struct.unpack_from("=i", payload)
     if result >= 0:
         return
     words = ""
     if flags & _ACK_ATTRIBUTES and flags & _ACK_CAPPED:
-        attributes = dict(_attributes(payload, 4 + _HEADER.size))
-        words = attributes.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
+        found = dict(attributes(payload, 4 + HEADER.size))
+        words = found.get(_NLMSGERR_ATTR_MSG, b"").rstrip(b"\0").decode(errors="replace")
     reason = os.strerror(-result)
     raise OSError(-result, f"{call}: {reason} ({words})" if words else f"{call}: {reason}")
 
 
 def _link(answer: bytes) -> Link:
     _family, _type, index, flags, _change = _IFINFO.unpack_from(answer)
-    attributes = dict(_attributes(answer, _IFINFO.size))
-    information = dict(_attributes(attributes.get(_IFLA_LINKINFO, b""), 0))
+    found = dict(attributes(answer, _IFINFO.size))
+    information = dict(attributes(found.get(_IFLA_LINKINFO, b""), 0))
     return Link(
         index,
-        attributes[_IFLA_IFNAME].rstrip(b"\0").decode(),
+        found[_IFLA_IFNAME].rstrip(b"\0").decode(),
         information.get(_IFLA_INFO_KIND, b"").rstrip(b"\0").decode(),
-        int.from_bytes(attributes.get(_IFLA_MASTER, b""), sys.byteorder),
+        int.from_bytes(found.get(_IFLA_MASTER, b""), sys.byteorder),
         bool(flags & _IFF_UP),
-        int.from_bytes(attributes.get(_IFLA_MTU, b""), sys.byteorder),
-        attributes.get(_IFLA_ADDRESS, b"").hex(":"),
+        int.from_bytes(found.get(_IFLA_MTU, b""), sys.byteorder),
+        found.get(_IFLA_ADDRESS, b"").hex(":"),
     )
 
 
 def _route(answer: bytes) -> tuple[IPv4Network | IPv6Network, int] | None:
     family, length, _source, _tos, table, *_rest = _ROUTE.unpack_from(answer)
-    attributes = dict(_attributes(answer, _ROUTE.size))
-    table = int.from_bytes(attributes.get(_RTA_TABLE, bytes([table])), sys.byteorder)
+    found = dict(attributes(answer, _ROUTE.size))
+    table = int.from_bytes(found.get(_RTA_TABLE, bytes([table])), sys.byteorder)
     if not length or table == _TABLE_LOCAL or family not in (socket.AF_INET, socket.AF_INET6):
         return None
-    destination = ip_network((attributes[_RTA_DST], length), strict=False)
-    return destination, int.from_bytes(attributes.get(_RTA_OIF, b""), sys.byteorder)
+    destination = ip_network((found[_RTA_DST], length), strict=False)
+    return destination, int.from_bytes(found.get(_RTA_OIF, b""), sys.byteorder)
 
 
 def _address(index: int, address: IPv4Interface | IPv6Interface) -> bytes:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     packed = address.ip.packed
     header = _IFADDR.pack(family, address.network.prefixlen, 0, 0, index)
-    return header + _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+    return header + attribute(_IFA_LOCAL, packed) + attribute(_IFA_ADDRESS, packed)
 
 
 def _mac(text: str) -> bytes:

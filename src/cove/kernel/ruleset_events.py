@@ -3,8 +3,9 @@
 import errno
 import os
 import socket
-import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+
+from cove.kernel.netlink_format import RECEIVE_BYTES, attributes, messages
 
 _NETLINK_NETFILTER = 12
 _GROUP = 1 << (7 - 1)  # NFNLGRP_NFTABLES
@@ -13,12 +14,7 @@ _DELETE_TABLE, _DELETE_CHAIN, _DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT, _GENER
 _WHOLE = (_DELETE_TABLE, _DELETE_CHAIN)
 _PARTS = (_DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT)
 _TABLE, _RULE_CHAIN, _PROCESS = 1, 2, 2
-_TYPE_MASK = 0x3FFF
-_RECEIVE_BYTES = 1 << 16
 _FAMILY_BYTES = 4  # struct nfgenmsg
-
-_HEADER = struct.Struct("=IHHII")
-_ATTRIBUTE = struct.Struct("=HH")
 
 
 class RulesetEvents:
@@ -45,7 +41,7 @@ class RulesetEvents:
         found = False
         while True:
             try:
-                data = self._socket.recv(_RECEIVE_BYTES)
+                data = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
                 return found
             except OSError as error:
@@ -53,19 +49,20 @@ class RulesetEvents:
                     raise
                 found = True
                 continue
-            for kind, payload in _messages(data):
-                found = self._judge(kind, dict(_attributes(payload[_FAMILY_BYTES:]))) or found
+            for kind, _flags, _number, payload in messages(data):
+                if kind >> 8 == _SUBSYSTEM:
+                    found = self._judge(kind & 0xFF, dict(attributes(payload, _FAMILY_BYTES))) or found
 
     def close(self) -> None:
         self._socket.close()
 
-    def _judge(self, kind: int, attributes: dict[int, bytes]) -> bool:
+    def _judge(self, kind: int, told: dict[int, bytes]) -> bool:
         """The events of a transaction come first, then the one that says who made it."""
         if kind == _GENERATION:
             removed, self._removed = self._removed, False
-            return removed and not _is_ours(int.from_bytes(attributes.get(_PROCESS, b""), "big"))
-        if kind in self._kinds and _text(attributes.get(_TABLE, b"")) == self._table:
-            spared = kind == _DELETE_RULE and _text(attributes.get(_RULE_CHAIN, b"")) in self._spared
+            return removed and not _is_ours(int.from_bytes(told.get(_PROCESS, b""), "big"))
+        if kind in self._kinds and _text(told.get(_TABLE, b"")) == self._table:
+            spared = kind == _DELETE_RULE and _text(told.get(_RULE_CHAIN, b"")) in self._spared
             self._removed = self._removed or not spared
         return False
 
@@ -81,23 +78,3 @@ def _is_ours(thread: int) -> bool:
 
 def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode(errors="replace")
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Those of nftables: its own number of each, and what follows the header."""
-    offset = 0
-    while offset + _HEADER.size <= len(data):
-        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
-        if kind >> 8 == _SUBSYSTEM:
-            yield kind & 0xFF, data[offset + _HEADER.size : offset + length]
-        offset += max(length + (-length % 4), _HEADER.size)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind & _TYPE_MASK, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += length + (-length % 4)
