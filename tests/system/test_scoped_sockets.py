@@ -94,6 +94,8 @@ def test_what_is_denied(daemon: Daemon, team: Scoped) -> None:
         (("--device", "/dev/null"), "privileged"),
         (("--security-opt", "seccomp=unconfined"), "privileged"),
         (("--security-opt", "systempaths=unconfined"), "privileged"),
+        (("--security-opt", "no-new-privileges=false"), "privileged"),
+        (("--security-opt", "label=type:spc_t"), "privileged"),
         (("-v", "/etc:/etc"), "bind"),
         (("--mount", "type=bind,source=/etc,target=/x"), "bind"),
         (("--mount", "type=volume,target=/x,volume-driver=local,volume-opt=o=bind,volume-opt=device=/"), "bind"),
@@ -107,7 +109,10 @@ def test_what_is_denied(daemon: Daemon, team: Scoped) -> None:
     assert "bind is denied" in team.refusal(
         "volume", "create", "--opt", "o=bind", "--opt", "device=/", "--opt", "type=none"
     )
-    team.docker("run", "-d", "--name", "own", "busybox", "sleep", "600")
+    assert "host is denied" in team.refusal("network", "create", "-d", "macvlan", "-o", "parent=lo", "lan")
+    adopting = ("-o", "com.docker.network.bridge.name=docker0")
+    assert "host is denied" in team.refusal("network", "create", *adopting, "adopted")
+    team.docker("run", "-d", "--name", "own", "--security-opt", "no-new-privileges", "busybox", "sleep", "600")
     assert "exec is denied on the socket team" in team.refusal("exec", "own", "true")
     body = {"image": "busybox", "hostconfig": {"pRIVILEGED": True}}
     sly = rawhttp.request(Path(team.host.removeprefix("unix://")), "POST", "/containers/create", body)

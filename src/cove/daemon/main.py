@@ -11,7 +11,7 @@ from cove import __version__
 from cove.daemon import api_versions, command_line, configuration, logs, stacks, tls
 from cove.daemon.command_line import CommandLine
 from cove.daemon.notify import notify
-from cove.daemon.reload import Reload
+from cove.daemon.reload import Reload, without_effect
 from cove.daemon.settings import Settings
 from cove.errors import CoveError
 from cove.kernel import processes
@@ -47,6 +47,8 @@ def _start(line: CommandLine) -> None:
         raise CoveError("the daemon needs to be started with root privileges")
     if settings.oom_score_adjust:
         processes.set_oom_score_adjustment(settings.oom_score_adjust)
+    if unused := without_effect(settings):
+        log.warning("settings without an effect yet: %s", ", ".join(unused))
     asyncio.run(_run(settings, line))
 
 

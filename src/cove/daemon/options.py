@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 from cove.daemon import flag_values as values
 
 INERT = "accepted, without effect: "
+LATER = "kept, without effect yet: "
+"""Begins the help of settings whose feature is not there yet; the daemon warns of those that are given."""
 
 
 class Option(NamedTuple):
@@ -40,7 +42,7 @@ OPTIONS = (
         "allow-unauthenticated-tcp",
         "DANGEROUS: serve TCP to anyone, who is then root on this machine",
     ),
-    Option("authorization_plugins", "authorization-plugin", "authorization plugins to ask", reloads=True),
+    Option("authorization_plugins", "authorization-plugin", "refused: there are no plugins yet to ask", reloads=True),
     Option("live_restore", "live-restore", f"{INERT}containers always outlive the daemon", reloads=True),
     Option("shutdown_timeout", "shutdown-timeout", "seconds that requests get to finish at the end", reloads=True),
     Option("oom_score_adjust", "oom-score-adjust", "oom_score_adj of the daemon"),
@@ -51,7 +53,7 @@ OPTIONS = (
     Option("labels", "label", "label of the engine, key=value", parse=values.label, reloads=True),
     Option("experimental", "experimental", "tell clients that features which may still change are on"),
     Option("features", "feature", "turn a feature on or off, name=true", "map", parse=values.feature, reloads=True),
-    Option("metrics_addr", "metrics-addr", "address to serve metrics on"),
+    Option("metrics_addr", "metrics-addr", f"{LATER}address to serve metrics on"),
     Option("audit_log", "audit-log", "file that requests which change something are written to, or none"),
     Option("trash_minutes", "trash-minutes", "minutes that what was removed can be brought back, 0 for no trash"),
     Option("trash_percent", "trash-percent", "share of the disk that what was removed may take, in percent"),
@@ -73,30 +75,30 @@ OPTIONS = (
     Option("init", "init", "run an init in every container"),
     Option("init_path", "init-path", "the init's program"),
     Option("no_new_privileges", "no-new-privileges", "no new privileges in containers that do not say otherwise"),
-    Option("selinux_enabled", "selinux-enabled", "label containers for SELinux"),
+    Option("selinux_enabled", "selinux-enabled", f"{LATER}label containers for SELinux"),
     Option("userns_remap", "userns-remap", "user, or default, whose subordinate ids containers get"),
     Option("seccomp_profile", "seccomp-profile", "file of the default seccomp profile, builtin or unconfined"),
-    Option("cpu_rt_period", "cpu-rt-period", "real-time period of all containers, in microseconds"),
-    Option("cpu_rt_runtime", "cpu-rt-runtime", "real-time run time of all containers, in microseconds"),
+    Option("cpu_rt_period", "cpu-rt-period", f"{LATER}real-time period of all containers, in microseconds"),
+    Option("cpu_rt_runtime", "cpu-rt-runtime", f"{LATER}real-time run time of all containers, in microseconds"),
     Option("cdi_spec_dirs", "cdi-spec-dir", "directory of CDI specifications"),
     Option(
         "storage_driver", "storage-driver", "what layers become: erofs (images) or overlay2 (directories)", short="s"
     ),
-    Option("storage_opts", "storage-opt", "option of the storage driver"),
+    Option("storage_opts", "storage-opt", f"{LATER}option of the storage driver"),
     Option("registry_mirrors", "registry-mirror", "mirror of Docker Hub", parse=values.mirror, reloads=True),
     Option("insecure_registries", "insecure-registry", "registry without TLS, host[:port] or CIDR", reloads=True),
     Option(
         "allow_nondistributable_artifacts",
         "allow-nondistributable-artifacts",
-        "registry that foreign layers may be pushed to",
+        f"{LATER}registry that foreign layers may be pushed to",
         reloads=True,
     ),
-    Option("max_concurrent_downloads", "max-concurrent-downloads", "downloads at once in a pull", reloads=True),
-    Option("max_concurrent_uploads", "max-concurrent-uploads", "uploads at once in a push", reloads=True),
-    Option("max_download_attempts", "max-download-attempts", "attempts at each download", reloads=True),
-    Option("http_proxy", "http-proxy", "proxy for HTTP to registries"),
-    Option("https_proxy", "https-proxy", "proxy for HTTPS to registries"),
-    Option("no_proxy", "no-proxy", "hosts that are reached without a proxy"),
+    Option("max_concurrent_downloads", "max-concurrent-downloads", f"{LATER}downloads at once in a pull", reloads=True),
+    Option("max_concurrent_uploads", "max-concurrent-uploads", f"{LATER}uploads at once in a push", reloads=True),
+    Option("max_download_attempts", "max-download-attempts", f"{LATER}attempts at each download", reloads=True),
+    Option("http_proxy", "http-proxy", f"{LATER}proxy for HTTP to registries"),
+    Option("https_proxy", "https-proxy", f"{LATER}proxy for HTTPS to registries"),
+    Option("no_proxy", "no-proxy", f"{LATER}hosts that are reached without a proxy"),
     Option("bridge", "bridge", "name of the default network's bridge", short="b"),
     Option("bip", "bip", "address and prefix of the default bridge"),
     Option("bip6", "bip6", "IPv6 address and prefix of the default bridge"),
@@ -140,13 +142,17 @@ OPTIONS = (
     Option("userland_proxy_path", "userland-proxy-path", f"{INERT}there is no program of its own"),
     Option("firewall_backend", "firewall-backend", f"{INERT}rules are in nftables"),
     Option("allow_direct_routing", "allow-direct-routing", "let routed packets reach published containers"),
-    Option("bridge_accept_fwmark", "bridge-accept-fwmark", "mark of packets that may reach every container"),
-    Option("swarm_default_advertise_addr", "swarm-default-advertise-addr", "address or interface of this swarm node"),
-    Option("network_control_plane_mtu", "network-control-plane-mtu", "MTU between swarm nodes"),
+    Option("bridge_accept_fwmark", "bridge-accept-fwmark", f"{LATER}mark of packets that may reach every container"),
+    Option(
+        "swarm_default_advertise_addr",
+        "swarm-default-advertise-addr",
+        f"{LATER}address or interface of this swarm node",
+    ),
+    Option("network_control_plane_mtu", "network-control-plane-mtu", f"{LATER}MTU between swarm nodes"),
     Option(
         "node_generic_resources",
         "node-generic-resource",
-        "resource of this swarm node, name=value",
+        f"{LATER}resource of this swarm node, name=value",
         parse=values.generic_resource,
         reloads=True,
     ),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from cove.daemon.options import OPTIONS
+from cove.daemon.options import LATER, OPTIONS
 from cove.daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,13 @@ class Reload:
         self.settings = msgspec.structs.replace(self.settings, **changed)
         for listener in self.listeners:
             listener(self.settings)
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """Keys of settings that are not their defaults and whose feature is not there yet."""
+    unset = Settings()
+    later = [option.name for option in OPTIONS if option.help.startswith(LATER)]
+    return [name.replace("_", "-") for name in later if getattr(settings, name) != getattr(unset, name)]
 
 
 def attributes(settings: Settings) -> dict[str, str]:

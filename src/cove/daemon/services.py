@@ -123,26 +123,26 @@ def make_services(
 def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:
     proxies = settings.proxies
     return Host(
-        roots.data,
-        settings.labels,
-        settings.debug,
-        engine.init_path,
-        _layers(stores),
-        engine.seccomp.shown,
-        engine.group,
-        _log_defaults(settings),
-        settings.experimental,
-        cgroup_driver.names(settings).driver,
-        tuple(map(mirror, settings.registry_mirrors)),
-        api_versions.oldest(),
-        settings.insecure_registries,
-        (
+        data_root=roots.data,
+        labels=settings.labels,
+        debug=settings.debug,
+        init_path=engine.init_path,
+        layers=_layers(stores),
+        seccomp=engine.seccomp.shown,
+        group=engine.group,
+        log_defaults=_log_defaults(settings),
+        experimental=settings.experimental,
+        cgroup_driver=cgroup_driver.names(settings).driver,
+        mirrors=tuple(map(mirror, settings.registry_mirrors)),
+        oldest_api=api_versions.oldest(),
+        insecure_registries=settings.insecure_registries,
+        proxies=(
             settings.http_proxy or proxies.http_proxy,
             settings.https_proxy or proxies.https_proxy,
             settings.no_proxy or proxies.no_proxy,
         ),
-        engine.runtimes,
-        engine.bundles.remapping is not None,
+        runtimes=engine.runtimes,
+        remapped=engine.bundles.remapping is not None,
     )
 
 

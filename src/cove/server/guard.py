@@ -30,7 +30,11 @@ _IMAGES = frozenset((
     "POST /images/create", "GET /images/{name*}/attestations",
 ))  # fmt: skip
 _EXECUTING = frozenset(("POST /containers/{id}/exec", "POST /exec/{id}/start", "POST /exec/{id}/resize"))
-_WEAKER = ("seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined", "label=disable", "writable-cgroups")
+_HARMLESS = frozenset(("no-new-privileges", "no-new-privileges=true", "seccomp=builtin"))
+"""Security options that make nothing weaker. Of others, a client's profile too, nobody here can say that."""
+
+_OWN_BRIDGE = "com.docker.network.bridge.name"
+"""An option of a network that takes over a link of the host."""
 
 
 class Members(Protocol):
@@ -83,6 +87,8 @@ class Guard:
                     self._refuse(BIND, "DriverOpts")
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkCreate():
+                if body.driver not in ("", "bridge") or _OWN_BRIDGE in (body.options or {}):
+                    self._refuse(HOST, "a network on a link of the host")
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkConnect() | NetworkDisconnect():
                 self._own(self._members.container, body.container, "No such container: {}")
@@ -161,7 +167,7 @@ def _weakening(host: HostConfig) -> list[tuple[str, Any]]:
         ("Devices", host.devices),
         ("DeviceRequests", host.device_requests),
         ("DeviceCgroupRules", host.device_cgroup_rules),
-        ("SecurityOpt", [option for option in options if option.startswith(_WEAKER) or _is_profile(option)]),
+        ("SecurityOpt", set(options) - _HARMLESS),
         ("MaskedPaths", host.masked_paths == []),
         ("ReadonlyPaths", host.readonly_paths == []),
         ("CgroupParent", host.cgroup_parent),
@@ -169,11 +175,6 @@ def _weakening(host: HostConfig) -> list[tuple[str, Any]]:
         ("Runtime", host.runtime not in ("", "cove", "runc")),
         ("LogConfig", host.log_config.type not in ("", "json-file", "local", "none")),
     ]
-
-
-def _is_profile(option: str) -> bool:
-    """A profile of the client's own can allow anything."""
-    return option.startswith("seccomp=") and option != "seccomp=builtin"
 
 
 def _of_host(host: HostConfig) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ DENIED: Mapping[str, str] = {
     EXEC: "running a further process in a container",
     PRIVILEGED: "privileged containers, devices, added capabilities, weaker security options",
     BIND: "files of the host in a container",
-    HOST: "the host's namespaces in a container",
+    HOST: "the host's namespaces in a container, networks on its links",
 }
 """The words of ``deny``, and what each of them is about."""
 

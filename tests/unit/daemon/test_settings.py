@@ -8,7 +8,7 @@ import pytest
 
 from cove.daemon import cgroup_driver, command_line, configuration
 from cove.daemon.options import OPTIONS, WITHOUT_FLAG
-from cove.daemon.reload import Reload, attributes
+from cove.daemon.reload import Reload, attributes, without_effect
 from cove.daemon.settings import AddressPool, Runtime, Settings
 from cove.errors import InvalidArgument
 from cove.wire.host_config import Ulimit
@@ -132,6 +132,11 @@ MERGED = FILE + "merged configuration validation from file and command line flag
         ("--log-format xml", {}, "invalid log format: xml"),
         ("--data-root x", {}, MERGED + "data-root must be an absolute path: 'x'"),
         ("", {"exec-root": ""}, ALONE + "exec-root must be an absolute path: ''"),
+        (
+            "--authorization-plugin watch",
+            {},
+            MERGED + "authorization plugins are not supported, and nobody would be asked: watch",
+        ),
         ("--max-concurrent-downloads -1", {}, MERGED + "invalid max concurrent downloads: -1"),
         ("--max-download-attempts 0", {}, MERGED + "invalid max download attempts: 0"),
         ("--default-runtime nope", {}, MERGED + "specified default runtime 'nope' does not exist"),
@@ -224,6 +229,14 @@ def test_the_help_names_every_flag_and_its_default() -> None:
     for option in OPTIONS:
         assert f"--{option.flag} " in shown and option.help in shown
     assert '(default "/var/lib/cove")' in shown and "(default 15)" in shown
+
+
+def test_what_has_no_effect_yet_is_told() -> None:
+    assert without_effect(Settings()) == []
+    assert without_effect(Settings(debug=True, storage_opts=("size=1",), metrics_addr=":1")) == [
+        "metrics-addr",
+        "storage-opts",
+    ]
 
 
 def test_a_reload_takes_what_can_change_and_leaves_the_rest() -> None:
