@@ -261,3 +261,8 @@ def test_macvlan_and_ipvlan_by_the_command_line(daemon: Engine) -> None:
         daemon.docker("network", "rm", "lan")
     finally:
         daemon.netns.run("ip link del lan0".split())
+
+
+@pytest.mark.needs("cove")
+def test_info_names_the_drivers(daemon: Engine) -> None:
+    assert daemon.sdk.info()["Plugins"]["Network"] == ["bridge", "host", "ipvlan", "macvlan", "null"]

@@ -53,8 +53,6 @@ class Engine:
     files: NameFiles
     links: Links
     bundles: Bundles
-    runtimes: Runtimes
-    requests: DeviceRequests
     seccomp: Seccomp
     zygote: Zygote
     events: Events
@@ -67,34 +65,19 @@ class Engine:
     runs: Runs
     repairs: Repairs
     policies: Policies
-    init_path: str | None
     group: str
 
 
 def make_engine(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Engine:
+    """Nothing is started yet: ``recover`` does that."""
     registry, zygote = Registry(database), Zygote()
     events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     connectivity = Connectivity(stores.networks)
-    init_path = settings.init_path or next((path for path in INITS if Path(path).exists()), None)
     seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
     links = Links(registry, connectivity)
     dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
     files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
-    runtimes = Runtimes(programs(settings), settings.default_runtime)
-    requests = DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ())
-    group_names = cgroup_driver.names(settings)
-    bundles = Bundles(
-        registry,
-        connectivity,
-        files,
-        seccomp,
-        groups=group_names,
-        init_path=init_path,
-        init=settings.init,
-        runtimes=runtimes,
-        remapping=remap(settings.userns_remap),
-        requests=requests,
-    )
+    bundles = _bundles(settings, registry, connectivity, files, seccomp)
     sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
     names = NameService(registry, sandboxes, roots.run)
     execs = Execs(registry, events, links.environment)
@@ -112,6 +95,15 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         keeps_auto_removed=settings.trash_auto_removed,
     )
     runs = Runs(database)
+    policies = Policies(
+        registry=registry,
+        networks=stores.networks,
+        connectivity=connectivity,
+        names=names,
+        files=files,
+        announcements=announcements,
+        learned=Learned(database),
+    )
     transitions = Transitions(
         registry=registry,
         images=stores.images,
@@ -138,8 +130,6 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         files=files,
         links=links,
         bundles=bundles,
-        runtimes=runtimes,
-        requests=requests,
         seccomp=seccomp,
         zygote=zygote,
         events=events,
@@ -149,18 +139,32 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         removal=removal,
         transitions=transitions,
         repairs=Repairs(stores.networks, registry, connectivity),
-        policies=Policies(
-            registry=registry,
-            networks=stores.networks,
-            connectivity=connectivity,
-            names=names,
-            files=files,
-            announcements=announcements,
-            learned=Learned(database),
-        ),
-        init_path=init_path,
-        group="" if group_names.systemd else groups.prepare(layout(), group_names.parent),
+        policies=policies,
+        group=_prepared_group(settings),
     )
+
+
+def _bundles(
+    settings: Settings, registry: Registry, connectivity: Connectivity, files: NameFiles, seccomp: Seccomp
+) -> Bundles:
+    return Bundles(
+        registry,
+        connectivity,
+        files,
+        seccomp,
+        groups=cgroup_driver.names(settings),
+        init_path=settings.init_path or next((path for path in INITS if Path(path).exists()), None),
+        init=settings.init,
+        runtimes=Runtimes(programs(settings), settings.default_runtime),
+        remapping=remap(settings.userns_remap),
+        requests=DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ()),
+    )
+
+
+def _prepared_group(settings: Settings) -> str:
+    """The control group of all containers, made; "" when it is systemd's to make."""
+    names = cgroup_driver.names(settings)
+    return "" if names.systemd else groups.prepare(layout(), names.parent)
 
 
 async def recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:

@@ -35,26 +35,9 @@ from cove.units import parse_size
 def make_services(
     settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload, sockets: ScopedSockets
 ) -> Services:
+    """Everything that routes call. What a reload of the configuration changes in it, it does by itself."""
     registry, announcements, events = engine.registry, engine.announcements, engine.events
-    containers = Containers(
-        registry=registry,
-        stopping=engine.stopping,
-        removal=engine.removal,
-        announcements=announcements,
-        images=stores.images,
-        volumes=stores.volumes,
-        bundles=engine.bundles,
-        names=engine.names,
-        links=engine.links,
-        publications=Publications(registry, engine.connectivity),
-        policies=engine.policies,
-        views=Views(stores.networks, engine.connectivity, engine.links),
-        worker=stores.worker,
-        trash=stores.trash,
-        data_root=roots.data,
-        run_root=roots.run,
-        group=engine.group,
-    )
+    containers = _containers(roots, stores, engine)
     archives = Archives(
         registry=registry,
         announcements=announcements,
@@ -71,27 +54,18 @@ def make_services(
         images=images,
         volumes=volumes,
         events=events,
-        requests=engine.requests,
+        requests=engine.bundles.requests,
     )
-    memberships = Memberships(
-        networks=stores.networks,
-        registry=registry,
-        connectivity=engine.connectivity,
-        events=events,
-        names=engine.names,
-        files=engine.files,
-    )
-    containers.defaults = _defaults(settings)
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
 
-    def reloaded(fresh: Settings) -> None:
-        containers.defaults = _defaults(fresh)
-        engine.runtimes.configure(programs(fresh), fresh.default_runtime)
-        system.host = _host(fresh, roots, stores, engine)
-        doctor.standing = _standing(fresh, roots, stores, engine)
-        system.reloaded(attributes(fresh))
+    def configure(current: Settings) -> None:
+        containers.defaults = _defaults(current)
+        engine.bundles.runtimes.configure(programs(current), current.default_runtime)
+        system.host = _host(current, roots, stores, engine)
+        doctor.standing = _standing(current, roots, stores, engine)
 
-    reload.listeners.append(reloaded)
+    configure(settings)
+    reload.listeners += [configure, lambda fresh: system.reloaded(attributes(fresh))]
     removed = Removed(stores.trash)
     output = Output(registry, removed, announcements, Statistics(registry, engine.bundles))
     return Services(
@@ -104,19 +78,56 @@ def make_services(
         execs=engine.execs,
         images=images,
         transfers=Transfers(stores.images, events, roots.data / "tmp"),
-        networks=Networks(stores.networks, registry, events, memberships, engine.names),
+        networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         sockets=sockets,
         doctor=doctor,
         system=system,
-        trash=Undo(
-            trash=stores.trash,
-            registry=registry,
-            containers=containers,
-            volumes=stores.volumes,
-            connectivity=engine.connectivity,
-            announcements=announcements,
-        ),
+        trash=_undo(stores, engine, containers),
+    )
+
+
+def _undo(stores: Stores, engine: Engine, containers: Containers) -> Undo:
+    return Undo(
+        trash=stores.trash,
+        registry=engine.registry,
+        containers=containers,
+        volumes=stores.volumes,
+        connectivity=engine.connectivity,
+        announcements=engine.announcements,
+    )
+
+
+def _memberships(stores: Stores, engine: Engine) -> Memberships:
+    return Memberships(
+        networks=stores.networks,
+        registry=engine.registry,
+        connectivity=engine.connectivity,
+        events=engine.events,
+        names=engine.names,
+        files=engine.files,
+    )
+
+
+def _containers(roots: Roots, stores: Stores, engine: Engine) -> Containers:
+    return Containers(
+        registry=engine.registry,
+        stopping=engine.stopping,
+        removal=engine.removal,
+        announcements=engine.announcements,
+        images=stores.images,
+        volumes=stores.volumes,
+        bundles=engine.bundles,
+        names=engine.names,
+        links=engine.links,
+        publications=Publications(engine.registry, engine.connectivity),
+        policies=engine.policies,
+        views=Views(stores.networks, engine.connectivity, engine.links),
+        worker=stores.worker,
+        trash=stores.trash,
+        data_root=roots.data,
+        run_root=roots.run,
+        group=engine.group,
     )
 
 
@@ -126,7 +137,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         data_root=roots.data,
         labels=settings.labels,
         debug=settings.debug,
-        init_path=engine.init_path,
+        init_path=engine.bundles.init_path,
         layers=_layers(stores),
         seccomp=engine.seccomp.shown,
         group=engine.group,
@@ -141,8 +152,9 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
             settings.https_proxy or proxies.https_proxy,
             settings.no_proxy or proxies.no_proxy,
         ),
-        runtimes=engine.runtimes,
+        runtimes=engine.bundles.runtimes,
         remapped=engine.bundles.remapping is not None,
+        network_drivers=stores.networks.drivers,
     )
 
 

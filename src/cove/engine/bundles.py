@@ -49,17 +49,17 @@ class Bundles:
         self._connectivity = connectivity
         self._files = files
         self._seccomp = seccomp
-        self._runtimes = runtimes or Runtimes({})
-        self._requests = requests or DeviceRequests(())
+        self.runtimes = runtimes or Runtimes({})
+        self.requests = requests or DeviceRequests(())
         self._groups = groups
-        self._init_path = init_path
+        self.init_path = init_path
         self._init_by_default = init
         self.remapping = remapping
 
     def choose_runtime(self, host: HostConfig) -> None:
         """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
-        host.runtime = host.runtime or self._runtimes.default
-        self._runtimes.check(host.runtime)
+        host.runtime = host.runtime or self.runtimes.default
+        self.runtimes.check(host.runtime)
 
     def check_parent(self, host: HostConfig) -> None:
         """Raises InvalidArgument, in Docker's words, for a parent that the control group driver cannot use."""
@@ -68,7 +68,7 @@ class Bundles:
     def check_ids(self, host: HostConfig) -> None:
         """Raises InvalidArgument, in Docker's words, for what a user namespace does not allow; Conflict."""
         remap.check(self.remapping, host)
-        remap.check_runtime(self.remapping, host, self._runtimes.foreign(host.runtime) is not None)
+        remap.check_runtime(self.remapping, host, self.runtimes.foreign(host.runtime) is not None)
 
     def root(self, host: HostConfig) -> tuple[int, int]:
         """Who the container's root is on the host."""
@@ -78,7 +78,7 @@ class Bundles:
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
         await self._seccomp.prepare(host)
-        await self._requests.prepare(host)
+        await self.requests.prepare(host)
 
     def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
         """Make the run directory; the message that starts the shim, and the streams of those who wait.
@@ -93,7 +93,7 @@ class Bundles:
         self._files.write(container)
         self._files.links.running(container)
         spec = specification(record, self._surroundings(container))
-        foreign = self._runtimes.foreign(record.host_config.runtime)
+        foreign = self.runtimes.foreign(record.host_config.runtime)
         if foreign is not None:
             self._spell_out(spec, container)
         (paths.run / "config.json").write_text(json.dumps(spec))
@@ -110,7 +110,7 @@ class Bundles:
             log=log_target(container),
             stdin=record.config.open_stdin,
             stdin_once=record.config.stdin_once,
-            init=self._wants_init(container) and self._init_path is None,
+            init=self._wants_init(container) and self.init_path is None,
             await_network=self._connectivity.needed(container),
             attachments=[attachment for attachment, _ in waiting],
             seccomp=seccomp,
@@ -124,7 +124,7 @@ class Bundles:
         compiled = self._seccomp.compiled(host)
         if compiled is not None:
             spec["linux"]["seccomp"] = compiled.selected
-        if self._wants_init(container) and self._init_path is None:
+        if self._wants_init(container) and self.init_path is None:
             raise Conflict(f"--init needs docker-init, catatonit or tini-static with the runtime {host.runtime}")
 
     def discard(self, container: Container) -> None:
@@ -149,10 +149,10 @@ class Bundles:
             cgroup_path=self._groups.named(container),
             namespaces=self._joined_namespaces(container),
             etc_files=self.etc_files(container),
-            init_path=self._init_path if self._wants_init(container) else None,
+            init_path=self.init_path if self._wants_init(container) else None,
             devices=devices.given(container.record.host_config),
             block=devices.block_limits(container.record.host_config),
-            edits=self._requests.edits(container.record.host_config),
+            edits=self.requests.edits(container.record.host_config),
             environment=self._files.links.environment(container),
             remap=remap.applied(self.remapping, container.record.host_config),
         )

@@ -75,6 +75,7 @@ class Host(NamedTuple):
     proxies: tuple[str, str, str] = ("", "", "")
     runtimes: Runtimes = Runtimes({})
     remapped: bool = False
+    network_drivers: Sequence[str] = ()
 
 
 class System:
@@ -124,14 +125,10 @@ class System:
         )
 
     async def info(self) -> Info:
-        kernel = os.uname()
         statuses = [container.status for container in self._registry]
         running, paused = statuses.count("running"), statuses.count("paused")
-        groups = layout()
-        can = capacities.look(groups, self.host.group)
-        system = _release()
         discovered = await self._requests.discovered()
-        return Info(
+        info = Info(
             id=_machine_id(),
             containers=len(statuses),
             containers_running=running,
@@ -148,25 +145,11 @@ class System:
                 ["Log Rotation", _log_rotation(self.host.log_defaults)],
             ],
             logging_driver=self.host.log_defaults.driver,
-            plugins=Plugins(volume=["local"], network=["bridge", "host", "null"], log=list(log_options.DRIVERS)),
-            memory_limit=can.memory,
-            swap_limit=can.swap,
-            cpu_cfs_period=can.cpu_period,
-            cpu_cfs_quota=can.cpu_quota,
-            cpu_shares=can.cpu_shares,
-            cpu_set=can.cpuset,
-            pids_limit=can.pids,
-            ipv4_forwarding=can.forwarding,
-            oom_kill_disable=can.oom_kill_disable,
+            plugins=Plugins(volume=["local"], network=list(self.host.network_drivers), log=list(log_options.DRIVERS)),
             debug=self.host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),
             n_goroutines=len(asyncio.all_tasks()),
-            cgroup_version="2" if groups.unified else "1",
-            kernel_version=kernel.release,
-            operating_system=system.get("PRETTY_NAME", "Linux"),
-            os_version=system.get("VERSION_ID", ""),
-            architecture=kernel.machine,
             index_server_address=f"https://index.{HUB}/v1/",
             registry_config=self._registries(),
             http_proxy=self.host.proxies[0],
@@ -174,10 +157,7 @@ class System:
             no_proxy=self.host.proxies[2],
             experimental_build=self.host.experimental,
             cgroup_driver=self.host.cgroup_driver,
-            ncpu=os.cpu_count() or 1,
-            mem_total=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
             docker_root_dir=str(self.host.data_root),
-            name=kernel.nodename,
             labels=list(self.host.labels),
             server_version=__version__,
             runtimes={
@@ -193,8 +173,23 @@ class System:
             firewall_backend=Firewall(driver="nftables"),
             discovered_devices=discovered or None,
             cdi_spec_dirs=list(self._requests.directories),
-            warnings=[*capacities.warnings(can, unified=groups.unified), *self._requests.warnings()] or None,
+            warnings=[*self._requests.warnings()],
         )
+        self._tell_of_limits(info)
+        _tell_of_machine(info)
+        info.warnings = info.warnings or None
+        return info
+
+    def _tell_of_limits(self, info: Info) -> None:
+        """What the kernel's control groups can limit, and what not."""
+        groups = layout()
+        can = capacities.look(groups, self.host.group)
+        info.cgroup_version = "2" if groups.unified else "1"
+        info.memory_limit, info.swap_limit = can.memory, can.swap
+        info.cpu_cfs_period, info.cpu_cfs_quota = can.cpu_period, can.cpu_quota
+        info.cpu_shares, info.cpu_set, info.pids_limit = can.cpu_shares, can.cpuset, can.pids
+        info.ipv4_forwarding, info.oom_kill_disable = can.forwarding, can.oom_kill_disable
+        info.warnings = [*capacities.warnings(can, unified=groups.unified), *(info.warnings or ())]
 
     def reloaded(self, values: dict[str, str]) -> None:
         """Tell that the daemon's configuration was read again. ``values``: what can change that way."""
@@ -247,6 +242,14 @@ def architecture() -> str:
     """Docker's name of the machine's architecture."""
     machine = os.uname().machine
     return ARCHITECTURES.get(machine, machine)
+
+
+def _tell_of_machine(info: Info) -> None:
+    kernel, system = os.uname(), _release()
+    info.name, info.kernel_version, info.architecture = kernel.nodename, kernel.release, kernel.machine
+    info.operating_system, info.os_version = system.get("PRETTY_NAME", "Linux"), system.get("VERSION_ID", "")
+    info.ncpu = os.cpu_count() or 1
+    info.mem_total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _release() -> dict[str, str]:
