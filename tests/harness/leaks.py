@@ -66,9 +66,8 @@ class LeakCheck:
     def check(self) -> None:
         """Raises AssertionError that names what is there and was not, and what is gone. Later checks start anew."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        while self._difference() and time.monotonic() < deadline:
+        while (difference := self._difference()) and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-        difference = self._difference()
         if difference:
             self._start_anew()  # one leak is one failure, not one of every later test
         assert not difference, "left behind:\n  " + "\n  ".join(difference)

@@ -96,6 +96,7 @@ def test_sdk(daemon: Engine) -> None:
     lines = made.logs(stream=True, follow=True)
     assert any(b"typed" in line for line in lines)
     lines.close()
+    lines._response.close()  # which the SDK leaves to the garbage collector
     made.put_archive("/tmp", _tar("file", b"content"))
     stream, stat = made.get_archive("/tmp/file")
     assert stat["size"] == 7 and b"content" in b"".join(stream)
