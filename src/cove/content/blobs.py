@@ -124,17 +124,18 @@ class Blobs:
 
     async def remove(self, digests: Iterable[str]) -> None:
         """Forget blobs and delete their files; those that are not here are passed over."""
-        gone = [digest for digest in digests if self._present.pop(digest, None) is not None]
-        if not gone:
+        popped = [digest for digest in digests if self._present.pop(digest, None) is not None]
+        if not popped:
             return
-
-        def change(connection: sqlite3.Connection) -> None:
-            for digest in gone:
-                TABLE.delete(connection, digest=digest)
-
         async with self._changing:
+            gone = [digest for digest in popped if digest not in self._present]  # some may have come again
+
+            def change(connection: sqlite3.Connection) -> None:
+                for digest in gone:
+                    TABLE.delete(connection, digest=digest)
+
             await self._database.run(change)
-            await asyncio.to_thread(self._unlink, [digest for digest in gone if digest not in self._present])
+            await asyncio.to_thread(self._unlink, gone)
 
     def all(self) -> list[Blob]:
         """Every blob that is here."""

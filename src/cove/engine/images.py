@@ -99,11 +99,11 @@ class Images:
         ]
 
     async def tag(self, name: str, *, repo: str, tag: str) -> None:
-        image = self._store.resolve(name)
+        self._store.resolve(name)
         reference = reference_of(repo, tag)
         if reference is None:
             raise InvalidArgument("repo is required")
-        await self._store.tag(image, reference)
+        image = await self._store.tag(name, reference)
         self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
 
     async def remove(self, name: str, *, force: bool, prune: bool) -> Sequence[ImageDeleted]:

@@ -5,6 +5,22 @@ uses), then ``records``; ``archive_*`` are the load and save formats, ``imports`
 """
 
 from cove.images.images import Images
+from cove.images.leases import Lease
 from cove.images.records import Deleted, HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned, Untagged, Use
+from cove.images.targets import Part, Target
 
-__all__ = ["Deleted", "HistoryItem", "Image", "Images", "Listed", "LoadProgress", "Loaded", "Pruned", "Untagged", "Use"]
+__all__ = [
+    "Deleted",
+    "HistoryItem",
+    "Image",
+    "Images",
+    "Lease",
+    "Listed",
+    "LoadProgress",
+    "Loaded",
+    "Part",
+    "Pruned",
+    "Target",
+    "Untagged",
+    "Use",
+]

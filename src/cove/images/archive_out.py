@@ -84,7 +84,7 @@ def _reference(name: str) -> Reference | None:
 def _tags(catalog: Catalog, repository: str) -> list[tuple[Image, Reference | None]]:
     start = f"{repository}:"
     names = sorted(name for name in catalog.names if name.startswith(start))
-    return [(catalog.images[catalog.names[name]], Reference.parse(name)) for name in names]
+    return [(catalog.images[catalog.names[name].image], Reference.parse(name)) for name in names]
 
 
 def _index(blobs: Blobs, selected: list[Selected]) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from cove.errors import InvalidArgument, NotFound
 from cove.images.records import Image, ImageName
+from cove.images.targets import Target
+from cove.platform import Platform
 from cove.reference import Reference
 
 _HEX = re.compile(r"[0-9a-f]{1,64}")
@@ -13,15 +15,23 @@ SHORT_ID = 12
 
 
 class Catalog:
-    """``images`` by id, hidden ones too; ``names``: canonical reference to image id."""
+    """``images`` by id, hidden ones too; ``names`` by canonical reference; ``targets`` by digest."""
 
-    def __init__(self, images: Iterable[Image] = (), names: Iterable[ImageName] = ()) -> None:
+    def __init__(
+        self, images: Iterable[Image] = (), names: Iterable[ImageName] = (), targets: Iterable[Target] = ()
+    ) -> None:
         self.images = {image.id: image for image in images}
-        self.names = {name.reference: name.image for name in names}
+        self.names = {name.reference: name for name in names}
+        self.targets = {target.digest: target for target in targets}
 
     def visible(self) -> list[Image]:
         """All images but hidden ones."""
         return [image for image in self.images.values() if not image.hidden]
+
+    def listed(self) -> list[Image]:
+        """The visible images, without those that are only further platforms of another."""
+        best = {target.image for target in self.targets.values()}
+        return [image for image in self.images.values() if not image.hidden and image.id in best]
 
     def get(self, image_id: str) -> Image:
         """The image of a full id, hidden or not. Raises NotFound."""
@@ -32,52 +42,103 @@ class Catalog:
 
     def references(self, image_id: str) -> list[Reference]:
         """The names of an image, sorted, those with a tag before those with a digest."""
-        found = [Reference.parse(name) for name, image in self.names.items() if image == image_id]
+        found = [Reference.parse(name.reference) for name in self.names.values() if name.image == image_id]
         return sorted(found, key=lambda reference: (bool(reference.digest), str(reference)))
 
     def references_by_image(self) -> dict[str, list[Reference]]:
         """``references`` of every image at once."""
         found: dict[str, list[Reference]] = defaultdict(list)
-        for name, image in sorted(self.names.items()):
-            found[image].append(Reference.parse(name))
+        for reference, name in sorted(self.names.items()):
+            found[name.image].append(Reference.parse(reference))
         return {image: sorted(names, key=lambda name: bool(name.digest)) for image, names in found.items()}
 
-    def resolve(self, name: str) -> Image:
-        """The image that a user means: by id, by name, by a prefix of an id. Raises NotFound, InvalidArgument."""
+    def targets_of(self, image_id: str) -> list[Target]:
+        """What an image is the best or another platform of: the ones with names, and the newest, first."""
+        named = {name.target for name in self.names.values()}
+        found = [target for target in reversed(self.targets.values()) if target.part_of(image_id)]
+        return sorted(found, key=lambda target: (target.image != image_id, target.digest not in named))
+
+    def target(self, name: str) -> Target:
+        """What a user means, with all its platforms. Raises NotFound, InvalidArgument."""
+        return self._find(name)[0]
+
+    def resolve(self, name: str, platform: Platform | None = None) -> Image:
+        """The image that a user means: by id, by name, by a digest that a name points at, by a prefix of either.
+
+        Without ``platform`` the best for this machine. Raises NotFound, InvalidArgument.
+        """
+        target, image_id = self._find(name)
+        if platform is None:
+            return self.images[image_id]
+        candidates = [self.images[found] for found in target.images]
+        if image_id != target.image:  # it was asked for by its own id
+            candidates = [self.images[image_id]]
+        ranked = [
+            (rank, order)
+            for order, image in enumerate(candidates)
+            if (rank := platform.preference(image.platform)) is not None
+        ]
+        if not ranked:
+            raise NotFound(
+                f"image with reference {name} was found but does not provide the specified platform ({platform})"
+            )
+        return candidates[min(ranked)[1]]
+
+    def _find(self, name: str) -> tuple[Target, str]:
+        """The target, and the id of the image in it that is meant."""
         digits = name.removeprefix("sha256:")
         if len(digits) == 64 and _HEX.fullmatch(digits):
-            return self._by_id(f"sha256:{digits}")
+            found = self._by_prefix(digits, name)
+            if found is None:
+                raise NotFound(f"No such image: sha256:{digits}")
+            return found
         try:
             reference = named(name)
         except InvalidArgument:
             if not (name.startswith("sha256:") and _HEX.fullmatch(digits)):
                 raise
             reference = None
-        if reference is not None and (image := self.names.get(str(reference))) is not None:
-            return self.images[image]
+        if reference is not None and (known := self._by_name(reference)) is not None:
+            return known, known.image
         if _HEX.fullmatch(digits):
             found = self._by_prefix(digits, name)
             if found is not None:
                 return found
         raise NotFound(f"No such image: {reference.familiar if reference else name}")
 
-    def _by_id(self, image_id: str) -> Image:
-        image = self.images.get(image_id)
-        if image is None or image.hidden:
-            raise NotFound(f"No such image: {image_id}")
-        return image
+    def _by_name(self, reference: Reference) -> Target | None:
+        name = self.names.get(str(reference))
+        if name is not None:
+            return self.targets[name.target]
+        if reference.digest and reference.digest in self.targets:
+            prefix = f"{reference.repository}:"
+            if any(
+                name.target == reference.digest and name.reference.startswith(prefix) for name in self.names.values()
+            ):
+                return self.targets[reference.digest]
+        return None
 
-    def _by_prefix(self, digits: str, name: str) -> Image | None:
-        found = [image for image in self.visible() if image.id.startswith(digits, len("sha256:"))]
-        if len(found) > 1:
+    def _by_prefix(self, digits: str, name: str) -> tuple[Target, str] | None:
+        start = f"sha256:{digits}"
+        images = {image.id for image in self.visible() if image.id.startswith(start)}
+        targets = {digest for digest in self.targets if digest.startswith(start)}
+        if len(images) + len(targets) > 1:
             raise InvalidArgument(f"multiple IDs found with provided prefix: {name}")
-        return found[0] if found else None
+        for image_id in images:
+            return self.targets_of(image_id)[0], image_id
+        for digest in targets:
+            return self.targets[digest], self.targets[digest].image
+        return None
 
 
 def named(name: str) -> Reference:
     """What a name stands for: with ``latest`` where it says nothing, by its digest alone where it has one."""
-    reference = Reference.parse(name).with_default_tag()
-    return reference.without_tag() if reference.digest else reference
+    return canonical(Reference.parse(name))
+
+
+def canonical(reference: Reference) -> Reference:
+    """The form in which names are kept: with a tag, or with a digest and no tag."""
+    return reference.without_tag() if reference.digest else reference.with_default_tag()
 
 
 def short_id(image_id: str) -> str:

@@ -3,20 +3,24 @@
 Look-ups are answered from memory, at once; what changes something is a coroutine, done when it is on disk.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from cove.content import Blobs
+from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.images import archive_out, imports, listing, loading, making, removal
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import Inventory
+from cove.images.leases import Keeper, Lease
 from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
 from cove.images.removal import InUse, Removed
+from cove.images.targets import Target
 from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
 from cove.oci.image import Config, Descriptor, ImageConfig
@@ -53,12 +57,21 @@ class Images:
         """Stop what is under way."""
         await self._inventory.close()
 
-    def resolve(self, name: str) -> Image:
+    def resolve(self, name: str, platform: Platform | None = None) -> Image:
         """The image for an id, a unique prefix of one, ``repo``, ``repo:tag`` or ``repo@digest``.
 
+        Of several platforms the one that serves ``platform`` best, without that the best for this machine.
         Raises NotFound (``No such image: x:latest``) and InvalidArgument, in Docker's words.
         """
-        return self._inventory.catalog.resolve(name)
+        return self._inventory.catalog.resolve(name, platform)
+
+    def target(self, name: str) -> Target:
+        """What a name or id points at: a manifest, or an index with its platforms. Raises as ``resolve`` does."""
+        return self._inventory.catalog.target(name)
+
+    def targets(self, image_id: str) -> list[Target]:
+        """The targets that an image is a part of, the one that its name points at first."""
+        return self._inventory.catalog.targets_of(image_id)
 
     def get(self, image_id: str) -> Image:
         """The image of a full id, hidden ones too. Raises NotFound."""
@@ -102,11 +115,37 @@ class Images:
         """To be called when a container of this image is gone: collects the image if it was only kept for it."""
         await self._inventory.released(image_id)
 
-    async def tag(self, image: Image, reference: Reference) -> None:
-        """Name the image; a name that another image has is moved. Raises InvalidArgument for a digest reference."""
+    def lease(self) -> AbstractAsyncContextManager[Lease]:
+        """For work on blobs and layers that no image stands on yet, such as a pull: what the lease keeps stays here.
+
+        ``async with images.lease() as lease: lease.keep(digest, chain_id, …)``, in the same turn of the event loop as
+        the look whether it is here already. At the end what nothing stands on is removed.
+        """
+        return self._inventory.lease()
+
+    def ask(self, keeper: Keeper) -> None:
+        """Leave alone whatever blobs and layers ``keeper`` names, whenever garbage is collected; before ``open``."""
+        self._inventory.leases.ask(keeper)
+
+    async def collect(self, candidates: Collection[str] | None = None) -> list[str]:
+        """Remove blobs and layers (of these digests and chain ids, or all) that nothing needs; the layers that went."""
+        return await self._inventory.collect(candidates)
+
+    async def tag(self, name: str, reference: Reference) -> Image:
+        """Name the image, all its platforms; a name that another has is moved. The image.
+
+        Raises InvalidArgument for a digest reference, NotFound.
+        """
         if reference.digest:
             raise InvalidArgument("refusing to create a tag with a digest reference")
-        await self._inventory.admit(image, [reference.with_default_tag()])
+        target = self._inventory.catalog.target(name)
+        await self._inventory.name(target, reference.with_default_tag())
+        return self._inventory.catalog.get(target.image)
+
+    async def pushed(self, digest: str, reference: Reference) -> None:
+        """Note that the target of this digest is in the repository of ``reference`` now. Raises NotFound."""
+        named = replace(reference, tag="", digest=digest)
+        await self._inventory.locate(digest, [reference.repository], [named])
 
     async def remove(self, name: str, *, force: bool = False, prune: bool = True, in_use: InUse) -> Removed:
         """Remove a name, or the image, by Docker's rules; what went, in Docker's order.
@@ -170,13 +209,25 @@ class Images:
         manifest: bytes,
         layers: Sequence[Descriptor],
         references: Sequence[Reference] = (),
+        indexes: Sequence[bytes] = (),
+        *,
+        pulled: bool = False,
         progress: Callable[[str, int], None] = lambda diff_id, read: None,
     ) -> Image:
         """Make an image of layer blobs that are in ``blobs`` already (a pull, a build): unpacks what is new, names it.
 
-        ``progress`` is told a diff id and bytes read. Raises InvalidArgument, NotFound for a missing blob.
+        ``indexes``: those that led to the manifest, outermost first; the names point at the outermost, or without one
+        at the manifest. What they list and is in ``blobs`` is kept with them: attestations, further platforms. Call it
+        again with the same indexes for each platform. ``pulled``: the target is in the repositories of the names, so
+        that it is known as ``repo@digest`` as well. ``progress`` is told a diff id and bytes read.
+
+        Hold a ``lease`` from the first blob until this is done. Raises InvalidArgument, NotFound for a missing blob.
         """
-        parts = making.Parts(config, manifest, layers, references)
+        target = str(Digest.of(indexes[0] if indexes else manifest))
+        repositories = list(dict.fromkeys(name.repository for name in references)) if pulled else []
+        known_as = [replace(name, tag="", digest=target) for name in references] if pulled else []
+        names = list(dict.fromkeys([*references, *known_as]))
+        parts = making.Parts(config, manifest, layers, names, indexes, repositories)
         return await making.make(self._inventory, parts, {}, progress)
 
     async def derive(

@@ -33,7 +33,8 @@ async def import_tar(
     target, plain = inventory.layers.fresh(), inventory.blobs.temporary()
     try:
         done = await inventory.layers.receive(chunks, target, plain, progress)
-        async with inventory.adding([done.diff_id], [done.diff_id]):
+        async with inventory.lease() as lease:
+            lease.keep(done.diff_id)
             await inventory.layers.adopt(done)
             return await _make(inventory, done, plain, request)
     finally:

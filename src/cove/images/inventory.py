@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +16,15 @@ from pathlib import Path
 import msgspec
 
 from cove.content import Blobs
-from cove.errors import CoveError
-from cove.images.catalog import Catalog
-from cove.images.records import IMAGES, NAMES, Image, ImageName
+from cove.errors import CoveError, NotFound
+from cove.images import departures
+from cove.images.catalog import Catalog, canonical
+from cove.images.leases import Lease, Leases
+from cove.images.records import IMAGES, NAMES, TARGETS, Image, ImageName
+from cove.images.targets import Target, survey
 from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
+from cove.oci import image as oci
 from cove.reference import Reference
 from cove.store import Database
 
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 
 
 IN_TRASH = "trash"
+JSON_LIMIT = 16 << 20
+"""Bytes of the largest manifest, index or configuration."""
 _USES = (
     "SELECT 'containers' FROM containers WHERE image = ? "
     f"UNION ALL SELECT '{IN_TRASH}' FROM trash WHERE image = ? LIMIT 1"
@@ -43,22 +49,21 @@ class Inventory:
         self.catalog = Catalog()
         self._database = database
         self._changing = asyncio.Lock()
+        self.leases = Leases()
         self._holds: Counter[str] = Counter()
-        self._pins: Counter[str] = Counter()
         self._collecting: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Read the rows; collect in the background what a stopped daemon left half-made."""
-        images = self._database.load(IMAGES.select)
-        self.catalog = Catalog(images, self._database.load(NAMES.select))
+        load = self._database.load
+        self.catalog = Catalog(load(IMAGES.select), load(NAMES.select), load(TARGETS.select))
         self.blobs.open()
         garbage = self.layers.open()
-        for image in images:
+        await self._make_targets()
+        for image in list(self.catalog.images.values()):
             if image.hidden:
                 await self.released(image.id)
-        await self._collect(
-            [layer.chain_id for layer in self.layers.uppermost_first()], [blob.digest for blob in self.blobs.all()]
-        )
+        await self.collect()
         if garbage:
             self._collecting = asyncio.ensure_future(self._discard(garbage))
 
@@ -78,64 +83,95 @@ class Inventory:
             self._holds[image_id] -= 1
 
     @asynccontextmanager
-    async def adding(self, chain_ids: list[str], digests: list[str]) -> AsyncIterator[None]:
-        """While layers and blobs are being added that no image stands on yet; when that fails they are removed."""
-        pinned = [*chain_ids, *digests]
-        self._pins.update(pinned)
+    async def lease(self) -> AsyncIterator[Lease]:
+        """What is kept by it stays; at the end what nothing else stands on is removed."""
+        lease = self.leases.begin()
         try:
-            yield
-        except BaseException:
-            self._pins.subtract(pinned)
-            await asyncio.shield(self._collect(chain_ids[::-1], digests))
-            raise
-        self._pins.subtract(pinned)
+            yield lease
+        finally:
+            kept = lease.kept
+            lease.end()
+            await asyncio.shield(self.collect(kept))
 
-    async def admit(self, image: Image, references: Iterable[Reference]) -> Image:
-        """Make an image visible, under these names too; its blobs and layers are here. Names of others are moved."""
-        names = [ImageName(str(reference), image.id) for reference in references]
+    async def admit(
+        self,
+        image: Image,
+        references: Iterable[Reference],
+        descriptor: oci.Descriptor,
+        repositories: Collection[str] = (),
+    ) -> Image:
+        """Make an image visible, under these names too; its blobs and layers are here. Names of others are moved.
+
+        ``descriptor``: of the target that names point at, which the image is a part of. ``repositories``: where in
+        registries that is. Raises InvalidArgument.
+        """
+        names = [str(canonical(reference)) for reference in references]
         async with self._changing:
             known = self.catalog.images.get(image.id)
             tagged = now() if names else (known.tagged if known else "")
             image = msgspec.structs.replace(known or image, tagged=tagged, hidden=False)
-
-            def change(connection: sqlite3.Connection) -> None:
-                IMAGES.put(connection, image)
-                for name in names:
-                    NAMES.put(connection, name)
-
-            await self._database.run(change)
-            self.catalog.images[image.id] = image
-            self.catalog.names.update((name.reference, name.image) for name in names)
+            target = await asyncio.to_thread(survey, descriptor, self._read, lambda found: self._is_here(image, found))
+            target = self._located(target, repositories)
+            await self._point(names, target, image)
         return image
+
+    async def name(self, target: Target, reference: Reference) -> None:
+        """Have a name point at a target that is here. Raises NotFound when its image is gone meanwhile."""
+        async with self._changing:
+            current = self.catalog.targets.get(target.digest)
+            if current is None:
+                raise NotFound(f"No such image: {target.image}")
+            image = msgspec.structs.replace(self.catalog.get(current.image), tagged=now())
+            await self._point([str(reference)], current, image)
+
+    async def locate(self, digest: str, repositories: Collection[str], references: Iterable[Reference] = ()) -> None:
+        """Note that a target is in these repositories of registries, and give it these names. Raises NotFound."""
+        async with self._changing:
+            target = self.catalog.targets.get(digest)
+            if target is None:
+                raise NotFound(f"No such image: {digest}")
+            image = self.catalog.get(target.image)
+            await self._point([str(reference) for reference in references], self._located(target, repositories), image)
 
     async def untag(self, references: Iterable[Reference]) -> None:
         """Remove names; the images stay."""
         async with self._changing:
-            gone = [str(reference) for reference in references]
+            gone = {str(reference) for reference in references}
+            names = {reference: name for reference, name in self.catalog.names.items() if reference not in gone}
+            superseded = departures.superseded(self.catalog.targets.values(), names)
 
             def change(connection: sqlite3.Connection) -> None:
                 for reference in gone:
                     NAMES.delete(connection, reference=reference)
+                for digest in superseded:
+                    TARGETS.delete(connection, digest=digest)
 
             await self._database.run(change)
-            for reference in gone:
-                self.catalog.names.pop(reference, None)
+            self.catalog.names = names
+            await self.collect(self._forget(superseded))
 
     async def drop(self, image_id: str) -> list[str]:
-        """Remove an image and its names; the chain ids of the layers that went with it, uppermost first.
+        """Remove an image, its names, and with it the platforms that are with it alone.
 
-        An image that a container uses, be it one in the trash, is only hidden: its layers stay until ``released``.
+        The chain ids of the layers that went, uppermost first. An image that a container uses, be it one in the trash,
+        is only hidden: its layers stay until ``released``.
         """
         async with self._changing:
-            hidden = msgspec.structs.replace(self.catalog.get(image_id), hidden=True)
-            self.catalog.images[image_id] = hidden
-            kept = await self._database.run(lambda connection: self._delete(connection, hidden))
-            for name in [name for name, image in self.catalog.names.items() if image == image_id]:
-                del self.catalog.names[name]
-            if kept:
-                return self._for_show(hidden) if kept == IN_TRASH else []
-            del self.catalog.images[image_id]
-            return await self._collect(hidden.chain_ids[::-1], hidden.blobs)
+            going = departures.of_image(self.catalog, self.catalog.get(image_id).id)
+            hidden = [msgspec.structs.replace(self.catalog.get(gone), hidden=True) for gone in going.images]
+            self.catalog.images.update((image.id, image) for image in hidden)
+            kept = await self._database.run(lambda connection: self._delete(connection, hidden, going))
+            self.catalog.names = {
+                reference: name for reference, name in self.catalog.names.items() if name.target not in going.targets
+            }
+            self.catalog.targets.update((target.digest, target) for target in going.changed)
+            unused = self._forget(going.targets)
+            shown = [chain for image in hidden if kept.get(image.id) == IN_TRASH for chain in self._for_show(image)]
+            for image in hidden:
+                if image.id not in kept:
+                    del self.catalog.images[image.id]
+                    unused += [*image.chain_ids, *image.blobs]
+            return shown + await self.collect(unused)
 
     async def released(self, image_id: str) -> None:
         """Drop an image that was only hidden, unless it is still used."""
@@ -154,26 +190,107 @@ class Inventory:
         others = {chain for image in self.catalog.images.values() if not image.hidden for chain in image.chain_ids}
         return [chain for chain in gone.chain_ids[::-1] if chain not in others]
 
-    def _delete(self, connection: sqlite3.Connection, hidden: Image) -> str:
-        """Delete the rows, or hide the image and say where what uses it is. On the database's thread."""
-        NAMES.delete(connection, image=hidden.id)
-        used = connection.execute(_USES, (hidden.id, hidden.id)).fetchone()
-        if used or self._holds[hidden.id] > 0:
-            IMAGES.put(connection, hidden)
-            return used[0] if used else "held"
-        IMAGES.delete(connection, id=hidden.id)
-        return ""
+    def _delete(
+        self, connection: sqlite3.Connection, hidden: list[Image], going: departures.Departure
+    ) -> dict[str, str]:
+        """Delete the rows, or hide images; where what uses those is, by their ids. On the database's thread."""
+        for digest in going.targets:
+            TARGETS.delete(connection, digest=digest)
+        for target in going.changed:
+            TARGETS.put(connection, target)
+        kept = {}
+        for image in hidden:
+            NAMES.delete(connection, image=image.id)
+            used = connection.execute(_USES, (image.id, image.id)).fetchone()
+            if used or self._holds[image.id] > 0:
+                IMAGES.put(connection, image)
+                kept[image.id] = used[0] if used else "held"
+            else:
+                IMAGES.delete(connection, id=image.id)
+        return kept
 
-    async def _collect(self, chain_ids: Iterable[str], digests: Iterable[str]) -> list[str]:
-        """Remove those layers (given uppermost first) and blobs that nothing stands on; the layers that went."""
-        used = {name for name, count in self._pins.items() if count > 0}
+    async def _point(self, names: Iterable[str], target: Target, image: Image) -> None:
+        """Write an image, a target that it is in, and names of it, all or none. ``_changing`` is held."""
+        moved = {name: ImageName(name, target.image, target.digest) for name in names}
+        moved |= {
+            name.reference: msgspec.structs.replace(name, image=target.image)
+            for name in self.catalog.names.values()
+            if name.target == target.digest and name.image != target.image
+        }
+        names_then = self.catalog.names | moved
+        targets_then = self.catalog.targets | {target.digest: target}
+        superseded = departures.superseded(targets_then.values(), names_then)
+
+        def change(connection: sqlite3.Connection) -> None:
+            IMAGES.put(connection, image)
+            TARGETS.put(connection, target)
+            for name in moved.values():
+                NAMES.put(connection, name)
+            for digest in superseded:
+                TARGETS.delete(connection, digest=digest)
+
+        await self._database.run(change)
+        self.catalog.images[image.id] = image
+        self.catalog.names, self.catalog.targets = names_then, targets_then
+        await self.collect(self._forget(superseded))
+
+    def _forget(self, digests: Iterable[str]) -> list[str]:
+        """Take targets out of the catalog; the blobs that they stood on."""
+        gone = [self.catalog.targets.pop(digest) for digest in digests]
+        return [blob for target in gone for blob in target.blobs]
+
+    def _located(self, target: Target, repositories: Collection[str]) -> Target:
+        known = self.catalog.targets.get(target.digest)
+        where = dict.fromkeys([*(known.repositories if known else ()), *repositories])
+        return msgspec.structs.replace(target, repositories=list(where))
+
+    def _read(self, digest: str) -> bytes | None:
+        blob = self.blobs.get(digest)
+        return self.blobs.path(digest).read_bytes() if blob and blob.size <= JSON_LIMIT else None
+
+    def _is_here(self, added: Image, manifest: oci.Manifest) -> bool:
+        image = added if manifest.config.digest == added.id else self.catalog.images.get(manifest.config.digest)
+        if image is None or image.hidden:
+            return False
+        return all(self.blobs.get(layer.digest) for layer in manifest.layers)
+
+    async def _make_targets(self) -> None:
+        """Give each image without a target, as older versions left them, its manifest for one."""
+        known = {image for target in self.catalog.targets.values() for image in target.images}
+        for image in self.catalog.visible():
+            if image.id not in known:
+                blob = self.blobs.get(image.manifest)
+                descriptor = oci.Descriptor(image.manifest_type, image.manifest, blob.size if blob else 0)
+                names = [name.reference for name in self.catalog.names.values() if name.image == image.id]
+                await self._point(names, survey(descriptor, self._read, lambda found: True), image)
+
+    async def collect(self, candidates: Collection[str] | None = None) -> list[str]:
+        """Remove the layers and blobs among these, or of all, that nothing stands on and no lease keeps.
+
+        Candidates are chain ids and digests. The chain ids of the layers that went, uppermost first.
+        """
+        used = self._used()
+        layers = [
+            layer.chain_id
+            for layer in self.layers.uppermost_first()
+            if layer.chain_id not in used and (candidates is None or layer.chain_id in candidates)
+        ]
+        await self.layers.remove(layers)
+        used = self._used()  # others worked while that was written
+        found = candidates if candidates is not None else [blob.digest for blob in self.blobs.all()]
+        await self.blobs.remove([digest for digest in found if digest not in used])
+        return layers
+
+    def _used(self) -> set[str]:
+        used = self.leases.kept()
         for image in self.catalog.images.values():
             used.update(image.chain_ids, image.blobs)
-        layers = [chain_id for chain_id in chain_ids if chain_id not in used and self.layers.get(chain_id)]
-        blobs = [digest for digest in digests if digest not in used]
-        await self.layers.remove(layers)
-        await self.blobs.remove(blobs)
-        return layers
+        for target in self.catalog.targets.values():
+            used.update(target.blobs)
+        for layer in self.layers.uppermost_first():  # a layer stands on all below it
+            if layer.chain_id in used and layer.parent is not None:
+                used.add(layer.parent)
+        return used
 
 
 def now() -> str:

@@ -26,7 +26,7 @@ def select(catalog: Catalog, filters: Filters) -> list[Listed]:
     dangling = filters.boolean("dangling")
     names = catalog.references_by_image()
     found = []
-    for image in catalog.visible():
+    for image in catalog.listed():
         own = names.get(image.id, [])
         shown = [name for name in own if any(matches(name) for matches in patterns)] if patterns else own
         if (patterns and not shown) or (dangling is not None and dangling == bool(own)):

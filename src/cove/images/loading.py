@@ -76,13 +76,14 @@ async def _add(inventory: Inventory, found: archive_in.Found, report: Report) ->
     def progress(diff_id: str, read: int) -> None:
         report(LoadProgress(short_id(diff_id), read, total[diff_id]))
 
-    before = {reference: inventory.catalog.names.get(str(reference)) for reference in found.parts.references}
+    names = inventory.catalog.names
+    before = {reference: names.get(str(reference)) for reference in found.parts.references}
     image = await make(inventory, found.parts, found.files, progress)
-    for reference in found.parts.references:
-        report(_loaded(image, reference, before[reference]))
+    for reference, known in before.items():
+        report(_loaded(image, reference, known.image if known else ""))
     if not found.parts.references:
         report(Loaded(image.id, ""))
 
 
-def _loaded(image: Image, reference: Reference, before: str | None) -> Loaded:
-    return Loaded(image.id, reference.familiar, before if before and before != image.id else "")
+def _loaded(image: Image, reference: Reference, before: str) -> Loaded:
+    return Loaded(image.id, reference.familiar, before if before != image.id else "")

@@ -5,7 +5,9 @@ from datetime import datetime
 import msgspec
 
 from cove.digest import chain_ids
+from cove.images.targets import Target
 from cove.oci.image import Descriptor, ImageConfig
+from cove.platform import Platform
 from cove.reference import Reference
 from cove.store import Table
 
@@ -38,6 +40,11 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
         return chain_ids(self.config.rootfs.diff_ids)
 
     @property
+    def platform(self) -> Platform:
+        """What it is for."""
+        return Platform(self.config.os, self.config.architecture, self.config.variant)
+
+    @property
     def created(self) -> float:
         """When it was made, in seconds since 1970; 0 when the configuration does not say."""
         return seconds(self.config.created)
@@ -48,11 +55,16 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
         return [self.id, self.manifest, *(layer.digest for layer in self.layers)]
 
 
-class ImageName(msgspec.Struct, frozen=True):
-    """``reference``: canonical text, with a tag or a digest. ``image``: the image's id."""
+class ImageName(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``reference``: canonical text, with a tag or a digest. ``image``: the image's id.
+
+    ``target``: digest of what the name points at, of which that image is the best for this machine; empty in rows
+    that are older than targets.
+    """
 
     reference: str
     image: str
+    target: str = ""
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -119,6 +131,7 @@ class Use(msgspec.Struct, frozen=True):
 
 
 IMAGES: Table[Image] = Table("images", Image, ("id",), {"id": lambda image: image.id})
+TARGETS: Table[Target] = Table("image_targets", Target, ("digest",), {"digest": lambda target: target.digest})
 NAMES: Table[ImageName] = Table(
     "image_names",
     ImageName,

@@ -32,7 +32,7 @@ async def prune(inventory: Inventory, filters: Filters, in_use: InUse) -> Pruned
     limit = parse_moment(until) / 1e9 if until is not None else None
     removed: Removed = []
     before = {layer.chain_id: layer.size for layer in inventory.layers.uppermost_first()}
-    for image in inventory.catalog.visible():
+    for image in inventory.catalog.listed():
         names = inventory.catalog.references(image.id)
         if (only_dangling and any(name.tag for name in names)) or in_use(image.id):
             continue

@@ -19,6 +19,8 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+INDEXES = (INDEX, DOCKER_LIST)
+CONFIGS = (CONFIG, DOCKER_CONFIG)
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):

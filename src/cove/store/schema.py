@@ -10,6 +10,7 @@ looked up, ordered by, or must be unique; uniqueness is a constraint here and no
 containers     one row per container; ``name`` without a leading slash
 images         one row per image; ``id`` is the digest of its configuration blob
 image_names    references (``docker.io/library/busybox:latest``, canonical) to image ids
+image_targets  what names point at: indexes and manifests by digest, and which images they lead to
 layers         unpacked layers by chain id; ``directory`` is the short name below ``layers/``
 blobs          what is in ``blobs/sha256``; rows exist only for blobs that are whole, synced and verified
 networks       one row per network
@@ -78,5 +79,8 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE learned (
         container TEXT PRIMARY KEY REFERENCES containers (id) ON DELETE CASCADE, record BLOB NOT NULL
     ) STRICT;
+    """,
+    """
+    CREATE TABLE image_targets (digest TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
     """,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cove.images import Images
+from cove.images.leases import Keeper
 from cove.layers import Worker
 from cove.store import Database
 
@@ -15,10 +16,11 @@ Body = Callable[[Images], Awaitable[None]]
 
 
 @asynccontextmanager
-async def opened(root: Path) -> AsyncIterator[Images]:
+async def opened(root: Path, keeper: Keeper = lambda: ()) -> AsyncIterator[Images]:
     """An image store on the data root ``root``, as a daemon has it."""
     database, worker = Database(root / "db"), Worker()
     images = Images(database, root, worker)
+    images.ask(keeper)
     try:
         await images.open()
         yield images

@@ -8,7 +8,10 @@ import tarfile
 from collections.abc import AsyncIterator, Sequence
 
 from cove.images import Image, Images, Loaded, Use
+from cove.oci.image import CONFIG, INDEX, LAYER, MANIFEST, Descriptor
 from cove.reference import Reference
+
+IN_TOTO = "application/vnd.in-toto+json"
 
 
 def tar(**files: bytes) -> bytes:
@@ -77,3 +80,76 @@ def names(images: Images) -> dict[str, list[str]]:
 
 def unused(image_id: str) -> Sequence[Use]:
     return ()
+
+
+def manifest(config: bytes, blobs: Sequence[bytes], **more: object) -> bytes:
+    """An OCI manifest of uncompressed layers; ``more`` replaces fields."""
+    fields: dict[str, object] = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "digest": digest(config), "size": len(config)},
+        "layers": [{"mediaType": LAYER, "digest": digest(layer), "size": len(layer)} for layer in blobs],
+    }
+    return json.dumps(fields | more).encode()
+
+
+def listed(blob: bytes, platform: str = "", **more: object) -> dict[str, object]:
+    """A manifest or index as an index lists it. ``platform``: ``os/architecture``."""
+    fields: dict[str, object] = {"digest": digest(blob), "size": len(blob)}
+    fields["mediaType"] = json.loads(blob).get("mediaType", MANIFEST)
+    if platform:
+        fields["platform"] = dict(zip(("os", "architecture"), platform.split("/"), strict=True))
+    return fields | more
+
+
+def index(*entries: dict[str, object]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+
+
+class Multi:
+    """An index of two platforms, with an attestation of the first, and of one more that nobody has."""
+
+    def __init__(self) -> None:
+        self.layers = {name: tar(etc__arch=name.encode()) for name in ("amd64", "arm64")}
+        self.configs = {name: config([layer], architecture=name) for name, layer in self.layers.items()}
+        self.manifests = {name: manifest(self.configs[name], [layer]) for name, layer in self.layers.items()}
+        self.statement = b'{"_type": "https://in-toto.io/Statement/v0.1"}'
+        self.attested = config([self.statement], architecture="unknown", os="unknown")
+        proof = {"mediaType": IN_TOTO, "digest": digest(self.statement), "size": len(self.statement)}
+        self.attestation = manifest(self.attested, [], layers=[proof])
+        self.missing = manifest(b"{}", [])
+        about = {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": digest(self.manifests["amd64"]),
+        }
+        self.index = index(
+            listed(self.manifests["amd64"], "linux/amd64"),
+            listed(self.manifests["arm64"], "linux/arm64"),
+            listed(self.missing, "linux/s390x"),
+            listed(self.attestation, "unknown/unknown", annotations=about),
+        )
+
+    async def add(self, images: Images, name: str, *architectures: str, pulled: bool = False) -> Image:
+        """As a pull does it; the last of the images. With none of the architectures given, all."""
+        async with images.lease() as lease:
+            for data in (self.attestation, self.attested, self.statement):
+                lease.keep(digest(data))
+                await images.blobs.put(data)
+            for architecture in architectures or self.layers:
+                layer = self.layers[architecture]
+                lease.keep(digest(layer))
+                await images.blobs.put(layer)
+                image = await images.add(
+                    self.configs[architecture],
+                    self.manifests[architecture],
+                    [Descriptor(LAYER, digest(layer), len(layer))],
+                    [Reference.parse(name)],
+                    [self.index],
+                    pulled=pulled,
+                )
+        return image
+
+    @property
+    def attesting(self) -> set[str]:
+        """The digests of what there is beside the images."""
+        return {digest(data) for data in (self.index, self.attestation, self.attested, self.statement)}

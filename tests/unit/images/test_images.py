@@ -226,7 +226,7 @@ def test_save_is_loaded_again_by_itself(with_images: With, tmp_path: Path) -> No
 def test_resolve(with_images: With) -> None:
     async def body(images: Images) -> None:
         image = await import_(images, "base:1", a=b"x")
-        await images.tag(image, Reference.parse("registry:5000/base"))
+        await images.tag(image.id, Reference.parse("registry:5000/base"))
         for name in (
             "base:1",
             "docker.io/library/base:1",
@@ -258,10 +258,10 @@ def test_tags_move(with_images: With) -> None:
     async def body(images: Images) -> None:
         first, second = await import_(images, "x", a=b"1"), await import_(images, "x", a=b"2")
         assert names(images) == {first.id: [], second.id: ["x:latest"]}
-        await images.tag(first, Reference.parse("x"))
+        await images.tag(first.id, Reference.parse("x"))
         assert names(images) == {first.id: ["x:latest"], second.id: []}
         with pytest.raises(InvalidArgument, match="refusing to create a tag with a digest reference"):
-            await images.tag(first, Reference.parse(f"x@{first.id}"))
+            await images.tag(first.id, Reference.parse(f"x@{first.id}"))
 
     with_images(body)
 
@@ -276,7 +276,7 @@ def test_list_and_filters(with_images: With) -> None:
                 created=f"2020-01-0{day}T00:00:00Z",
                 changes=[f"LABEL day={day}"],
             )
-        await images.tag(made["two"], Reference.parse("a/two:1"))
+        await images.tag(made["two"].id, Reference.parse("a/two:1"))
 
         def select(**filters: str) -> list[tuple[str, list[str]]]:
             found = images.select(Filters({name: [value] for name, value in filters.items()}))

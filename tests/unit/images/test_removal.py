@@ -37,7 +37,7 @@ async def delete_container(images: Images, image: Image) -> None:
 async def named(images: Images, *references: str) -> Image:
     image = await import_(images, references[0], a=b"x")
     for reference in references[1:]:
-        await images.tag(image, Reference.parse(reference))
+        await images.tag(image.id, Reference.parse(reference))
     return image
 
 
@@ -61,7 +61,7 @@ def test_digests_go_with_the_last_tag_of_their_repository(with_images: With) -> 
     async def body(images: Images) -> None:
         image = await named(images, "x:1", "y:1")
         digest = Reference.parse(f"x@{image.manifest}")
-        await images._inventory.admit(image, [digest])
+        await images.pushed(image.manifest, Reference.parse("x"))
         assert await images.remove("x:1", in_use=unused) == [Untagged("x:1"), Untagged(digest.familiar)]
         assert names(images) == {image.id: ["y:1"]}
 
