@@ -11,7 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,13 +53,13 @@ class _Queued:
 class Database:
     """The database of one data root. Open with ``Database(path)``, use from one event loop, ``close`` at the end."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file and bring its schema up to date.
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        """Open or create the file and bring its schema up to date: ``migrations``, the data root's by default.
 
         Raises Conflict when the file comes from a newer version, Internal when it is no database or out of reach.
         """
         self._path = path
-        self._connection = _opened(path)
+        self._connection = _opened(path, migrations)
         self._closed = False
         self._queue: queue.SimpleQueue[list[_Queued] | None] = queue.SimpleQueue()
         self._notes: list[_Queued] = []
@@ -189,14 +189,14 @@ def _failure(error: BaseException) -> Internal:
     return (NoSpace if full else Internal)(f"cannot write the database: {error}")
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, migrations: Sequence[str]) -> sqlite3.Connection:
     connection = None
     try:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection)
+        _migrate(connection, migrations)
     except BaseException as error:
         if connection is not None:
             connection.close()
@@ -206,9 +206,9 @@ def _opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     (seen,) = connection.execute("PRAGMA user_version").fetchone()
-    if seen > len(MIGRATIONS):
-        raise Conflict(f"the database has schema {seen}; this version of Cove knows {len(MIGRATIONS)}")
-    for number, migration in enumerate(MIGRATIONS[seen:], start=seen + 1):
+    if seen > len(migrations):
+        raise Conflict(f"the database has schema {seen}; this version of Cove knows {len(migrations)}")
+    for number, migration in enumerate(migrations[seen:], start=seen + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")

@@ -109,23 +109,19 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path) -> None:
         Database(tmp_path / "none" / "cove.db")
 
 
-def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cove.store.database.MIGRATIONS", (*MIGRATIONS, "CREATE TABLE boats (a); SELECT nonsense"))
+def test_a_migration_that_fails_leaves_nothing(path: Path) -> None:
     with pytest.raises(Internal, match="nonsense"):
-        Database(path)
-    monkeypatch.undo()
+        Database(path, (*MIGRATIONS, "CREATE TABLE boats (a); SELECT nonsense"))
     database = Database(path)
     found = database.load(lambda c: c.execute("SELECT name FROM sqlite_master WHERE name = 'boats'").fetchall())
     database.close()
     assert found == []
 
 
-def test_a_later_migration_keeps_the_rows(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_migration_keeps_the_rows(path: Path) -> None:
     use(path, lambda database: database.run(add("kept")))
-    monkeypatch.setattr("cove.store.database.MIGRATIONS", (*MIGRATIONS, "CREATE TABLE boats (a)"))
-    Database(path).close()
+    Database(path, (*MIGRATIONS, "CREATE TABLE boats (a)")).close()
     assert names(path) == ["kept"]
-    monkeypatch.undo()
     with pytest.raises(Conflict):
         Database(path)
 
