@@ -79,6 +79,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("network:CONNECT", ("network connect",), "Connect a container to a network"),
     ("network:DISCONNECT", ("network disconnect",), "Disconnect a container from a network"),
     ("egress", ("network egress",), "Show where a container may go, and where it went"),
+    ("graph", ("network graph",), "Show networks with their containers, ports and egress policies"),
+    ("trace", ("network trace",), "Tell what stands between a container and where it is to go"),
     ("network:RM", ("network rm", "network remove"), "Remove one or more networks"),
     ("prune:NETWORK", ("network prune",), "Remove all unused networks"),
     ("inspect:NETWORK", ("network inspect",), "Display detailed information on one or more networks"),

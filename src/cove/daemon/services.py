@@ -23,6 +23,7 @@ from cove.engine.publications import Publications
 from cove.engine.removed import Removed
 from cove.engine.statistics import Statistics
 from cove.engine.system import Host, System
+from cove.engine.topology import Topology
 from cove.engine.transfers import Transfers
 from cove.engine.undo import Undo
 from cove.engine.views import Views
@@ -73,6 +74,7 @@ def make_services(
         lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
         output=output,
         egress=engine.policies,
+        topology=Topology(registry, stores.networks, engine.connectivity),
         reasons=Reasons(registry, removed, engine.runs, output, engine.bundles),
         archives=archives,
         execs=engine.execs,

@@ -38,6 +38,12 @@ class Nftables:
         answer: dict[str, object] = json.loads(output) if output.strip() else {}
         return answer
 
+    def rule_text(self, chain: str, handle: int) -> str:
+        """A rule in nft's language. ``chain``: family, table and name; "" when there is no such rule any more."""
+        listed = self._run(f"list chain {chain}", _OUTPUT_HANDLE)
+        ending = f" # handle {handle}"
+        return next((line.strip().removesuffix(ending) for line in listed.splitlines() if line.endswith(ending)), "")
+
     def _run(self, commands: str, output_flags: int) -> str:
         if self._context is None:
             raise OSError(errno.EBADF, "nft: the context is closed")

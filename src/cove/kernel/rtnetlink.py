@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_network
 
 from cove.kernel.netlink import notice_carrier
 from cove.kernel.netlink_format import (
@@ -47,6 +47,7 @@ _IFLA_MACVLAN_MODE, _IFLA_IPVLAN_MODE, _IFLA_IPVLAN_FLAGS = 1, 1, 2
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 2
 _RTA_DST, _RTA_OIF, _RTA_TABLE = 1, 4, 15
+_RTN_LOCAL = 2
 _NDA_LLADDR = 2
 
 _IFF_UP = 1
@@ -118,6 +119,18 @@ class RouteSocket:
                 if (route := _route(answer)) is not None:
                     found.append(route)
         return found
+
+    def route_to(self, address: IPv4Address | IPv6Address) -> tuple[int, bool]:
+        """The index of the link that leads to an address, and whether it is the host's own. Raises OSError (ENETUNREACH
+        and the like) when no route does.
+        """
+        family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+        wanted = _ROUTE.pack(family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0) + attribute(_RTA_DST, address.packed)
+        sent = self._send(_RTM_GETROUTE, ACK, wanted)
+        answer = next(iter([answer for _kind, answer in self._receive(f"route to {address}", sent)]))
+        kind = _ROUTE.unpack_from(answer)[7]
+        index = int.from_bytes(dict(attributes(answer, _ROUTE.size)).get(_RTA_OIF, b""), sys.byteorder)
+        return index, kind == _RTN_LOCAL
 
     def addresses(self, index: int) -> list[IPv4Interface | IPv6Interface]:
         """The addresses of a link."""

@@ -14,6 +14,8 @@ from cove.network.ports import PortRequest, check_request
 from cove.network.reached import Destination, Reached, allowing, destinations
 from cove.network.records import DEFAULT_MTU, EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import DOCKER_POOLS, NetworkSettings
+from cove.network.trace_target import Target, parse_target
+from cove.network.trace_world import Goal, Mode, Party
 
 __all__ = [
     "DEFAULT_MTU",
@@ -25,17 +27,22 @@ __all__ = [
     "EndpointRecord",
     "EndpointRequest",
     "Gateways",
+    "Goal",
     "Interface",
+    "Mode",
     "NetworkRecord",
     "NetworkSettings",
     "Networks",
+    "Party",
     "Pool",
     "PortRecord",
     "PortRequest",
     "Reached",
     "Restored",
+    "Target",
     "allowing",
     "check_request",
     "destinations",
     "parse_policy",
+    "parse_target",
 ]

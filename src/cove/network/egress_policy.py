@@ -20,6 +20,12 @@ class EgressPolicy:
     networks: dict[str, list[str]] = field(default_factory=dict)
     learns: bool = False
 
+    def ports_of(self, name: str) -> list[str] | None:
+        """The ports of a domain name that may be reached, none being all; None when the name may not be asked for."""
+        labels = name.lower().rstrip(".").split(".")
+        wanted = [".".join(labels), *("*." + ".".join(labels[start:]) for start in range(1, len(labels)))]
+        return next((self.names[known] for known in wanted if known in self.names), None)
+
 
 def parse_policy(text: str) -> EgressPolicy | None:
     """``deny``, ``learn``, ``allow=example.org,*.cdn.test:443,10.0.0.0/8:53/udp,[2001:db8::]/32:443``, "" for none.

@@ -25,6 +25,7 @@ from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall
 from cove.network.gateways import Gateways
 from cove.network.guard import Guard
+from cove.network.host_view import look
 from cove.network.links import Links
 from cove.network.null import NullDriver
 from cove.network.ports import HostPorts, PortRequest
@@ -33,6 +34,8 @@ from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, PortRe
 from cove.network.rows import load_rows, put_networks
 from cove.network.settings import NetworkSettings
 from cove.network.sublinks import IpvlanDriver, MacvlanDriver
+from cove.network.trace_world import Goal, Party, Step, World
+from cove.network.tracing import hint, trace
 from cove.store import Database
 from cove.store.database import Change
 
@@ -328,6 +331,20 @@ class Networks:
         if self._egress.holds(container_id):
             await self._egress.apply(container_id, None, ())
         await self._allocations.release(container_id, links=links)
+
+    async def trace(self, parties: Iterable[Party], origin: Party, goal: Goal) -> tuple[list[Step], str]:
+        """The way of a packet that is not sent, and what could be done where it ends. Raises OSError."""
+        networks = {network.id: network for network in self._catalogue.all()}
+        bridges = {network.link: network for network in networks.values() if network.link and not network.config_only}
+        tables = (self._settings.table, self._egress.table)
+        world = World(networks, tuple(parties), tables, bridges)
+
+        def follow() -> list[Step]:
+            with look() as host:
+                return trace(world, host, origin, goal)
+
+        steps = await asyncio.to_thread(follow)
+        return steps, hint(world, origin, goal, steps[-1].reason)
 
     @property
     def egress(self) -> Egress:

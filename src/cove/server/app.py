@@ -42,6 +42,7 @@ from cove.server.sockets import SocketRoutes
 from cove.server.status import status_of
 from cove.server.swarm import SwarmRoutes
 from cove.server.system import SystemRoutes
+from cove.server.topology import TopologyRoutes
 from cove.server.transfers import TransferRoutes
 from cove.server.trash import TrashRoutes
 from cove.server.volumes import VolumeRoutes
@@ -146,6 +147,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         TrashRoutes(services.trash),
         WhyRoutes(services.reasons),
         EgressRoutes(services.egress),
+        TopologyRoutes(services.topology),
         SocketRoutes(services.sockets),
         DoctorRoutes(services.doctor),
         SwarmRoutes(),

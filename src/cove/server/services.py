@@ -13,6 +13,7 @@ from cove.server.networks import Networks
 from cove.server.output import Output
 from cove.server.sockets import Sockets
 from cove.server.system import System
+from cove.server.topology import Topology
 from cove.server.transfers import Transfers
 from cove.server.trash import Trash
 from cove.server.volumes import Volumes
@@ -36,5 +37,6 @@ class Services:
     trash: Trash
     reasons: Reasons
     egress: EgressPolicies
+    topology: Topology
     sockets: Sockets
     doctor: Doctor

@@ -39,6 +39,7 @@ from cove.wire.networks import EndpointSettings, Network, NetworkCreated, Networ
 from cove.wire.sockets import ApiSocket, SocketCreate
 from cove.wire.streams import STDERR, STDOUT, LogEntry, Logs, Stream
 from cove.wire.system import AuthResponse, DiskUsage, Info, Version
+from cove.wire.topology import NetworkGraph, NetworkTrace
 from cove.wire.trash import Restored, Trashed, TrashEmptied
 from cove.wire.volumes import Volume, VolumeList, VolumesPruned
 from cove.wire.why import Why
@@ -491,6 +492,14 @@ class FakePolicies(Part):
         return EgressReport(policy="none", learned=[], allow="deny")
 
 
+class FakeTopology:
+    async def graph(self) -> NetworkGraph:
+        return NetworkGraph(networks=[], containers=[])
+
+    async def trace(self, origin: str, target: str) -> NetworkTrace:
+        return NetworkTrace(origin=origin, target=target, reached=True, reason="", steps=[])
+
+
 class FakeSockets:
     """No scoped sockets."""
 
@@ -576,6 +585,7 @@ def fake_services(store: Store) -> Services:
         trash=FakeTrash(store),
         reasons=FakeReasons(store),
         egress=FakePolicies(store),
+        topology=FakeTopology(),
         sockets=FakeSockets(),
         doctor=FakeDoctor(),
     )
