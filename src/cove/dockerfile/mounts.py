@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.spelling import suggestion
-from cove.dockerfile.text import quoted
+from cove.dockerfile.text import boolean, quoted
 from cove.errors import InvalidArgument
 from cove.units import parse_size
 
@@ -16,8 +16,6 @@ _KEYS = (
     "type from source target readonly id sharing required size mode uid gid src dst destination ro rw readwrite env"
 ).split()
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 Expand = Callable[[str], str]
 """Replaces variables in a word. Raises DockerfileError."""
@@ -184,11 +182,10 @@ def _fields(text: str, what: str) -> list[str]:
 
 
 def _boolean(key: str, value: str) -> bool:
-    if value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
-    raise DockerfileError(f"invalid value for {key}: {value}", culprit=value)
+    result = boolean(value)
+    if result is None:
+        raise DockerfileError(f"invalid value for {key}: {value}", culprit=value)
+    return result
 
 
 def _number(name: str, value: str, base: int) -> int:
