@@ -218,7 +218,6 @@ def test_networks_and_volumes(runner: Any, same: Callable[..., Any], name: str) 
     same("image", "prune", "-a", stdin=b"\n")
 
 
-@pytest.mark.needs("engine-volume-options")
 def test_volume_with_options(runner: Any, same: Callable[..., Any], name: str) -> None:
     made = runner.cove("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "--label", "x=y", name)
     assert made.out == f"{name}\n", made.err

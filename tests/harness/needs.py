@@ -20,10 +20,6 @@ COMPARED_HOST = os.environ.get("COVE_TEST_HOST", "")
 """The engine that both command lines are compared on; ours when it is empty."""
 
 
-def _built_elsewhere() -> bool:
-    return bool(COMPARED_HOST) or TESTING_THE_TESTS
-
-
 class Need(NamedTuple):
     """``what`` completes the sentence "this test needs …"; ``met`` says whether this machine has it."""
 
@@ -96,7 +92,6 @@ NEEDS = {
         "the distribution's Python, for probes in containers", lambda: Path("/usr/bin/python3").exists()
     ),
     "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
-    "engine-volume-options": Need("an engine with options of local volumes, which ours has not yet", _built_elsewhere),
     "crun": Need("the OCI runtime crun", _program("crun")),
     "runc": Need("the OCI runtime runc", _program("runc")),
     "podman": Need("Podman, which calls our runtime", _program("podman")),

@@ -36,6 +36,7 @@ from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
+from cove.engine.volume_mounts import VolumeMounts
 from cove.kernel.cgroups import layout
 from cove.store import Database
 
@@ -61,6 +62,7 @@ class Engine:
     stopping: Stopping
     removal: Removal
     transitions: Transitions
+    mounts: VolumeMounts
     remedies: Remedies
     runs: Runs
     repairs: Repairs
@@ -104,6 +106,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         announcements=announcements,
         learned=Learned(database),
     )
+    mounts = VolumeMounts(registry, stores.volumes)
     transitions = Transitions(
         registry=registry,
         images=stores.images,
@@ -118,6 +121,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         removal=removal,
         trash=stores.trash,
         runs=runs,
+        mounts=mounts,
     )
     remedies = Remedies(transitions, stopping, announcements)
     probes.on_failure = remedies.apply
@@ -138,6 +142,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         stopping=stopping,
         removal=removal,
         transitions=transitions,
+        mounts=mounts,
         repairs=Repairs(stores.networks, registry, connectivity),
         policies=policies,
         group=_prepared_group(settings),

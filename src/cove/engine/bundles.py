@@ -17,6 +17,7 @@ from cove.engine.remap import Remap
 from cove.engine.runtimes import Runtimes
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
+from cove.engine.volume_mounts import NOTHING_MOUNTED, Mounted
 from cove.errors import Conflict
 from cove.oci.runtime import Spec
 from cove.runtime.messages import OverlayRoot, StartShim
@@ -80,7 +81,9 @@ class Bundles:
         await self._seccomp.prepare(host)
         await self.requests.prepare(host)
 
-    def write(self, container: Container, lower: list[str]) -> tuple[StartShim, list[socket.socket]]:
+    def write(
+        self, container: Container, lower: list[str], mounted: Mounted = NOTHING_MOUNTED
+    ) -> tuple[StartShim, list[socket.socket]]:
         """Make the run directory; the message that starts the shim, and the streams of those who wait.
 
         Raises Conflict when a container whose namespace it joins does not run, InvalidArgument, OSError.
@@ -92,7 +95,7 @@ class Bundles:
             (paths.run / "exit.json").unlink()
         self._files.write(container)
         self._files.links.running(container)
-        spec = specification(record, self._surroundings(container))
+        spec = specification(record, self._surroundings(container)._replace(sources=mounted.sources))
         foreign = self.runtimes.foreign(record.host_config.runtime)
         if foreign is not None:
             self._spell_out(spec, container)
@@ -115,6 +118,7 @@ class Bundles:
             attachments=[attachment for attachment, _ in waiting],
             seccomp=seccomp,
             runtime=foreign,
+            staged=mounted.staged,
         )
         return start, [stream for _, stream in waiting]
 

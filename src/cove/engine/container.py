@@ -38,6 +38,11 @@ class Paths(NamedTuple):
         return self.data / "rootfs"
 
     @property
+    def places(self) -> Path:
+        """Of mounts that are parts of something else; nothing lies in there."""
+        return self.data / "mounts"
+
+    @property
     def json_log(self) -> Path:
         return self.data / f"{self.data.name}-json.log"
 

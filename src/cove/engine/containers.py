@@ -174,11 +174,13 @@ class Containers:
         for mount in record.mounts:
             if mount.kind == "volume" and not mount.source:
                 new = not mount.name or not self._volumes.has(mount.name)
-                volume = await self._volumes.create(mount.name, labels=mount.labels)
+                volume = await self._volumes.create(
+                    mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
+                )
                 if new:
                     self._announcements.volume_made(volume.name, volume.driver)
                 mount.name, mount.driver = volume.name, volume.driver
-                mount.source = str(self._volumes.path(volume.name))
+                mount.source = self._volumes.shown_path(volume)
             elif mount.kind == "bind":
                 _settle_bind(mount, self._bundles.root(record.host_config))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from cove.engine.record import MountPoint
 from cove.errors import InvalidArgument
 from cove.wire.config import Config
-from cove.wire.host_config import HostConfig, Mount
+from cove.wire.host_config import DriverConfig, HostConfig, Mount, VolumeOptions
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _ACCESS = ("ro", "rw")
@@ -16,16 +16,21 @@ _KINDS = (_ACCESS, PROPAGATIONS, ("z", "Z"), ("nocopy",), ("consistent", "cached
 TMPFS_DEFAULTS = ["noexec", "nosuid", "nodev"]
 
 
+LOCAL = "local"
+
+
 def points(config: Config, host: HostConfig) -> list[MountPoint]:
     """All mounts but those of ``--volumes-from``, one per destination. Raises InvalidArgument in Docker's words."""
     made: dict[str, MountPoint] = {}
-    for point in (*map(_bind, host.binds or []), *map(_mount, host.mounts or []), *_tmpfs(host)):
+    driver = host.volume_driver or LOCAL
+    binds = (_bind(text, driver) for text in host.binds or [])
+    for point in (*binds, *(_mount(mount, driver) for mount in host.mounts or []), *_tmpfs(host)):
         if point.destination in made:
             raise InvalidArgument(f"Duplicate mount point: {point.destination}")
         made[point.destination] = point
     for path in config.volumes or {}:
         destination = _destination(path, "")
-        made.setdefault(destination, MountPoint("volume", destination, driver="local", anonymous=True))
+        made.setdefault(destination, MountPoint("volume", destination, driver=driver, anonymous=True))
     return list(made.values())
 
 
@@ -48,19 +53,22 @@ def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]
                     mode=mode or point.mode,
                     writable=point.writable and mode != "ro",
                     propagation=point.propagation,
+                    no_copy=point.no_copy,
+                    subpath=point.subpath,
+                    idmap=point.idmap,
                 )
             )
     return found
 
 
-def _bind(text: str) -> MountPoint:
+def _bind(text: str, driver: str) -> MountPoint:
     """``source:destination[:mode]``, or a destination alone for an anonymous volume."""
     parts = text.split(":")
     if len(parts) > 3 or not all(parts[:2]):
         raise InvalidArgument(f"invalid volume specification: '{text}'")
     if len(parts) == 1:
         destination = _destination(parts[0], f"{_spec(text)}{_config('volume')}")
-        return MountPoint("volume", destination, driver="local", anonymous=True)
+        return MountPoint("volume", destination, driver=driver, anonymous=True)
     source, mode = parts[0], parts[2] if len(parts) == 3 else ""
     words = _mode_words(mode)
     propagation = next((word for word in words if word in PROPAGATIONS), "")
@@ -84,7 +92,15 @@ def _bind(text: str) -> MountPoint:
     if propagation:
         raise _invalid(text, "volume", "field BindOptions must not be specified")
     destination = _destination(parts[1], f"{_spec(text)}{_config('volume')}")
-    return MountPoint("volume", destination, name=source, driver="local", mode=mode or "z", writable="ro" not in words)
+    return MountPoint(
+        "volume",
+        destination,
+        name=source,
+        driver=driver,
+        mode=mode or "z",
+        writable="ro" not in words,
+        no_copy="nocopy" in words,
+    )
 
 
 def _mode_words(mode: str) -> list[str]:
@@ -107,7 +123,7 @@ def _config(kind: str) -> str:
     return f'invalid mount config for type "{kind}": '
 
 
-def _mount(mount: Mount) -> MountPoint:
+def _mount(mount: Mount, driver: str) -> MountPoint:
     if mount.type not in ("bind", "volume", "tmpfs"):
         raise InvalidArgument(f"{_config(mount.type)}mount type unknown")
     if not mount.target:
@@ -126,18 +142,28 @@ def _mount(mount: Mount) -> MountPoint:
             create_source=bool(options and options.create_mountpoint),
         )
     if mount.type == "volume":
-        labels = mount.volume_options.labels if mount.volume_options else None
-        return MountPoint(
-            "volume",
-            destination,
-            name=mount.source,
-            driver="local",
-            mode="z",
-            writable=not mount.read_only,
-            anonymous=not mount.source,
-            labels=labels or {},
-        )
+        return _volume(mount, destination, driver)
     return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
+
+
+def _volume(mount: Mount, destination: str, driver: str) -> MountPoint:
+    options = mount.volume_options or VolumeOptions()
+    config = options.driver_config or DriverConfig()
+    if options.subpath.startswith("/") or ".." in options.subpath.split("/"):
+        raise InvalidArgument(f"{_config('volume')}volume subpath must be a relative path within the volume")
+    return MountPoint(
+        "volume",
+        destination,
+        name=mount.source,
+        driver=config.name or driver,
+        mode="z",
+        writable=not mount.read_only,
+        anonymous=not mount.source,
+        labels=options.labels or {},
+        driver_options=config.options or {},
+        no_copy=options.no_copy,
+        subpath=options.subpath,
+    )
 
 
 def _mount_tmpfs_options(mount: Mount) -> list[str]:

@@ -14,9 +14,12 @@ Status = Literal["created", "running", "paused", "restarting", "removing", "exit
 
 
 class MountPoint(msgspec.Struct, omit_defaults=True):
-    """One mount that the user, the image or the engine asked for. ``kind``: bind, volume or tmpfs.
+    """One mount that the user, the image or the engine asked for. ``kind``: bind, volume, tmpfs or image.
 
-    ``create_source``: a missing directory on the host is made, as ``-v`` has it. ``labels``: of an anonymous volume.
+    ``create_source``: a missing directory on the host is made, as ``-v`` has it. ``labels``, ``driver_options``: of a
+    volume that the mount makes. ``no_copy``: nothing of the image is copied into an empty volume.
+    ``subpath``: the part of the volume or image that is mounted. ``image``: the id of the image. ``idmap``: the
+    mapping that a bind was asked for.
     """
 
     kind: str
@@ -31,6 +34,11 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
     anonymous: bool = False
     create_source: bool = False
     labels: dict[str, str] = msgspec.field(default_factory=dict)
+    driver_options: dict[str, str] = msgspec.field(default_factory=dict)
+    no_copy: bool = False
+    subpath: str = ""
+    image: str = ""
+    idmap: str = ""
 
 
 class State(msgspec.Struct, omit_defaults=True):

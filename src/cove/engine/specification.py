@@ -1,6 +1,6 @@
 """From a container's record to the OCI configuration that the runtime is given for one start. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from cove import cdi
@@ -39,7 +39,8 @@ class Surroundings(NamedTuple):
     over /etc, by destination. ``init_path``: a static init on the host to run the program under, or None. ``devices``
     and ``block``: what the settings ask for of the host's devices, by their numbers.
     ``environment``: what links bring; image and user have the last word. ``remap``: the ids of a container in a user
-    namespace. ``edits``: of CDI devices, which change the whole in the end.
+    namespace. ``edits``: of CDI devices, which change the whole in the end. ``sources``: of mounts,
+    by destination, where the record does not have them.
     """
 
     root_path: str
@@ -52,6 +53,7 @@ class Surroundings(NamedTuple):
     environment: list[str] = []  # noqa: RUF012
     remap: Remap | None = None
     edits: cdi.Edits | None = None
+    sources: Mapping[str, str] = {}
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
@@ -260,7 +262,8 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
     if around.remap is not None:  # where the kernel lets nobody make a node
         made += [_bind(place, path, ["bind", "nosuid", "noexec"]) for path, place in around.devices.places.items()]
     made += [
-        _user_mount(mount, mapped) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
+        _user_mount(mount, around.sources.get(mount.destination, mount.source), mapped)
+        for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
     ]
     return made
 
@@ -314,10 +317,10 @@ def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:
     return {"destination": destination, "type": "bind", "source": source, "options": list(options)}
 
 
-def _user_mount(mount: MountPoint, mapped: Sequence[str]) -> Mount:
+def _user_mount(mount: MountPoint, source: str, mapped: Sequence[str]) -> Mount:
     """``mapped``: options by which our own files have on the disk the ids that the container sees; binds stay."""
     if mount.kind == "tmpfs":
         return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
     options = ["rbind", mount.propagation or "rprivate", "rw" if mount.writable else "ro", *mount.options]
     options += mapped if mount.kind == "volume" else ()
-    return _bind(mount.source, mount.destination, options)
+    return _bind(source, mount.destination, options)

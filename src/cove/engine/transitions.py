@@ -31,6 +31,7 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.shims import Shim, Zygote
 from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
+from cove.engine.volume_mounts import Mounted, VolumeMounts
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotModified
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
@@ -52,8 +53,8 @@ class StartRefused(InvalidArgument):
         self.exit_code = exit_code
 
 
-class LogDriverFailed(Internal):
-    """The log driver could not begin, in Docker's words."""
+class NotReady(Internal):
+    """A log driver or a volume that the program needs could not be made ready, in Docker's words."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -79,6 +80,7 @@ class Transitions:
         removal: Removal,
         trash: Trash,
         runs: Runs,
+        mounts: VolumeMounts,
     ) -> None:
         self._registry = registry
         self._images = images
@@ -93,6 +95,7 @@ class Transitions:
         self._removal = removal
         self._trash = trash
         self._runs = runs
+        self._mounts = mounts
         self._watches = Background()
 
     # start
@@ -142,6 +145,10 @@ class Transitions:
 
     async def _launch(self, container: Container) -> Shim:
         """From a stopped container to its program's first instruction."""
+        async with self._mounts.beginning(container) as mounted:
+            return await self._launch_mounted(container, mounted)
+
+    async def _launch_mounted(self, container: Container, mounted: Mounted) -> Shim:
         timeline = Timeline()
         lower = await self._images.lower_directories(container.record.image)
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
@@ -151,7 +158,7 @@ class Transitions:
         shim = None
         try:
             await self._bundles.prepare(container.record.host_config)
-            start, streams = self._bundles.write(container, [str(directory) for directory in lower])
+            start, streams = self._bundles.write(container, [str(directory) for directory in lower], mounted)
             shim = self._zygote.start(start, streams)
             self._listen(container, shim)
             timeline.mark("bundle")
@@ -264,6 +271,7 @@ class Transitions:
         if container.id not in self._registry:  # removed meanwhile
             self._names.remove(container.id)
             await self._connectivity.release(container)
+            await self._mounts.ended(container)
             self._bundles.discard(container)
             container.end(exited.exit_code)
             return
@@ -283,7 +291,8 @@ class Transitions:
         """
         self._names.remove(container.id)
         # what is kept comes first: the events of the end are in its transaction, and come neither twice nor never
-        results = await asyncio.gather(kept, self._connectivity.release(container), return_exceptions=True)
+        given_back = self._connectivity.release(container), self._mounts.ended(container)
+        results = await asyncio.gather(kept, *given_back, return_exceptions=True)
         errors = [result for result in results if isinstance(result, BaseException)]
         for error in errors:
             log.error("container %s: its end could not be recorded: %s", container.id[:12], error)
@@ -378,8 +387,8 @@ async def _notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
     failure = shim.failure
     if failure is None:
         raise Internal(f"the shim of container {shim.container_id} ended before the container started")
-    if failure.message.startswith("failed to initialize logging driver: "):
-        raise LogDriverFailed(failure.message, failure.exit_code)
+    if failure.message.startswith(("failed to initialize logging driver: ", "error while mounting volume ")):
+        raise NotReady(failure.message, failure.exit_code)
     raise StartRefused(
         "failed to create task for container: failed to create shim task: OCI runtime create failed: "
         f"runc create failed: unable to start container process: {failure.message}: unknown",

@@ -58,14 +58,18 @@ class Volumes:
         return Volume(
             name=record.name,
             driver=record.driver,
-            mountpoint=str(self._store.path(record.name)),
+            mountpoint=self._store.shown_path(record),
+            scope=self._store.scope(record),
             created_at=format_time(record.created),
-            labels=record.labels or None,
-            options=record.options or None,
+            labels=dict(sorted(record.labels.items())) or None,
+            options=dict(sorted(record.options.items())) or None,
         )
 
     async def inspect(self, name: str) -> Volume:
-        return self._shown(self._store.get(name))
+        record = self._store.get(name)
+        volume = self._shown(record)
+        volume.status = await self._store.status(record)
+        return volume
 
     async def create(self, request: VolumeCreate) -> Volume:
         new = not request.name or not self._store.has(request.name)

@@ -202,6 +202,19 @@ def mount_with_options(source: str, target: str, kind: str, options: str) -> Non
     check(_mount(source.encode(), os.fsencode(target), kind.encode(), 0, os.fsencode(options)), "mount", target)
 
 
+MS_REMOUNT = 0x20
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PROPAGATION = 0x1E0000
+"""Flags of mount(2) that change how the others are to be given."""
+
+
+def mount_with_flags(source: str, target: str, kind: str, flags: int, data: str) -> None:
+    """Mount and attach in one call (mount(2)); ``data``: the file system's own options, up to one page."""
+    given = os.fsencode(data) if data else None
+    check(_mount(source.encode(), os.fsencode(target), kind.encode(), flags, given), "mount", target)
+
+
 def make_parent_private(path: str) -> None:
     """The mount that a path is on gets no peers: what is mounted below it then stays in this namespace."""
     values = struct.pack("QQQQ", 0, 0, PRIVATE, 0)

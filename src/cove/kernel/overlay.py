@@ -50,16 +50,23 @@ def mount_mapped(lower: list[str], upper: str, work: str, user_namespace: int) -
             os.close(descriptor)
 
 
-def mount_read_only(lower: list[str]) -> int:
-    """A detached read-only mount of two layers or more, uppermost first. Raises OSError."""
-    if not _HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):
+def mount_read_only(lower: list[str], user_namespace: int | None = None) -> int:
+    """A detached read-only mount of two layers or more, uppermost first. Raises OSError.
+
+    ``user_namespace``: the layers are seen through its mappings.
+    """
+    if user_namespace is None and not _HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):
         return _mount_read_only_by_options(lower)
     opened: list[int] = []
     try:
         with mounts.FileSystem("overlay") as file_system:
             file_system.set("source", "overlay")
             for layer in lower:
-                _add_lower(file_system, layer, opened)
+                if user_namespace is None:
+                    _add_lower(file_system, layer, opened)
+                else:
+                    mapped = layer_images.mapped(layer, user_namespace, opened)
+                    file_system.set("lowerdir+", f"/proc/self/fd/{mapped}")
             return file_system.mount(mounts.READ_ONLY)
     finally:
         for descriptor in opened:

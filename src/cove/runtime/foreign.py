@@ -203,6 +203,10 @@ class _Start(NamedTuple):
         """Mount the root where nobody else sees it, and say by numbers who the program is in it."""
         kernel_namespaces.unshare(["mount"])
         mounts.set_propagation("/", mounts.SLAVE)
+        if self.start.staged:
+            from cove.kernel import staged_mounts
+
+            staged_mounts.attach_all([staged_mounts.StagedMount(*fields) for fields in self.start.staged])
         root = rootfs.mount_root(self.start.root, self.spec["root"]["path"])
         layer_images.forget_all()
         self.spec["process"] = _numeric(self.spec["process"], root)

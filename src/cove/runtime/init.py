@@ -57,6 +57,8 @@ def _start(
 ) -> NoReturn:
     layers = layer_images.forget_others(start.root["lower"] if start.root is not None else ())
     stdio = process.detach_from_shim(channel, stdio, [*layers, *_kept_mappings(start), *_kept(manner)])
+    if start.staged:
+        _stage(start)
     _enter_cgroup(spec, cgroup)
     process.set_oom_score(spec["process"])
     process.schedule(spec)
@@ -138,6 +140,20 @@ def _open(spec: Spec, start: Beginning) -> _Opened:
         return _Opened(None, sources)
     root = rootfs.mount_mapped(start.root)
     return _Opened(root, sources)
+
+
+def _stage(start: Beginning) -> None:
+    """In a mount namespace that the container's is a copy of; before the control group, which may deny the device."""
+    from cove.kernel import staged_mounts
+
+    kernel_namespaces.unshare(["mount"])
+    mounts.set_propagation("/", mounts.SLAVE)
+    mapped = None
+    if start.root is not None and "mappings" in start.root:
+        from cove.runtime import mappings
+
+        mapped = mappings.for_mounts(start.root["mappings"])
+    staged_mounts.attach_all([staged_mounts.StagedMount(*fields) for fields in start.staged], mapped)
 
 
 def _enter_user(spec: Spec, channel: socket.socket) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cove.lean import TYPE_CHECKING, NamedTuple, Protocol
+from cove.lean import TYPE_CHECKING, Any, NamedTuple, Protocol, Sequence
 
 if TYPE_CHECKING:
     from cove.runtime.messages import OverlayRoot
@@ -21,6 +21,8 @@ class Beginning(Protocol):
     def init(self) -> bool: ...
     @property
     def await_network(self) -> bool: ...
+    @property
+    def staged(self) -> Sequence[Sequence[Any]]: ...
 
 
 class Gate(NamedTuple):

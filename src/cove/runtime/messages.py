@@ -40,7 +40,7 @@ client they carry standard input; shutting down the sending side is its end of f
 import os
 
 from cove.kernel import rights
-from cove.lean import Any, NamedTuple, NotRequired, TypedDict, json, socket
+from cove.lean import Any, NamedTuple, NotRequired, Sequence, TypedDict, json, socket
 from cove.oci.runtime import IdMapping, Resources
 
 MAX_MESSAGE = 1 << 17
@@ -160,7 +160,8 @@ class StartShim(NamedTuple):
     ``stdin``: keep standard input open (OpenStdin), else /dev/null. ``stdin_once``: close it when the first
     attachment that feeds it ends. ``init``: run the program below a minimal init. ``await_network``: wait for
     NetworkReady between Created and the program. ``seccomp``: for all of the container's processes; None: no filter.
-    ``runtime``: another one that is to run the bundle, or None.
+    ``runtime``: another one that is to run the bundle, or None. ``staged``: what the sources of binds lie on and is
+    mounted first, each the fields of a ``kernel.staged_mounts.StagedMount``.
     """
 
     container_id: str
@@ -174,6 +175,7 @@ class StartShim(NamedTuple):
     attachments: list[Attachment]
     seccomp: SeccompFilter | None = None
     runtime: ForeignRuntime | None = None
+    staged: Sequence[Sequence[Any]] = []  # noqa: RUF012
 
 
 class Forget(NamedTuple):

@@ -4,6 +4,7 @@ The zygote does without them, so that nobody pays for what nobody asked for.
 """
 
 from cove.oci.runtime import Process, Spec
+from cove.runtime.manner import Beginning
 
 
 def load(spec: Spec) -> None:
@@ -27,6 +28,12 @@ def load(spec: Spec) -> None:
 
         labels.check(spec["process"], spec)
     load_for_process(spec["process"])
+
+
+def load_for_start(start: Beginning) -> None:
+    """Import what init will need for what is not in the configuration."""
+    if start.staged:
+        from cove.kernel import staged_mounts  # noqa: F401
 
 
 def load_for_process(process: Process) -> None:

@@ -11,11 +11,11 @@ import errno
 import os
 import stat
 
-from cove.kernel import mounts, overlay, paths
+from cove.kernel import foreign_mounts, mounts, overlay, paths
 from cove.kernel.cgroups import Layout
 from cove.lean import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 from cove.oci.runtime import IdMapping, Mount, Spec
-from cove.runtime import devices, foreign_mounts, mount_options
+from cove.runtime import devices, mount_options
 from cove.runtime.mount_options import Options
 
 if TYPE_CHECKING:

@@ -125,6 +125,7 @@ class Shim:
         with open(f"{start.run_dir}/config.json", "rb") as file:
             self._spec: Spec = json.loads(file.read())
         rare.load(self._spec)
+        rare.load_for_start(start)
         self._log = ContainerLog(start.log, self._loop) if start.log["driver"] != "none" else None
         self._cgroup = self._isolation.cgroup(self._spec.get("linux", {})["cgroupsPath"])
         self.streams = self._make_streams(self._spec["process"].get("terminal", False))

@@ -1,8 +1,10 @@
-"""Volumes: directories that outlive containers.
+"""Volumes: what outlives containers.
 
-Imports floors 0 and 1. ``volumes`` holds the service; the local driver is a directory below the data root.
+Imports floors 0 and 1. ``volumes`` holds the service and asks ``driver``s, of which ``local`` is the one of our own.
 """
 
-from cove.volumes.volumes import Volume, Volumes
+from cove.volumes.driver import Driver, Source
+from cove.volumes.record import LOCAL, Volume
+from cove.volumes.volumes import Volumes
 
-__all__ = ["Volume", "Volumes"]
+__all__ = ["LOCAL", "Driver", "Source", "Volume", "Volumes"]

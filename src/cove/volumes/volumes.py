@@ -1,39 +1,21 @@
-"""The volumes of one data root: ``volumes/<name>/_data`` and their rows."""
+"""The volumes of one data root: their rows, and the drivers that have them."""
 
+import asyncio
 import contextlib
-import re
 import secrets
 import shutil
 import sqlite3
 import time
-from asyncio import Lock, to_thread
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
 
-import msgspec
-
-from cove.errors import Conflict, Internal, InvalidArgument, NotFound
-from cove.store import Database, Table
-
-LONGEST_NAME = 255
-"""A volume's name is that of its directory (NAME_MAX)."""
-
-_NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-
-
-class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``created``: nanoseconds since the epoch. ``anonymous``: made for one container, under a made-up name."""
-
-    name: str
-    driver: str
-    created: int
-    options: dict[str, str] = msgspec.field(default_factory=dict)
-    labels: dict[str, str] = msgspec.field(default_factory=dict)
-    anonymous: bool = False
-
-
-VOLUMES: Table[Volume] = Table("volumes", Volume, ("name",), {"name": lambda volume: volume.name})
-
+from cove.errors import Conflict, NotFound
+from cove.store import Database
+from cove.volumes.driver import Driver, Source
+from cove.volumes.local import Local
+from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 
 Change = Callable[[sqlite3.Connection], None]
 
@@ -44,8 +26,9 @@ class Volumes:
     def __init__(self, database: Database, data_root: Path) -> None:
         self._database = database
         self._root = data_root / "volumes"
+        self._local = Local(self._root)
         self._volumes: dict[str, Volume] = {}
-        self._lock = Lock()  # held while what is in memory, in the database and in the directory may differ
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def open(self) -> None:
         """Read the rows; remove the directories that have none, of a create or remove that was cut short.
@@ -57,8 +40,9 @@ class Volumes:
         for directory in self._root.iterdir():
             if directory.name not in self._volumes:
                 shutil.rmtree(directory)
-        for name in self._volumes:
-            self._make_directory(name)
+        for volume in self._volumes.values():
+            if volume.driver == LOCAL:
+                self._local.make_directory(volume.name)
 
     def list(self) -> list[Volume]:
         return sorted(self._volumes.values(), key=lambda volume: volume.name)
@@ -74,49 +58,83 @@ class Volumes:
         return name in self._volumes
 
     def path(self, name: str) -> Path:
-        """The directory that containers mount."""
-        return self._root / name / "_data"
+        """The directory of a local volume. What has a file system of its own is not mounted there on the host."""
+        return self._local.data(name)
+
+    def shown_path(self, volume: Volume) -> str:
+        """Where an inspection says that it is."""
+        return self._driver(volume.name, volume.driver).path(volume)
+
+    def scope(self, volume: Volume) -> str:
+        return self._driver(volume.name, volume.driver).scope
+
+    async def status(self, volume: Volume) -> dict[str, Any] | None:
+        return await self._driver(volume.name, volume.driver).status(volume)
+
+    async def mount(self, name: str, user: str) -> Source:
+        """Where its files are, for ``user``, until ``unmount``. Raises NotFound, Internal in Docker's words."""
+        volume = self.get(name)
+        return await self._driver(name, volume.driver).mount(volume, user)
+
+    async def unmount(self, name: str, user: str) -> None:
+        """``user`` needs it no longer; a volume that is gone is needed by nobody."""
+        volume = self._volumes.get(name)
+        if volume is not None:
+            await self._driver(name, volume.driver).unmount(volume, user)
 
     async def create(
         self,
         name: str = "",
         *,
-        driver: str = "local",
+        driver: str = "",
         options: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> Volume:
         """Make a volume, or return the one of that name. An empty name makes an anonymous one.
 
-        Raises InvalidArgument for a bad name, NotFound for a driver, Conflict when the name has another driver.
+        Raises InvalidArgument for a bad name or option, NotFound for a driver, Conflict when the name has another.
         """
         anonymous = not name
-        wanted = Volume(
-            name or secrets.token_hex(32), driver, time.time_ns(), dict(options or {}), dict(labels or {}), anonymous
-        )
-        async with self._lock:
-            existing = self._volumes.get(wanted.name)
+        name = name or secrets.token_hex(32)
+        async with self.locked(name):
+            existing = self._volumes.get(name)
+            if driver:
+                self._driver(name, driver)  # one that is not there is told of first
             if existing is None:
-                return await self._add(_checked(wanted))
+                check_name(name)
+                given = dict(options or {}), dict(labels or {})
+                return await self._add(Volume(name, driver or LOCAL, time.time_ns(), *given, anonymous))
         if driver not in ("", existing.driver):
             raise Conflict(f'volume "{name}" already exists with driver "{existing.driver}"')
         return existing
 
     async def _add(self, volume: Volume) -> Volume:
+        driver = self._driver(volume.name, volume.driver)
+        await driver.create(volume)
         self._volumes[volume.name] = volume  # now, as a caller who goes away does not stop the insertion
         try:
-            self._make_directory(volume.name)
             await self._database.run(VOLUMES.inserting(volume))
-        except Exception as error:
+        except Exception:
             self._volumes.pop(volume.name, None)
-            shutil.rmtree(self._root / volume.name, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise Internal(f"create {volume.name}: {error.strerror or error}") from error
+            await driver.remove(volume)
             raise
         return volume
 
-    def _make_directory(self, name: str) -> None:
-        self.path(name).parent.mkdir(mode=0o701, exist_ok=True)
-        self.path(name).mkdir(mode=0o755, exist_ok=True)
+    def _driver(self, name: str, driver: str) -> Driver:
+        """The driver called ``driver``, for the volume ``name``. Raises NotFound in Docker's words."""
+        if driver == LOCAL:
+            return self._local
+        raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+
+    @contextlib.asynccontextmanager
+    async def locked(self, *names: str) -> AsyncIterator[None]:
+        """While what is in memory, in the database and on disk of these volumes may differ."""
+        async with contextlib.AsyncExitStack() as stack:
+            for name in sorted(set(names)):
+                lock = self._locks.get(name) or asyncio.Lock()
+                self._locks[name] = lock
+                await stack.enter_async_context(lock)
+            yield
 
     @contextlib.asynccontextmanager
     async def withdrawing(self, names: Sequence[str]) -> AsyncIterator[tuple[Sequence[Volume], Change]]:
@@ -124,7 +142,7 @@ class Volumes:
 
         Inside the context the caller has the change made, and moves the directories (``directory``).
         """
-        async with self._lock:
+        async with self.locked(*names):
             volumes = [self._volumes[name] for name in names if name in self._volumes]
 
             def change(connection: sqlite3.Connection) -> None:
@@ -138,7 +156,7 @@ class Volumes:
     @contextlib.asynccontextmanager
     async def returning(self, volumes: Sequence[Volume]) -> AsyncIterator[Change]:
         """Take volumes back, whose directories are here again: the change that puts them into the database."""
-        async with self._lock:
+        async with self.locked(*(volume.name for volume in volumes)):
 
             def change(connection: sqlite3.Connection) -> None:
                 for volume in volumes:
@@ -147,46 +165,21 @@ class Volumes:
             yield change
             for volume in volumes:
                 self._volumes[volume.name] = volume
-                self._make_directory(volume.name)
+                if volume.driver == LOCAL:
+                    self._local.make_directory(volume.name)
 
     def directory(self, name: str) -> str:
-        """Where a volume lies, relative to the data root."""
+        """Where a local volume lies, relative to the data root."""
         return f"volumes/{name}"
 
     async def remove(self, name: str) -> None:
         """Remove a volume and its data. The caller has made sure that nothing uses it. Raises NotFound."""
-        async with self._lock:
-            self.get(name)
+        async with self.locked(name):
+            volume = self.get(name)
+            driver = self._driver(name, volume.driver)
+            if volume.driver != LOCAL:  # it may refuse
+                await driver.remove(volume)
             await self._database.run(lambda connection: VOLUMES.delete(connection, name=name))
             self._volumes.pop(name, None)
-            rubbish = self._root / f".{secrets.token_hex(8)}"  # out of the way of the next volume of this name
-            with contextlib.suppress(FileNotFoundError):
-                (self._root / name).rename(rubbish)
-        await to_thread(shutil.rmtree, rubbish, ignore_errors=True)
-
-
-def _checked(volume: Volume) -> Volume:
-    volume = msgspec.structs.replace(volume, driver=volume.driver or "local")
-    if len(volume.name) == 1:
-        raise InvalidArgument(
-            f"create {volume.name}: volume name is too short, names should be at least two alphanumeric characters"
-        )
-    if len(volume.name) > LONGEST_NAME:
-        raise InvalidArgument(f"create {volume.name}: volume name is longer than {LONGEST_NAME} characters")
-    if not _NAME.fullmatch(volume.name):
-        raise InvalidArgument(
-            f'create {volume.name}: "{volume.name}" includes invalid characters for a local volume name, '
-            'only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'
-        )
-    if volume.driver != "local":
-        raise NotFound(
-            f'create {volume.name}: error looking up volume plugin {volume.driver}: plugin "{volume.driver}" not found'
-        )
-    for option in volume.options:
-        if option not in ("type", "o", "device", "size"):
-            raise InvalidArgument(f'create {volume.name}: invalid option: "{option}"')
-    if volume.options:
-        raise InvalidArgument(
-            f"create {volume.name}: options of the local driver are not supported yet: {sorted(volume.options)}"
-        )
-    return volume
+            if volume.driver == LOCAL:  # without a row it is garbage
+                await driver.remove(volume)

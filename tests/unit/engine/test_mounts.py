@@ -52,7 +52,10 @@ def test_directories(text: str, source: str, destination: str, mode: str, writab
     [("nn:/b", "z", True), ("nn:/b:nocopy", "nocopy", True), ("nn:/b:ro", "ro", False), ("nn:/b:Z,ro", "Z,ro", False)],
 )
 def test_volumes(text: str, mode: str, writable: bool) -> None:
-    assert bind(text) == MountPoint("volume", "/b", name="nn", driver="local", mode=mode, writable=writable)
+    no_copy = mode == "nocopy"
+    assert bind(text) == MountPoint(
+        "volume", "/b", name="nn", driver="local", mode=mode, writable=writable, no_copy=no_copy
+    )
 
 
 def test_a_volume_without_a_name() -> None:

@@ -31,6 +31,7 @@ from cove.engine.shims import Zygote
 from cove.engine.sizes import tree_size
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
+from cove.engine.volume_mounts import VolumeMounts
 from cove.errors import Conflict, NotFound, NotModified
 from cove.network import Networks, NetworkSettings
 from cove.runtime.messages import Exited
@@ -103,6 +104,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     removal=removal,
                     trash=trash,
                     runs=Runs(database),
+                    mounts=VolumeMounts(registry, Volumes(database, tmp_path)),
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cove.errors import Conflict, InvalidArgument, NotFound
+from cove.errors import InvalidArgument, NotFound
 from cove.store import Database
 from cove.volumes import Volumes
 
@@ -56,7 +56,7 @@ def test_creating_it_again_gives_the_one_that_is_there(with_volumes: Callable[[B
         first = await volumes.create("data", labels={"a": "b"})
         assert await volumes.create("data", labels={"c": "d"}) == first
         assert await volumes.create("data", driver="") == first
-        with pytest.raises(Conflict, match='volume "data" already exists with driver "local"'):
+        with pytest.raises(NotFound, match='plugin "other" not found'):
             await volumes.create("data", driver="other")
 
     with_volumes(body)
@@ -93,7 +93,10 @@ def test_names_that_are_none(with_volumes: Callable[[Body], None], tmp_path: Pat
         ("a", "local", {}, "create a: volume name is too short, names should be at least two alphanumeric characters"),
         ("x" * 256, "local", {}, f"create {'x' * 256}: volume name is longer than 255 characters"),
         ("ab", "nope", {}, 'create ab: error looking up volume plugin nope: plugin "nope" not found'),
-        ("ab", "local", {"type": "nfs"}, "create ab: options of the local driver are not supported yet: ['type']"),
+        ("ab", "local", {"type": "nfs"}, 'create ab: missing required option: "device"'),
+        ("ab", "local", {"device": "/x"}, 'create ab: missing required option: "type"'),
+        ("ab", "local", {"o": "ro"}, 'create ab: missing required option: "device"'),
+        ("ab", "local", {"nope": "1"}, 'create ab: invalid option: "nope"'),
     ],
 )
 def test_what_cannot_be_made(

@@ -7,7 +7,7 @@ import time
 
 from cove.kernel import processes
 from cove.kernel.cgroups import Cgroup
-from cove.lean import TYPE_CHECKING, Any, NamedTuple, NoReturn, signal, socket, suppress
+from cove.lean import TYPE_CHECKING, Any, NamedTuple, NoReturn, Sequence, signal, socket, suppress
 from cove.oci.runtime import Spec
 from cove.runtime import cgroup, channel, confinement, init, namespaces, rare
 from cove.runtime.command.container import Container, Failed
@@ -26,6 +26,7 @@ class Bundle(NamedTuple):
     root: OverlayRoot | None = None
     init: bool = False
     await_network: bool = False
+    staged: Sequence[Sequence[Any]] = ()
 
 
 class Born(NamedTuple):

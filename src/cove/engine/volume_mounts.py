@@ -1,0 +1,90 @@
+"""What a container's mounts need before they can be bound: volumes made ready by their drivers, and staged mounts."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
+
+from cove.engine.container import Container
+from cove.engine.record import MountPoint
+from cove.engine.registry import Registry
+from cove.kernel.staged_mounts import StagedMount
+from cove.volumes import Source, Volumes
+
+MEMORY = ("tmpfs", "ramfs")
+"""File systems that are another one each time they are mounted."""
+
+
+class Mounted(NamedTuple):
+    """``sources``: of mounts, by destination. ``staged``: what is to be mounted before they are there, in order."""
+
+    sources: Mapping[str, str]
+    staged: Sequence[StagedMount]
+
+
+NOTHING_MOUNTED = Mounted({}, ())
+
+
+class VolumeMounts:
+    """Asks drivers for the volumes of containers."""
+
+    def __init__(self, registry: Registry, volumes: Volumes) -> None:
+        self._registry = registry
+        self._volumes = volumes
+
+    @contextlib.asynccontextmanager
+    async def beginning(self, container: Container) -> AsyncIterator[Mounted]:
+        """While a container starts, or a job sees its files. ``ended`` follows when that is over.
+
+        Of those that begin with the same volume in memory the second waits until the first has mounted it. Raises
+        NotFound, Internal in Docker's words.
+        """
+        mounts = [mount for mount in container.record.mounts if mount.kind == "volume" or mount.subpath]
+        if not mounts:
+            yield NOTHING_MOUNTED
+            return
+        async with self._volumes.locked(*(mount.name for mount in mounts if self._in_memory(mount))):
+            yield await self._mount(container, mounts)
+
+    async def _mount(self, container: Container, mounts: Sequence[MountPoint]) -> Mounted:
+        sources: dict[str, str] = {}
+        staged: dict[StagedMount, None] = {}
+        try:
+            for number, mount in enumerate(mounts):
+                source = await self._volumes.mount(mount.name, container.id)
+                mount.source = mount.source or source.path
+                staged |= dict.fromkeys(self._shared(container, mount, source))
+                sources[mount.destination] = source.path
+                if mount.subpath:
+                    part = str(container.paths.places / str(number))
+                    staged[StagedMount("part", part, source.path, mount.subpath)] = None
+                    sources[mount.destination] = part
+        except BaseException:
+            await self.ended(container)
+            raise
+        return Mounted(sources, list(staged))
+
+    def _shared(self, container: Container, mount: MountPoint, source: Source) -> Sequence[StagedMount]:
+        """A volume in memory that another container has is that container's."""
+        if not self._in_memory(mount):
+            return source.staged
+        for user in self._registry.volume_users(mount.name):
+            theirs = _whole(user, mount.name)
+            if user is not container and user.running and theirs is not None:
+                kind = source.staged[0].type
+                namespace = f"/proc/{user.pid}/ns/mnt"
+                return (StagedMount("copy", source.path, namespace, theirs.destination, kind),)
+        return source.staged
+
+    def _in_memory(self, mount: MountPoint) -> bool:
+        return self._volumes.has(mount.name) and self._volumes.get(mount.name).options.get("type") in MEMORY
+
+    async def ended(self, container: Container) -> None:
+        """It needs its volumes no longer. Raises nothing for those that it never had."""
+        for name in {mount.name: None for mount in container.record.mounts if mount.kind == "volume"}:
+            await self._volumes.unmount(name, container.id)
+
+
+def _whole(container: Container, volume: str) -> MountPoint | None:
+    """Where a container has all of a volume."""
+    mounts = container.record.mounts
+    return next((mount for mount in mounts if mount.name == volume and not mount.subpath), None)

@@ -1,0 +1,87 @@
+"""The driver ``local``: ``volumes/<name>/_data``, a directory or the place of a file system of its own.
+
+A volume with the options ``type`` and ``device`` is never mounted on the host: see ``kernel.staged_mounts``.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cove.errors import Internal, InvalidArgument
+from cove.kernel.staged_mounts import StagedMount
+from cove.volumes import addresses, mount_words
+from cove.volumes.driver import Source
+from cove.volumes.record import LOCAL, Volume
+
+_NEEDS = {"type": ("device",), "device": ("type",), "o": ("device", "type")}
+_OPTIONS = (*_NEEDS, "size")
+
+
+class Local:
+    """``root``: the directory of all volumes."""
+
+    name = LOCAL
+    scope = "local"
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def path(self, volume: Volume) -> str:
+        return str(self.data(volume.name))
+
+    def data(self, name: str) -> Path:
+        return self._root / name / "_data"
+
+    async def create(self, volume: Volume) -> None:
+        check_options(volume.name, volume.options)
+        try:
+            self.make_directory(volume.name)
+        except OSError as error:
+            shutil.rmtree(self._root / volume.name, ignore_errors=True)
+            raise Internal(f"create {volume.name}: {error.strerror or error}") from error
+
+    def make_directory(self, name: str) -> None:
+        """Raises OSError."""
+        self.data(name).parent.mkdir(mode=0o701, exist_ok=True)
+        self.data(name).mkdir(mode=0o755, exist_ok=True)
+
+    async def remove(self, volume: Volume) -> None:
+        rubbish = self._root / f".{secrets.token_hex(8)}"  # out of the way of the next volume of this name
+        with contextlib.suppress(FileNotFoundError):
+            (self._root / volume.name).rename(rubbish)
+        await asyncio.to_thread(shutil.rmtree, rubbish, ignore_errors=True)
+
+    async def mount(self, volume: Volume, user: str) -> Source:
+        path = self.path(volume)
+        if not has_file_system(volume):
+            return Source(path)
+        kind, device = volume.options["type"], volume.options["device"]
+        device, words = await addresses.resolved(kind, device, volume.options.get("o", ""), path)
+        flags, data = mount_words.parse(words)
+        return Source(path, (StagedMount("file system", path, device, type=kind, flags=flags, data=data),))
+
+    async def unmount(self, volume: Volume, user: str) -> None:
+        """The kernel does, when the last container is gone."""
+
+    async def status(self, volume: Volume) -> dict[str, Any] | None:
+        return None
+
+
+def has_file_system(volume: Volume) -> bool:
+    """Whether a local volume is a file system of its own, mounted where it is used."""
+    return volume.driver == LOCAL and bool(volume.options.get("device"))
+
+
+def check_options(name: str, options: Mapping[str, str]) -> None:
+    """Raises InvalidArgument in Docker's words."""
+    for option in options:
+        if option not in _OPTIONS:
+            raise InvalidArgument(f'create {name}: invalid option: "{option}"')
+    for option, needed in _NEEDS.items():
+        for other in needed:
+            if options.get(option) and not options.get(other):
+                raise InvalidArgument(f'create {name}: missing required option: "{other}"')
