@@ -45,6 +45,10 @@ class Unavailable(CoveError):
     """A peer or resource that is needed is not there now."""
 
 
+class Upstream(CoveError):
+    """Another server, such as a registry, failed, or refused what was asked of it for the caller."""
+
+
 class Cancelled(CoveError):
     """The caller went away before the work was done."""
 

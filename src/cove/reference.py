@@ -84,6 +84,10 @@ class Reference:
         """The same, without its tag."""
         return replace(self, tag="")
 
+    def without_digest(self) -> "Reference":
+        """The same, without its digest."""
+        return replace(self, digest="")
+
     @property
     def _suffix(self) -> str:
         return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")

@@ -29,6 +29,7 @@ from cove.engine.undo import Undo
 from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.engine.why import Reasons
+from cove.registry.client.settings import Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size
 
@@ -57,12 +58,15 @@ def make_services(
         events=events,
         requests=engine.bundles.requests,
     )
+    transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
 
     def configure(current: Settings) -> None:
         containers.defaults = _defaults(current)
         engine.bundles.runtimes.configure(programs(current), current.default_runtime)
         system.host = _host(current, roots, stores, engine)
+        transfers.registries = _registries(current)
+        stores.images.arrivals.limit(current.max_concurrent_downloads)
         doctor.standing = _standing(current, roots, stores, engine)
 
     configure(settings)
@@ -79,7 +83,7 @@ def make_services(
         archives=archives,
         execs=engine.execs,
         images=images,
-        transfers=Transfers(stores.images, events, roots.data / "tmp"),
+        transfers=transfers,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         sockets=sockets,
@@ -134,7 +138,6 @@ def _containers(roots: Roots, stores: Stores, engine: Engine) -> Containers:
 
 
 def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:
-    proxies = settings.proxies
     return Host(
         data_root=roots.data,
         labels=settings.labels,
@@ -146,17 +149,26 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         log_defaults=_log_defaults(settings),
         experimental=settings.experimental,
         cgroup_driver=cgroup_driver.names(settings).driver,
-        mirrors=tuple(map(mirror, settings.registry_mirrors)),
         oldest_api=api_versions.oldest(),
-        insecure_registries=settings.insecure_registries,
-        proxies=(
+        registries=_registries(settings),
+        runtimes=engine.bundles.runtimes,
+        remapped=engine.bundles.remapping is not None,
+        network_drivers=stores.networks.drivers,
+    )
+
+
+def _registries(settings: Settings) -> Registries:
+    proxies = settings.proxies
+    return Registries(
+        mirrors=tuple(map(mirror, settings.registry_mirrors)),
+        insecure=settings.insecure_registries,
+        proxies=Proxies(
             settings.http_proxy or proxies.http_proxy,
             settings.https_proxy or proxies.https_proxy,
             settings.no_proxy or proxies.no_proxy,
         ),
-        runtimes=engine.bundles.runtimes,
-        remapped=engine.bundles.remapping is not None,
-        network_drivers=stores.networks.drivers,
+        attempts=settings.max_download_attempts,
+        uploads=settings.max_concurrent_uploads,
     )
 
 

@@ -24,8 +24,10 @@ from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.kernel import filesystems
 from cove.kernel.cgroups import layout
-from cove.registry.client.login import Credentials, login
+from cove.registry.client.authorization import Credentials
+from cove.registry.client.login import login
 from cove.registry.client.places import host_of
+from cove.registry.client.settings import DEFAULTS, Registries
 from cove.units import format_time, human_binary_size, now
 from cove.wire import versions
 from cove.wire.events import Event
@@ -54,10 +56,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Host(NamedTuple):
-    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
-
-    ``proxies``: for HTTP, for HTTPS, and who is reached without.
-    """
+    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root."""
 
     data_root: Path
     labels: Sequence[str]
@@ -69,10 +68,8 @@ class Host(NamedTuple):
     log_defaults: LogDefaults = LogDefaults()
     experimental: bool = False
     cgroup_driver: str = "cgroupfs"
-    mirrors: Sequence[str] = ()
     oldest_api: versions.ApiVersion = versions.OLDEST
-    insecure_registries: Sequence[str] = ()
-    proxies: tuple[str, str, str] = ("", "", "")
+    registries: Registries = DEFAULTS
     runtimes: Runtimes = Runtimes({})
     remapped: bool = False
     network_drivers: Sequence[str] = ()
@@ -152,9 +149,9 @@ class System:
             n_goroutines=len(asyncio.all_tasks()),
             index_server_address=f"https://index.{HUB}/v1/",
             registry_config=self._registries(),
-            http_proxy=self.host.proxies[0],
-            https_proxy=self.host.proxies[1],
-            no_proxy=self.host.proxies[2],
+            http_proxy=self.host.registries.proxies.http,
+            https_proxy=self.host.registries.proxies.https,
+            no_proxy=self.host.registries.proxies.without,
             experimental_build=self.host.experimental,
             cgroup_driver=self.host.cgroup_driver,
             docker_root_dir=str(self.host.data_root),
@@ -196,9 +193,9 @@ class System:
         self._events.publish("daemon", "reload", _machine_id(), {"name": os.uname().nodename, **values})
 
     def _registries(self) -> RegistryConfig:
-        mirrors = list(self.host.mirrors)
-        plain = [name for name in self.host.insecure_registries if "/" not in name]
-        ranges = [name for name in self.host.insecure_registries if "/" in name]
+        mirrors = list(self.host.registries.mirrors)
+        plain = [name for name in self.host.registries.insecure if "/" not in name]
+        ranges = [name for name in self.host.registries.insecure if "/" in name]
         indexes = {name: IndexInfo(name=name, secure=False) for name in plain}
         return RegistryConfig(
             insecure_registry_cidrs=["::1/128", "127.0.0.0/8", *ranges],
@@ -218,7 +215,7 @@ class System:
             raise InvalidArgument("username: credentials for a registry need one")
         host = host_of(credentials.server_address or HUB)
         given = Credentials(credentials.username, credentials.password, credentials.identity_token)
-        token = await login(host, given, self.host.insecure_registries)
+        token = await login(host, given, self.host.registries)
         return AuthResponse(status="Login Succeeded", identity_token=token)
 
 

@@ -1,20 +1,28 @@
-"""The API's requests that bring images in and out: load, save, import, bootstrap; pull and push are to come."""
+"""The API's requests that bring images in and out: load, save, import, bootstrap; pull and push."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from cove.engine.events import Events
 from cove.engine.images import attributes, reference_of
+from cove.engine.transfer_progress import told
 from cove.errors import InvalidArgument, Unimplemented
 from cove.images import Image, Loaded, LoadProgress
 from cove.images import Images as ImageStore
 from cove.images.bootstrap import Options, Root
-from cove.images.bootstrap import Progress as Step
+from cove.images.bootstrap import Progress as Bootstrapped
 from cove.images.bootstrap import run as make_root
-from cove.platform import Platform
+from cove.platform import Platform, host
 from cove.reference import Reference
+from cove.registry.client.authorization import NOBODY, Credentials
+from cove.registry.client.places import host_of
+from cove.registry.client.progress import Step, Tell
+from cove.registry.client.pull import Puller
+from cove.registry.client.session import Session
+from cove.registry.client.settings import Registries
 from cove.wire.images import AuthConfig, Progress, ProgressDetail
 
 STEP = 1 << 20
@@ -24,10 +32,11 @@ STEP = 1 << 20
 class Transfers:
     """Moves images over the API. ``work_dir``: where files that are not whole yet may lie."""
 
-    def __init__(self, store: ImageStore, events: Events, work_dir: Path) -> None:
+    def __init__(self, store: ImageStore, events: Events, work_dir: Path, registries: Registries) -> None:
         self._store = store
         self._events = events
         self._work_dir = work_dir
+        self.registries = registries
 
     async def load(self, chunks: AsyncIterator[bytes], *, quiet: bool, platform: str) -> AsyncIterator[Progress]:
         wanted = Platform.parse(platform) if platform else None
@@ -77,9 +86,22 @@ class Transfers:
         yield Progress(status=image.id)
 
     async def pull(self, image: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:
-        name = f"{image}:{tag}" if tag else image
-        raise Unimplemented(f"pull of {name}: registries are not supported yet; use load, import or image bootstrap")
-        yield Progress()
+        wanted = Platform.parse(platform) if platform else host()
+        reference = reference_of(image, tag) or Reference.parse(image)
+        async for line in told(lambda tell: self._pull(reference, wanted, credentials_of(auth), tell)):
+            yield line
+
+    async def _pull(self, reference: Reference, platform: Platform, credentials: Credentials, tell: Tell) -> None:
+        async with Session(registry_of(reference), credentials, self.registries) as session:
+            puller = Puller(session, reference, self._store, platform, tell)
+            whole = reference.tag or reference.digest
+            pulled = [await puller.one(reference)] if whole else await puller.all_tags()
+        for each in pulled:
+            told_of = attributes(each.image, reference.familiar_name)
+            self._events.publish("image", "pull", each.reference.familiar, told_of)
+        changed = any(each.changed for each in pulled)
+        news = "Downloaded newer image" if changed else "Image is up to date"
+        tell(Step(f"Status: {news} for {reference.familiar}"))
 
     async def push(self, name: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:
         raise Unimplemented(f"push of {name}: registries are not supported yet; use save")
@@ -94,7 +116,7 @@ class Transfers:
         options = Options(mirror=mirror, suite=suite, keyring=keyring, work_dir=self._work_dir)
         lines: asyncio.Queue[Progress] = asyncio.Queue()
 
-        def report(item: Step) -> None:
+        def report(item: Bootstrapped) -> None:
             detail = ProgressDetail(current=item.current, total=item.total) if item.total else None
             lines.put_nowait(Progress(status=item.status, id=item.id, progress_detail=detail))
 
@@ -102,7 +124,7 @@ class Transfers:
             yield line
 
     async def _bootstrap(
-        self, recipe: str, options: Options, reference: Reference, report: Callable[[Step], None]
+        self, recipe: str, options: Options, reference: Reference, report: Callable[[Bootstrapped], None]
     ) -> Progress:
         root = await make_root(recipe, options, report)
         try:
@@ -121,6 +143,29 @@ class Transfers:
             platform=Platform("linux", root.architecture, root.variant),
             created=root.created,
         )
+
+
+def registry_of(reference: Reference) -> str:
+    """Where the image is, if it is where its name says."""
+    return host_of(reference.domain)
+
+
+def credentials_of(auth: AuthConfig | None) -> Credentials:
+    """What a client sent along for a registry."""
+    if auth is None:
+        return NOBODY
+    username, password = auth.username, auth.password
+    if auth.auth and not username:
+        username, _, password = decoded_auth(auth.auth).partition(":")
+    return Credentials(username, password, auth.identity_token, auth.registry_token)
+
+
+def decoded_auth(text: str) -> str:
+    """``user:password`` from base64, as configuration files have it. Raises InvalidArgument."""
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError as error:
+        raise InvalidArgument("auth: it is not base64 of user:password") from error
 
 
 async def _with_progress(

@@ -15,6 +15,7 @@ from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.images import archive_out, imports, listing, loading, making, removal
+from cove.images.arrivals import Arrivals
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import Inventory
 from cove.images.leases import Keeper, Lease
@@ -35,6 +36,7 @@ class Images:
     def __init__(self, database: Database, data_root: Path, worker: Worker, driver: StorageDriver = "overlay2") -> None:
         """``worker`` is the caller's to close. ``driver``: what new layers become."""
         self._inventory = Inventory(database, data_root, worker, driver)
+        self._arrivals = Arrivals(self._inventory.blobs, self._inventory.layers)
         self._worker = worker
         self._data_root = data_root
 
@@ -47,6 +49,11 @@ class Images:
     def layers(self) -> Layers:
         """The unpacked layers that images are made of."""
         return self._inventory.layers
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Layers that stream in from registries; hold a ``lease`` that keeps them."""
+        return self._arrivals
 
     async def open(self) -> None:
         """Read the rows and collect what a stopped daemon left half-made. Before any ``database.run``."""

@@ -118,8 +118,25 @@ class Layers:
         Raises InvalidArgument naming the bad entry; then ``target`` is gone; ``plain`` is the caller's to remove.
         """
         job = Unpack(target=str(target), plain=str(plain))
-        async with self._discarding([target]):
+        async with self.discarding([target]):
             return await self._worker.run_stream(job, UnpackDone, chunks, progress)
+
+    async def receive_blob(
+        self, chunks: AsyncIterator[bytes], target: Path | None, raw: Path, progress: Callable[[int], None]
+    ) -> UnpackDone:
+        """Unpack a stream into ``target`` and keep it as it comes, and synced, as the file ``raw``; both are hashed.
+
+        Without a target it is only kept. Raises as ``receive`` does; ``raw`` is the caller's to remove.
+        """
+        job = Unpack(target=str(target or ""), raw=str(raw), hash_raw=True)
+        async with self.discarding([target] if target else []):
+            return await self._worker.run_stream(job, UnpackDone, chunks, progress)
+
+    async def unpack(self, packed: Packed, progress: Callable[[str, int], None]) -> UnpackDone:
+        """Unpack a file, for ``adopt``. Raises InvalidArgument when it is no valid tar or not what its diff id says."""
+        target = self.fresh()
+        async with self.discarding([target]):
+            return await self._unpack(packed, target, progress)
 
     async def add(
         self, layers: Sequence[Packed], progress: Callable[[str, int], None] = lambda diff_id, read: None
@@ -133,22 +150,24 @@ class Layers:
             chain = _chain(layers)
             missing = {chain_id: packed for chain_id, packed in chain if chain_id not in self._present}
             made = {chain_id: self.fresh() for chain_id in missing}
-            async with self._discarding(list(made.values())):
+            async with self.discarding(list(made.values())):
                 done = await self._unpack_all(missing, made, progress)
                 await self._settle(chain, done)
             return [self._present[chain_id].size for chain_id, _ in chain]
 
-    async def adopt(self, done: UnpackDone) -> Layer:
-        """Give a lowest layer, unpacked by ``receive``, its row; a second copy of one that is here is removed."""
-        diff_id, target = done.diff_id, Path(done.target)
-        async with self._adding:
-            if diff_id in self._present:
+    async def adopt(self, done: UnpackDone, chain_id: str = "", parent: str | None = None) -> Layer:
+        """Give what was unpacked its row; a second copy of a layer that is here is removed.
+
+        Without a chain id it is a lowest layer. ``parent``: the chain id of the one below, which is here.
+        """
+        chain_id, target = chain_id or done.diff_id, Path(done.target)
+        async with self._adding, self.discarding([target]):
+            if chain_id in self._present:
                 await self.discard([target])
             else:
-                chain = [(diff_id, Packed(diff_id, target, diff_id))]
-                async with self._discarding([target]):
-                    await self._settle(chain, {diff_id: done})
-            return self._present[diff_id]
+                layer = Layer(chain_id, done.diff_id, target.name, done.size, parent)
+                await self._insert([layer], [done])
+            return self._present[chain_id]
 
     async def remove(self, chain_ids: Iterable[str]) -> None:
         """Remove layers, uppermost first; those that are not here are passed over."""
@@ -172,7 +191,7 @@ class Layers:
             await self._worker.run(Remove(paths), RemoveDone)
 
     @asynccontextmanager
-    async def _discarding(self, directories: list[Path]) -> AsyncIterator[None]:
+    async def discarding(self, directories: list[Path]) -> AsyncIterator[None]:
         """When what is done fails, the directories go."""
         try:
             yield
@@ -225,7 +244,10 @@ class Layers:
                 done = made[chain_id]
                 new.append(Layer(chain_id, packed.diff_id, Path(done.target).name, done.size, parent))
             parent = chain_id
-        await asyncio.to_thread(self._sync_made, list(made.values()))
+        await self._insert(new, list(made.values()))
+
+    async def _insert(self, new: list[Layer], made: list[UnpackDone]) -> None:
+        await asyncio.to_thread(self._sync_made, made)
 
         def change(connection: sqlite3.Connection) -> None:
             for layer in new:

@@ -19,12 +19,27 @@ AHEAD = 8
 
 
 class Input:
-    """Iterate ``pieces()`` to the end, then read the digests. ``raw`` and ``plain``: files to keep the bytes in."""
+    """Iterate ``pieces()`` to the end, then read the digests. ``raw`` and ``plain``: files to keep the bytes in.
 
-    def __init__(self, source: int, raw: str, plain: str, hash_raw: bool, progress: Callable[[int], None]) -> None:
+    ``once``: of bytes that are not compressed only ``raw`` is kept; then ``is_plain`` is true, the digests are one.
+    """
+
+    def __init__(
+        self,
+        source: int,
+        raw: str,
+        plain: str,
+        hash_raw: bool,
+        progress: Callable[[int], None],
+        *,
+        once: bool = False,
+    ) -> None:
         self._source = source
         self._raw_file = _create(raw)
-        self._plain_file = _create(plain)
+        self._plain_file = -1
+        self._plain_path = plain
+        self._once = once
+        self.is_plain = False
         self._raw_hash = hashlib.sha256() if hash_raw else None
         self._plain_hash = hashlib.sha256()
         self._progress = progress
@@ -34,7 +49,9 @@ class Input:
 
     @property
     def raw_digest(self) -> str:
-        return f"sha256:{self._raw_hash.hexdigest()}" if self._raw_hash else ""
+        if self._raw_hash is None:
+            return ""
+        return self.plain_digest if self.is_plain else f"sha256:{self._raw_hash.hexdigest()}"
 
     @property
     def plain_digest(self) -> str:
@@ -63,13 +80,16 @@ class Input:
         raw = self._raw()
         first = next(raw, b"")
         compression = detect(first[:MAGIC_SIZE])
+        self.is_plain = not compression
+        if not (self.is_plain and self._once and self._raw_file >= 0):
+            self._plain_file = _create(self._plain_path)
         everything = chain((first,) if first else (), raw)
         return decompressed(everything, compression) if compression else everything
 
     def _raw(self) -> Iterator[bytes]:
         while piece := _read_full(self._source, PIECE):
             self.raw_size += len(piece)
-            if self._raw_hash:
+            if self._raw_hash and not self.is_plain:
                 self._raw_hash.update(piece)
             _write(self._raw_file, piece)
             self._progress(self.raw_size)

@@ -17,8 +17,13 @@ from cove.layers.unpack import Unpacked, unpack
 
 def run(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
     """Raises InvalidArgument naming the entry, OSError; what is half done stays for the caller to remove."""
-    if layer_images.is_image(job.target):
-        return _image(job, source, progress)
+    done = _image(job, source, progress) if layer_images.is_image(job.target) else _unpacked(job, source, progress)
+    if job.raw:
+        _sync(Path(job.raw))
+    return done
+
+
+def _unpacked(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
     stream = Input(source, job.raw, job.plain, job.hash_raw, progress)
     done = Unpacked(0, 0)
     if job.target:
@@ -43,7 +48,7 @@ def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackD
     place.mkdir(0o700)
     tar = place / layer_images.TAR
     linked = job.plain or (job.source if job.source and not _is_compressed(job.source) else "")
-    stream = Input(source, job.raw, job.plain if linked else str(tar), job.hash_raw, progress)
+    stream = Input(source, job.raw, job.plain if linked else str(tar), job.hash_raw, progress, once=not linked)
     pieces = stream.pieces()
     indexer = Indexer(pieces, job.limits, job.devices)
     try:
@@ -53,6 +58,8 @@ def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackD
         for _ in pieces:
             pass
         fits = False
+    if stream.is_plain and job.raw and not linked:
+        linked = job.raw
     if linked:
         os.link(linked, tar)
     if not fits:

@@ -12,6 +12,7 @@ STATUS: dict[type[errors.CoveError], int] = {
     errors.Cancelled: 499,
     errors.Internal: 500,
     errors.NoSpace: 500,
+    errors.Upstream: 500,
     errors.Unimplemented: 501,
     errors.Unavailable: 503,
 }

@@ -1,0 +1,36 @@
+"""Work that tells of itself while it goes on, as a stream of the API's progress messages."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from cove.registry.client.progress import Step, Tell
+from cove.wire.images import Progress, ProgressDetail
+
+
+async def told(work: Callable[[Tell], Awaitable[None]]) -> AsyncIterator[Progress]:
+    """The messages of ``work``, in order, to its end; raises what it raises. Closed early, the work is given up, and
+    gone when this returns.
+    """
+    steps: asyncio.Queue[Step | None] = asyncio.Queue()
+    task = asyncio.ensure_future(work(steps.put_nowait))
+    task.add_done_callback(lambda _: steps.put_nowait(None))
+    try:
+        while (step := await steps.get()) is not None:
+            yield message(step)
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def message(step: Step) -> Progress:
+    """A step as the API has it."""
+    if step.current is None and step.aux is None:
+        return Progress(status=step.status, id=step.id)
+    detail = ProgressDetail(current=step.current or 0, total=step.total)
+    return Progress(status=step.status, id=step.id, progress_detail=detail, progress=_bar(step), aux=step.aux)
+
+
+def _bar(step: Step) -> str:
+    """What Docker's engine itself draws, for clients that only print."""
+    return ""

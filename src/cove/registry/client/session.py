@@ -1,0 +1,315 @@
+"""Requests to one registry for one caller: its addresses, authorization, retries and redirects.
+
+::
+
+    async with Session("registry-1.docker.io", credentials, registries) as session:
+        async with session.request("GET", "library/busybox/tags/list", scopes) as response: …
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from cove.errors import CoveError, Upstream
+from cove.registry.client import authorization, challenge, retrying
+from cove.registry.client.authorization import Authorization, Credentials
+from cove.registry.client.failures import Unreachable, refused, request_words, unreachable
+from cove.registry.client.places import Place, places
+from cove.registry.client.proxying import proxy_for
+from cove.registry.client.settings import DEFAULTS, Registries
+from cove.registry.client.trust import context_for
+
+MAX_REDIRECTS = 10
+MAX_ERROR = 1 << 16
+"""Bytes of an error's body that are read."""
+READ_BUFFER = 1 << 19
+"""Bytes of one body that wait for their reader; twice as many at most."""
+CHALLENGES = 3
+"""Times that one request may be answered by a challenge."""
+
+Body = Callable[[], Any]
+"""Makes a request's body anew for each attempt."""
+
+_FAILURES = (aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+
+class Request(NamedTuple):
+    """``path``: below ``/v2/``, or a whole URL. ``scopes``: what a token must allow. ``accept``: statuses that are no
+    errors. ``once``: it must not be repeated.
+    """
+
+    method: str
+    path: str
+    scopes: tuple[str, ...] = ()
+    headers: Mapping[str, str] = {}
+    query: Sequence[tuple[str, str]] = ()
+    body: Body | None = None
+    accept: tuple[int, ...] = (200,)
+    once: bool = False
+
+
+class Session:
+    """Use as a context. ``reading``: whether mirrors will do. ``redirects`` never carry credentials elsewhere."""
+
+    def __init__(
+        self,
+        host: str,
+        credentials: Credentials = authorization.NOBODY,
+        registries: Registries = DEFAULTS,
+        *,
+        reading: bool = True,
+    ) -> None:
+        self.host = host
+        self.registries = registries
+        self._credentials = credentials
+        self._reading = reading
+        self._places: list[_Reached] = []
+
+    async def __aenter__(self) -> "Session":
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self.registries.patience.seconds, sock_read=self.registries.patience.seconds
+        )
+        self._http = aiohttp.ClientSession(
+            timeout=timeout,
+            connector=aiohttp.TCPConnector(limit=0, enable_cleanup_closed=False),
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": "cove", "Accept-Encoding": "identity"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    @asynccontextmanager
+    async def request(self, request: Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """An answer, at the first place that gives one. A mirror that fails is passed over.
+
+        Raises RegistryError for a refusal, Unreachable, NoCredentials; in Docker's words.
+        """
+        response = await self._anywhere(request)
+        try:
+            yield response
+        finally:
+            response.close() if not response.content.at_eof() else response.release()
+
+    async def address(self) -> str:
+        """The URL of the API where it answers, without a final slash. Raises Unreachable."""
+        return (await self._reached())[-1].place.api
+
+    async def _anywhere(self, request: Request) -> aiohttp.ClientResponse:
+        failure: CoveError | None = None
+        for reached in await self._reached():
+            try:
+                return await reached.perform(request)
+            except CoveError as error:
+                failure = error
+                if not reached.place.mirror:
+                    break
+        assert failure is not None
+        raise failure
+
+    async def _reached(self) -> list["_Reached"]:
+        """The mirrors that answer, and the registry at the first of its own addresses that does."""
+        if self._places:
+            return self._places
+        failure: CoveError | None = None
+        found: list[_Reached] = []
+        for place in places(self.host, self.registries, reading=self._reading):
+            reached = _Reached(place, self._http, self.registries, self._credentials)
+            try:
+                await reached.ping()
+            except Upstream as error:
+                failure = error if failure is None or not place.mirror else failure
+                continue
+            found.append(reached)
+            if not place.mirror:
+                break
+        if not found:
+            assert failure is not None
+            raise failure
+        self._places = found
+        return found
+
+    @property
+    def identity_token(self) -> str:
+        """What the token server gave in exchange for a password, if it did."""
+        return next((reached.authorization.identity_token for reached in self._places), "")
+
+
+class _Reached:
+    """One place of a registry, and what it wants to see."""
+
+    def __init__(
+        self, place: Place, http: aiohttp.ClientSession, registries: Registries, credentials: Credentials
+    ) -> None:
+        self.place = place
+        self._http = http
+        self._registries = registries
+        self._trust: ssl.SSLContext | bool | None = None
+        self.authorization = Authorization(authorization.NOBODY if place.mirror else credentials, self._ask)
+
+    async def ping(self) -> None:
+        """Learn whether it is there, and what it asks for. Raises Unreachable, RegistryError."""
+        url = f"{self.place.api}/"
+        response = await self._send("GET", url, {}, (), None)
+        try:
+            if response.status == 401:
+                self.authorization.expect(challenge.parse(response.headers.get("WWW-Authenticate", "")))
+            elif self.place.mirror and response.status != 200:
+                raise await _refusal(response, "GET", url)
+        finally:
+            response.release()
+
+    async def perform(self, request: Request) -> aiohttp.ClientResponse:
+        """The answer to a request, after as many attempts as it may have."""
+        attempts = 1 if request.once else self._registries.attempts
+        for attempt in range(1, attempts + 1):
+            response = await self._try(request, last=attempt == attempts)
+            if response is None:
+                await retrying.pause(attempt, 0.0, self._registries.patience, random.random())
+            elif response.status in retrying.STATUSES and attempt < attempts:
+                asked = retrying.asked_seconds(response.headers.get("Retry-After", ""))
+                response.close()
+                await retrying.pause(attempt, asked, self._registries.patience, random.random())
+            elif response.status in request.accept:
+                return response
+            else:
+                error = await _refusal(response, request.method, str(response.url))
+                response.close()
+                raise error
+        raise AssertionError("the last attempt answers or raises")
+
+    async def _try(self, request: Request, *, last: bool) -> aiohttp.ClientResponse | None:
+        """One attempt, with the challenges that it meets; None when the connection broke."""
+        url = self._url(request.path)
+        for _ in range(CHALLENGES):
+            headers = {**self.place.headers, **request.headers}
+            header = await self.authorization.header(request.scopes) if self._is_ours(url) else ""
+            if header:
+                headers["Authorization"] = header
+            try:
+                response = await self._send(request.method, url, headers, self._query(request), request.body)
+            except Unreachable:
+                if last:
+                    raise
+                return None
+            if response.status != 401:
+                return response
+            asked = challenge.parse(response.headers.get("WWW-Authenticate", ""))
+            if not self.authorization.answer(asked, request.scopes, request.method, url):
+                return response
+            response.close()
+        raise refused(401, "Unauthorized", b"", request_words(request.method, url))
+
+    def _is_ours(self, url: str) -> bool:
+        """Whether a URL, be it one that the registry named, is its own: only such are shown who the caller is."""
+        return urlsplit(url).netloc == urlsplit(self.place.url).netloc
+
+    def _query(self, request: Request) -> list[tuple[str, str]]:
+        return [*request.query, *([("ns", self.place.namespace)] if self.place.namespace else [])]
+
+    def _url(self, path: str) -> str:
+        return path if "://" in path else f"{self.place.api}/{path}"
+
+    async def _ask(self, asked: authorization.Asked) -> authorization.Answer:
+        """Ask a token server, which may be without TLS only where its registry may."""
+        scheme = urlsplit(asked.url).scheme
+        if scheme not in ("https", "http") or (scheme == "http" and self.place.is_trusted):
+            raise Upstream(f"the registry names a token server that is not to be trusted: {asked.url[:200]!r}")
+        method = "GET" if asked.form is None else "POST"
+        form = asked.form
+        for attempt in range(1, self._registries.attempts + 1):
+            response = await self._send(
+                method, asked.url, asked.headers, asked.query, (lambda: aiohttp.FormData(form)) if form else None
+            )
+            try:
+                if response.status in retrying.STATUSES and attempt < self._registries.attempts:
+                    seconds = retrying.asked_seconds(response.headers.get("Retry-After", ""))
+                    await retrying.pause(attempt, seconds, self._registries.patience, random.random())
+                    continue
+                body = await read_bounded(response, authorization.MAX_TOKEN, "the token server's answer")
+                return authorization.Answer(response.status, response.reason or "", body)
+            finally:
+                response.close()
+        raise AssertionError("the last attempt answers")
+
+    async def _send(
+        self, method: str, url: str, headers: Mapping[str, str], query: Sequence[tuple[str, str]], body: Body | None
+    ) -> aiohttp.ClientResponse:
+        """Follow redirects by hand: other hosts are not shown what is for this one. Raises Unreachable, Upstream."""
+        shown = dict(headers)
+        for _ in range(MAX_REDIRECTS):
+            response = await self._once(method, url, shown, query, body)
+            if response.status not in (301, 302, 303, 307, 308) or "Location" not in response.headers:
+                return response
+            response.close()
+            target, query = urljoin(url, response.headers["Location"]), ()
+            shown = self._after_redirect(shown, url, target)
+            url = target
+        raise Upstream(f"{request_words(method, url)}: stopped after {MAX_REDIRECTS} redirects")
+
+    def _after_redirect(self, headers: dict[str, str], url: str, target: str) -> dict[str, str]:
+        old, new = urlsplit(url), urlsplit(target)
+        if new.scheme not in ("https", "http") or (
+            old.scheme == "https" and new.scheme == "http" and self.place.is_trusted
+        ):
+            raise Upstream(f"the registry redirects to what is not to be trusted: {target[:200]!r}")
+        if (old.scheme, old.netloc) == (new.scheme, new.netloc):
+            return headers
+        private = {"authorization", *(name.lower() for name in self.place.headers)}
+        return {name: value for name, value in headers.items() if name.lower() not in private}
+
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], query: Sequence[tuple[str, str]], body: Body | None
+    ) -> aiohttp.ClientResponse:
+        if self._trust is None:
+            self._trust = await asyncio.to_thread(context_for, self.place)
+        try:
+            return await self._http.request(
+                method,
+                url,
+                headers=headers,
+                params=list(query) or None,
+                data=body() if body else None,
+                allow_redirects=False,
+                ssl=self._trust,
+                proxy=proxy_for(url, self._registries.proxies),
+            )
+        except _FAILURES as error:
+            raise unreachable(method, url, error) from error
+
+
+async def read_bounded(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
+    """A whole body of at most ``limit`` bytes. Raises Upstream when there is more, or when it breaks off."""
+    found = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            found += piece
+            if len(found) > limit:
+                raise Upstream(f"{what} is larger than {limit} bytes")
+    except _FAILURES as error:
+        raise unreachable(response.method, str(response.url), error) from error
+    return bytes(found)
+
+
+async def _refusal(response: aiohttp.ClientResponse, method: str, url: str) -> CoveError:
+    body = b""
+    try:
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > MAX_ERROR:
+                break
+    except _FAILURES:
+        pass
+    return refused(response.status, response.reason or "", body, f"{method} request to {url}")

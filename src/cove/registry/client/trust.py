@@ -1,0 +1,27 @@
+"""Whom we trust at the other end of a connection, and who we are there."""
+
+import ssl
+
+from cove.errors import InvalidArgument
+from cove.registry.client.places import Place
+
+
+def context_for(place: Place) -> ssl.SSLContext | bool:
+    """The TLS settings for a place; True for those by default. Raises InvalidArgument naming a bad file."""
+    if place.url.startswith("http://"):
+        return True
+    context = ssl.create_default_context()
+    if not place.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    for path in place.authorities:
+        try:
+            context.load_verify_locations(path)
+        except OSError as error:  # ssl.SSLError too
+            raise InvalidArgument(f"{path}: no certificate of an authority: {error}") from error
+    for certificate, key in place.identities:
+        try:
+            context.load_cert_chain(certificate, key)
+        except OSError as error:
+            raise InvalidArgument(f"{certificate}: no certificate with a key: {error}") from error
+    return context

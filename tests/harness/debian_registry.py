@@ -1,0 +1,71 @@
+"""Debian's ``docker-registry`` (the distribution project's own server) on the loopback of an engine's namespace."""
+
+import contextlib
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from harness.engine import POLL_SECONDS, READY_SECONDS, Engine
+from harness.netns import NetworkNamespace
+
+PORT = 5000
+
+
+class DebianRegistry:
+    """A registry at ``host``, which is ``localhost:PORT`` in the namespace. ``root``: its directory."""
+
+    def __init__(self, netns: NetworkNamespace, root: Path, port: int = PORT, **more: Any) -> None:
+        self.host = f"localhost:{port}"
+        self.root = root
+        self._netns = netns
+        self._config = _configuration(root, port, more)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        path = self.root / "config.yml"
+        path.write_bytes(msgspec.json.encode(self._config))
+        with (self.root / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._netns.command(["docker-registry", "serve", str(path)]), stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while "listening on" not in self.log:
+            assert self._process.poll() is None and time.monotonic() < deadline, self.log
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    @property
+    def log(self) -> str:
+        return (self.root / "log").read_text()
+
+
+@contextlib.contextmanager
+def debian_registry(engine: Engine, port: int = PORT, **more: Any) -> Iterator[DebianRegistry]:
+    """One that runs beside an engine. ``more``: sections of its configuration."""
+    root = engine.base / f"registry-{port}"
+    root.mkdir(exist_ok=True)
+    registry = DebianRegistry(engine.netns, root, port, **more)
+    registry.start()
+    try:
+        yield registry
+    finally:
+        registry.stop()
+
+
+def _configuration(root: Path, port: int, more: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "version": "0.1",
+        "log": {"level": "info", "accesslog": {"disabled": False}},
+        "storage": {"filesystem": {"rootdirectory": str(root / "data")}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+        **more,
+    }

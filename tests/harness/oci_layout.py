@@ -1,0 +1,96 @@
+"""Images in an OCI layout, made from layers; ``skopeo`` brings them to a registry as they are."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.netns import NetworkNamespace
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+Descriptor = dict[str, Any]
+
+
+def tar(files: Mapping[str, bytes]) -> bytes:
+    """A layer with these files, owned by root."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o755
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def digest(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+class Layout:
+    """An OCI layout in ``directory``. Everything that is added has a descriptor."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        (directory / "blobs" / "sha256").mkdir(parents=True)
+        (directory / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        self._tags: list[Descriptor] = []
+
+    def blob(self, data: bytes, media_type: str, **more: Any) -> Descriptor:
+        (self.directory / "blobs" / "sha256" / digest(data)[7:]).write_bytes(data)
+        return {"mediaType": media_type, "digest": digest(data), "size": len(data), **more}
+
+    def image(
+        self, layers: Sequence[bytes], architecture: str = "amd64", *, compressed: bool = True, **config: Any
+    ) -> Descriptor:
+        """A manifest with its layers (tars); its descriptor says what platform it is for. ``config``: of its run."""
+        platform = {"architecture": architecture, "os": "linux"}
+        made = {
+            **platform,
+            "config": config,
+            "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
+            "history": [{"created_by": f"layer {number}"} for number in range(len(layers))],
+        }
+        blobs = [self._layer(layer, compressed) for layer in layers]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": self.blob(json.dumps(made).encode(), CONFIG),
+            "layers": blobs,
+        }
+        return self.blob(json.dumps(manifest).encode(), MANIFEST, platform=platform)
+
+    def index(self, manifests: Sequence[Descriptor], **more: Any) -> Descriptor:
+        body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests), **more}
+        return self.blob(json.dumps(body).encode(), INDEX)
+
+    def tag(self, name: str, descriptor: Descriptor) -> None:
+        self._tags.append({**descriptor, "annotations": {"org.opencontainers.image.ref.name": name}})
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": self._tags}
+        (self.directory / "index.json").write_text(json.dumps(index))
+
+    def push(self, netns: NetworkNamespace, tag: str, target: str, *flags: str) -> None:
+        """Copy what ``tag`` names to ``host:port/repository:tag``, all of an index."""
+        argv = ["skopeo", "copy", "--quiet", "--all", "--insecure-policy", "--dest-tls-verify=false", *flags]
+        netns.run([*argv, f"oci:{self.directory}:{tag}", f"docker://{target}"])
+
+    def _layer(self, layer: bytes, compressed: bool) -> Descriptor:
+        if not compressed:
+            return self.blob(layer, LAYER)
+        return self.blob(gzip.compress(layer, 1, mtime=0), f"{LAYER}+gzip")
+
+
+def busybox_layers(busybox: bytes, count: int = 1) -> list[bytes]:
+    """The lowest one has a program; each further one has a file of its own."""
+    programs = tar({"bin/busybox": busybox, "bin/sh": busybox})
+    return [programs, *(tar({f"layer{number}": b"%d" % number * 1000}) for number in range(1, count))]
+
+
+__all__ = ["Layout", "busybox_layers", "digest", "tar"]

@@ -1,0 +1,53 @@
+"""``docker pull`` from a real registry, as a user sees it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.debian_registry import DebianRegistry, debian_registry
+from harness.engine import Engine
+from harness.oci_layout import Layout, busybox_layers
+
+pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
+
+
+@pytest.fixture
+def registry(daemon: Engine) -> Iterator[DebianRegistry]:
+    with debian_registry(daemon) as found:
+        yield found
+    shutil.rmtree(found.root)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(tmp_path / "layout")
+
+
+def _layers(count: int) -> list[bytes]:
+    return busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), count)
+
+
+def _publish(daemon: Engine, registry: DebianRegistry, layout: Layout, name: str, count: int = 3) -> str:
+    """An image of so many layers at the registry; its whole name."""
+    tag = name.rpartition(":")[2]
+    layout.tag(tag, layout.image(_layers(count), Cmd=["/bin/sh", "-c", "echo hello"]))
+    layout.push(daemon.netns, tag, f"{registry.host}/{name}")
+    return f"{registry.host}/{name}"
+
+
+def test_a_pulled_image_runs(daemon: Engine, registry: DebianRegistry, layout: Layout) -> None:
+    name = _publish(daemon, registry, layout, "team/app:1")
+    done = daemon.docker("pull", name)
+    lines = done.out.splitlines()
+    assert lines[0] == "1: Pulling from team/app"
+    assert lines[-3].startswith("Digest: sha256:")
+    assert lines[-2:] == [f"Status: Downloaded newer image for {name}", name]
+    assert [line.partition(": ")[2] for line in lines if "Pull complete" in line] == ["Pull complete"] * 3
+    assert daemon.docker("run", "--rm", name).out == "hello\n"
+    again = daemon.docker("pull", name).out.splitlines()
+    assert again[0] == "1: Pulling from team/app" and again[2] == f"Status: Image is up to date for {name}"
+    digests = json.loads(daemon.docker("image", "inspect", name).out)[0]["RepoDigests"]
+    assert digests == [f"{registry.host}/team/app@{lines[-3].removeprefix('Digest: ')}"]
