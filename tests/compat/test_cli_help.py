@@ -19,10 +19,8 @@ ONLY_OURS = re.compile(
 )
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
 
-# Options of clustered volumes and an experiment, which this command line does not have.
+# Options of clustered volumes, which this command line does not have.
 LACKING = {
-    "images": ("--tree",),
-    "image ls": ("--tree",),
     "volume create": (
         *("--availability", "--group", "--limit-bytes", "--required-bytes", "--scope", "--secret", "--sharing"),
         *("--topology-preferred", "--topology-required", "--type"),

@@ -101,9 +101,10 @@ class Containers:
         chosen = names.checked(name) if name else self._free_name()
         if not request.image:
             raise InvalidArgument("Config cannot be empty in order to create a container")
-        image = self._images.resolve(request.image)
+        wanted = platforms.asked(platform) if platform else None
+        image = self._images.resolve(request.image, wanted)
         can = capacities.look(layout(), self._group)
-        warnings = platforms.check(image.config, request.image, platform)
+        warnings = platforms.warnings(image.config) if wanted is None else []
         warnings += discards.discard(request.host_config, can)
         self._bundles.choose_runtime(request.host_config)
         self._bundles.check_parent(request.host_config)

@@ -1,19 +1,23 @@
 """The API's requests about images as records: list, inspect, history, tag, remove, prune."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from cove.engine import image_views
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.platforms import asked
 from cove.engine.views import STORAGE_DRIVER
-from cove.errors import InvalidArgument, Unimplemented
+from cove.errors import Internal, InvalidArgument, Unimplemented
 from cove.filters import Filters
-from cove.images import Deleted, Image, Untagged, Use
+from cove.images import Deleted, Image, Target, Untagged, Use
 from cove.images import Images as ImageStore
 from cove.images.records import seconds
 from cove.reference import Reference
 from cove.wire.images import (
+    AttestationStatement,
     DriverData,
     ImageDeleted,
     ImageHistory,
@@ -21,10 +25,14 @@ from cove.wire.images import (
     ImageMetadata,
     ImagesPruned,
     ImageSummary,
+    ManifestSummary,
     RootFS,
     SearchResult,
 )
 
+MOST_STATEMENT = 64 << 20
+"""Bytes of the largest attestation that is shown; SBOMs are the large ones."""
+Manifests = list[ManifestSummary]
 Users = Callable[[str], Sequence[Container]]
 """The containers made from an image, by its id."""
 
@@ -37,16 +45,34 @@ class Images:
         self._users = users
         self._events = events
 
-    async def list(self, *, all: bool, filters: Filters, shared_size: bool) -> Sequence[ImageSummary]:
+    async def list(
+        self, *, all: bool, filters: Filters, shared_size: bool, manifests: bool = False, identity: bool = False
+    ) -> Sequence[ImageSummary]:
         found = self._store.select(filters)
         shared = self._store.shared_sizes() if shared_size else {}
-        return [self._summary(item.image, item.references, shared.get(item.image.id, -1)) for item in found]
+        targets = self._store.best_targets()
+        shown = []
+        for item in found:
+            target = targets[item.image.id]
+            summary = self._summary(item.image, target, item.references, shared.get(item.image.id, -1))
+            summary.manifests = self._manifests(target, identity) if manifests else None
+            shown.append(summary)
+        return shown
 
     def layers_size(self) -> int:
         """Bytes of all unpacked layers, each counted once."""
         return self._store.layers.total_size()
 
-    def _summary(self, image: Image, references: Sequence[Reference], shared: int) -> ImageSummary:
+    def _manifests(self, target: Target, identity: bool = False) -> Manifests:
+        return image_views.manifests(
+            target,
+            self._store.get,
+            lambda image_id: [container.id for container in self._users(image_id)],
+            self._store.blobs.get,
+            with_identity=identity,
+        )
+
+    def _summary(self, image: Image, target: Target, references: Sequence[Reference], shared: int) -> ImageSummary:
         return ImageSummary(
             id=image.id,
             repo_tags=[name.familiar for name in references if name.tag and not name.digest],
@@ -56,11 +82,15 @@ class Images:
             shared_size=shared,
             labels=(image.config.config.labels if image.config.config else None) or {},
             containers=len(self._users(image.id)),
+            descriptor=image_views.descriptor(target.descriptor),
         )
 
-    async def inspect(self, name: str) -> ImageInspect:
-        image = self._store.resolve(name)
-        names = self._store.references(image.id)
+    async def inspect(self, name: str, *, platform: str = "", manifests: bool = False) -> ImageInspect:
+        if platform and manifests:
+            raise InvalidArgument("conflicting options: manifests and platform options cannot both be set")
+        image = self._store.resolve(name, asked(platform) if platform else None)
+        target = self._store.target(name)
+        names = self._store.references(target.image)
         config = image.config
         directories = [str(path) for path in await self._store.lower_directories(image.id)]
         return ImageInspect(
@@ -83,9 +113,31 @@ class Images:
             ),
             root_fs=RootFS(layers=list(config.rootfs.diff_ids)),
             metadata=ImageMetadata(last_tag_time=image.tagged) if image.tagged else ImageMetadata(),
+            descriptor=image_views.descriptor(target.descriptor),
+            manifests=self._manifests(target) if manifests else None,
+            identity=image_views.identity(target),
         )
 
-    async def history(self, name: str) -> Sequence[ImageHistory]:
+    async def attestations(
+        self, name: str, *, platform: str, types: Sequence[str], statement: bool
+    ) -> Sequence[AttestationStatement]:
+        image = self._store.resolve(name, asked(platform) if platform else None)
+        found = []
+        for blob in image_views.attestations(self._store.target(name), image.id):
+            predicate = blob.annotations.get(image_views.PREDICATE_TYPE, "")
+            if not types or predicate in types:
+                body = await self._statement(blob.digest) if statement else None
+                shown = image_views.descriptor(blob)
+                found.append(AttestationStatement(descriptor=shown, predicate_type=predicate, statement=body))
+        return found
+
+    async def _statement(self, digest: str) -> Any:
+        try:
+            return msgspec.json.decode(await self._store.blobs.read(digest, MOST_STATEMENT))
+        except msgspec.MsgspecError as error:
+            raise Internal(f"attestation {digest}: {error}") from error
+
+    async def history(self, name: str, *, platform: str = "") -> Sequence[ImageHistory]:
         return [
             ImageHistory(
                 id=item.id,
@@ -95,7 +147,7 @@ class Images:
                 size=item.size,
                 comment=item.comment,
             )
-            for item in self._store.history(self._store.resolve(name))
+            for item in self._store.history(self._store.resolve(name, asked(platform) if platform else None))
         ]
 
     async def tag(self, name: str, *, repo: str, tag: str) -> None:
@@ -106,9 +158,12 @@ class Images:
         image = await self._store.tag(name, reference)
         self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
 
-    async def remove(self, name: str, *, force: bool, prune: bool) -> Sequence[ImageDeleted]:
+    async def remove(
+        self, name: str, *, force: bool, prune: bool, platforms: Sequence[str] = ()
+    ) -> Sequence[ImageDeleted]:
         told = self._named()
-        removed = await self._store.remove(name, force=force, prune=prune, in_use=self._uses)
+        wanted = [asked(platform) for platform in platforms]
+        removed = await self._store.remove(name, force=force, prune=prune, platforms=wanted, in_use=self._uses)
         return [self._removed(item, told) for item in removed]
 
     async def prune(self, filters: Filters) -> ImagesPruned:

@@ -1,26 +1,33 @@
-"""Whether an image is for the platform that a request names, or else for this machine."""
+"""The platform that a request names, and whether an image is for this machine."""
 
-from cove.errors import NotFound
-from cove.oci.image import ImageConfig
+import msgspec
+
+from cove.errors import InvalidArgument
+from cove.oci import image as oci
 from cove.platform import Platform, host
 
 
-def check(image: ImageConfig, name: str, wanted: str) -> list[str]:
-    """Warnings. Raises NotFound when the image is not for ``wanted``, InvalidArgument when that is no platform.
+def asked(text: str) -> Platform:
+    """A platform as the API has it: the JSON of an OCI platform, or ``os[/architecture[/variant]]``.
 
-    An image that does not say what it is for fits everywhere.
+    Raises InvalidArgument.
     """
-    asked = Platform.parse(wanted) if wanted else None
+    if not text.lstrip().startswith("{"):
+        return Platform.parse(text)
+    try:
+        found = msgspec.json.decode(text, type=oci.Platform)
+    except msgspec.MsgspecError as error:
+        raise InvalidArgument(f"invalid value for platform: {error}") from error
+    if not (found.os and found.architecture):
+        raise InvalidArgument("invalid value for platform: os and architecture are both needed")
+    return Platform(found.os, found.architecture, found.variant).normal()
+
+
+def warnings(image: oci.ImageConfig) -> list[str]:
+    """What to say when no platform was asked for. An image that does not say what it is for fits everywhere."""
     if not (image.os and image.architecture):
         return []
     offered = Platform(image.os, image.architecture, image.variant).normal()
-    if asked is not None:
-        if asked.preference(offered) is None:
-            raise NotFound(
-                f"image with reference {name} was found but its platform ({offered}) does not match the specified "
-                f"platform ({asked})"
-            )
-        return []
     if host().preference(offered) is not None:
         return []
     return [

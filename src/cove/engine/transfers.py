@@ -2,12 +2,13 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from cove.engine.events import Events
 from cove.engine.images import attributes, reference_of
+from cove.engine.platforms import asked
 from cove.engine.transfer_progress import told
 from cove.errors import InvalidArgument, Unimplemented
 from cove.images import Image, Loaded, LoadProgress
@@ -38,8 +39,10 @@ class Transfers:
         self._work_dir = work_dir
         self.registries = registries
 
-    async def load(self, chunks: AsyncIterator[bytes], *, quiet: bool, platform: str) -> AsyncIterator[Progress]:
-        wanted = Platform.parse(platform) if platform else None
+    async def load(
+        self, chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Sequence[str]
+    ) -> AsyncIterator[Progress]:
+        wanted = [asked(platform) for platform in platforms]
         async for item in self._store.load(chunks, wanted):
             if isinstance(item, Loaded):
                 image = self._store.get(item.image)
@@ -49,10 +52,10 @@ class Transfers:
             elif not quiet:
                 yield _layer(item)
 
-    async def save(self, names: list[str], *, platform: str) -> AsyncIterator[bytes]:
+    async def save(self, names: list[str], *, platforms: Sequence[str]) -> AsyncIterator[bytes]:
         if not names:
             raise InvalidArgument("no image to save is named")
-        stream = self._store.save(names)
+        stream = self._store.save(names, [asked(platform) for platform in platforms])
         for name in names:
             image = self._store.resolve(name)
             self._events.publish("image", "save", image.id, attributes(image, image.id))

@@ -10,32 +10,34 @@ from typing import TypeVar
 
 import msgspec
 
+from cove.content import Blob
 from cove.content.compression import MAGIC_SIZE, detect
 from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.images.catalog import named
 from cove.images.making import Parts, check_lengths, parse_config, write_manifest
+from cove.images.targets import MAX_NESTING, decode, is_image, manifest_type
 from cove.layers.jobs import Member
 from cove.oci import image as oci
-from cove.platform import Platform, host
+from cove.platform import Platform
 from cove.reference import Reference
 
 JSON_LIMIT = 16 << 20
 MAX_LINKS = 8
-MAX_NESTING = 4
 CONTAINERD_NAME = "io.containerd.image.name"
 OCI_NAME = "org.opencontainers.image.ref.name"
-_INDEXES = (oci.INDEX, oci.DOCKER_LIST)
-_CONFIGS = (oci.CONFIG, oci.DOCKER_CONFIG)
 _LAYER_TYPES = {"": oci.LAYER, "gzip": oci.LAYER_GZIP, "zstd": oci.LAYER_ZSTD}
 T = TypeVar("T")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One image of an archive. ``files``: the file of each layer blob, by digest."""
+    """What names of an archive point at: one image, or platforms of an index. ``files``: the blobs that are large, and
+    those that belong to no image.
+    """
 
-    parts: Parts
-    files: dict[str, Path]
+    parts: list[Parts]
+    references: list[Reference]
+    files: list[tuple[Path, Blob]]
 
 
 class _DockerImage(msgspec.Struct, frozen=True, rename="pascal"):
@@ -44,14 +46,14 @@ class _DockerImage(msgspec.Struct, frozen=True, rename="pascal"):
     repo_tags: list[str] | None = None
 
 
-def read(members: Iterable[Member], platform: Platform | None) -> list[Found]:
-    """The images of a spooled archive. ``platform``: which of several to take, this machine's when None.
+def read(members: Iterable[Member], platforms: Sequence[Platform]) -> list[Found]:
+    """What is in a spooled archive. ``platforms``: which of those of an index to take, all that are there when empty.
 
     Raises InvalidArgument when it is no such archive, is incomplete, or does not match its digests.
     """
     archive = _Archive(members)
     if archive.has("index.json") and archive.has("oci-layout"):
-        return _read_layout(archive, platform)
+        return _read_layout(archive, platforms)
     if archive.has("manifest.json"):
         return [_read_docker(archive, entry) for entry in archive.json("manifest.json", list[_DockerImage])]
     raise InvalidArgument("not an archive of images: neither manifest.json nor an OCI layout is in it")
@@ -83,7 +85,7 @@ class _Archive:
         return Path(found.file).read_bytes()
 
     def json(self, name: str, kind: type[T]) -> T:
-        return _decode(self.read(name), kind, name)
+        return decode(self.read(name), kind, name)
 
     def has_blob(self, digest: str) -> bool:
         return self.has(_blob_name(digest))
@@ -105,87 +107,130 @@ def _read_docker(archive: _Archive, entry: _DockerImage) -> Found:
     check_lengths(diff_ids, names)
     members = [archive.member(name) for name in names]
     layers = [oci.Descriptor(_layer_type(member), member.digest, member.size) for member in members]
-    parts = Parts(config, write_manifest(config, layers), layers, _tags(entry))
-    return Found(parts, {member.digest: Path(member.file) for member in members})
+    parts = Parts(config, write_manifest(config, layers), layers)
+    return Found([parts], _tags(entry), [_file(member) for member in members])
 
 
-def _read_layout(archive: _Archive, platform: Platform | None) -> list[Found]:
-    index = archive.json("index.json", oci.Index)
+def _file(member: Member) -> tuple[Path, Blob]:
+    return Path(member.file), Blob(member.digest, member.size)
+
+
+def _read_layout(archive: _Archive, platforms: Sequence[Platform]) -> list[Found]:
     extra = _docker_names(archive)
-    chosen: dict[str, tuple[oci.Descriptor, list[Reference]]] = {}
-    for descriptor in index.manifests:
-        found = _choose(archive, [descriptor], platform, MAX_NESTING)
-        if found is not None:
-            names = chosen.setdefault(found.digest, (found, []))[1]
-            names += [name for name in _annotated(descriptor) if name not in names]
+    tops: dict[str, tuple[oci.Descriptor, list[Reference]]] = {}
+    for descriptor in archive.json("index.json", oci.Index).manifests:
+        if archive.has_blob(descriptor.digest):
+            tops.setdefault(descriptor.digest, (descriptor, []))[1].extend(_annotated(descriptor))
+    read = [_read_target(archive, descriptor, names, extra, platforms) for descriptor, names in tops.values()]
+    found = [target for target in read if target is not None]
+    if not found:
+        wanted = ", ".join(str(platform) for platform in platforms) or "any platform"
+        raise InvalidArgument(f"no image for {wanted} is in the archive")
+    return found
+
+
+def _read_target(
+    archive: _Archive,
+    descriptor: oci.Descriptor,
+    names: list[Reference],
+    extra: dict[str, list[Reference]],
+    platforms: Sequence[Platform],
+) -> Found | None:
+    """None when none of the platforms is in it."""
+    leaves = list(_manifests(archive, descriptor, (), MAX_NESTING))
+    images = [leaf for leaf in leaves if _is_whole_image(archive, leaf, only=len(leaves) == 1)]
+    chosen = _chosen(archive, images, platforms)
     if not chosen:
-        raise InvalidArgument(f"no image for {platform or host()} is in the archive")
-    return [_read_manifest(archive, descriptor, names, extra) for descriptor, names in chosen.values()]
+        return None
+    others = [leaf for leaf in leaves if not _is_image(archive, leaf.descriptor)]
+    files = {blob.digest: (path, blob) for leaf in [*chosen, *others] for path, blob in _files(archive, leaf)}
+    more = [name for leaf in chosen for name in extra.get(_manifest(archive, leaf.descriptor).config.digest, ())]
+    parts = [_parts(archive, leaf) for leaf in chosen]
+    return Found(parts, list(dict.fromkeys([*names, *more])), list(files.values()))
 
 
-def _choose(
-    archive: _Archive, descriptors: Sequence[oci.Descriptor], platform: Platform | None, depth: int
-) -> oci.Descriptor | None:
-    """The manifest that serves best, indexes opened; without a wish, a single one of another platform will do."""
-    manifests = list(_manifests(archive, descriptors, depth))
-    ranked = []
-    for order, manifest in enumerate(manifests):
-        offered = _platform(archive, manifest)
-        rank = (platform or host()).preference(offered) if offered else 0
-        if rank is None and platform is None and len(manifests) == 1:
-            rank = 1000
-        if rank is not None:
-            ranked.append((rank, order))
-    return manifests[min(ranked)[1]] if ranked else None
+class _Leaf(msgspec.Struct, frozen=True):
+    """A manifest that is in the archive, and the bytes of the indexes that lead to it, outermost first."""
+
+    descriptor: oci.Descriptor
+    indexes: tuple[bytes, ...]
 
 
-def _manifests(archive: _Archive, descriptors: Iterable[oci.Descriptor], depth: int) -> Iterator[oci.Descriptor]:
+def _manifests(
+    archive: _Archive, descriptor: oci.Descriptor, indexes: tuple[bytes, ...], depth: int
+) -> Iterator[_Leaf]:
+    if not archive.has_blob(descriptor.digest):  # the other platforms' images need not be there
+        return
+    name = _blob_name(archive.blob(descriptor).digest)
+    if descriptor.media_type not in oci.INDEXES:
+        yield _Leaf(descriptor, indexes)
+        return
     if not depth:
         raise InvalidArgument("indexes are nested too deeply in the archive")
-    for descriptor in descriptors:
-        if not archive.has_blob(descriptor.digest):  # the other platforms' images need not be there
-            continue
-        if descriptor.media_type in _INDEXES:
-            name = _blob_name(archive.blob(descriptor).digest)
-            yield from _manifests(archive, archive.json(name, oci.Index).manifests, depth - 1)
-        elif _is_image(archive, descriptor):
-            yield descriptor
+    inside = (*indexes, archive.read(name))
+    for child in archive.json(name, oci.Index).manifests:
+        yield from _manifests(archive, child, inside, depth - 1)
 
 
 def _is_image(archive: _Archive, descriptor: oci.Descriptor) -> bool:
-    if descriptor.platform is not None and descriptor.platform.os == "unknown":  # an attestation
+    return is_image(descriptor, _manifest(archive, descriptor))
+
+
+def _is_whole_image(archive: _Archive, leaf: _Leaf, *, only: bool) -> bool:
+    """Of several images those whose layers are there; the ``only`` one is to be complained of when it is not whole."""
+    if not _is_image(archive, leaf.descriptor):
         return False
-    return _manifest(archive, descriptor).config.media_type in _CONFIGS
+    manifest = _manifest(archive, leaf.descriptor)
+    return only or all(archive.has_blob(blob.digest) for blob in (manifest.config, *manifest.layers))
 
 
 def _manifest(archive: _Archive, descriptor: oci.Descriptor) -> oci.Manifest:
-    return archive.json(_blob_name(archive.blob(descriptor).digest), oci.Manifest)
+    data = archive.read(_blob_name(archive.blob(descriptor).digest))
+    manifest_type(data)
+    return decode(data, oci.Manifest, f"manifest {descriptor.digest}")
 
 
-def _platform(archive: _Archive, descriptor: oci.Descriptor) -> Platform | None:
+def _chosen(archive: _Archive, images: Sequence[_Leaf], platforms: Sequence[Platform]) -> list[_Leaf]:
+    """For each wanted platform the image that serves it best, in the archive's order."""
+    if not platforms:
+        return list(images)
+    chosen = set()
+    for wanted in platforms:
+        ranked = [
+            (rank, order)
+            for order, leaf in enumerate(images)
+            if (rank := wanted.preference(_platform(archive, leaf.descriptor))) is not None
+        ]
+        if ranked:
+            chosen.add(min(ranked)[1])
+    return [images[order] for order in sorted(chosen)]
+
+
+def _platform(archive: _Archive, descriptor: oci.Descriptor) -> Platform:
     if descriptor.platform is not None and descriptor.platform.os:
         found = descriptor.platform
         return Platform(found.os, found.architecture, found.variant)
-    manifest = _manifest(archive, descriptor)
-    if not archive.has_blob(manifest.config.digest):
-        return None
-    config = parse_config(archive.read(_blob_name(manifest.config.digest)))
+    config = parse_config(archive.read(_blob_name(_manifest(archive, descriptor).config.digest)))
     return Platform(config.os, config.architecture, config.variant)
 
 
-def _read_manifest(
-    archive: _Archive, descriptor: oci.Descriptor, names: list[Reference], extra: dict[str, list[Reference]]
-) -> Found:
-    data = archive.read(_blob_name(descriptor.digest))
-    manifest = _manifest(archive, descriptor)
-    archive.blob(manifest.config)
-    diff_ids = parse_config(archive.read(_blob_name(manifest.config.digest))).rootfs.diff_ids
-    check_lengths(diff_ids, manifest.layers)
-    members = [archive.blob(layer) for layer in manifest.layers]
-    names = names + [name for name in extra.get(manifest.config.digest, []) if name not in names]
-    config = archive.read(_blob_name(manifest.config.digest))
-    files = {member.digest: Path(member.file) for member in members}
-    return Found(Parts(config, data, manifest.layers, names), files)
+def _parts(archive: _Archive, leaf: _Leaf) -> Parts:
+    manifest = _manifest(archive, leaf.descriptor)
+    config = archive.read(_blob_name(archive.blob(manifest.config).digest))
+    check_lengths(parse_config(config).rootfs.diff_ids, manifest.layers)
+    data = archive.read(_blob_name(leaf.descriptor.digest))
+    return Parts(config, data, manifest.layers, leaf.indexes)
+
+
+def _files(archive: _Archive, leaf: _Leaf) -> Iterator[tuple[Path, Blob]]:
+    """The layers of an image; everything of what is none, as far as it is there."""
+    manifest = _manifest(archive, leaf.descriptor)
+    if _is_image(archive, leaf.descriptor):
+        yield from (_file(archive.blob(layer)) for layer in manifest.layers)
+        return
+    for blob in (leaf.descriptor, manifest.config, *manifest.layers):
+        if archive.has_blob(blob.digest):
+            yield _file(archive.blob(blob))
 
 
 def _docker_names(archive: _Archive) -> dict[str, list[Reference]]:
@@ -217,10 +262,3 @@ def _blob_name(digest: str) -> str:
     if parsed.algorithm != "sha256":
         raise InvalidArgument(f"blob {digest}: only sha256 is supported")
     return f"blobs/sha256/{parsed.hex}"
-
-
-def _decode(data: bytes, kind: type[T], name: str) -> T:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.MsgspecError as error:
-        raise InvalidArgument(f"{name}: {error}") from error

@@ -58,6 +58,15 @@ class Catalog:
         found = [target for target in reversed(self.targets.values()) if target.part_of(image_id)]
         return sorted(found, key=lambda target: (target.image != image_id, target.digest not in named))
 
+    def best_targets(self) -> dict[str, Target]:
+        """For each image that is the best of some target the one that ``targets_of`` has first."""
+        named = {name.target for name in self.names.values()}
+        found: dict[str, Target] = {}
+        for target in self.targets.values():
+            if target.image not in found or target.digest in named or found[target.image].digest not in named:
+                found[target.image] = target
+        return found
+
     def target(self, name: str) -> Target:
         """What a user means, with all its platforms. Raises NotFound, InvalidArgument."""
         return self._find(name)[0]
@@ -73,16 +82,10 @@ class Catalog:
         candidates = [self.images[found] for found in target.images]
         if image_id != target.image:  # it was asked for by its own id
             candidates = [self.images[image_id]]
-        ranked = [
-            (rank, order)
-            for order, image in enumerate(candidates)
-            if (rank := platform.preference(image.platform)) is not None
-        ]
-        if not ranked:
-            raise NotFound(
-                f"image with reference {name} was found but does not provide the specified platform ({platform})"
-            )
-        return candidates[min(ranked)[1]]
+        chosen = _best(candidates, platform)
+        if chosen is None:
+            raise NotFound(f"image with reference {name} was found but {_refusal(candidates, platform)}")
+        return chosen
 
     def _find(self, name: str) -> tuple[Target, str]:
         """The target, and the id of the image in it that is meant."""
@@ -144,3 +147,20 @@ def canonical(reference: Reference) -> Reference:
 def short_id(image_id: str) -> str:
     """The twelve digits by which people know an image or a container."""
     return image_id.removeprefix("sha256:")[:SHORT_ID]
+
+
+def _best(images: list[Image], wanted: Platform) -> Image | None:
+    """The image that serves a platform best; one that does not say what it is for serves every."""
+    ranked = []
+    for order, image in enumerate(images):
+        rank = wanted.preference(image.platform) if image.config.os and image.config.architecture else 0
+        if rank is not None:
+            ranked.append((rank, order))
+    return images[min(ranked)[1]] if ranked else None
+
+
+def _refusal(images: list[Image], wanted: Platform) -> str:
+    if len(images) > 1:
+        return f"does not provide the specified platform ({wanted})"
+    offered = images[0].platform.normal()
+    return f"its platform ({offered}) does not match the specified platform ({wanted})"

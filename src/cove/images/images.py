@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from cove.content import Blobs
+from cove.content import Blob, Blobs
 from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.filters import Filters
@@ -95,6 +95,10 @@ class Images:
         """
         return listing.select(self._inventory.catalog, filters or Filters())
 
+    def best_targets(self) -> dict[str, Target]:
+        """By the id of each image that is listed: what its name points at."""
+        return self._inventory.catalog.best_targets()
+
     def shared_sizes(self) -> dict[str, int]:
         """By image id: the bytes of its layers that another visible image has too."""
         return listing.shared_sizes(self._inventory.catalog)
@@ -154,11 +158,21 @@ class Images:
         named = replace(reference, tag="", digest=digest)
         await self._inventory.locate(digest, [reference.repository], [named])
 
-    async def remove(self, name: str, *, force: bool = False, prune: bool = True, in_use: InUse) -> Removed:
-        """Remove a name, or the image, by Docker's rules; what went, in Docker's order.
+    async def remove(
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        prune: bool = True,
+        platforms: Sequence[Platform] = (),
+        in_use: InUse,
+    ) -> Removed:
+        """Remove a name, or the image, by Docker's rules, or these ``platforms`` only; what went, in Docker's order.
 
         ``prune`` is about untagged parents, which images here do not have. Raises Conflict in Docker's words, NotFound.
         """
+        if platforms:
+            return await removal.remove_platforms(self._inventory, name, platforms, force, in_use)
         return await removal.remove(self._inventory, name, force, in_use)
 
     async def prune(self, filters: Filters, in_use: InUse) -> Pruned:
@@ -169,18 +183,21 @@ class Images:
         return await removal.prune(self._inventory, filters, in_use)
 
     def load(
-        self, chunks: AsyncIterator[bytes], platform: Platform | None = None
+        self, chunks: AsyncIterator[bytes], platforms: Sequence[Platform] = ()
     ) -> AsyncIterator[LoadProgress | Loaded]:
         """Take in a ``docker save`` or OCI archive, compressed or not. Close the iterator to give up.
 
-        Each image is visible once its ``Loaded`` comes; raises InvalidArgument for what is no such archive or does not
-        match its digests.
+        Of indexes those ``platforms``, or all that are in the archive. Each image is visible once its ``Loaded`` comes;
+        raises InvalidArgument for what is no such archive or does not match its digests.
         """
-        return loading.load(self._inventory, self._worker, self._data_root, chunks, platform)
+        return loading.load(self._inventory, self._worker, self._data_root, chunks, platforms)
 
-    def save(self, names: Iterable[str]) -> AsyncIterator[bytes]:
-        """A tar with these images that is an OCI layout and has Docker's ``manifest.json``. Raises NotFound at once."""
-        return archive_out.write(self._inventory.blobs, archive_out.choose(self._inventory.catalog, names))
+    def save(self, names: Iterable[str], platforms: Sequence[Platform] = ()) -> AsyncIterator[bytes]:
+        """A tar with these images that is an OCI layout and has Docker's ``manifest.json``.
+
+        With these ``platforms`` of each, or with everything of it that is here. Raises NotFound at once.
+        """
+        return archive_out.write(self._inventory, archive_out.choose(self._inventory.catalog, names, platforms))
 
     async def import_(
         self,
@@ -234,13 +251,15 @@ class Images:
         repositories = list(dict.fromkeys(name.repository for name in references)) if pulled else []
         known_as = [replace(name, tag="", digest=target) for name in references] if pulled else []
         names = list(dict.fromkeys([*references, *known_as]))
-        parts = making.Parts(config, manifest, layers, names, indexes, repositories)
-        return await making.make(self._inventory, parts, {}, progress)
+        parts = making.Parts(config, manifest, layers, indexes)
+        named = making.Named(names, repositories)
+        return (await making.make(self._inventory, [parts], named, progress=progress))[0]
 
     async def derive(
         self, config: ImageConfig, layers: Sequence[Descriptor], file: Path, references: Sequence[Reference]
     ) -> Image:
         """Make an image of layers that are here already and, uppermost, of a file that is moved: a verified tar."""
         data = msgspec.json.encode(config)
-        parts = making.Parts(data, making.write_manifest(data, layers), layers, references)
-        return await making.make(self._inventory, parts, {layers[-1].digest: file})
+        parts = making.Parts(data, making.write_manifest(data, layers), layers)
+        files = [(file, Blob(layers[-1].digest, layers[-1].size))]
+        return (await making.make(self._inventory, [parts], making.Named(references), files))[0]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from cove.content import Blob
 from cove.images.inventory import Inventory, now
-from cove.images.making import Parts, make, write_manifest
+from cove.images.making import Named, Parts, make, write_manifest
 from cove.images.records import Image
 from cove.layers.jobs import UnpackDone
 from cove.oci import image as oci
@@ -45,8 +46,9 @@ async def _make(inventory: Inventory, done: UnpackDone, plain: Path, request: Re
     layer = oci.Descriptor(oci.LAYER, done.diff_id, done.plain_size)
     config = _configuration(done.diff_id, request)
     references = [request.reference] if request.reference else []
-    parts = Parts(config, write_manifest(config, [layer]), [layer], references)
-    return await make(inventory, parts, {layer.digest: plain})
+    parts = Parts(config, write_manifest(config, [layer]), [layer])
+    file = (plain, Blob(layer.digest, layer.size))
+    return (await make(inventory, [parts], Named(references), [file]))[0]
 
 
 def _configuration(diff_id: str, request: Request) -> bytes:

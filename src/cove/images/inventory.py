@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +60,7 @@ class Inventory:
         self.blobs.open()
         garbage = self.layers.open()
         await self._make_targets()
+        await self._supersede()
         for image in list(self.catalog.images.values()):
             if image.hidden:
                 await self.released(image.id)
@@ -95,25 +96,23 @@ class Inventory:
 
     async def admit(
         self,
-        image: Image,
+        images: Sequence[Image],
         references: Iterable[Reference],
         descriptor: oci.Descriptor,
         repositories: Collection[str] = (),
-    ) -> Image:
-        """Make an image visible, under these names too; its blobs and layers are here. Names of others are moved.
+    ) -> list[Image]:
+        """Make images visible, under these names too; blobs and layers are here. Names of others are moved.
 
-        ``descriptor``: of the target that names point at, which the image is a part of. ``repositories``: where in
+        ``descriptor``: of the target that names point at, which all the images are parts of. ``repositories``: where in
         registries that is. Raises InvalidArgument.
         """
         names = [str(canonical(reference)) for reference in references]
         async with self._changing:
-            known = self.catalog.images.get(image.id)
-            tagged = now() if names else (known.tagged if known else "")
-            image = msgspec.structs.replace(known or image, tagged=tagged, hidden=False)
-            target = await asyncio.to_thread(survey, descriptor, self._read, lambda found: self._is_here(image, found))
-            target = self._located(target, repositories)
-            await self._point(names, target, image)
-        return image
+            shown = [self._shown(image, now() if names else "") for image in images]
+            added = {image.id: image for image in shown}
+            target = await asyncio.to_thread(survey, descriptor, self._read, lambda found: self._is_here(added, found))
+            await self._point(names, self._located(target, repositories), shown)
+        return shown
 
     async def name(self, target: Target, reference: Reference) -> None:
         """Have a name point at a target that is here. Raises NotFound when its image is gone meanwhile."""
@@ -122,7 +121,7 @@ class Inventory:
             if current is None:
                 raise NotFound(f"No such image: {target.image}")
             image = msgspec.structs.replace(self.catalog.get(current.image), tagged=now())
-            await self._point([str(reference)], current, image)
+            await self._point([str(reference)], current, [image])
 
     async def locate(self, digest: str, repositories: Collection[str], references: Iterable[Reference] = ()) -> None:
         """Note that a target is in these repositories of registries, and give it these names. Raises NotFound."""
@@ -130,25 +129,21 @@ class Inventory:
             target = self.catalog.targets.get(digest)
             if target is None:
                 raise NotFound(f"No such image: {digest}")
-            image = self.catalog.get(target.image)
-            await self._point([str(reference) for reference in references], self._located(target, repositories), image)
+            await self._point([str(reference) for reference in references], self._located(target, repositories), [])
 
     async def untag(self, references: Iterable[Reference]) -> None:
         """Remove names; the images stay."""
         async with self._changing:
-            gone = {str(reference) for reference in references}
-            names = {reference: name for reference, name in self.catalog.names.items() if reference not in gone}
-            superseded = departures.superseded(self.catalog.targets.values(), names)
+            gone = [str(reference) for reference in references]
 
             def change(connection: sqlite3.Connection) -> None:
                 for reference in gone:
                     NAMES.delete(connection, reference=reference)
-                for digest in superseded:
-                    TARGETS.delete(connection, digest=digest)
 
             await self._database.run(change)
-            self.catalog.names = names
-            await self.collect(self._forget(superseded))
+            for reference in gone:
+                self.catalog.names.pop(reference, None)
+            await self._supersede()
 
     async def drop(self, image_id: str) -> list[str]:
         """Remove an image, its names, and with it the platforms that are with it alone.
@@ -157,21 +152,15 @@ class Inventory:
         is only hidden: its layers stay until ``released``.
         """
         async with self._changing:
-            going = departures.of_image(self.catalog, self.catalog.get(image_id).id)
-            hidden = [msgspec.structs.replace(self.catalog.get(gone), hidden=True) for gone in going.images]
-            self.catalog.images.update((image.id, image) for image in hidden)
-            kept = await self._database.run(lambda connection: self._delete(connection, hidden, going))
-            self.catalog.names = {
-                reference: name for reference, name in self.catalog.names.items() if name.target not in going.targets
-            }
-            self.catalog.targets.update((target.digest, target) for target in going.changed)
-            unused = self._forget(going.targets)
-            shown = [chain for image in hidden if kept.get(image.id) == IN_TRASH for chain in self._for_show(image)]
-            for image in hidden:
-                if image.id not in kept:
-                    del self.catalog.images[image.id]
-                    unused += [*image.chain_ids, *image.blobs]
-            return shown + await self.collect(unused)
+            return await self._depart(departures.of_image(self.catalog, self.catalog.get(image_id).id))
+
+    async def drop_platform(self, digest: str, image_id: str) -> list[str]:
+        """Remove one of several images of a target, as ``drop`` does. Raises NotFound."""
+        async with self._changing:
+            target = self.catalog.targets.get(digest)
+            if target is None or target.part_of(image_id) is None:
+                raise NotFound(f"No such image: {image_id}")
+            return await self._depart(departures.of_platform(self.catalog, target, image_id))
 
     async def released(self, image_id: str) -> None:
         """Drop an image that was only hidden, unless it is still used."""
@@ -190,17 +179,48 @@ class Inventory:
         others = {chain for image in self.catalog.images.values() if not image.hidden for chain in image.chain_ids}
         return [chain for chain in gone.chain_ids[::-1] if chain not in others]
 
+    async def _depart(self, going: departures.Departure) -> list[str]:
+        hidden = [msgspec.structs.replace(self.catalog.get(gone), hidden=True) for gone in going.images]
+        self.catalog.images.update((image.id, image) for image in hidden)
+        bests = {target.digest: target.image for target in going.changed}
+        names = {
+            reference: msgspec.structs.replace(name, image=bests.get(name.target, name.image))
+            for reference, name in self.catalog.names.items()
+            if name.target not in going.targets
+        }
+        kept = await self._database.run(lambda connection: self._delete(connection, hidden, going, names))
+        self.catalog.names = names
+        self.catalog.targets.update((target.digest, target) for target in going.changed)
+        unused = self._forget(going.targets)
+        shown = [chain for image in hidden if kept.get(image.id) == IN_TRASH for chain in self._for_show(image)]
+        for image in hidden:
+            if image.id not in kept:
+                del self.catalog.images[image.id]
+                unused += [*image.chain_ids, *image.blobs]
+        return shown + await self.collect(unused)
+
     def _delete(
-        self, connection: sqlite3.Connection, hidden: list[Image], going: departures.Departure
+        self,
+        connection: sqlite3.Connection,
+        hidden: list[Image],
+        going: departures.Departure,
+        names: Mapping[str, ImageName],
     ) -> dict[str, str]:
-        """Delete the rows, or hide images; where what uses those is, by their ids. On the database's thread."""
+        """Delete the rows, or hide images; where what uses those is, by their ids. On the database's thread.
+
+        ``names``: what is left of them.
+        """
+        for reference, name in self.catalog.names.items():
+            if reference not in names:
+                NAMES.delete(connection, reference=reference)
+            elif names[reference] != name:
+                NAMES.put(connection, names[reference])
         for digest in going.targets:
             TARGETS.delete(connection, digest=digest)
         for target in going.changed:
             TARGETS.put(connection, target)
         kept = {}
         for image in hidden:
-            NAMES.delete(connection, image=image.id)
             used = connection.execute(_USES, (image.id, image.id)).fetchone()
             if used or self._holds[image.id] > 0:
                 IMAGES.put(connection, image)
@@ -209,30 +229,38 @@ class Inventory:
                 IMAGES.delete(connection, id=image.id)
         return kept
 
-    async def _point(self, names: Iterable[str], target: Target, image: Image) -> None:
-        """Write an image, a target that it is in, and names of it, all or none. ``_changing`` is held."""
+    def _shown(self, image: Image, tagged: str) -> Image:
+        known = self.catalog.images.get(image.id)
+        tagged = tagged or (known.tagged if known else "")
+        return msgspec.structs.replace(known or image, tagged=tagged, hidden=False)
+
+    async def _point(self, names: Iterable[str], target: Target, images: Sequence[Image]) -> None:
+        """Write images, a target that they are in, and names of it, all or none. ``_changing`` is held."""
         moved = {name: ImageName(name, target.image, target.digest) for name in names}
         moved |= {
             name.reference: msgspec.structs.replace(name, image=target.image)
             for name in self.catalog.names.values()
             if name.target == target.digest and name.image != target.image
         }
-        names_then = self.catalog.names | moved
-        targets_then = self.catalog.targets | {target.digest: target}
-        superseded = departures.superseded(targets_then.values(), names_then)
 
         def change(connection: sqlite3.Connection) -> None:
-            IMAGES.put(connection, image)
+            for image in images:
+                IMAGES.put(connection, image)
             TARGETS.put(connection, target)
             for name in moved.values():
                 NAMES.put(connection, name)
-            for digest in superseded:
-                TARGETS.delete(connection, digest=digest)
 
         await self._database.run(change)
-        self.catalog.images[image.id] = image
-        self.catalog.names, self.catalog.targets = names_then, targets_then
-        await self.collect(self._forget(superseded))
+        self.catalog.images.update((image.id, image) for image in images)
+        self.catalog.names.update(moved)
+        self.catalog.targets[target.digest] = target
+        await self._supersede()
+
+    async def _supersede(self) -> None:
+        """Remove what lost its last name to something that shows the same."""
+        going = departures.superseded(self.catalog)
+        if going.targets:
+            await self._depart(going)
 
     def _forget(self, digests: Iterable[str]) -> list[str]:
         """Take targets out of the catalog; the blobs that they stood on."""
@@ -248,8 +276,9 @@ class Inventory:
         blob = self.blobs.get(digest)
         return self.blobs.path(digest).read_bytes() if blob and blob.size <= JSON_LIMIT else None
 
-    def _is_here(self, added: Image, manifest: oci.Manifest) -> bool:
-        image = added if manifest.config.digest == added.id else self.catalog.images.get(manifest.config.digest)
+    def _is_here(self, added: Mapping[str, Image], manifest: oci.Manifest) -> bool:
+        config = manifest.config.digest
+        image = added.get(config) or self.catalog.images.get(config)
         if image is None or image.hidden:
             return False
         return all(self.blobs.get(layer.digest) for layer in manifest.layers)
@@ -262,7 +291,7 @@ class Inventory:
                 blob = self.blobs.get(image.manifest)
                 descriptor = oci.Descriptor(image.manifest_type, image.manifest, blob.size if blob else 0)
                 names = [name.reference for name in self.catalog.names.values() if name.image == image.id]
-                await self._point(names, survey(descriptor, self._read, lambda found: True), image)
+                await self._point(names, survey(descriptor, self._read, lambda found: True), [])
 
     async def collect(self, candidates: Collection[str] | None = None) -> list[str]:
         """Remove the layers and blobs among these, or of all, that nothing stands on and no lease keeps.

@@ -3,14 +3,14 @@
 import asyncio
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 from cove.images import archive_in
 from cove.images.catalog import short_id
 from cove.images.inventory import Inventory
-from cove.images.making import make, parse_config
-from cove.images.records import Image, Loaded, LoadProgress
+from cove.images.making import Named, Parts, make, parse_config
+from cove.images.records import Loaded, LoadProgress
 from cove.layers import Worker
 from cove.layers.jobs import Spool, SpoolDone
 from cove.layers.tar import Limits
@@ -35,11 +35,11 @@ def collect(data_root: Path) -> None:
 
 
 async def load(
-    inventory: Inventory, worker: Worker, data_root: Path, chunks: AsyncIterator[bytes], platform: Platform | None
+    inventory: Inventory, worker: Worker, data_root: Path, chunks: AsyncIterator[bytes], platforms: Sequence[Platform]
 ) -> AsyncIterator[LoadProgress | Loaded]:
     """See ``Images.load``."""
     events: asyncio.Queue[LoadProgress | Loaded | None] = asyncio.Queue()
-    work = asyncio.ensure_future(_load(inventory, worker, data_root, chunks, platform, events.put_nowait))
+    work = asyncio.ensure_future(_load(inventory, worker, data_root, chunks, platforms, events.put_nowait))
     work.add_done_callback(lambda _: events.put_nowait(None))
     try:
         while (event := await events.get()) is not None:
@@ -55,7 +55,7 @@ async def _load(
     worker: Worker,
     data_root: Path,
     chunks: AsyncIterator[bytes],
-    platform: Platform | None,
+    platforms: Sequence[Platform],
     report: Report,
 ) -> None:
     directory = data_root / "tmp" / f"{_PREFIX}{secrets.token_hex(8)}"
@@ -63,27 +63,32 @@ async def _load(
     try:
         job = Spool(str(directory), Limits(entries=MAX_MEMBERS))
         spooled = await worker.run_stream(job, SpoolDone, chunks)
-        for found in await asyncio.to_thread(archive_in.read, spooled.members, platform):
+        for found in await asyncio.to_thread(archive_in.read, spooled.members, platforms):
             await _add(inventory, found, report)
     finally:
         await asyncio.shield(inventory.layers.discard([directory]))
 
 
 async def _add(inventory: Inventory, found: archive_in.Found, report: Report) -> None:
-    diff_ids = parse_config(found.parts.config).rootfs.diff_ids
-    total = {diff_id: layer.size for diff_id, layer in zip(diff_ids, found.parts.layers, strict=True)}
+    total = {diff_id: size for parts in found.parts for diff_id, size in _sizes(parts)}
 
     def progress(diff_id: str, read: int) -> None:
         report(LoadProgress(short_id(diff_id), read, total[diff_id]))
 
     names = inventory.catalog.names
-    before = {reference: names.get(str(reference)) for reference in found.parts.references}
-    image = await make(inventory, found.parts, found.files, progress)
+    before = {reference: names.get(str(reference)) for reference in found.references}
+    images = await make(inventory, found.parts, Named(found.references), found.files, progress)
+    shown = inventory.catalog.targets_of(images[0].id)[0].image
     for reference, known in before.items():
-        report(_loaded(image, reference, known.image if known else ""))
-    if not found.parts.references:
-        report(Loaded(image.id, ""))
+        report(_loaded(shown, reference, known.image if known else ""))
+    if not before:
+        report(Loaded(shown, ""))
 
 
-def _loaded(image: Image, reference: Reference, before: str) -> Loaded:
-    return Loaded(image.id, reference.familiar, before if before != image.id else "")
+def _sizes(parts: Parts) -> Iterator[tuple[str, int]]:
+    diff_ids = parse_config(parts.config).rootfs.diff_ids
+    yield from zip(diff_ids, (layer.size for layer in parts.layers), strict=True)
+
+
+def _loaded(image_id: str, reference: Reference, before: str) -> Loaded:
+    return Loaded(image_id, reference.familiar, before if before != image_id else "")

@@ -19,18 +19,34 @@ Progress = Callable[[str, int], None]
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """``config`` and ``manifest``: the blobs' bytes. ``layers``: lowest first.
+    """One platform's image. ``config`` and ``manifest``: the blobs' bytes. ``layers``: lowest first.
 
-    ``indexes``: the bytes of those that led to the manifest, outermost first. ``repositories``: canonical names of
-    those in registries that the outermost is in.
+    ``indexes``: the bytes of those that led to the manifest, outermost first.
     """
 
     config: bytes
     manifest: bytes
     layers: Sequence[oci.Descriptor]
-    references: Sequence[Reference] = ()
     indexes: Sequence[bytes] = ()
+
+    @property
+    def blobs(self) -> list[str]:
+        """The digests of everything."""
+        small = [str(Digest.of(data)) for data in (self.config, self.manifest, *self.indexes)]
+        return [*small, *(layer.digest for layer in self.layers)]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What will point at the outermost index or, without one, at the manifest.
+
+    ``repositories``: canonical names of those in registries that it is in.
+    """
+
+    references: Sequence[Reference] = ()
     repositories: Sequence[str] = ()
+
+
+NAMELESS = Named()
 
 
 def parse_config(data: bytes) -> oci.ImageConfig:
@@ -59,36 +75,58 @@ def check_lengths(diff_ids: Sequence[str], layers: Sequence[object]) -> None:
 
 
 async def make(
-    inventory: Inventory, parts: Parts, files: dict[str, Path], progress: Progress = lambda diff_id, read: None
-) -> Image:
-    """Keep the blobs, unpack the layers, show the image. ``files``: a file for each layer blob that is not here yet,
-    by digest; they are moved. ``progress`` is told a diff id and bytes read.
+    inventory: Inventory,
+    several: Sequence[Parts],
+    named: Named = NAMELESS,
+    files: Sequence[tuple[Path, Blob]] = (),
+    progress: Progress = lambda diff_id, read: None,
+) -> list[Image]:
+    """Keep the blobs, unpack the layers, show the images, which are platforms of one target, all or none.
 
-    Raises InvalidArgument, and then nothing stays that was not here before.
+    ``files``: those of the layers that are not here yet, and of what else belongs to the target; verified, and moved.
+    ``progress`` is told a diff id and bytes read. Raises InvalidArgument, and then nothing stays that was not here.
     """
-    config = parse_config(parts.config)
-    diff_ids = config.rootfs.diff_ids
-    check_lengths(diff_ids, parts.layers)
-    image_id, manifest_id = str(Digest.of(parts.config)), str(Digest.of(parts.manifest))
-    kind = manifest_type(parts.manifest)
-    target = _target(parts, oci.Descriptor(kind, manifest_id, len(parts.manifest), platform=_platform(config)))
+    configs = [parse_config(parts.config) for parts in several]
+    for parts, config in zip(several, configs, strict=True):
+        check_lengths(config.rootfs.diff_ids, parts.layers)
+    target = _target(several[0], _descriptor(several[0].manifest, configs[0]))
     async with inventory.lease() as lease:
-        lease.keep(*chain_ids(diff_ids), image_id, manifest_id, *(layer.digest for layer in parts.layers))
-        lease.keep(*(str(Digest.of(index)) for index in parts.indexes))
-        await _keep_blobs(inventory.blobs, parts, files)
-        packed = [
-            Packed(diff_id, inventory.blobs.path(layer.digest), layer.digest)
-            for diff_id, layer in zip(diff_ids, parts.layers, strict=True)
+        lease.keep(*(blob.digest for _, blob in files))
+        for parts, config in zip(several, configs, strict=True):
+            lease.keep(*parts.blobs, *chain_ids(config.rootfs.diff_ids))
+        await _keep_blobs(inventory.blobs, several, files)
+        images = [
+            await _unpack(inventory, parts, config, progress) for parts, config in zip(several, configs, strict=True)
         ]
-        sizes = await inventory.layers.add(packed, progress)
-        image = Image(image_id, manifest_id, kind, config, list(parts.layers), sizes)
-        return await inventory.admit(image, parts.references, target, parts.repositories)
+        return await inventory.admit(images, named.references, target, named.repositories)
 
 
-async def _keep_blobs(blobs: Blobs, parts: Parts, files: dict[str, Path]) -> None:
-    small = [await blobs.stage(data) for data in (parts.config, parts.manifest, *parts.indexes)]
-    large = [(files[layer.digest], Blob(layer.digest, layer.size)) for layer in parts.layers if layer.digest in files]
-    await blobs.commit([*small, *large])
+async def _keep_blobs(blobs: Blobs, several: Sequence[Parts], files: Sequence[tuple[Path, Blob]]) -> None:
+    small = {data for parts in several for data in (parts.config, parts.manifest, *parts.indexes)}
+    staged = list(files)
+    try:
+        for data in sorted(small):
+            staged.append(await blobs.stage(data))
+        await blobs.commit(staged)
+    finally:
+        for path, _ in staged:
+            path.unlink(missing_ok=True)
+
+
+async def _unpack(inventory: Inventory, parts: Parts, config: oci.ImageConfig, progress: Progress) -> Image:
+    packed = [
+        Packed(diff_id, inventory.blobs.path(layer.digest), layer.digest)
+        for diff_id, layer in zip(config.rootfs.diff_ids, parts.layers, strict=True)
+    ]
+    sizes = await inventory.layers.add(packed, progress)
+    manifest = _descriptor(parts.manifest, config)
+    image_id = str(Digest.of(parts.config))
+    return Image(image_id, manifest.digest, manifest.media_type, config, list(parts.layers), sizes)
+
+
+def _descriptor(manifest: bytes, config: oci.ImageConfig) -> oci.Descriptor:
+    platform = oci.Platform(config.architecture, config.os, config.variant, config.os_version)
+    return oci.Descriptor(manifest_type(manifest), str(Digest.of(manifest)), len(manifest), platform=platform)
 
 
 def _target(parts: Parts, manifest: oci.Descriptor) -> oci.Descriptor:
@@ -101,7 +139,3 @@ def _target(parts: Parts, manifest: oci.Descriptor) -> oci.Descriptor:
             raise InvalidArgument(f"index {digest} does not list {below.digest}")
         below = oci.Descriptor(manifest_type(data), digest, len(data))
     return below
-
-
-def _platform(config: oci.ImageConfig) -> oci.Platform:
-    return oci.Platform(config.architecture, config.os, config.variant, config.os_version)

@@ -8,6 +8,7 @@ from cove.images.catalog import named, short_id
 from cove.images.inventory import Inventory
 from cove.images.listing import PRUNE_FILTERS, labels
 from cove.images.records import Deleted, Image, Pruned, Untagged, Use
+from cove.platform import Platform
 from cove.reference import Reference
 from cove.units import parse_moment
 
@@ -18,10 +19,31 @@ Removed = list[Untagged | Deleted]
 
 async def remove(inventory: Inventory, name: str, force: bool, in_use: InUse) -> Removed:
     """See ``Images.remove``."""
-    image = inventory.catalog.resolve(name)
-    if _is_prefix(image.id, name):
+    image, target = inventory.catalog.resolve(name), inventory.catalog.target(name)
+    if image.id != target.image:
+        return await remove_platforms(inventory, name, [image.platform], force, in_use)
+    if _is_prefix(image.id, name) or _is_prefix(target.digest, name):
         return await _remove_by_id(inventory, image, force, in_use)
     return await _remove_by_name(inventory, image, name, force, in_use)
+
+
+async def remove_platforms(
+    inventory: Inventory, name: str, platforms: Sequence[Platform], force: bool, in_use: InUse
+) -> Removed:
+    """Remove these images of what a name points at; all of it when nothing else is left. See ``Images.remove``."""
+    catalog = inventory.catalog
+    target = catalog.target(name)
+    images = list(dict.fromkeys(catalog.resolve(name, platform).id for platform in platforms))
+    if set(images) == set(target.images):
+        return await remove(inventory, name, force, in_use)
+    for image_id in images:
+        if conflict := _conflict(catalog.get(image_id), [], in_use(image_id), force):
+            raise conflict
+    removed: Removed = []
+    for image_id in images:
+        layers = await inventory.drop_platform(target.digest, image_id)
+        removed += [Deleted(image_id), *(Deleted(chain_id) for chain_id in layers)]
+    return removed
 
 
 async def prune(inventory: Inventory, filters: Filters, in_use: InUse) -> Pruned:
@@ -34,7 +56,7 @@ async def prune(inventory: Inventory, filters: Filters, in_use: InUse) -> Pruned
     before = {layer.chain_id: layer.size for layer in inventory.layers.uppermost_first()}
     for image in inventory.catalog.listed():
         names = inventory.catalog.references(image.id)
-        if (only_dangling and any(name.tag for name in names)) or in_use(image.id):
+        if (only_dangling and any(name.tag for name in names)) or _uses(inventory, image, in_use):
             continue
         if (limit is not None and image.created >= limit) or not filters.labels(labels(image)):
             continue
@@ -45,32 +67,46 @@ async def prune(inventory: Inventory, filters: Filters, in_use: InUse) -> Pruned
 
 
 async def _remove_by_name(inventory: Inventory, image: Image, name: str, force: bool, in_use: InUse) -> Removed:
-    reference, names = named(name), inventory.catalog.references(image.id)
-    if not force and _is_single(names) and (uses := in_use(image.id)):
+    names, uses = inventory.catalog.references(image.id), _uses(inventory, image, in_use)
+    if not force and _is_single(names) and uses:
         raise Conflict(
             f'conflict: unable to remove repository reference "{name}" (must force) - '
             f"container {short_id(uses[0].container)} is using its referenced image {short_id(image.id)}"
         )
-    gone = [reference]
-    rest = [other for other in names if other != reference]
-    same = [other for other in rest if other.repository == reference.repository]
-    if reference.tag and all(other.digest for other in same):
-        gone += same  # digests of a repository go with its last tag
+    gone = _meant(named(name), names)
     await inventory.untag(gone)
     removed: Removed = [Untagged(other.familiar) for other in gone]
     if len(gone) < len(names):
         return removed
-    if _conflict(image, [], in_use(image.id), force):
+    if _conflict(image, [], uses, force):
         return removed  # it stays for the containers
     return removed + await _drop(inventory, image)
 
 
+def _meant(reference: Reference, names: Sequence[Reference]) -> list[Reference]:
+    """The names that go with one. A digest that is no name of its own stands for the tags of its repository."""
+    rest = [other for other in names if other != reference]
+    same = [other for other in rest if other.repository == reference.repository]
+    if reference not in names:
+        return same
+    if reference.tag and all(other.digest for other in same):
+        return [reference, *same]  # digests of a repository go with its last tag
+    return [reference]
+
+
 async def _remove_by_id(inventory: Inventory, image: Image, force: bool, in_use: InUse) -> Removed:
-    names, uses = inventory.catalog.references(image.id), in_use(image.id)
+    names, uses = inventory.catalog.references(image.id), _uses(inventory, image, in_use)
     checked = [] if _is_single(names) else names
     if conflict := _conflict(image, checked, uses, force):
         raise conflict
     return [Untagged(name.familiar) for name in names] + await _drop(inventory, image)
+
+
+def _uses(inventory: Inventory, image: Image, in_use: InUse) -> list[Use]:
+    """The containers of an image and of the platforms that would go with it."""
+    targets = [target for target in inventory.catalog.targets_of(image.id) if target.image == image.id]
+    images = dict.fromkeys([image.id, *(found for target in targets for found in target.images)])
+    return [use for found in images for use in in_use(found)]
 
 
 async def _drop(inventory: Inventory, image: Image) -> Removed:

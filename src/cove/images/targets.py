@@ -88,9 +88,10 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
         return next((part for part in self.parts if part.image == image_id), None)
 
     def without(self, image_id: str) -> "Target":
-        """The same when an image of it, and not its best, is gone."""
+        """The same when one of its several images is gone."""
         parts = [msgspec.structs.replace(part, image="") if part.image == image_id else part for part in self.parts]
-        return msgspec.structs.replace(self, parts=parts)
+        best = best_part(parts, host())
+        return msgspec.structs.replace(self, parts=parts, image=best.image if best else "")
 
 
 def survey(descriptor: oci.Descriptor, read: Read, here: Here) -> Target:
@@ -104,20 +105,19 @@ def survey(descriptor: oci.Descriptor, read: Read, here: Here) -> Target:
         if len(parts) == MAX_PARTS:
             raise InvalidArgument(f"index {descriptor.digest}: more than {MAX_PARTS} manifests")
         parts.append(_part(leaf, read, here))
-    best = best_part(parts, host(), strict=False)
+    best = best_part(parts, host())
     if best is None:
         raise InvalidArgument(f"no image of {descriptor.digest} is here")
     return Target(descriptor, best.image, parts, indexes)
 
 
-def best_part(parts: Iterable[Part], wanted: Platform, *, strict: bool) -> Part | None:
-    """Of the images that are here the one that serves a platform best; unless ``strict``, any before none."""
+def best_part(parts: Iterable[Part], wanted: Platform) -> Part | None:
+    """Of the images that are here the one that serves a platform best, any before none."""
     ranked = []
     for order, part in enumerate(parts):
         if part.image:
             rank = wanted.preference(part.platform) if part.platform else 0
-            if rank is not None or not strict:
-                ranked.append((rank is None, rank or 0, order, part))
+            ranked.append((rank is None, rank or 0, order, part))
     return min(ranked, key=lambda found: found[:3])[3] if ranked else None
 
 

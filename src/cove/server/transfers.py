@@ -16,9 +16,10 @@ from cove.wire.images import AuthConfig, Progress
 class Transfers(Protocol):
     """Progress streams: an error that is raised after the first item becomes the stream's last line."""
 
-    def load(self, chunks: AsyncIterator[bytes], *, quiet: bool, platform: str) -> AsyncIterator[Progress]: ...
+    def load(self, chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Sequence[str]) -> AsyncIterator[Progress]:
+        """``platforms``: each as OCI JSON, or ``os/architecture``; all that are there when empty. For ``save`` too."""
 
-    async def save(self, names: list[str], *, platform: str) -> AsyncIterator[bytes]:
+    async def save(self, names: list[str], *, platforms: Sequence[str]) -> AsyncIterator[bytes]:
         """A tar. Raises NotFound before the first byte."""
 
     def import_(
@@ -64,7 +65,7 @@ class TransferRoutes:
 
     async def load(self, request: Request) -> web.StreamResponse:
         progress = self._transfers.load(
-            request.chunks(), quiet=request.flag("quiet"), platform=request.text("platform")
+            request.chunks(), quiet=request.flag("quiet"), platforms=request.texts("platform")
         )
         return await json_lines(request, progress)
 
@@ -73,7 +74,7 @@ class TransferRoutes:
         names = [one] if one else request.texts("names")
         if not names:
             raise InvalidArgument("invalid value for names: no image was named")
-        chunks = await self._transfers.save(names, platform=request.text("platform"))
+        chunks = await self._transfers.save(names, platforms=request.texts("platform"))
         return await byte_stream(request, chunks, {**HEADERS, "Content-Type": TAR})
 
     async def create(self, request: Request) -> web.StreamResponse:

@@ -7,6 +7,103 @@ from msgspec import field
 from cove.wire.base import Wire
 
 
+class PlatformFields(Wire, rename=None):
+    """An OCI platform."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"variant", "os_version", "os_features"})
+
+    architecture: str = ""
+    os: str = ""
+    os_version: str = field(name="os.version", default="")
+    os_features: list[str] | None = field(name="os.features", default=None)
+    variant: str = ""
+
+
+class DescriptorFields(Wire, rename="camel"):
+    """An OCI descriptor. ``size`` in bytes."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"urls", "annotations", "platform", "artifact_type"})
+
+    media_type: str
+    digest: str
+    size: int
+    urls: list[str] | None = None
+    annotations: dict[str, str] | None = None
+    platform: PlatformFields | None = None
+    artifact_type: str = ""
+
+
+class PullIdentity(Wire):
+    """``repository``: canonical name of one in a registry that the image came from, or was pushed to."""
+
+    repository: str
+
+
+class Identity(Wire):
+    """What is known of where an image comes from; names that it is given do not change it."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"pull", "build", "signature"})
+
+    signature: list[Any] | None = None
+    pull: list[PullIdentity] | None = None
+    build: list[Any] | None = None
+
+
+class ManifestSize(Wire):
+    """Bytes: ``content`` of blobs that are here, ``total`` with what is unpacked."""
+
+    total: int = 0
+    content: int = 0
+
+
+class UnpackedSize(Wire):
+    """Bytes of the unpacked layers."""
+
+    unpacked: int = 0
+
+
+class ImageData(Wire):
+    """Of a manifest that is an image: what for, and the ids of the containers that use it."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"identity"})
+
+    platform: PlatformFields
+    containers: list[str]
+    size: UnpackedSize
+    unpacked_size: int = 0
+    identity: Identity | None = None
+
+
+class AttestationData(Wire):
+    """``about``: digest of the manifest that is attested."""
+
+    about: str = field(name="For", default="")
+
+
+class ManifestSummary(Wire):
+    """One manifest. ``kind``: ``image``, ``attestation`` or ``unknown``. ``available``: all of it is here."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"image_data", "attestation_data"})
+
+    id: str = field(name="ID")
+    descriptor: DescriptorFields
+    available: bool
+    size: ManifestSize
+    kind: str
+    image_data: ImageData | None = None
+    attestation_data: AttestationData | None = None
+
+
+class AttestationStatement(Wire):
+    """``statement``: the in-toto JSON, when it was asked for."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"statement"})
+
+    descriptor: DescriptorFields
+    predicate_type: str = ""
+    statement: Any = None
+
+
 class ImageSummary(Wire):
     """One line of ``docker images``. ``created``: seconds since the epoch. Sizes in bytes; -1 is not counted."""
 
@@ -21,8 +118,8 @@ class ImageSummary(Wire):
     shared_size: int = -1
     labels: dict[str, str] | None = None
     containers: int = -1
-    descriptor: dict[str, Any] | None = None
-    manifests: list[Any] | None = None
+    descriptor: DescriptorFields | None = None
+    manifests: list[ManifestSummary] | None = None
 
 
 class DriverData(Wire):
@@ -69,9 +166,9 @@ class ImageInspect(Wire):
     graph_driver: DriverData = field(default_factory=DriverData)
     root_fs: RootFS = field(name="RootFS", default_factory=RootFS)
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
-    descriptor: dict[str, Any] | None = None
-    manifests: list[Any] | None = None
-    identity: dict[str, Any] | None = None
+    descriptor: DescriptorFields | None = None
+    manifests: list[ManifestSummary] | None = None
+    identity: Identity | None = None
 
 
 class ImageHistory(Wire):

@@ -111,7 +111,10 @@ class Multi:
 
     def __init__(self) -> None:
         self.layers = {name: tar(etc__arch=name.encode()) for name in ("amd64", "arm64")}
-        self.configs = {name: config([layer], architecture=name) for name, layer in self.layers.items()}
+        self.configs = {
+            name: config([layer], architecture=name, history=[{"created_by": f"made for {name}"}])
+            for name, layer in self.layers.items()
+        }
         self.manifests = {name: manifest(self.configs[name], [layer]) for name, layer in self.layers.items()}
         self.statement = b'{"_type": "https://in-toto.io/Statement/v0.1"}'
         self.attested = config([self.statement], architecture="unknown", os="unknown")
@@ -148,6 +151,14 @@ class Multi:
                     pulled=pulled,
                 )
         return image
+
+    def layout(self, name: str) -> dict[str, bytes]:
+        """The files of an OCI layout that has all of it."""
+        blobs = [self.index, self.attestation, self.attested, self.statement]
+        blobs += [blob for kind in (self.layers, self.configs, self.manifests) for blob in kind.values()]
+        top = listed(self.index, annotations={"io.containerd.image.name": name})
+        files = {f"blobs/sha256/{digest(blob)[7:]}": blob for blob in blobs}
+        return files | {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": index(top)}
 
     @property
     def attesting(self) -> set[str]:

@@ -162,7 +162,7 @@ class TestLayouts:
         files = self.layout({"linux/amd64": "intel", "linux/arm64": "arm", "unknown/unknown": "attestation"})
 
         async def body(images: Images) -> None:
-            async for _ in images.load(stream(archive(files)), Platform("linux", "arm64")):
+            async for _ in images.load(stream(archive(files)), [Platform("linux", "arm64")]):
                 pass
             image = images.resolve("many:1")
             assert image.config.architecture == "arm64" and len(images.select()) == 1
@@ -170,7 +170,7 @@ class TestLayouts:
             (lower,) = await images.lower_directories(image.id)
             assert (lower / "a").read_bytes() == b"arm"
             with pytest.raises(InvalidArgument, match="no image for linux/s390x"):
-                async for _ in images.load(stream(archive(files)), Platform("linux", "s390x")):
+                async for _ in images.load(stream(archive(files)), [Platform("linux", "s390x")]):
                     pass
 
         with_images(body)

@@ -380,10 +380,10 @@ class FakeExecs(Part):
 
 
 class FakeImages(Part):
-    async def list(self, *, all: bool, filters: Filters, shared_size: bool):
+    async def list(self, *, all: bool, filters: Filters, shared_size: bool, manifests: bool, identity: bool):
         return [ImageSummary(id="sha256:1", repo_tags=["a/b:1"], size=5)]
 
-    async def inspect(self, name: str) -> ImageInspect:
+    async def inspect(self, name: str, *, platform: str, manifests: bool) -> ImageInspect:
         self.store.calls.append(("image", name))
         if name == "nope":
             raise NotFound("No such image: nope:latest")
@@ -407,7 +407,7 @@ class FakeImages(Part):
 
 
 class FakeTransfers(Part):
-    async def load(self, chunks, *, quiet: bool, platform: str) -> AsyncIterator[Progress]:
+    async def load(self, chunks, *, quiet: bool, platforms: list[str]) -> AsyncIterator[Progress]:
         size = 0
         async for chunk in chunks:
             size += len(chunk)
@@ -418,7 +418,7 @@ class FakeTransfers(Part):
             raise InvalidArgument("the archive is cut off")
         yield Progress(stream="Loaded image: a/b:1\n")
 
-    async def save(self, names: list[str], *, platform: str) -> AsyncIterator[bytes]:
+    async def save(self, names: list[str], *, platforms: list[str]) -> AsyncIterator[bytes]:
         self.store.calls.append(("save", names))
         return self._tar()
 

@@ -6,6 +6,7 @@ from cove.cli.command import Command, exactly
 from cove.cli.formatter import show
 from cove.cli.humanize import ago, ellipsis, iso_time, short_size
 from cove.cli.options import LIST_FORMAT
+from cove.cli.platforms import encode
 from cove.cli.view import View
 from cove.flags import BOOL, STRING, Flag
 
@@ -45,7 +46,8 @@ def _created_by(item: dict[str, Any], truncate: bool) -> str:
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
-    items = session.client.json("GET", f"/images/{arguments[0]}/history")
+    query = {"platform": encode(values.text("platform"))}
+    items = session.client.json("GET", f"/images/{arguments[0]}/history", query)
     view = history_view(not values.on("no-trunc"), values.on("human"))
     show(session, view, items, values.text("format"), quiet="ID" if values.on("quiet") else "")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.command import Arguments, Command
+from cove.cli.failure import Failure
 from cove.cli.formatter import config_format, show, uses
 from cove.cli.humanize import ago, local_time, short_size, size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
@@ -79,12 +80,25 @@ def rows(images: list[Item], digests: bool) -> Iterator[Item]:
             yield {**image, "repository": NONE, "tag": NONE, "digest": NONE}
 
 
+def _tree(session: Session, values: Values, query: Item) -> int:
+    for flag in ("quiet", "digests", "format"):
+        if values.changed(flag):
+            raise Failure(f"--{flag} is not yet supported with --tree")
+    from cove.cli.image_tree import draw
+
+    images = session.client.json("GET", "/images/json", {**query, "manifests": 1})
+    session.print(draw(images, not values.on("no-trunc")))
+    return 0
+
+
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
     form = config_format(session, "imagesFormat", values.text("format"), values.on("quiet"))
     wanted = list(values.many("filter"))
     if arguments:
         wanted.append(("reference", arguments[0]))
     query = {"all": 1 if values.on("all") else None, "filters": encode_filters(wanted)}
+    if values.on("tree"):
+        return _tree(session, values, query)
     images = session.client.json("GET", "/images/json", query)
     digests = values.on("digests") or uses(form, ".Digest")
     view = image_view(not values.on("no-trunc"))
@@ -105,5 +119,6 @@ COMMAND = Command(
         LIST_FORMAT,
         Flag("no-trunc", BOOL, "Don't truncate output"),
         Flag("quiet", BOOL, "Only show image IDs", "q"),
+        Flag("tree", BOOL, "List multi-platform images as a tree (EXPERIMENTAL)", needs="1.47"),
     ),
 )

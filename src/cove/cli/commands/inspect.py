@@ -7,6 +7,7 @@ import json
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
 from cove.cli.options import OBJECT_FORMAT
+from cove.cli.platforms import encode
 from cove.errors import CoveError, InvalidArgument, NotFound, Unimplemented
 from cove.flags import BOOL, STRING, Flag
 
@@ -31,6 +32,11 @@ def _container(session: Session, name: str, values: Values) -> Any:
 
 def _image(session: Session, name: str, values: Values) -> Any:
     return session.client.json("GET", f"/images/{name}/json")
+
+
+def _image_of_platform(session: Session, name: str, values: Values) -> Any:
+    query = {"platform": encode(values.text("platform"))}
+    return session.client.json("GET", f"/images/{name}/json", query)
 
 
 def _network(session: Session, name: str, values: Values) -> Any:
@@ -183,7 +189,7 @@ CONTAINER = Command(
     _container_runner(_container), "[OPTIONS] CONTAINER [CONTAINER...]", at_least(1), (_AS, OBJECT_FORMAT, _SIZE)
 )
 IMAGE = Command(
-    _runner(_image),
+    _runner(_image_of_platform),
     "[OPTIONS] IMAGE [IMAGE...]",
     at_least(1),
     (

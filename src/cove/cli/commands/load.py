@@ -7,6 +7,7 @@ import os
 from cove.cli.command import NO_ARGUMENTS, Arguments, Command
 from cove.cli.failure import Failure
 from cove.cli.files import open_input, read_pieces
+from cove.cli.platforms import encode_all
 from cove.cli.progress import display
 from cove.cli.references import repository_and_tag
 from cove.cli.terminal import STDIN, STDOUT, is_terminal
@@ -25,7 +26,8 @@ def _load(session: Session, values: Values, arguments: list[str]) -> int:
     quiet = values.on("quiet") or not is_terminal(STDOUT)
     source = open_input(path) if path else STDIN
     headers = {"Content-Type": "application/x-tar"}
-    response = session.client.stream("POST", "/images/load", {"quiet": int(quiet)}, read_pieces(source), headers)
+    query = {"quiet": int(quiet), "platform": encode_all(values.text("platform"))}
+    response = session.client.stream("POST", "/images/load", query, read_pieces(source), headers)
     if "json" in response.headers.get("content-type", ""):
         display(response.lines(), session.stdout)
     else:

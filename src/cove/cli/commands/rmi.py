@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure, describe
+from cove.cli.platforms import encode_all
 from cove.errors import CoveError, NotFound
 from cove.flags import BOOL, STRINGS, Flag
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
-    query = {"force": 1 if values.on("force") else None, "noprune": 1 if values.on("no-prune") else None}
+    query = {
+        "force": 1 if values.on("force") else None,
+        "noprune": 1 if values.on("no-prune") else None,
+        "platforms": encode_all(list(values.many("platform"))),
+    }
     problems, fatal = [], False
     for name in arguments:
         try:

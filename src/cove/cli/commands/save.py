@@ -5,6 +5,7 @@ from __future__ import annotations
 from cove.cli.command import Command, at_least
 from cove.cli.failure import Failure
 from cove.cli.files import save_to
+from cove.cli.platforms import encode_all
 from cove.cli.terminal import STDOUT, is_terminal
 from cove.flags import STRING, Flag
 
@@ -18,7 +19,8 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     output = values.text("output")
     if not output and is_terminal(STDOUT):
         raise Failure("cowardly refusing to save to a terminal. Use the -o flag or redirect")
-    save_to(output, "save image", lambda: session.client.stream("GET", "/images/get", {"names": arguments}))
+    query = {"names": arguments, "platform": encode_all(values.text("platform"))}
+    save_to(output, "save image", lambda: session.client.stream("GET", "/images/get", query))
     return 0
 
 
