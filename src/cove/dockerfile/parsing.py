@@ -18,9 +18,6 @@ from cove.dockerfile.text import SPACE, quoted
 from cove.errors import InvalidArgument
 from cove.units import format_duration, parse_duration
 
-STAGE_LIMIT = 10_000
-"""The most stages of a Dockerfile."""
-
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9-_.]*")
 _ONBUILD = re.compile(r"\s*ONBUILD\s*", re.IGNORECASE)
 _RETRIES = re.compile(r"[+-]?[0-9]{1,10}")
@@ -71,8 +68,6 @@ def parse(data: bytes) -> Dockerfile:
             raise DockerfileError("no build stage in current context", statement.location, statement.keyword)
     if not stages:
         raise DockerfileError("dockerfile contains no stages to build")
-    if len(stages) > STAGE_LIMIT:
-        raise DockerfileError(f"more than {STAGE_LIMIT} stages", stages[STAGE_LIMIT][0].location)
     numbered = tuple(Stage(index, start, tuple(body)) for index, (start, body) in enumerate(stages))
     return Dockerfile(text, tuple(arguments), numbered, source.directives, source.escape, source.empty_continuations)
 
@@ -341,7 +336,7 @@ def _interval(flags: Flags, name: str) -> int:
     try:
         duration = parse_duration(text) if text else 0
     except InvalidArgument as error:
-        raise DockerfileError(error.message, culprit=text) from None
+        raise DockerfileError(f"time: {error.message}", culprit=text) from None
     if duration and duration < _MILLISECOND:
         limit = format_duration(_MILLISECOND)
         raise DockerfileError(f"Interval {quoted(name)} cannot be less than {limit}", culprit=text)

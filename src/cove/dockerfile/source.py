@@ -16,6 +16,9 @@ SIZE_LIMIT = 1 << 20
 LINE_LIMIT = 64 * 1024
 """The most bytes of a line with its end, as in BuildKit (bufio.MaxScanTokenSize)."""
 
+STATEMENT_LIMIT = 10_000
+"""The most instructions; an image has 127 layers at most."""
+
 _CONTINUED = {escape: re.compile(rf"([^{re.escape(escape)}]|\A){re.escape(escape)}[ \t]*\Z") for escape in "\\`"}
 
 
@@ -53,6 +56,8 @@ class _Reading:
     lines: list[str]
     number: int = 0
     """How many lines were taken."""
+    count: int = 0
+    """How many statements there were."""
     escape: str = "\\"
     directives: DirectiveReader = field(default_factory=DirectiveReader)
     comments: list[str] = field(default_factory=list)
@@ -83,6 +88,9 @@ class _Reading:
             self.directives.done = True
             text, continued = self.trimmed(line.lstrip(SPACE))
             if text or continued:
+                self.count += 1
+                if self.count > STATEMENT_LIMIT:
+                    raise DockerfileError(f"more than {STATEMENT_LIMIT} instructions", Location.line(self.number))
                 yield self.statement(text, continued)
                 self.comments = []
 
