@@ -42,11 +42,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
-from harness.engine import Engine
 from harness.lies import Document, Image, told
+
+if TYPE_CHECKING:  # an engine brings a client of it along, and a server is to start quickly
+    from harness.engine import Engine
 
 STEP = 64 << 10
 """Bytes that are written at once."""
@@ -58,7 +60,7 @@ TRUNCATED_REST = 1000
 class LyingRegistry:
     """One that runs in an engine's network namespace. ``host``: its address there."""
 
-    def __init__(self, engine: Engine, host: str) -> None:
+    def __init__(self, engine: "Engine", host: str) -> None:
         self.host = host
         self._engine = engine
 
@@ -73,7 +75,7 @@ class LyingRegistry:
 
 
 @contextlib.contextmanager
-def lying_registry(engine: Engine, guard: str = "") -> Iterator[LyingRegistry]:
+def lying_registry(engine: "Engine", guard: str = "") -> Iterator[LyingRegistry]:
     """One on the loopback of the engine's network namespace. ``guard``: the lie that ``/v2/`` tells about tokens."""
     command = engine.netns.command([sys.executable, str(Path(__file__)), guard])
     tests = str(Path(__file__).parents[1])
@@ -181,7 +183,8 @@ class _Handler(BaseHTTPRequestHandler):
     # Layers, by the name of the lie
 
     def _layer_wrong_digest(self, content: bytes) -> None:
-        self._blob(content[:-1] + bytes([content[-1] ^ 1]))
+        """What is in it is the same: only the time that gzip notes is another one."""
+        self._blob(content[:4] + bytes([content[4] ^ 1]) + content[5:])
 
     def _layer_short(self, content: bytes) -> None:
         self._blob(content[:-100])
@@ -304,10 +307,16 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_request: object) -> None:
+        """Clients that go away are the point."""
+
+
 def main(guard: str) -> None:
     _Handler.guard = guard
-    ThreadingHTTPServer.daemon_threads = True
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     sys.stdin.read()

@@ -62,6 +62,8 @@ def _check_numbers(settings: Settings) -> None:
             raise InvalidArgument(f"invalid {name.replace('_', ' ')}: {getattr(settings, name)}")
     if settings.max_download_attempts <= 0:
         raise InvalidArgument(f"invalid max download attempts: {settings.max_download_attempts}")
+    if settings.registry_silence <= 0:
+        raise InvalidArgument(f"registry-silence must be at least a second: {settings.registry_silence}")
     if settings.mtu < 0:
         raise InvalidArgument(f"invalid default MTU: {settings.mtu}")
     if not -1000 <= settings.oom_score_adjust <= 1000:

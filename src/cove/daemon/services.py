@@ -29,7 +29,7 @@ from cove.engine.undo import Undo
 from cove.engine.views import Views
 from cove.engine.volumes import Volumes
 from cove.engine.why import Reasons
-from cove.registry.client.settings import Proxies, Registries
+from cove.registry.client.settings import Patience, Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size
 
@@ -169,6 +169,7 @@ def _registries(settings: Settings) -> Registries:
         ),
         attempts=settings.max_download_attempts,
         uploads=settings.max_concurrent_uploads,
+        patience=Patience(seconds=settings.registry_silence, window=settings.registry_silence),
     )
 
 

@@ -139,6 +139,7 @@ MERGED = FILE + "merged configuration validation from file and command line flag
         ),
         ("--max-concurrent-downloads -1", {}, MERGED + "invalid max concurrent downloads: -1"),
         ("--max-download-attempts 0", {}, MERGED + "invalid max download attempts: 0"),
+        ("--registry-silence 0", {}, MERGED + "registry-silence must be at least a second: 0"),
         ("--default-runtime nope", {}, MERGED + "specified default runtime 'nope' does not exist"),
         ("--default-ipc-mode x", {}, MERGED + 'default IPC mode setting (x) is invalid; use "shareable" or "private"'),
         (

@@ -165,12 +165,28 @@ class Manifests:
 
 def parse_index(body: bytes) -> oci.Index:
     """Raises Upstream for what is none."""
-    return _decoded(body, oci.Index, "index")
+    index = _decoded(body, oci.Index, "index")
+    for descriptor in index.manifests:
+        _check(descriptor)
+    return index
 
 
 def parse_manifest(body: bytes) -> oci.Manifest:
-    """Raises Upstream for what is none."""
-    return _decoded(body, oci.Manifest, "manifest")
+    """Raises Upstream for what is none, and for descriptors that cannot be of any blob."""
+    manifest = _decoded(body, oci.Manifest, "manifest")
+    for descriptor in (manifest.config, *manifest.layers):
+        _check(descriptor)
+    return manifest
+
+
+def _check(descriptor: oci.Descriptor) -> None:
+    """A digest becomes part of addresses and paths: it must be one."""
+    try:
+        Digest.parse(descriptor.digest)
+    except InvalidArgument as error:
+        raise Upstream(f"the registry's manifest has a bad descriptor: {error.message}") from error
+    if descriptor.size < 0:
+        raise Upstream(f"the registry's manifest has a bad descriptor: {descriptor.digest} of {descriptor.size} bytes")
 
 
 def _decoded(body: bytes, kind: type[T], what: str) -> T:
