@@ -209,6 +209,7 @@ class Engine:
             "COVE_HOST": f"unix://{self.socket}",
             "DOCKER_CONFIG": str(self.base / "config"),
             "DOCKER_CLI_HINTS": "false",
+            "DOCKER_BUILDKIT": "0",
         }
 
     def _environment(self) -> dict[str, str]:

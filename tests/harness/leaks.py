@@ -160,6 +160,7 @@ def remove_everything(daemon: Engine, keep_images: bool) -> None:
             for name in image["RepoTags"]:
                 if name != "busybox:latest":
                     _delete(daemon, f"/images/{quote(name, safe='/:')}")
+    daemon.http("POST", "/build/prune?all=1")
 
 
 def remove_cgroups(parent: str) -> None:

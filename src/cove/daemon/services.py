@@ -1,5 +1,6 @@
 """What the server calls, put together from the stores and the engine."""
 
+from cove.build.builder import Builder
 from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.engine import Engine, programs
 from cove.daemon.flag_values import mirror
@@ -9,6 +10,9 @@ from cove.daemon.scoped_sockets import ScopedSockets
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.engine.archives import Archives
+from cove.engine.build_bases import BuildBases
+from cove.engine.build_steps import BuildSteps
+from cove.engine.builds import Builds
 from cove.engine.containers import Containers
 from cove.engine.defaults import Defaults
 from cove.engine.doctor import Doctor, Standing
@@ -48,6 +52,9 @@ def make_services(
         worker=stores.worker,
     )
     images = Images(stores.images, containers.image_users, events)
+    transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
+    steps = _build_steps(roots, engine)
+    builds = _builds(roots, stores, engine, steps, transfers)
     volumes = Volumes(stores.volumes, registry, events)
     system = System(
         host=_host(settings, roots, stores, engine),
@@ -55,14 +62,14 @@ def make_services(
         containers=containers,
         images=images,
         volumes=volumes,
+        builds=builds,
         events=events,
         requests=engine.bundles.requests,
     )
-    transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
 
     def configure(current: Settings) -> None:
-        containers.defaults = _defaults(current)
+        containers.defaults = steps.defaults = _defaults(current)
         engine.bundles.runtimes.configure(programs(current), current.default_runtime)
         system.host = _host(current, roots, stores, engine)
         transfers.registries = _registries(current)
@@ -84,6 +91,7 @@ def make_services(
         execs=engine.execs,
         images=images,
         transfers=transfers,
+        builds=builds,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         sockets=sockets,
@@ -91,6 +99,23 @@ def make_services(
         system=system,
         trash=_undo(stores, engine, containers),
     )
+
+
+def _build_steps(roots: Roots, engine: Engine) -> BuildSteps:
+    return BuildSteps(
+        connectivity=engine.connectivity,
+        names=engine.names,
+        files=engine.files,
+        bundles=engine.bundles,
+        zygote=engine.zygote,
+        data_root=roots.data,
+        run_root=roots.run,
+    )
+
+
+def _builds(roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers) -> Builds:
+    builder = Builder(stores.images, stores.build_cache, stores.worker, steps, roots.data, roots.run)
+    return Builds(builder, stores.images, engine.events, BuildBases(stores.images, transfers))
 
 
 def _undo(stores: Stores, engine: Engine, containers: Containers) -> Undo:

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cove.build.cache import Cache as BuildCache
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.engine.sizes import tree_size
@@ -22,6 +23,7 @@ class Stores:
     """What lies on disk: images, volumes, networks; and the worker that writes it."""
 
     images: ImageStore
+    build_cache: BuildCache
     volumes: VolumeStore
     networks: NetworkStore
     worker: Worker
@@ -32,6 +34,9 @@ async def open_stores(settings: Settings, roots: Roots, database: Database, stac
     worker = Worker()
     stack.push_async_callback(worker.close)
     images = ImageStore(database, roots.data, worker, storage_driver.choose(settings.storage_driver, roots.data))
+    cache = BuildCache(database, roots.data / "build")
+    cache.open()
+    images.ask(cache.kept)
     await images.open()
     stack.push_async_callback(images.close)
     trash = Trash(database, roots.data, Budget(settings.trash_minutes, settings.trash_percent), tree_size)
@@ -40,7 +45,7 @@ async def open_stores(settings: Settings, roots: Roots, database: Database, stac
     volumes = VolumeStore(database, roots.data)
     volumes.open()
     networks = NetworkStore(database, _network_settings(settings))
-    return Stores(images, volumes, networks, worker, trash)
+    return Stores(images, cache, volumes, networks, worker, trash)
 
 
 def _network_settings(settings: Settings) -> NetworkSettings:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cove import __version__
 from cove.engine import capacities, eventfilters, log_options
+from cove.engine.builds import Builds
 from cove.engine.containers import Containers
 from cove.engine.device_requests import DeviceRequests
 from cove.engine.events import Events
@@ -86,13 +87,14 @@ class System:
         containers: Containers,
         images: Images,
         volumes: Volumes,
+        builds: Builds,
         events: Events,
         requests: DeviceRequests,
     ) -> None:
         self.host = host
         self._requests = requests
         self._registry = registry
-        self._usages = DiskUsages(containers, images, volumes)
+        self._usages = DiskUsages(containers, images, volumes, builds)
         self._images = images
         self._events = events
 

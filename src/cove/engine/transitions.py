@@ -162,12 +162,12 @@ class Transitions:
             shim = self._zygote.start(start, streams)
             self._listen(container, shim)
             timeline.mark("bundle")
-            container.pid, namespace = await _notice(shim, shim.created)
+            container.pid, namespace = await notice(shim, shim.created)
             timeline.mark("namespaces")
             saved = asyncio.ensure_future(self._registry.save_running(container))
             await self._connect(container, shim, prepared, namespace)
             timeline.mark("network")
-            started = await _notice(shim, shim.started)
+            started = await notice(shim, shim.started)
             timeline.mark("root and program")
             await saved
             timeline.mark("record")
@@ -377,7 +377,7 @@ class Transitions:
         await self._watches.cancel()
 
 
-async def _notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
+async def notice(shim: Shim, notice: "asyncio.Future[T]") -> T:
     """Wait for a notice, or for the end of the shim. Raises StartRefused or Internal for the latter."""
     try:
         return await notice

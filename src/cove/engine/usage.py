@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from cove.engine.builds import Builds
 from cove.engine.containers import Containers
 from cove.engine.images import Images
 from cove.engine.volumes import Volumes
 from cove.errors import InvalidArgument
 from cove.filters import Filters
+from cove.wire.builds import BuildCacheRecord
 from cove.wire.containers import ContainerSummary
 from cove.wire.images import ImageSummary
 from cove.wire.system import BuildCacheUsage, ContainersUsage, DiskUsage, ImagesUsage, VolumesUsage
@@ -20,10 +22,11 @@ _ACTIVE = ("running", "paused", "restarting")
 class DiskUsages:
     """Adds up what the services know; only what may have changed is measured again."""
 
-    def __init__(self, containers: Containers, images: Images, volumes: Volumes) -> None:
+    def __init__(self, containers: Containers, images: Images, volumes: Volumes, builds: Builds) -> None:
         self._containers = containers
         self._images = images
         self._volumes = volumes
+        self._builds = builds
 
     async def take(self, kinds: frozenset[str], *, verbose: bool) -> DiskUsage:
         """``kinds``: those of ``KINDS`` that are asked for; empty is all. Raises InvalidArgument for others."""
@@ -42,7 +45,9 @@ class DiskUsages:
             made.volumes = await self._volumes.usage()
             made.volume_usage = of_volumes(made.volumes, verbose)
         if "build-cache" in wanted:
-            made.build_cache_usage = BuildCacheUsage(items=[] if verbose else None)
+            made.build_cache = await self._builds.usage()
+            made.build_cache_usage = of_build_cache(made.build_cache, verbose)
+            made.builder_size = made.build_cache_usage.total_size
         return made
 
 
@@ -67,6 +72,18 @@ def of_containers(containers: Sequence[ContainerSummary], verbose: bool) -> Cont
         reclaimable=total - sum(container.size_rw or 0 for container in active),
         total_size=total,
         items=list(containers) if verbose else None,
+    )
+
+
+def of_build_cache(records: Sequence[BuildCacheRecord], verbose: bool) -> BuildCacheUsage:
+    """What images share is theirs, and not counted."""
+    total = sum(record.size for record in records if not record.shared)
+    return BuildCacheUsage(
+        active_count=sum(record.in_use for record in records),
+        total_count=len(records),
+        reclaimable=sum(record.size for record in records if not record.shared and not record.in_use),
+        total_size=total,
+        items=list(records) if verbose else None,
     )
 
 

@@ -1,6 +1,7 @@
 """Entries of a layer's tar to inodes: what ``unpack`` does, without a directory, for an image over the tar."""
 
 import errno
+import hashlib
 import stat
 from collections.abc import Iterator
 
@@ -34,44 +35,57 @@ class Unfit(Exception):
 class Indexer:
     """Call ``run`` once; then ``inodes`` are the layer's."""
 
-    def __init__(self, pieces: Iterator[bytes], limits: Limits, devices: bool = True) -> None:
-        """``devices``: whether device nodes are made or refused."""
+    def __init__(
+        self, pieces: Iterator[bytes], limits: Limits, devices: bool = True, *, plain_names: bool = False
+    ) -> None:
+        """``devices``: whether device nodes are made or refused. ``plain_names``: files that are called as whiteouts
+        are files, and the data of all are hashed: the tar is no layer.
+        """
         self._stream = ByteStream(pieces)
         self._limits = limits
         self._devices = devices
+        self._plain_names = plain_names
         self.inodes = Inodes()
 
     def run(self) -> Unpacked:
         """Read to the end. Raises InvalidArgument naming the entry, Unfit."""
         entries = size = 0
-        for entry in Reader(self._stream, self._limits):
+        reader = Reader(self._stream, self._limits)
+        for entry in reader:
             entries += 1
             if entry.data_runs is not None or entries > MOST_ENTRIES:
                 raise Unfit(shown(entry.name))
             with named(entry):
-                self._add(entry)
+                made = self.add(entry, self._stream.position)
+            if self._plain_names and made is not None and entry.kind == b"0":
+                made.digest = _hashed(reader)
             size += len(entry.link) if entry.kind == b"2" else entry.real_size
         return Unpacked(entries, size)
 
-    def _add(self, entry: Header) -> None:
+    def add(self, entry: Header, position: int) -> Inode | None:
+        """Take an entry whose data begin at ``position`` in the tar.
+
+        The inode of a file; None when the entry is anything else. Raises InvalidArgument, OSError.
+        """
         parts = split(entry.name)
         if not parts:
             if entry.kind != b"5":
                 raise InvalidArgument("names the root and is no directory")
             _dress(self.inodes.top, entry)
-            return
+            return None
         name = parts[-1]
         if len(name) > self._limits.name:
             raise InvalidArgument(f"name is longer than {self._limits.name} bytes")
         parent = self.inodes.directory(parts[:-1])
-        if name.startswith(WHITEOUT):
+        if name.startswith(WHITEOUT) and not self._plain_names:
             self._whiteout(parent, name)
         elif entry.kind == b"5":
             self._directory(parent, name, parts, entry)
         elif entry.kind == b"1":
             self._hard_link(parent, name, parts, entry)
         else:
-            self._other(parent, name, parts, entry)
+            return self._other(parent, name, parts, entry, position)
+        return None
 
     def _directory(self, parent: Inode, name: bytes, parts: list[bytes], entry: Header) -> None:
         found = _there(parent, name)
@@ -82,12 +96,13 @@ class Indexer:
             self.inodes.put(self._cleared(parent, name, parts), name, found)
         _dress(found, entry)
 
-    def _other(self, parent: Inode, name: bytes, parts: list[bytes], entry: Header) -> None:
+    def _other(self, parent: Inode, name: bytes, parts: list[bytes], entry: Header, position: int) -> Inode:
         if entry.kind in (b"3", b"4"):
             self._check_device(entry)
-        made = made_of(entry, self._stream.position)
+        made = made_of(entry, position)
         _dress(made, entry)
         self.inodes.put(self._cleared(parent, name, parts), name, made)
+        return made
 
     def _check_device(self, entry: Header) -> None:
         if not self._devices:
@@ -133,6 +148,13 @@ class Indexer:
             return parent
         self.inodes.remove(parent, name)
         return self.inodes.directory(parts[:-1])
+
+
+def _hashed(reader: Reader) -> bytes:
+    checksum = hashlib.sha256()
+    for piece in reader.data():
+        checksum.update(piece)
+    return checksum.digest()
 
 
 def _there(parent: Inode, name: bytes) -> Inode | None:

@@ -20,7 +20,7 @@ class Inode:
     """``mode``: with the kind of file. ``mtime``: nanoseconds. ``data``: where a file's data begin in the tar.
 
     ``target``: of a symbolic link. ``children``: of a directory. ``links``: names of a file; of a directory, 2 and
-    the directories in it.
+    the directories in it. ``digest``: SHA-256 of a file's data, where somebody has asked for it.
     """
 
     mode: int
@@ -34,6 +34,7 @@ class Inode:
     xattrs: dict[bytes, bytes] = field(default_factory=dict)
     children: dict[bytes, "Inode"] | None = None
     links: int = 1
+    digest: bytes = b""
 
     @property
     def is_whiteout(self) -> bool:

@@ -169,6 +169,20 @@ class Layers:
                 await self._insert([layer], [done])
             return self._present[chain_id]
 
+    async def stack(self, done: UnpackDone, chain_id: str, parent: str | None) -> Layer:
+        """Give a layer that a step of a build made its row, above ``parent``; a second copy is removed."""
+        target = Path(done.target)
+        async with self._adding:
+            if chain_id in self._present:
+                await self.discard([target])
+                return self._present[chain_id]
+            async with self.discarding([target]):
+                await asyncio.to_thread(self._sync_made, [done])
+                layer = Layer(chain_id, done.diff_id, target.name, done.size, parent)
+                await self._database.run(lambda connection: TABLE.insert(connection, layer))
+            self._present[chain_id] = layer
+            return layer
+
     async def remove(self, chain_ids: Iterable[str]) -> None:
         """Remove layers, uppermost first; those that are not here are passed over."""
         gone = [layer for chain_id in chain_ids if (layer := self._present.pop(chain_id, None)) is not None]

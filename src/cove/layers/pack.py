@@ -6,7 +6,7 @@ tree that changes meanwhile gives an archive of some of its states, and never on
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cove.layers.header import Header
 from cove.layers.tar_writer import Writer
@@ -39,9 +39,13 @@ def pack(descriptor: int, name: bytes, writer: Writer) -> None:
     _run(_Packer(writer), descriptor, name)
 
 
-def pack_layer(upper: str, writer: Writer) -> None:
+Skip = Callable[[int, bytes, os.stat_result], bool]
+"""Told a descriptor (O_PATH), a path from the top and what is there: whether a layer is to be without it."""
+
+
+def pack_layer(upper: str, writer: Writer, skip: Skip = lambda place, name, found: False) -> None:
     """Write an overlay's upper directory as a layer, with the whiteouts of the image specification. Raises OSError."""
-    _run(_LayerPacker(writer), os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), b"")
+    _run(_LayerPacker(writer, skip), os.open(upper, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), b"")
 
 
 def _run(packer: "_Packer", descriptor: int, name: bytes) -> None:
@@ -124,9 +128,13 @@ class _Packer:
 class _LayerPacker(_Packer):
     """Overlayfs' marks become entries, and what the engine has made to mount on is left out."""
 
+    def __init__(self, writer: Writer, skip: Skip) -> None:
+        super().__init__(writer)
+        self._skip = skip
+
     def add(self, place: int, name: bytes) -> int | None:
         found = os.fstat(place)
-        if is_whiteout(found) or (name in MOUNTED_FILES and not found.st_size):
+        if is_whiteout(found) or (name in MOUNTED_FILES and not found.st_size) or self._skip(place, name, found):
             os.close(place)
             if is_whiteout(found):
                 above, slash, own = name.rpartition(b"/")

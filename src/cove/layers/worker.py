@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal
-from cove.layers import unpack_job
+from cove.layers import context, selection, step_layers, unpack_job
 from cove.layers.copying import copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -28,6 +28,7 @@ from cove.layers.jobs import (
     CopyDone,
     CopyIn,
     CopyOut,
+    CopyStep,
     Done,
     Export,
     Failed,
@@ -35,10 +36,13 @@ from cove.layers.jobs import (
     Look,
     PackLayer,
     PackLayerDone,
+    PackStep,
     Progress,
+    ReceiveContext,
     Remove,
     RemoveDone,
     Reply,
+    Select,
     Spool,
     SpoolDone,
     Unpack,
@@ -118,6 +122,14 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return CompareDone(differences(job.lower, job.upper))
         case PackLayer():
             return _pack_layer(job)
+        case PackStep():
+            return step_layers.pack(job)
+        case ReceiveContext():
+            return context.receive(job, descriptors[0], _Reporter(reply))
+        case Select():
+            return selection.select(job)
+        case CopyStep():
+            return step_layers.copy(job)
         case _:
             return _with_view(job, descriptors, reply)
 

@@ -12,15 +12,10 @@ from cove.server.routing import Route
 class AbsentRoutes:
     def table(self) -> Sequence[Route]:
         return (
-            Route("POST", "/build", self.build, stream=True),
-            Route("POST", "/build/cancel", self.build),
             Route("POST", "/session", self.session, stream=True),
             Route("POST", "/grpc", self.session, stream=True),
             Route("GET", "/distribution/{name*}/json", self.distribution),
         )
-
-    async def build(self, request: Request) -> web.Response:
-        raise Unimplemented("building images is not supported yet")
 
     async def session(self, request: Request) -> web.Response:
         if "Upgrade" not in request.raw.headers:

@@ -21,6 +21,7 @@ from cove.errors import CoveError, InvalidArgument
 from cove.server.absent import AbsentRoutes
 from cove.server.archives import ArchiveRoutes
 from cove.server.audit import Audit, AuditEntry, worth_writing
+from cove.server.builds import BuildRoutes
 from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
@@ -142,6 +143,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         ExecRoutes(services.execs),
         ImageRoutes(services.images),
         TransferRoutes(services.transfers),
+        BuildRoutes(services.builds),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         TrashRoutes(services.trash),

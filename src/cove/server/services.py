@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cove.server.archives import Archives
+from cove.server.builds import Builds
 from cove.server.containers import Containers
 from cove.server.doctor import Doctor
 from cove.server.egress import EgressPolicies
@@ -28,6 +29,7 @@ class Services:
     lifecycle: Lifecycle
     output: Output
     archives: Archives
+    builds: Builds
     execs: Execs
     images: Images
     transfers: Transfers

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from cove.errors import InvalidArgument
 from cove.filters import Filters
-from cove.server.reply import HEADERS, raw_reply, reply
+from cove.server.reply import HEADERS, reply
 from cove.server.request import Request
 from cove.server.routing import Route
 from cove.server.streaming import LINE_TYPES, json_lines
@@ -67,7 +67,6 @@ class SystemRoutes:
             Route("GET", "/events", self.events),
             Route("GET", "/system/df", self.disk_usage),
             Route("POST", "/auth", self.auth),
-            Route("POST", "/build/prune", self.prune_build_cache),
         )
 
     async def ping(self, request: Request) -> web.Response:
@@ -102,10 +101,6 @@ class SystemRoutes:
 
     async def auth(self, request: Request) -> web.Response:
         return reply(await self._system.auth(await request.json(AuthConfig)), request.version)
-
-    async def prune_build_cache(self, request: Request) -> web.Response:
-        """``docker system prune`` asks for it; there is no build cache to free."""
-        return raw_reply({"CachesDeleted": None, "SpaceReclaimed": 0})
 
 
 def _line_type(request: Request) -> str:

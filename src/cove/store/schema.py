@@ -21,6 +21,7 @@ runs           how containers of a name ended; bounded, see ``cove.engine.runs``
 learned        where containers went under the egress policy ``learn``, see ``cove.engine.learned``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 sockets        further sockets of the API that can do a part of it, see ``cove.daemon.scoped_sockets``
+build_cache    what steps of builds made, by all that they depend on; ``used`` in nanoseconds
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
@@ -82,5 +83,8 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE image_targets (digest TEXT PRIMARY KEY, record BLOB NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE build_cache (key TEXT PRIMARY KEY, used INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
     """,
 )

@@ -15,6 +15,7 @@ from cove.errors import Conflict, InvalidArgument, NotFound, NotModified, Unimpl
 from cove.filters import Filters
 from cove.server.frames import frame
 from cove.server.services import Services
+from cove.wire.builds import BuildCachePruned
 from cove.wire.config import Config
 from cove.wire.containers import (
     Change,
@@ -445,6 +446,21 @@ class FakeTransfers(Part):
         yield Progress(status="Verified")
 
 
+class FakeBuilds(Part):
+    async def build(self, chunks, options):
+        async for _ in chunks:
+            pass
+        self.store.calls.append(("build", options))
+        yield Progress(stream="Successfully built 0123456789ab\n")
+
+    async def prune(self, *, all, reserved, filters):
+        self.store.calls.append(("build prune", all, reserved, filters))
+        return BuildCachePruned()
+
+    async def cancel(self, build):
+        self.store.calls.append(("build cancel", build))
+
+
 class FakeNetworks(Part):
     async def list(self, filters: Filters):
         return [Network(name="bridge", id="f" * 64, created="2026-01-02T03:04:05Z")]
@@ -576,6 +592,7 @@ def fake_services(store: Store) -> Services:
         lifecycle=FakeLifecycle(store),
         output=FakeOutput(store),
         archives=FakeArchives(store),
+        builds=FakeBuilds(store),
         execs=FakeExecs(store),
         images=FakeImages(store),
         transfers=FakeTransfers(store),

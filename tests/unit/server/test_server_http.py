@@ -92,7 +92,6 @@ def test_every_kind_of_error_has_a_status() -> None:
         ("GET", "/plugins/a/b/json", 404, 'plugin "a/b" not found'),
         ("POST", "/plugins/a/enable", 404, 'plugin "a" not found'),
         ("POST", "/plugins/pull", 501, "plugins are not supported"),
-        ("POST", "/build", 501, "building images is not supported yet"),
         ("POST", "/session", 400, "no upgrade proto in request"),
         ("GET", "/distribution/a/b/json", 501, "not supported yet"),
         ("GET", "/containers/c1/logs", 400, "you must choose at least one stream"),

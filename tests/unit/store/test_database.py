@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -305,8 +306,12 @@ def test_what_is_told_to_have_failed_is_not_there(full_disk: Path) -> None:
 
 def test_a_damaged_page_is_told_as_one(path: Path) -> None:
     Database(path).close()
-    whole = path.read_bytes()
-    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    with closing(sqlite3.connect(path)) as connection:
+        pages = connection.execute("SELECT rootpage FROM sqlite_master WHERE rootpage").fetchall()
+    whole = bytearray(path.read_bytes())
+    for (page,) in pages:  # of tables and indexes, and not those of the schema itself
+        whole[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(whole)
     database = Database(path)
     try:
         with pytest.raises(Internal, match=f"cannot read the database {path}: database disk image is malformed"):

@@ -1,0 +1,103 @@
+"""The image of a recipe, once its vertices are solved: configuration and history, step by step. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import msgspec
+
+from cove.build.configuring import with_labels, with_path
+from cove.build.dialect import FILES
+from cove.build.graph import Root
+from cove.build.progress import Finished
+from cove.build.recipe import BuiltStage, Step
+from cove.digest import Digest
+from cove.images import Image
+from cove.oci.image import Config, History, ImageConfig, RootFS
+from cove.platform import Platform
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """``epoch``: seconds since 1970 that every step of this build gets as its time, or None for the real ones."""
+
+    epoch: int | None = None
+
+    def of(self, nanoseconds: int) -> str:
+        """RFC 3339."""
+        return moment(nanoseconds if self.epoch is None else self.epoch * 1_000_000_000)
+
+
+def moment(nanoseconds: int) -> str:
+    """RFC 3339 in UTC, as Docker writes it."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+@dataclass
+class Assembly:
+    """A configuration in the making, from the base's on. ``created``: nanoseconds since the epoch of the last step."""
+
+    config: ImageConfig
+    root: Root
+    stamp: Stamp = Stamp()
+    created: int = 0
+
+    @classmethod
+    def begin(cls, stage: BuiltStage, root: Root, stamp: Stamp) -> "Assembly":
+        """From an image, or from scratch. ``root``: its files."""
+        if isinstance(stage.base, Image):
+            base = stage.base.config
+            made = msgspec.structs.replace(base, config=base.config or Config(), history=list(base.history or []))
+            return cls(made, root, stamp)
+        return cls(_empty(stage.platform), root, stamp)
+
+    def copy(self) -> "Assembly":
+        """For a stage that goes on from here."""
+        return replace(self)
+
+    def advance(self, step: Step, finished: Finished | None, created: int) -> None:
+        """Take in a step. ``created``: when it was made; of one without files that is not known by itself."""
+        if finished is not None and isinstance(finished.result, Root):
+            self.root = finished.result
+        self.created = created or self.created
+        text = step.created_by
+        if FILES in text:
+            text = text.replace(FILES, f"file:{finished.files}" if finished and finished.files else "multi:")
+        history = History(
+            created=self.stamp.of(self.created) if self.created else self.config.created,
+            created_by=text,
+            author=step.author,
+            comment=step.comment,
+            empty_layer=finished is None or finished.layer is None,
+        )
+        self.config = msgspec.structs.replace(
+            self.config,
+            config=step.config,
+            history=[*(self.config.history or []), history],
+            rootfs=RootFS(diff_ids=self.root.diff_ids),
+            created=history.created,
+            author=step.author or self.config.author,
+        )
+
+    @property
+    def id(self) -> str:
+        """The image's id so far."""
+        return str(Digest.of(self.encoded))
+
+    @property
+    def encoded(self) -> bytes:
+        """The configuration blob."""
+        return msgspec.json.encode(self.config)
+
+
+def _empty(platform: Platform) -> ImageConfig:
+    return ImageConfig(platform.architecture, platform.os, RootFS(), Config(), [], variant=platform.variant)
+
+
+def labelled(assembly: Assembly, labels: Mapping[str, str], stage: BuiltStage) -> Assembly:
+    """The image as it is put out: with the labels of whoever asked, and a time."""
+    config = with_labels(with_path(assembly.config.config or stage.config), labels)
+    created = assembly.config.created or assembly.stamp.of(assembly.created)
+    return replace(assembly, config=msgspec.structs.replace(assembly.config, config=config, created=created))

@@ -1,0 +1,238 @@
+"""A build from beginning to end: Dockerfile and context to a recipe, a solved graph, and what was asked for of it."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from cove.build.assembling import Stamp, labelled
+from cove.build.cache import Cache
+from cove.build.dialect import Classic, Dialect
+from cove.build.executors import Executors
+from cove.build.following import Finishes, Following
+from cove.build.graph import Context, Given, Vertex
+from cove.build.mounts import MountLocks, Mounts, Secrets
+from cove.build.outputs import Built, Output, export
+from cove.build.planning import Inputs, Wishes, recipe
+from cove.build.progress import Event, Finished, Listener, Planned
+from cove.build.recipe import Recipe
+from cove.build.running import Runner
+from cove.build.solver import Inflight, Solver
+from cove.build.steps import StepLayers
+from cove.dockerfile import Options, parse, plan
+from cove.errors import InvalidArgument
+from cove.images import Image, Images
+from cove.images.leases import Lease
+from cove.layers import Worker
+from cove.layers.context import open_context
+from cove.layers.jobs import ReceiveContext, ReceiveContextDone
+from cove.layers.tree import split
+from cove.layers.trees import resolve
+from cove.platform import Platform, host
+
+MOST_DOCKERFILE = 16 << 20
+"""The most bytes of a Dockerfile."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be built. ``target``: a stage, or "" for the last. ``platforms``: none is this machine's.
+
+    ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
+    of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
+    """
+
+    dockerfile: str | bytes = "Dockerfile"
+    target: str = ""
+    platforms: Sequence[Platform] = ()
+    wishes: Wishes = field(default_factory=Wishes)
+    no_cache: bool = False
+    no_cache_filter: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    dialect: Dialect = field(default_factory=Classic)
+    epoch: int | None = None
+    rewrite: bool = False
+    outputs: Sequence[Output] = ()
+
+
+class Bases(Protocol):
+    """Where base images come from."""
+
+    async def image(self, name: str, platform: Platform, listener: Listener) -> Image:
+        """An image that is here, or pulled. Raises NotFound."""
+
+
+class NoSecrets:
+    """Of a client that lends nothing."""
+
+    async def secret(self, name: str) -> bytes | None:
+        return None
+
+    async def agent(self, name: str, socket: Path) -> bool:
+        return False
+
+
+class Builder:
+    """Builds, many at once. ``data_root``, ``run_root``: directories of the daemon."""
+
+    def __init__(
+        self, images: Images, cache: Cache, worker: Worker, runner: Runner, data_root: Path, run_root: Path
+    ) -> None:
+        self.images = images
+        self.cache = cache
+        self._worker = worker
+        self._runner = runner
+        self._scratch = data_root / "tmp"
+        self._run_root = run_root / "builds"
+        self._inflight = Inflight()
+        self._mount_locks = MountLocks()
+        processors = os.cpu_count() or 1
+        self._programs = asyncio.Semaphore(max(4, 2 * processors))
+        self._slots = asyncio.Semaphore(max(4, 2 * processors))
+
+    async def receive(self, chunks: AsyncIterator[bytes], directory: Path) -> Context:
+        """Keep a context, a tar, in a directory of the build's. Raises InvalidArgument naming a bad entry."""
+        name = secrets.token_hex(4)
+        job = ReceiveContext(str(directory / f"{name}.tar"), str(directory / f"{name}.index"))
+        await self._worker.run_stream(job, ReceiveContextDone, chunks)
+        return Context(job.tar, job.index)
+
+    @contextlib.asynccontextmanager
+    async def directory(self) -> AsyncIterator[Path]:
+        """A directory for one build, which goes with it."""
+        place = self._scratch / f"build-{secrets.token_hex(8)}"
+        place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
+
+    async def build(
+        self,
+        request: Request,
+        contexts: Mapping[str, Context],
+        bases: Bases,
+        scratch: Path,
+        listener: Listener,
+        lent: Secrets | None = None,
+    ) -> Built:
+        """Build it. ``contexts``: the main one under "". ``scratch``: from ``directory``. Raises CoveError."""
+        self._runner.check(request.wishes.limits)
+        text = await self._dockerfile(request, contexts)
+        async with self.images.lease() as lease:
+            one = _Build(self, request, contexts, bases, scratch, listener, lease, lent or NoSecrets())
+            return await one.run(text)
+
+    async def _dockerfile(self, request: Request, contexts: Mapping[str, Context]) -> bytes:
+        if isinstance(request.dockerfile, bytes):
+            return request.dockerfile
+        context = contexts.get("")
+        if context is None:
+            raise InvalidArgument("Cannot locate specified Dockerfile: " + request.dockerfile)
+        return await asyncio.to_thread(_read, context, request.dockerfile)
+
+    def solver(self, build: "_Build", steps_: StepLayers) -> Solver:
+        """A solver for one build."""
+        mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks)
+        executors = Executors(steps_, self.cache, self._runner, mounts, self._programs, build.scratch)
+        return Solver(executors, steps_, self.cache, self._inflight, build.note, build.skips)
+
+    def step_layers(self, lease: Lease, epoch: int) -> StepLayers:
+        return StepLayers(self.images, self._worker, lease, self._slots, epoch)
+
+
+class _Build(Inputs):
+    """One build under way."""
+
+    def __init__(
+        self,
+        builder: Builder,
+        request: Request,
+        contexts: Mapping[str, Context],
+        bases: Bases,
+        scratch: Path,
+        listener: Listener,
+        lease: Lease,
+        secrets_: Secrets,
+    ) -> None:
+        self._builder = builder
+        self._request = request
+        self._bases = bases
+        self.scratch = scratch
+        self.secrets = secrets_
+        self._listener = listener
+        self._lease = lease
+        self._images: dict[tuple[str, str], asyncio.Task[Image]] = {}
+        self.finishes = Finishes()
+        self._contexts = {
+            name: Vertex(Given(context, context.tar), name=f"[context] {name or 'build'}", internal=True)
+            for name, context in contexts.items()
+        }
+
+    async def run(self, text: bytes) -> Built:
+        request = self._request
+        recipes = [await self._recipe(text, platform) for platform in request.platforms or [host()]]
+        self._listener(Planned(tuple(recipes)))
+        epoch = request.epoch if request.epoch is not None and request.rewrite else -1
+        layers = self._builder.step_layers(self._lease, epoch)
+        solver = self._builder.solver(self, layers)
+        following = [Following(made, self.finishes, self._builder.cache, self.note, self) for made in recipes]
+        follows = [asyncio.ensure_future(each.run(Stamp(request.epoch))) for each in following]
+        try:
+            await solver.solve([made.target.root for made in recipes])
+            assemblies = [await follow for follow in follows]
+        finally:
+            for follow in follows:
+                follow.cancel()
+            await asyncio.wait(follows)
+        images = [labelled(made, request.labels, of.target) for made, of in zip(assemblies, recipes, strict=True)]
+        for image in images:
+            await layers.ensure(image.root)
+        return await export(self._builder.images, images, request.outputs)
+
+    async def _recipe(self, text: bytes, platform: Platform) -> Recipe:
+        request = self._request
+        options = Options(request.target, request.wishes.arguments, host(), platform)
+        planned = plan(parse(text), options)
+        return await recipe(planned, platform, self, request.wishes, request.dialect)
+
+    async def image(self, name: str, platform: Platform) -> Image:
+        task = self._images.get((name, str(platform)))
+        if task is None:
+            task = asyncio.ensure_future(self._bases.image(name, platform, self._listener))
+            self._images[name, str(platform)] = task
+        image = await task
+        self._lease.keep(*image.chain_ids, *image.blobs)
+        return image
+
+    def context(self, name: str) -> Vertex | None:
+        return self._contexts.get(name)
+
+    def note(self, event: Event) -> None:
+        """Tell of an event, and remember how vertices ended."""
+        if isinstance(event, Finished):
+            self.finishes.note(event)
+        self._listener(event)
+
+    def skips(self, vertex: Vertex) -> bool:
+        return self.skips_stage(vertex.stage)
+
+    def skips_stage(self, stage: str) -> bool:
+        """Whether the steps of a stage are built anew."""
+        return self._request.no_cache or stage in self._request.no_cache_filter
+
+
+def _read(context: Context, path: str) -> bytes:
+    """The Dockerfile in a context, links in it followed inside the context."""
+    with contextlib.closing(open_context(context.tar, context.index)) as tree:
+        parts, found = resolve(tree, split(path.encode("utf-8", "surrogateescape")))
+        if found is None or not found.is_file:
+            raise InvalidArgument(f"Cannot locate specified Dockerfile: {path}")
+        if found.size > MOST_DOCKERFILE:
+            raise InvalidArgument(f"{path}: the Dockerfile has more than {MOST_DOCKERFILE >> 20} MiB")
+        return b"".join(tree.data(tuple(parts)))

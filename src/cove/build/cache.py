@@ -1,0 +1,145 @@
+"""The build cache: which step, over which inputs, made which layer. Records in SQLite, answered from memory.
+
+A record's key is the digest of its parts: everything that a result depends on, by content. So it holds for all builds
+of this data root, after restarts too. The layers that records stand on are kept from the garbage collector (``kept``).
+
+A record is written after its layer, and removed before it: whatever moment the daemon is killed at, no record misses
+its layer.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from cove.build.graph import LayerRef, Root
+from cove.digest import chain_ids
+from cove.store import Database, Table
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """``parts``: by name, what a result depends on. ``listing``: digest of the list of files behind ``files``."""
+
+    parts: Mapping[str, str]
+    listing: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names the result."""
+        canonical = msgspec.json.encode(self.parts, order="sorted")
+        return hashlib.sha256(canonical).hexdigest()
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``kind``: regular (a step with files), internal (one that only sets the configuration) or exec.cachemount.
+
+    ``layers``: the result, lowest first; ``own``: whether the last is the step's own. ``created``, ``used``:
+    nanoseconds since the epoch. ``directory``: of a cache mount, below ``build/mounts``.
+    """
+
+    key: str
+    kind: str
+    description: str
+    created: int
+    used: int
+    uses: int = 0
+    parts: dict[str, str] = msgspec.field(default_factory=dict)
+    listing: str = ""
+    layers: list[LayerRef] = msgspec.field(default_factory=list)
+    own: bool = False
+    directory: str = ""
+
+    @property
+    def layer(self) -> LayerRef | None:
+        """The step's own, if it has one."""
+        return self.layers[-1] if self.own else None
+
+    @property
+    def root(self) -> Root:
+        return Root(tuple(self.layers))
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The chain ids and digests of what it stands on."""
+        yield from chain_ids([layer.diff_id for layer in self.layers])
+        yield from (layer.blob.digest for layer in self.layers)
+
+
+TABLE: Table[Record] = Table(
+    "build_cache", Record, ("key",), {"key": lambda record: record.key, "used": lambda record: record.used}
+)
+
+
+class Cache:
+    """Use from one event loop. ``directory``: ``build`` below the data root."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self.directory = directory
+        self.records: dict[str, Record] = {}
+        self.in_use: set[str] = set()
+
+    def open(self) -> None:
+        """Read the rows. Before any ``Database.run``."""
+        self.listings.mkdir(parents=True, exist_ok=True)
+        self.mounts.mkdir(exist_ok=True)
+        self.records = {record.key: record for record in self._database.load(TABLE.select)}
+
+    @property
+    def listings(self) -> Path:
+        """Where the names and digests of copied files are, a file for each list."""
+        return self.directory / "listings"
+
+    @property
+    def mounts(self) -> Path:
+        """Where cache mounts are."""
+        return self.directory / "mounts"
+
+    def kept(self) -> Iterable[str]:
+        """Chain ids and digests that records stand on."""
+        return {name for record in self.records.values() for name in record.names}
+
+    def find(self, key: str) -> Record | None:
+        """The record of a key, which counts as used now."""
+        record = self.records.get(key)
+        if record is not None:
+            used = msgspec.structs.replace(record, used=time.time_ns(), uses=record.uses + 1)
+            self.records[key] = used
+            self._database.note(TABLE.putting(used))
+        return record
+
+    async def add(self, record: Record) -> None:
+        """Keep a record; its layers are here."""
+        await self._database.run(TABLE.putting(record))
+        self.records[record.key] = record
+
+    def note(self, record: Record) -> None:
+        """Keep a record that nobody misses if it is lost."""
+        self.records[record.key] = record
+        self._database.note(TABLE.putting(record))
+
+    async def remove(self, keys: Iterable[str]) -> None:
+        """Forget records; the layers are the garbage collector's from then on."""
+        gone = [key for key in keys if self.records.pop(key, None) is not None]
+
+        def change(connection: sqlite3.Connection) -> None:
+            for key in gone:
+                TABLE.delete(connection, key=key)
+
+        if gone:
+            await self._database.run(change)
+
+    def nearest(self, parts: Mapping[str, str]) -> Record | None:
+        """The record of the same kind of step that has most parts in common, the newest of several."""
+        best: tuple[int, int] = (0, 0)
+        found = None
+        for record in self.records.values():
+            if record.parts.get("kind") != parts.get("kind") or not record.parts:
+                continue
+            alike = sum(record.parts.get(name) == value for name, value in parts.items())
+            if (alike, record.used) > best:
+                best, found = (alike, record.used), record
+        return found

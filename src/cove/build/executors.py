@@ -1,0 +1,203 @@
+"""How each operation is keyed and carried out."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from cove.build.cache import Cache, Parts
+from cove.build.graph import (
+    Context,
+    CopyFiles,
+    LayerRef,
+    MakeDirectory,
+    MountOption,
+    Result,
+    Root,
+    Run,
+    Vertex,
+)
+from cove.build.mounts import Mounts
+from cove.build.running import Command, Runner
+from cove.build.steps import StepLayers
+from cove.errors import InvalidArgument
+from cove.layers.jobs import Rule, Selection, Source, TreePlace
+
+Log = Callable[[int, bytes], None]
+
+
+class StepFailed(InvalidArgument):
+    """A RUN ended with another code than 0. ``exit_code``: 1 to 255."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class Execution(Protocol):
+    """What a step tells while it runs."""
+
+    def container(self, container_id: str) -> None:
+        """The container of a RUN is going to be started."""
+
+    def log(self, stream: int, data: bytes) -> None:
+        """What it writes."""
+
+
+class Executors:
+    """Carries operations out, for one build."""
+
+    def __init__(
+        self,
+        steps: StepLayers,
+        cache: Cache,
+        runner: Runner,
+        mounts: Mounts,
+        programs: asyncio.Semaphore,
+        scratch: Path,
+    ) -> None:
+        """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's."""
+        self._steps = steps
+        self._cache = cache
+        self._runner = runner
+        self._mounts = mounts
+        self._programs = programs
+        self._scratch = scratch
+
+    async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
+        """What the result of a vertex depends on. Raises NotFound for files that are not there."""
+        operation = vertex.operation
+        base = {"platform": vertex.platform, "parent": _root(inputs[0]).chain_id}
+        if isinstance(operation, Run):
+            return Parts({"kind": "run", **base, **await self._run_parts(operation, inputs)})
+        if isinstance(operation, MakeDirectory):
+            return Parts({"kind": "directory", **base, "path": operation.path, "owner": operation.owner})
+        assert isinstance(operation, CopyFiles)
+        if operation.link:
+            del base["parent"]
+        return await self._copy_parts(operation, base, inputs)
+
+    async def execute(self, vertex: Vertex, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
+        """The step's own layer, None when it changes nothing. Raises StepFailed, CoveError."""
+        operation, parent = vertex.operation, _root(inputs[0])
+        if isinstance(operation, Run):
+            async with self._programs:
+                return await self._run(operation, parent, inputs, execution)
+        now = int(time.time())
+        if isinstance(operation, MakeDirectory):
+            selection = Selection([], operation.path, True, operation.owner)
+            return await self._steps.copy(selection, parent, now)
+        assert isinstance(operation, CopyFiles)
+        selection = await self._selection(operation, inputs)
+        return await self._steps.copy(selection, Root() if operation.link else parent, now)
+
+    async def _copy_parts(self, copy: CopyFiles, base: dict[str, str], inputs: Sequence[Result]) -> Parts:
+        selection = await self._selection(copy, inputs)
+        lower = [] if copy.link else await self._steps.lower(_root(inputs[0]))
+        listing = self._scratch / f"listing-{secrets.token_hex(8)}"
+        done = await self._steps.select(selection, lower, str(listing))
+        digest = done.digest.removeprefix("sha256:")
+        place = self._cache.listings / digest
+        if not place.exists():
+            listing.rename(place)
+        options = {
+            "destination": copy.destination + ("/" if copy.directory else ""),
+            "option --chown": copy.owner,
+            "option --chmod": copy.mode,
+            "option --link": "yes" if copy.link else "",
+            "owners": "kept" if copy.keep_owner else "",
+            "files": digest,
+        }
+        return Parts({"kind": "copy", **base, **options}, digest)
+
+    async def _run_parts(self, run: Run, inputs: Sequence[Result]) -> dict[str, str]:
+        found = {
+            "command": msgspec.json.encode(run.arguments).decode(),
+            "directory": run.directory,
+            "user": run.user,
+            "option --network": run.network if run.network != "default" else run.limits.network,
+            "option --security": "insecure" if run.insecure else "",
+            "option --add-host": " ".join(run.limits.extra_hosts),
+        }
+        for entry in run.environment:
+            name, _, value = entry.partition("=")
+            if name not in run.unkeyed:
+                found[f"{'argument' if name in run.arguments_used else 'variable'} {name}"] = value
+        for path, content in run.extra_files:
+            found[f"file {path}"] = hashlib.sha256(content).hexdigest()
+        for number, mount in enumerate(run.mounts):
+            found[f"mount {number}"] = await self._mount_part(mount, inputs)
+        return found
+
+    async def _mount_part(self, mount: MountOption, inputs: Sequence[Result]) -> str:
+        words = [mount.type, mount.target, mount.source, mount.id if mount.type != "bind" else ""]
+        if mount.type == "bind":
+            source = inputs[mount.input]
+            words.append(source.chain_id if isinstance(source, Root) else await self._tree_digest(source, mount.source))
+        return " ".join(words)
+
+    async def _tree_digest(self, context: Context, path: str) -> str:
+        tree = TreePlace(tar=context.tar, index=context.index)
+        source = Source(tree, path.strip("/"))
+        return (await self._steps.select(Selection([source], "/", True, keep_owner=True), [], "")).digest
+
+    async def _selection(self, copy: CopyFiles, inputs: Sequence[Result]) -> Selection:
+        sources = []
+        for source in copy.sources:
+            tree = TreePlace() if source.content is not None else await self._tree(inputs[source.input])
+            made = Source(
+                tree,
+                source.path,
+                source.expression,
+                [Rule(expression, negated) for expression, negated in copy.excludes],
+                copy.parents,
+                source.pivot,
+                source.unpack,
+                source.name,
+                source.content,
+            )
+            sources.append(made)
+        return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner)
+
+    async def _tree(self, result: Result) -> TreePlace:
+        if isinstance(result, Context):
+            return TreePlace(tar=result.tar, index=result.index)
+        return TreePlace(lower=await self._steps.lower(result))
+
+    async def _run(self, run: Run, parent: Root, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
+        container = secrets.token_hex(32)
+        execution.container(container)
+        lower = await self._steps.lower(parent)
+        trees = {
+            number: await self._tree(inputs[mount.input]) for number, mount in enumerate(run.mounts) if mount.input >= 0
+        }
+        async with self._mounts.prepared(run, container, trees) as prepared:
+            command = Command(
+                id=container,
+                arguments=run.arguments,
+                environment=[*run.environment, *prepared.environment],
+                directory=run.directory,
+                user=run.user,
+                lower=lower,
+                limits=run.limits,
+                network=run.network,
+                insecure=run.insecure,
+                mounts=prepared.mounts,
+            )
+            async with self._runner.run(command, execution.log) as ran:
+                if ran.exit_code:
+                    raise StepFailed(
+                        f"The command '{' '.join(run.arguments)}' returned a non-zero code: {ran.exit_code}",
+                        ran.exit_code,
+                    )
+                return await self._steps.pack(ran.upper, ran.stubs, parent)
+
+
+def _root(result: Result) -> Root:
+    assert isinstance(result, Root)
+    return result

@@ -1,0 +1,93 @@
+"""Follows the steps of a recipe in order while its vertices are solved in any order, and makes the image of them.
+
+A step without files has a record of its own, so that it is done once, and a build from the cache alone gives the same
+image, to the last byte, as the one before.
+"""
+
+import asyncio
+import hashlib
+import time
+from typing import Protocol
+
+from cove.build.assembling import Assembly, Stamp
+from cove.build.cache import Cache, Record
+from cove.build.graph import Given, Root, Vertex
+from cove.build.progress import Finished, Listener, Stepped
+from cove.build.recipe import BuiltStage, Recipe, Step
+
+
+class Finishes:
+    """How vertices ended."""
+
+    def __init__(self) -> None:
+        self._futures: dict[Vertex, asyncio.Future[Finished]] = {}
+
+    def note(self, finished: Finished) -> None:
+        """A vertex is solved."""
+        future = self._future(finished.vertex)
+        if not future.done():
+            future.set_result(finished)
+
+    async def of(self, vertex: Vertex) -> Finished:
+        """How a vertex ended, once it has."""
+        return await asyncio.shield(self._future(vertex))
+
+    def _future(self, vertex: Vertex) -> "asyncio.Future[Finished]":
+        if vertex not in self._futures:
+            self._futures[vertex] = asyncio.get_running_loop().create_future()
+        return self._futures[vertex]
+
+
+class Skipping(Protocol):
+    """Which stages are built anew."""
+
+    def skips_stage(self, stage: str) -> bool: ...
+
+
+class Following:
+    """One recipe."""
+
+    def __init__(
+        self, recipe: Recipe, finishes: Finishes, cache: Cache, listener: Listener, skipping: Skipping
+    ) -> None:
+        self._recipe = recipe
+        self._finishes = finishes
+        self._cache = cache
+        self._listener = listener
+        self._skipping = skipping
+        self._assemblies: dict[int, Assembly] = {}
+
+    async def run(self, stamp: Stamp) -> Assembly:
+        """The image of the last stage, when all its steps are done."""
+        for stage in self._recipe.stages:
+            self._assemblies[id(stage)] = await self._stage(stage, stamp)
+        return self._assemblies[id(self._recipe.target)]
+
+    async def _stage(self, stage: BuiltStage, stamp: Stamp) -> Assembly:
+        if isinstance(stage.base, BuiltStage):
+            made = self._assemblies[id(stage.base)].copy()
+        else:
+            given = stage.start.operation
+            assert isinstance(given, Given) and isinstance(given.result, Root)
+            made = Assembly.begin(stage, given.result, stamp)
+        shown = made.id if made.config.rootfs.diff_ids or made.config.history else ""
+        self._listener(Stepped(stage, -1, shown, cached=True))
+        for index, step in enumerate(stage.steps):
+            cached = await self._step(made, step, stage)
+            self._listener(Stepped(stage, index, made.id, cached))
+        return made
+
+    async def _step(self, made: Assembly, step: Step, stage: BuiltStage) -> bool:
+        if step.vertex is not None:
+            finished = await self._finishes.of(step.vertex)
+            made.advance(step, finished, finished.created)
+            return finished.cached
+        key = hashlib.sha256(f"{made.id}\0{step.created_by}".encode()).hexdigest()
+        record = None if self._skipping.skips_stage(stage.label) else self._cache.find(key)
+        if record is None:
+            now = time.time_ns()
+            self._cache.note(Record(key, "internal", step.text, now, now))
+            made.advance(step, None, now)
+            return False
+        made.advance(step, None, record.created)
+        return True

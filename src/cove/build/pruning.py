@@ -1,0 +1,129 @@
+"""What the build cache takes on disk, and forgetting of it what is not wanted any more."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cove.build.cache import Cache, Record
+from cove.digest import chain_ids
+from cove.errors import InvalidArgument
+from cove.filters import Filters
+from cove.images import Images
+from cove.units import parse_moment
+
+FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private", "parent", "unused-for")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """``size`` in bytes. ``shared``: an image stands on the same layer, so that nothing is freed with the record."""
+
+    record: Record
+    size: int
+    shared: bool
+    in_use: bool
+
+
+@dataclass(frozen=True)
+class PrunedCache:
+    """``reclaimed`` in bytes."""
+
+    keys: list[str]
+    reclaimed: int
+
+
+class Pruning:
+    """Looks at the cache and its layers."""
+
+    def __init__(self, cache: Cache, images: Images) -> None:
+        self._cache = cache
+        self._images = images
+
+    async def usage(self) -> list[Usage]:
+        """Every record, the newest first."""
+        imaged = {chain_id for listed in self._images.select() for chain_id in listed.image.chain_ids}
+        sizes = await asyncio.to_thread(self._mount_sizes, list(self._cache.records.values()))
+        found = [self._usage(record, imaged, sizes) for record in self._cache.records.values()]
+        return sorted(found, key=lambda usage: usage.record.used, reverse=True)
+
+    def _usage(self, record: Record, imaged: set[str], sizes: dict[str, int]) -> Usage:
+        layer = record.layer
+        size = sizes.get(record.key, 0) if layer is None else max(layer.size, 0)
+        chain = chain_ids([each.diff_id for each in record.layers])
+        return Usage(record, size, layer is not None and chain[-1] in imaged, record.key in self._cache.in_use)
+
+    def _mount_sizes(self, records: Iterable[Record]) -> dict[str, int]:
+        mounts = [record for record in records if record.directory]
+        return {record.key: _tree_size(os.path.join(self._cache.mounts, record.directory)) for record in mounts}
+
+    async def prune(self, *, everything: bool, reserved: int, filters: Filters) -> PrunedCache:
+        """Forget records, those that were not used for longest first, until ``reserved`` bytes are left at most.
+
+        Without ``everything`` those stay that images share, whose removal frees nothing. Raises InvalidArgument.
+        """
+        filters.check(FILTERS)
+        usages = await self.usage()
+        total = sum(usage.size for usage in usages if not usage.shared)
+        before = _until(filters)
+        gone: list[Usage] = []
+        for usage in reversed(usages):
+            if usage.in_use or (usage.shared and not everything) or not _chosen(usage, filters, before):
+                continue
+            if reserved and total <= reserved:
+                break
+            gone.append(usage)
+            total -= 0 if usage.shared else usage.size
+        await self._forget([usage.record for usage in gone])
+        return PrunedCache([usage.record.key for usage in gone], sum(0 if each.shared else each.size for each in gone))
+
+    async def _forget(self, records: list[Record]) -> None:
+        await self._cache.remove(record.key for record in records)
+        names = {name for record in records for name in record.names}
+        await self._images.collect(names)
+        listings = {record.listing for record in self._cache.records.values()}
+        await asyncio.to_thread(self._delete_files, records, listings)
+
+    def _delete_files(self, records: list[Record], listings: set[str]) -> None:
+        for record in records:
+            if record.directory:
+                shutil.rmtree(self._cache.mounts / record.directory, ignore_errors=True)
+            if record.listing and record.listing not in listings:
+                (self._cache.listings / record.listing).unlink(missing_ok=True)
+
+
+def _until(filters: Filters) -> int | None:
+    """The time that records must be older than, in nanoseconds."""
+    text = filters.single("until") or filters.single("unused-for")
+    if not text:
+        return None
+    try:
+        return parse_moment(text)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"invalid filter 'until={text}': {error.message}") from error
+
+
+def _chosen(usage: Usage, filters: Filters, before: int | None) -> bool:
+    record = usage.record
+    if before is not None and record.used >= before:
+        return False
+    if not filters.prefix_of("id", record.key) or not filters.one_of("type", record.kind):
+        return False
+    if "parent" in filters and not filters.one_of("parent", record.parts.get("parent", "")):
+        return False
+    flags = {"shared": usage.shared, "private": not usage.shared, "inuse": usage.in_use}
+    if any(name in filters and not value for name, value in flags.items()):
+        return False
+    return filters.part_of("description", record.description)
+
+
+def _tree_size(path: str) -> int:
+    total = 0
+    for directory, _, files in os.walk(path):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(directory, name)).st_blocks * 512
+            except FileNotFoundError:
+                continue
+    return total

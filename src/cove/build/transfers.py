@@ -1,0 +1,62 @@
+"""What COPY and ADD ask for, as an operation. Pure."""
+
+import posixpath
+
+from cove.build.configuring import working_directory
+from cove.build.dialect import Dialect
+from cove.build.graph import CopyFiles, CopySource, Remote, Vertex
+from cove.build.wildcards import expression, has_wildcards
+from cove.dockerfile import instructions as types
+from cove.dockerfile.failure import DockerfileError
+from cove.errors import InvalidArgument
+from cove.layers import permissions
+from cove.oci.image import Config
+
+_URLS = ("http://", "https://", "git://", "git@", "ssh://")
+
+
+def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tuple[CopyFiles, tuple[Vertex, ...]]:
+    """The copy, and vertices of what comes from elsewhere, its inputs after the first two. Raises DockerfileError."""
+    remote: list[Vertex] = []
+    sources: list[CopySource] = []
+    for path in transfer.sources:
+        if isinstance(transfer, types.Add) and path.startswith(_URLS):
+            fetched = Vertex(Remote(path, transfer.checksum, bool(transfer.keep_git_dir)), name=f"ADD {path}")
+            remote.append(fetched)
+            unpack = bool(transfer.unpack)
+            sources.append(CopySource(input=1 + len(remote), expression="(?s)[^/]*", path="*", unpack=unpack))
+        else:
+            sources.append(_local(transfer, path))
+    sources += [CopySource(name=given.name, content=given.chomped.encode()) for given in transfer.contents]
+    directory = transfer.destination.endswith(("/", "/.")) or transfer.destination in (".", "..")
+    if len(sources) > 1 and not directory:
+        raise DockerfileError(
+            f"When using {transfer.name} with more than one source file, the destination must be a directory "
+            "and end with a /",
+            transfer.location,
+        )
+    if transfer.chmod:
+        permissions.parse(transfer.chmod)
+    made = CopyFiles(
+        tuple(sources),
+        working_directory(config, transfer.destination),
+        directory,
+        transfer.chown,
+        transfer.chmod,
+        dialect.keeps_owners and isinstance(transfer, types.Copy) and bool(transfer.origin),
+        isinstance(transfer, types.Copy) and transfer.parents,
+        tuple((expression(pattern.lstrip("!")), pattern.startswith("!")) for pattern in transfer.excludes),
+        transfer.link,
+    )
+    return made, tuple(remote)
+
+
+def _local(transfer: types.Transfer, path: str) -> CopySource:
+    if "\0" in path:
+        raise InvalidArgument(f"{transfer.name}: a path cannot have a NUL")
+    before, dot, _ = path.partition("/./")
+    pivot = len([part for part in before.split("/") if part not in ("", ".")]) if dot else 0
+    cleaned = posixpath.normpath("/" + path.lstrip("/")).strip("/")
+    unpack = isinstance(transfer, types.Add) and transfer.unpack is not False
+    wild = has_wildcards(cleaned)
+    return CopySource(1, cleaned, expression(cleaned) if wild else "", pivot, unpack)

@@ -1,0 +1,197 @@
+"""The API's requests about builds: build, prune and cancel."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from cove.build.assembling import moment
+from cove.build.builder import Builder, Request
+from cove.build.classic import ClassicStream
+from cove.build.dialect import BuildKit, Classic
+from cove.build.executors import StepFailed
+from cove.build.graph import Context
+from cove.build.outputs import Built, Output
+from cove.build.planning import Wishes
+from cove.build.progress import Event
+from cove.build.pruning import Pruning, Usage
+from cove.build.running import Limits
+from cove.engine.build_bases import BuildBases
+from cove.engine.events import Events
+from cove.engine.images import attributes
+from cove.errors import Cancelled, CoveError, InvalidArgument, Unimplemented
+from cove.filters import Filters
+from cove.images import Images
+from cove.platform import Platform
+from cove.reference import Reference
+from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions
+from cove.wire.images import ErrorDetail, Progress
+
+
+class Builds:
+    """Builds images, and shows how it goes."""
+
+    def __init__(self, builder: Builder, images: Images, events: Events, bases: BuildBases) -> None:
+        self._builder = builder
+        self._images = images
+        self._events = events
+        self._bases = bases
+        self._pruning = Pruning(builder.cache, images)
+        self._running: dict[str, asyncio.Task[Built]] = {}
+
+    async def build(self, chunks: AsyncIterator[bytes], options: BuildOptions) -> AsyncIterator[Progress]:
+        request = build_request(options)
+        async with self._builder.directory() as scratch:
+            contexts = await self._contexts(chunks, options, scratch)
+            queue: asyncio.Queue[Event | None] = asyncio.Queue()
+            bases = self._bases.of(options)
+            work = asyncio.ensure_future(self._builder.build(request, contexts, bases, scratch, queue.put_nowait))
+            work.add_done_callback(lambda done: queue.put_nowait(None))
+            if options.build:
+                self._running[options.build] = work
+            try:
+                async for line in self._shown(queue, work, options):
+                    yield line
+            finally:
+                self._running.pop(options.build, None)
+                work.cancel()
+                await asyncio.wait([work])
+
+    async def _contexts(self, chunks: AsyncIterator[bytes], options: BuildOptions, scratch: Path) -> dict[str, Context]:
+        if options.remote:
+            raise Unimplemented("builds from a remote context are not supported yet")
+        return {"": await self._builder.receive(chunks, scratch)}
+
+    async def _shown(
+        self, queue: "asyncio.Queue[Event | None]", work: "asyncio.Task[Built]", options: BuildOptions
+    ) -> AsyncIterator[Progress]:
+        """The classic stream, with what went wrong at its end."""
+        stream = ClassicStream(removes=options.remove, force_removes=options.force_remove)
+        begun = False
+        while (event := await queue.get()) is not None:
+            for text in stream.take(event):
+                if text and not options.quiet:
+                    begun = True
+                    yield Progress(stream=text.decode("utf-8", "replace"))
+        try:
+            built = await work
+        except asyncio.CancelledError:
+            if not work.cancelled() or options.build not in self._running:
+                raise
+            raise Cancelled("the build was cancelled") from None
+        except StepFailed as error:
+            yield Progress(error=error.message, error_detail=ErrorDetail(code=error.exit_code, message=error.message))
+            return
+        except CoveError as error:
+            if not begun:
+                raise
+            yield Progress(error=error.message, error_detail=ErrorDetail(message=error.message))
+            return
+        for line in self._done(built, request_names(options), options):
+            yield line
+
+    def _done(self, built: Built, names: list[Reference], options: BuildOptions) -> list[Progress]:
+        if not built.image:
+            return []
+        image = self._images.get(built.image)
+        for name in names:
+            self._events.publish("image", "tag", image.id, attributes(image, name.familiar))
+        short = image.id.removeprefix("sha256:")[:12]
+        if options.quiet:
+            return [Progress(stream=f"{image.id}\n")]
+        told = [Progress(aux={"ID": image.id}), Progress(stream=f"Successfully built {short}\n")]
+        return told + [Progress(stream=f"Successfully tagged {name.familiar}\n") for name in names]
+
+    async def prune(self, *, all: bool, reserved: int, filters: Filters) -> BuildCachePruned:
+        pruned = await self._pruning.prune(everything=all, reserved=reserved, filters=filters)
+        self._events.publish("builder", "prune", "", {"reclaimed": str(pruned.reclaimed)})
+        return BuildCachePruned(caches_deleted=pruned.keys, space_reclaimed=pruned.reclaimed)
+
+    async def usage(self) -> list[BuildCacheRecord]:
+        """What is in the cache, the newest first."""
+        return [_cache_record(usage) for usage in await self._pruning.usage()]
+
+    async def cancel(self, build: str) -> None:
+        work = self._running.get(build)
+        if work is not None:
+            work.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CoveError):
+                await asyncio.wait([work])
+
+
+def _cache_record(usage: Usage) -> BuildCacheRecord:
+    record = usage.record
+    parent = record.parts.get("parent")
+    return BuildCacheRecord(
+        id=record.key[:25],
+        parents=[parent] if parent else None,
+        type=record.kind,
+        description=record.description,
+        in_use=usage.in_use,
+        shared=usage.shared,
+        size=usage.size,
+        created_at=moment(record.created),
+        last_used_at=moment(record.used),
+        usage_count=record.uses,
+    )
+
+
+def request_names(options: BuildOptions) -> list[Reference]:
+    """What the image is to be called, each once. Raises InvalidArgument."""
+    found: dict[Reference, None] = {}
+    for text in options.tags:
+        if not text:
+            continue
+        try:
+            reference = Reference.parse(text)
+        except InvalidArgument as error:
+            raise InvalidArgument(f'invalid tag "{text}": {error.message}') from error
+        if reference.digest:
+            raise InvalidArgument("build tag cannot contain a digest")
+        found[reference.with_default_tag()] = None
+    return list(found)
+
+
+def build_request(options: BuildOptions) -> Request:
+    """The builder's request. Raises InvalidArgument."""
+    names = request_names(options)
+    given = {name: value for name, value in options.arguments.items() if value is not None}
+    epoch = given.get("SOURCE_DATE_EPOCH", "")
+    if epoch and not epoch.isdecimal():
+        raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH: {epoch}")
+    return Request(
+        dockerfile=options.dockerfile,
+        target=options.target,
+        platforms=[Platform.parse(text) for text in options.platforms],
+        wishes=Wishes(
+            limits=limits(options),
+            arguments=given,
+            insecure="security.insecure" in options.allow,
+        ),
+        no_cache=options.no_cache,
+        no_cache_filter=options.no_cache_filter,
+        labels=options.labels,
+        dialect=BuildKit() if options.dialect == "buildkit" else Classic(),
+        epoch=int(epoch) if epoch else None,
+        outputs=[Output("image", names)],
+    )
+
+
+def limits(options: BuildOptions) -> Limits:
+    """What the build's containers may use."""
+    return Limits(
+        network=options.network if options.network != "default" else "",
+        extra_hosts=options.extra_hosts,
+        shm_size=options.shm_size,
+        ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in options.ulimits),
+        memory=options.memory,
+        memory_swap=options.memory_swap,
+        cpu_shares=options.cpu_shares,
+        cpu_period=options.cpu_period,
+        cpu_quota=options.cpu_quota,
+        cpuset_cpus=options.cpuset_cpus,
+        cpuset_mems=options.cpuset_mems,
+        cgroup_parent=options.cgroup_parent,
+        security_opt=options.security_opt,
+        isolation=options.isolation,
+    )

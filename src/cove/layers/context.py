@@ -1,0 +1,102 @@
+"""A build's context: its tar is kept as it is, without compression, and an index is written beside it.
+
+Nothing is unpacked: a context of a hundred thousand files is two files here. The index is a list of ``ContextNode``,
+parents before children, in msgpack; it lives as long as the build and is read by the same version that wrote it.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from cove.errors import InvalidArgument
+from cove.layers.indexer import Indexer, Unfit
+from cove.layers.inodes import Inode, Inodes
+from cove.layers.jobs import ReceiveContext, ReceiveContextDone
+from cove.layers.pipeline import Input
+from cove.layers.trees import ContextNode, ContextTree
+
+_DECODER = msgspec.msgpack.Decoder(list[ContextNode])
+
+
+def receive(job: ReceiveContext, source: int, progress: Callable[[int], None]) -> ReceiveContextDone:
+    """Raises InvalidArgument naming a bad entry."""
+    stream = Input(source, "", job.tar, False, progress)
+    indexer = Indexer(stream.pieces(), job.limits, devices=False, plain_names=True)
+    try:
+        done = indexer.run()
+    except Unfit as error:
+        raise InvalidArgument(f"{error}: sparse files, and more files than fit, cannot be in a context") from error
+    Path(job.index).write_bytes(msgspec.msgpack.encode(list(_nodes(indexer.inodes.top))))
+    return ReceiveContextDone(done.entries, done.size)
+
+
+def open_context(tar: str, index: str) -> ContextTree:
+    """The tree of a context that was received. Raises OSError."""
+    inodes = Inodes()
+    by_number: dict[int, Inode] = {}
+    by_path: dict[bytes, Inode] = {}
+    for node in _DECODER.decode(Path(index).read_bytes()):
+        known = by_number.get(node.number)
+        if known is None:
+            known = by_number[node.number] = _inode(node)
+        else:
+            known.links += 1
+        if not node.path:
+            inodes.top = known
+        else:
+            above, _, name = node.path.rpartition(b"/")
+            children = by_path[above].children
+            assert children is not None
+            children[name] = known
+        if known.children is not None:
+            by_path[node.path] = known
+    return ContextTree(inodes, os.open(tar, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _nodes(top: Inode) -> Iterator[ContextNode]:
+    numbers: dict[int, int] = {}
+    todo = [(b"", top)]
+    while todo:
+        path, inode = todo.pop()
+        number = numbers.setdefault(id(inode), len(numbers))
+        yield _node(path, number, inode)
+        above = path + b"/" if path else b""
+        todo += [(above + name, child) for name, child in (inode.children or {}).items()]
+
+
+def _node(path: bytes, number: int, inode: Inode) -> ContextNode:
+    return ContextNode(
+        path,
+        number,
+        inode.mode,
+        inode.uid,
+        inode.gid,
+        inode.mtime,
+        inode.size,
+        inode.data,
+        inode.device,
+        inode.target,
+        inode.xattrs,
+        inode.digest,
+    )
+
+
+def _inode(node: ContextNode) -> Inode:
+    directory = stat.S_ISDIR(node.mode)
+    return Inode(
+        node.mode,
+        node.uid,
+        node.gid,
+        node.mtime,
+        node.size,
+        node.data,
+        node.device,
+        node.target,
+        node.xattrs,
+        {} if directory else None,
+        2 if directory else 1,
+        node.digest,
+    )
