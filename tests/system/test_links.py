@@ -5,7 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.leaks import remove_everything
+from harness.waiting import eventually
+from system.test_isolation import asked
 
 SLEEP = ("sleep", "600")
 
@@ -154,3 +158,43 @@ def test_an_edited_resolv_conf_is_left_alone(daemon: Engine) -> None:
     assert "192.0.2.9" in daemon.docker("exec", "web", "cat", "/etc/resolv.conf").out
     daemon.docker("restart", "-t", "0", "web")
     assert "nameserver 127.0.0.11" in daemon.docker("exec", "web", "cat", "/etc/resolv.conf").out
+
+
+@pytest.mark.needs("cove")  # Docker needs br_netfilter for it
+def test_links_where_containers_may_not_talk(fresh_daemon: Daemon) -> None:
+    engine = fresh_daemon
+    before = engine.flags
+    engine.restart_with("--icc=false")
+    pages = "mkdir /www; echo here >/www/index.html; httpd -p 81 -h /www; exec httpd -f -p 80 -h /www"
+    engine.docker("run", "-d", "--name", "web", "--expose", "80", "busybox", "sh", "-c", pages)
+    engine.docker("run", "-d", "--name", "user", "--link", "web:db", "busybox", "sh", "-c", pages)
+    engine.docker("run", "-d", "--name", "other", "busybox", *SLEEP)
+
+    def reaches(name: str, target: str, port: int = 80) -> bool:
+        """Held against what a trace says."""
+        page = asked(engine, name, address(engine, target), port)
+        trace = engine.cove("network", "trace", name, f"{target}:{port}", check=False)
+        assert (trace.code == 0) == (page == "here"), trace.out
+        return page == "here"
+
+    for name in ("web", "user"):
+        eventually(lambda name=name: asked(engine, name, "127.0.0.1") == asked(engine, name, "127.0.0.1", 81) == "here")
+    assert reaches("user", "web")
+    assert not reaches("user", "web", 81), "which is not exposed"
+    assert not reaches("web", "user") and not reaches("other", "web"), "links lead one way, and only their owner"
+    engine.docker("stop", "-t", "0", "web")
+    engine.docker("run", "-d", "--name", "usurper", "--expose", "80", "busybox", "sh", "-c", pages)
+    assert not reaches("user", "usurper"), "which has the address that the link led to"
+    engine.docker("start", "web")
+    eventually(lambda: asked(engine, "web", "127.0.0.1") == "here")
+    assert reaches("user", "web")
+    engine.kill9()
+    engine.start()
+    assert reaches("user", "web"), "after another daemon has come"
+    engine.docker("rm", "--link", "user/db")
+    assert not reaches("user", "web")
+    remove_everything(engine, keep_images=True)
+    assert "elements" not in engine.netns.run(["nft", "list", "set", "inet", "cove", "linked4"]).stdout
+    engine.stop()
+    engine.flags = before
+    engine.start()

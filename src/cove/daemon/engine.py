@@ -20,6 +20,7 @@ from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
 from cove.engine.learned import Learned
+from cove.engine.link_exceptions import LinkExceptions
 from cove.engine.links import Links
 from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
@@ -53,6 +54,7 @@ class Engine:
     names: NameService
     files: NameFiles
     links: Links
+    exceptions: LinkExceptions
     bundles: Bundles
     seccomp: Seccomp
     zygote: Zygote
@@ -77,6 +79,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
     connectivity = Connectivity(stores.networks)
     seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
     links = Links(registry, connectivity)
+    exceptions = LinkExceptions(registry, stores.networks, connectivity, links)
     dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
     files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
     bundles = _bundles(settings, registry, connectivity, files, seccomp)
@@ -111,6 +114,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         registry=registry,
         images=stores.images,
         connectivity=connectivity,
+        exceptions=exceptions,
         names=names,
         files=files,
         bundles=bundles,
@@ -133,6 +137,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         names=names,
         files=files,
         links=links,
+        exceptions=exceptions,
         bundles=bundles,
         seccomp=seccomp,
         zygote=zygote,
@@ -182,6 +187,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
         networks=stores.networks,
         names=engine.names,
         connectivity=engine.connectivity,
+        exceptions=engine.exceptions,
         data_root=roots.data,
         run_root=roots.run,
     )

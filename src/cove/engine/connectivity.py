@@ -95,6 +95,13 @@ class Connectivity:
         """Give everything back; harmless when there is nothing."""
         await self._networks.release(container.id, links=container.network_shared)
 
+    async def forbid(self, source: str, target: str) -> None:
+        """What a link has let pass between two addresses passes no more. Raises Internal."""
+        try:
+            await self._networks.disallow(source, target)
+        except OSError as error:
+            raise Internal(f"link from {source} to {target}: {error}") from error
+
     def memberships(self, container: Container) -> Iterator[tuple[str, str, str]]:
         """Id, name and driver of each network that the container's run is on, ``host`` and ``none`` among them."""
         if network_mode(container).startswith("container:"):

@@ -94,6 +94,8 @@ class Links:
             target = container.record.links.pop(alias)
             self._registry.unlink(container, target)
             await self._registry.save(container)
+            if target in self._registry and target not in container.record.links.values():
+                await self._connectivity.forbid(self.address(container), self.address(self._registry.get(target)))
 
     def environment(self, container: Container) -> list[str]:
         """The variables about every target that runs."""

@@ -5,12 +5,13 @@ import contextlib
 import logging
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from cove.engine import restarts, shims
 from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container, Paths
+from cove.engine.link_exceptions import LinkExceptions
 from cove.engine.nameservice import NameService
 from cove.engine.record import CONTAINERS
 from cove.engine.registry import Registry
@@ -41,6 +42,7 @@ class Recovery:
         networks: Networks,
         names: NameService,
         connectivity: Connectivity,
+        exceptions: LinkExceptions,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -51,6 +53,7 @@ class Recovery:
         self._networks = networks
         self._names = names
         self._connectivity = connectivity
+        self._exceptions = exceptions
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
         self._planned: set[str] = set()  # their starts were planned when the last daemon went
@@ -73,6 +76,7 @@ class Recovery:
                 await self._settle(container, found[container.id], namespaces)
             await self._reconnect(namespaces)
             await self._police(namespaces)
+            await self._allow_links(namespaces)
             await self._names.restore(namespaces)
         finally:
             for descriptor in namespaces.values():
@@ -170,6 +174,12 @@ class Recovery:
             await self._networks.police_again(policies)
         except (CoveError, OSError) as error:
             log.error("egress policies: %s", error)
+
+    async def _allow_links(self, running: Iterable[str]) -> None:
+        try:
+            await self._exceptions.apply_all(self._registry.get(known) for known in running)
+        except OSError as error:
+            log.error("links between containers: %s", error)
 
     async def _collect_runs(self) -> None:
         """Delete run directories of containers that do not run, and end shims of containers that no longer exist."""

@@ -22,6 +22,7 @@ from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.health import Probes
+from cove.engine.link_exceptions import LinkExceptions
 from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
 from cove.engine.registry import Registry
@@ -70,6 +71,7 @@ class Transitions:
         registry: Registry,
         images: Images,
         connectivity: Connectivity,
+        exceptions: LinkExceptions,
         names: NameService,
         files: NameFiles,
         bundles: Bundles,
@@ -85,6 +87,7 @@ class Transitions:
         self._registry = registry
         self._images = images
         self._connectivity = connectivity
+        self._exceptions = exceptions
         self._names = names
         self._files = files
         self._bundles = bundles
@@ -199,6 +202,7 @@ class Transitions:
                 try:
                     interfaces = await self._connectivity.connect(container, namespace)
                     self._files.started(container)
+                    await self._exceptions.apply(container)
                 finally:
                     await asyncio.wait([placed])
                 placed.result()

@@ -8,6 +8,7 @@ May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, 
 from cove.network.driver import Driver, Interface
 from cove.network.egress_policy import EgressPolicy, parse_policy
 from cove.network.endpoints import Allocation, EndpointRequest
+from cove.network.firewall import LinkedFlow
 from cove.network.gateways import Gateways
 from cove.network.networks import Networks, Restored
 from cove.network.ports import PortRequest, check_request
@@ -29,6 +30,7 @@ __all__ = [
     "Gateways",
     "Goal",
     "Interface",
+    "LinkedFlow",
     "Mode",
     "NetworkRecord",
     "NetworkSettings",

@@ -67,6 +67,8 @@ class BridgeDriver:
             _turn_on(f"net/ipv4/conf/{network.link}/route_localnet")
         elif not network.adopted:  # a daemon that was told otherwise may have been here before
             sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "0")
+        if network.is_default:
+            _answer_for_links(network, answers=self._translated and not network.icc)
         if self._forward:
             _turn_on("net/ipv4/ip_forward")
             if has_ipv6:
@@ -112,6 +114,17 @@ class BridgeDriver:
 def _turn_on(name: str) -> None:
     if sysctl.write(name, "1"):
         log.info("set %s to 1, which published ports and ways out of containers need", name.replace("/", "."))
+
+
+def _answer_for_links(network: NetworkRecord, *, answers: bool) -> None:
+    """Have the host answer, at once, when a container asks for another that its port exchanges nothing with.
+
+    What the two send is then forwarded by the host, whose rules know which containers have a link.
+    """
+    if answers:
+        sysctl.write(f"net/ipv4/neigh/{network.link}/proxy_delay", "0")
+        sysctl.write(f"net/ipv4/conf/{network.link}/send_redirects", "0")
+    sysctl.write(f"net/ipv4/conf/{network.link}/proxy_arp_pvlan", str(int(answers)))
 
 
 def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cove.kernel.nftables import Nftables
 from cove.network import ruleset
@@ -58,6 +59,15 @@ class BridgePolicy:
         return found
 
 
+class LinkedFlow(NamedTuple):
+    """Flows from an address to a port of another, where containers may not talk. ``protocol``: its name."""
+
+    source: str
+    target: str
+    protocol: str
+    port: int
+
+
 class Firewall:
     """The table of one daemon. Changes that wait for each other share a transaction.
 
@@ -74,6 +84,7 @@ class Firewall:
         self._bridges: dict[str, BridgePolicy] = {}
         self._ports: dict[tuple[str, str, int], PortRecord] = {}
         self._uses: Counter[tuple[str, str]] = Counter()
+        self._links: set[LinkedFlow] = set()
         self._thread = ThreadPoolExecutor(1, "firewall")
         self._nftables: Nftables | None = None
         self._turn = asyncio.Lock()
@@ -110,6 +121,18 @@ class Firewall:
     async def withdraw(self, ports: Iterable[PortRecord]) -> None:
         """Undo ``publish``; ports that are not published are skipped."""
         await self._change("delete", self._forget(ports))
+
+    async def allow(self, links: Iterable[LinkedFlow]) -> None:
+        """Let these flows pass between containers that may not talk to each other."""
+        fresh = [link for link in links if link not in self._links]
+        self._links.update(fresh)
+        await self._change("add", [("linked4", _linked(link)) for link in fresh])
+
+    async def disallow(self, concerns: Callable[[LinkedFlow], bool]) -> None:
+        """Undo ``allow`` for what concerns somebody."""
+        gone = [link for link in self._links if concerns(link)]
+        self._links.difference_update(gone)
+        await self._change("delete", [("linked4", _linked(link)) for link in gone])
 
     async def repair(self) -> None:
         """Put the table back as it should be; the administrator's chain stays."""
@@ -180,7 +203,8 @@ class Firewall:
                 await self._in_thread(ruleset.removing(self._table))
             return
         bridges = [element for bridge in self._bridges.values() for element in bridge.elements()]
-        wanted = ruleset.replacing(self._table, self._ours([*bridges, *self._uses]), self._families)
+        links = [("linked4", _linked(link)) for link in self._links]
+        wanted = ruleset.replacing(self._table, self._ours([*bridges, *self._uses, *links]), self._families)
         try:
             await self._in_thread(wanted)
         except OSError as error:
@@ -201,6 +225,10 @@ class Firewall:
         if self._nftables is None:
             self._nftables = Nftables()
         return self._nftables.run(commands)
+
+
+def _linked(link: LinkedFlow) -> str:
+    return " . ".join(map(str, link))
 
 
 def _key(port: PortRecord) -> tuple[str, str, int]:

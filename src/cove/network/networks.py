@@ -22,7 +22,7 @@ from cove.network.driver import Driver, Interface
 from cove.network.egress import Egress
 from cove.network.egress_policy import EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
-from cove.network.firewall import BridgePolicy, Firewall
+from cove.network.firewall import BridgePolicy, Firewall, LinkedFlow
 from cove.network.gateways import Gateways
 from cove.network.guard import Guard
 from cove.network.host_view import look
@@ -330,6 +330,8 @@ class Networks:
         """
         if self._egress.holds(container_id):
             await self._egress.apply(container_id, None, ())
+        addresses = {endpoint.address4 for endpoint in self.allocation(container_id).endpoints}
+        await self._firewall.disallow(lambda flow: flow.source in addresses or flow.target in addresses)
         await self._allocations.release(container_id, links=links)
 
     async def trace(self, parties: Iterable[Party], origin: Party, goal: Goal) -> tuple[list[Step], str]:
@@ -345,6 +347,14 @@ class Networks:
 
         steps = await asyncio.to_thread(follow)
         return steps, hint(world, origin, goal, steps[-1].reason)
+
+    async def allow(self, flows: Iterable[LinkedFlow]) -> None:
+        """Let flows pass where containers may not talk, until one of the two is released. Raises OSError."""
+        await self._firewall.allow(flows)
+
+    async def disallow(self, source: str, target: str) -> None:
+        """Undo it, for two addresses."""
+        await self._firewall.disallow(lambda flow: (flow.source, flow.target) == (source, target))
 
     @property
     def egress(self) -> Egress:

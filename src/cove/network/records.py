@@ -121,6 +121,11 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         return wanted and not self.internal and self.gateway_mode(version) in ("nat", "nat-unprotected")
 
     @property
+    def is_default(self) -> bool:
+        """The network ``bridge``, on which containers are that ask for none."""
+        return self.name == "bridge"
+
+    @property
     def predefined(self) -> bool:
         """Made by the daemon; a user can neither remove it nor choose addresses on it."""
         return self.name in PREDEFINED

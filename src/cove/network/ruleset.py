@@ -15,7 +15,8 @@ is published there only, wherever somebody else may have set it. There is no suc
 
 From a bridge whose containers may not talk to each other (``mute``) published ports are left to the relay: with
 br_netfilter the kernel translates before it bridges, and the bridge then takes the frame for one between two isolated
-ports.
+ports. Links on such a bridge are exceptions (``linked4``): the host answers for the addresses (``proxy_arp_pvlan``), so
+that what the ports do not exchange is forwarded, and judged, by it.
 """
 
 import re
@@ -36,6 +37,7 @@ _SETS = """
   set unprotected6 { type ifname; }
   set open4 { type ipv4_addr . inet_proto . inet_service; }
   set open6 { type ipv6_addr . inet_proto . inet_service; }
+  set linked4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }
   set loopback4 { type inet_proto . ipv4_addr . inet_service; }
   set subnets4 { type ipv4_addr; flags interval; }
   set subnets6 { type ipv6_addr; flags interval; }
@@ -88,6 +90,7 @@ _CHAINS = """
   chain contained {
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifname . oifname @within accept
+    ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
     iifname @internal drop
     oifname @internal drop
     ct status dnat accept

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from cove.kernel import proc_net
 from cove.network.host_view import HostView, filters_bridged, forwards
-from cove.network.kernel_ruleset import Rule
+from cove.network.kernel_ruleset import Rule, fits
 from cove.network.packet import PROTOCOLS, Address, Packet
 from cove.network.records import EndpointRecord, NetworkRecord, PortRecord
 from cove.network.ruleset import USER_CHAIN
@@ -177,6 +177,10 @@ class _Tracer:
     ) -> None:
         """From one port of a bridge to another."""
         if not network.icc:
+            if self._linked(packet):
+                self._pass("link", f"a link of {self._origin.name} leads to {party.name}, by the host")
+                self._arrive(replace(packet, incoming=network.link))
+                return
             self._stop("network", f"containers of {network.name} may not talk to each other (enable_icc)", "icc")
         self._plugged(party, theirs)
         self._judge(
@@ -188,6 +192,12 @@ class _Tracer:
                 self._judge(self._host.walk(hook, inside))
         self._pass("bridge", f"{network.link} takes it to {party.name} at {packet.destination}")
         self._listening(party, packet.destination, packet.port)
+
+    def _linked(self, packet: Packet) -> bool:
+        """``--link`` lets it pass between containers that may not talk."""
+        flow = (packet.source, packet.destination, packet.protocol, packet.port)
+        elements = self._host.ruleset.sets.get(("inet", self._world.tables[0], "linked4"), [])
+        return any(fits(element, flow) for element in elements)
 
     def _to_gateway(self, network: NetworkRecord, route: proc_net.Route, packet: Packet) -> None:
         step = route.gateway or packet.destination
