@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import crowded, many, memory, names, processor
+from bench import crowded, many, memory, names, processor, traffic
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -21,6 +21,12 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("query of a local name", names.per_query),
     (many.RESTART, many.restart),
     (crowded.NAME, crowded.crowded),
+    ("GB between containers", traffic.between_containers),
+    ("GB to a published port", traffic.to_published),
+    ("GB to a port at 127.0.0.1", traffic.to_loopback),
+    ("round trip between containers", traffic.trip_between_containers),
+    ("round trip to a published port", traffic.trip_to_published),
+    (f"run -d with {traffic.PORTS} ports", traffic.many_ports),
 )
 
 

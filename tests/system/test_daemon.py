@@ -65,6 +65,8 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
     roots = (f"--data-root={tmp_path}/data", f"--exec-root={tmp_path}/run")
     assert "--allow-unauthenticated-tcp" in refused(*roots, "--host=tcp://127.0.0.1:2375")
     assert "invalid bind address (ftp://x)" in refused(*roots, "--host=ftp://x")
+    for bad in ("x", "-1", "0x100000000", "1/", "1/2/3", "1 accept"):
+        assert f'invalid firewall mark "{bad}"' in refused(*roots, f"--bridge-accept-fwmark={bad}")
     assert "no such file or directory" in refused(*roots, f"--config-file={tmp_path}/nonesuch")
     assert not (tmp_path / "data").exists()
 

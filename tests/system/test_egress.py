@@ -14,6 +14,7 @@ import pytest
 from harness.daemon import Daemon
 from harness.dns_server import host_address, host_server, running
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
 
@@ -186,6 +187,31 @@ def test_learning_adds_up_over_runs_and_ends_with_the_container(daemon: Engine, 
     daemon.docker("rm", "box")
     started(daemon, "learn")
     assert learned(daemon) == "deny"
+
+
+def test_what_was_learned_comes_back_with_the_container(daemon: Engine, world: list[str]) -> None:
+    started(daemon, "learn")
+    assert reaches(daemon, "box", "named.test") and reaches(daemon, "box", GOOD, 81)
+    before = learned(daemon)
+    daemon.docker("rm", "-f", "box")
+    daemon.cove("undo")
+    assert learned(daemon) == before == f"allow=named.test:80,{GOOD}:81"
+    daemon.docker("start", "box")
+    assert reaches(daemon, "box", BAD) and learned(daemon) == f"{before},{BAD}:80"
+
+
+@pytest.mark.parametrize("damage", ["flush ruleset", "delete table inet", "flush table inet", "delete table bridge"])
+def test_a_policy_that_somebody_removes_is_back_at_once(daemon: Engine, world: list[str], damage: str) -> None:
+    started(daemon, f"allow={GOOD}/32,named.test")
+    started(daemon, "learn", name="pupil")
+    assert reaches(daemon, "box", "named.test") and reaches(daemon, "box", GOOD) and not reaches(daemon, "box", BAD)
+    tables = daemon.netns.run(["nft", "list", "tables"]).stdout
+    own = next(line.split()[2] for line in tables.splitlines() if line.endswith("_egress"))
+    daemon.netns.run(["nft", *damage.split(), *([own] if "table" in damage else [])])
+    eventually(lambda: not reaches(daemon, "box", BAD))
+    eventually(lambda: set(daemon.netns.run(["nft", "list", "tables"]).stdout.splitlines()) == set(tables.splitlines()))
+    assert reaches(daemon, "box", GOOD) and reaches(daemon, "box", "named.test") and reaches(daemon, "pupil", GOOD)
+    eventually(lambda: learned(daemon, "pupil") == f"allow={GOOD}:80")
 
 
 def test_learning_goes_on_without_the_daemon(fresh_daemon: Daemon) -> None:

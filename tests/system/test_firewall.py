@@ -283,3 +283,63 @@ def test_the_default_network_as_the_daemon_is_told(fresh_daemon: Daemon, told: C
     fresh_daemon.docker("network", "create", "net")
     assert "mtu 1300" in fresh_daemon.docker("run", "--rm", "--network", "net", "busybox", "ip", "addr").out
     assert "10.78.0" not in "".join(re.findall(r"set masqueraded4 {.*?}", nft(fresh_daemon, "list", "ruleset"), re.S))
+
+
+def test_marked_packets_reach_every_container(
+    fresh_daemon: Daemon, beside_fresh: Neighbour, told: Callable[..., None]
+) -> None:
+    told("--bridge-accept-fwmark=0x10/0xf0")
+    fresh_daemon.docker(*DUAL)
+    fresh_daemon.docker("network", "create", "--internal", "--subnet", "10.79.0.0/24", "closed")
+    serve(fresh_daemon, "web", "--network", "dual")
+    serve(fresh_daemon, "inner", "--network", "closed")
+    for destination in ("10.77.0.0/24", "fd00:77::/64", "10.79.0.0/24"):
+        beside_fresh.route(destination)
+    web, web6 = address(fresh_daemon, "web"), address(fresh_daemon, "web", 6)
+    assert beside_fresh.page(f"http://{web}/", 1) == beside_fresh.page(f"http://[{web6}]/", 1) == ""
+    nft(fresh_daemon, "add", "table", "inet", "marks")
+    nft(fresh_daemon, "add", "chain", "inet", "marks", "c", "{ type filter hook prerouting priority -200; }")
+    nft(fresh_daemon, "add", "rule", "inet", "marks", "c", "iifname", "beside", "meta", "mark", "set", "0x15")
+    try:
+        assert beside_fresh.page(f"http://{web}/") == beside_fresh.page(f"http://[{web6}]/") == "web\n"
+        assert beside_fresh.page(f"http://{address(fresh_daemon, 'inner')}/", 1) == "", "internal stays internal"
+    finally:
+        nft(fresh_daemon, "delete", "table", "inet", "marks")
+
+
+def test_without_forwarding_the_host_is_left_as_it_is(
+    fresh_daemon: Daemon, beside_fresh: Neighbour, told: Callable[..., None]
+) -> None:
+    fresh_daemon.stop()
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        fresh_daemon.netns.run(["sysctl", "-qw", f"{name}=0"])
+    fresh_daemon.start()
+    told("--ip-forward=false")
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        fresh_daemon.netns.run(["sysctl", "-qw", f"{name}=0"])
+    fresh_daemon.docker(*DUAL)
+    serve(fresh_daemon, "web", "--network", "dual", "-p", "8080:80")
+    shown = fresh_daemon.netns.run(["sysctl", "-n", "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]).stdout
+    assert shown.split() == ["0", "0"]
+    assert fresh_daemon.fetch("http://127.0.0.1:8080/") == "web\n", "from the host nothing is forwarded"
+    assert beside_fresh.page(f"http://{HOST4}:8080/", 1) == ""
+    trace = fresh_daemon.cove("network", "trace", "web", "192.0.2.2", check=False)
+    assert trace.code == 1 and "does not forward IPv4" in trace.out
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        fresh_daemon.netns.run(["sysctl", "-qw", f"{name}=1"])
+    assert beside_fresh.page(f"http://{HOST4}:8080/") == "web\n"
+
+
+def test_sctp_is_translated_like_the_others(daemon: Daemon) -> None:
+    """Rules only: this kernel may have no such sockets."""
+    daemon.docker(*DUAL)
+    daemon.docker("run", "-d", "--name", "web", "--network", "dual", "-p", "5000:6000/sctp", "busybox", "sleep", "600")
+    assert daemon.docker("port", "web").out == "6000/sctp -> 0.0.0.0:5000\n6000/sctp -> [::]:5000\n"
+    web, web6 = address(daemon, "web"), address(daemon, "web", 6)
+    for name, target in (("published4_any", web), ("published6_any", web6)):
+        assert re.search(rf"sctp . 5000 : {target} . 6000", nft(daemon, "list", "map", "inet", "cove", name))
+    taken = daemon.docker("run", "--rm", "-p", "5000:1/sctp", "busybox", "true", check=False)
+    assert taken.code == 125 and "port is already allocated" in taken.err
+    daemon.docker("run", "--rm", "-p", "5000:1/tcp", "busybox", "true")
+    daemon.docker("rm", "-f", "web")
+    assert "5000" not in nft(daemon, "list", "table", "inet", "cove")

@@ -87,6 +87,7 @@ def _check_places(settings: Settings) -> None:
 def _check_addresses(settings: Settings) -> None:
     _each(flag_values.host, settings.hosts)
     _each(flag_values.mirror, settings.registry_mirrors)
+    _each(flag_values.mark, filter(None, [settings.bridge_accept_fwmark]))
     _each(flag_values.address, settings.dns)
     _each(flag_values.address, settings.host_gateway_ips)
     _each(flag_values.address, filter(None, (settings.ip, settings.default_gateway, settings.default_gateway_v6)))

@@ -69,6 +69,7 @@ class Engine:
     runs: Runs
     repairs: Repairs
     policies: Policies
+    learned: Learned
     group: str
 
 
@@ -88,6 +89,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
     execs = Execs(registry, events, links.environment)
     announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
     stopping = Stopping(registry, bundles, announcements, probes)
+    learned = Learned(database)
     removal = Removal(
         registry=registry,
         images=stores.images,
@@ -97,6 +99,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         announcements=announcements,
         stopping=stopping,
         trash=stores.trash,
+        learned=learned,
         keeps_auto_removed=settings.trash_auto_removed,
     )
     runs = Runs(database)
@@ -107,7 +110,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         names=names,
         files=files,
         announcements=announcements,
-        learned=Learned(database),
+        learned=learned,
     )
     mounts = VolumeMounts(registry, stores.volumes)
     transitions = Transitions(
@@ -150,6 +153,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         mounts=mounts,
         repairs=Repairs(stores.networks, registry, connectivity),
         policies=policies,
+        learned=learned,
         group=_prepared_group(settings),
     )
 

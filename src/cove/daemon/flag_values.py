@@ -33,6 +33,18 @@ def host(text: str) -> str:
     return f"{scheme}://{rest}"
 
 
+def mark(text: str) -> str:
+    """A firewall mark, or a mark and a mask: ``0x10/0xf0``."""
+    for part in text.split("/", 1):
+        try:
+            number = int(part, 0)
+        except ValueError:
+            number = -1
+        if not 0 <= number < 1 << 32:
+            raise ValueError(f'invalid firewall mark "{text}": it must be MARK or MARK/MASK, of 32 bits')
+    return text
+
+
 def label(text: str) -> str:
     if "=" not in text:
         raise ValueError(f"bad attribute format: {text}")

@@ -143,7 +143,12 @@ OPTIONS = (
     Option("userland_proxy_path", "userland-proxy-path", f"{INERT}there is no program of its own"),
     Option("firewall_backend", "firewall-backend", f"{INERT}rules are in nftables"),
     Option("allow_direct_routing", "allow-direct-routing", "let routed packets reach published containers"),
-    Option("bridge_accept_fwmark", "bridge-accept-fwmark", f"{LATER}mark of packets that may reach every container"),
+    Option(
+        "bridge_accept_fwmark",
+        "bridge-accept-fwmark",
+        "mark of packets that may reach every container, MARK[/MASK]",
+        parse=values.mark,
+    ),
     Option(
         "swarm_default_advertise_addr",
         "swarm-default-advertise-addr",

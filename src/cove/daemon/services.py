@@ -126,6 +126,7 @@ def _undo(stores: Stores, engine: Engine, containers: Containers) -> Undo:
         volumes=stores.volumes,
         connectivity=engine.connectivity,
         announcements=engine.announcements,
+        learned=engine.learned,
     )
 
 

@@ -64,6 +64,7 @@ def _network_settings(settings: Settings) -> NetworkSettings:
         host_address="" if settings.ip == "0.0.0.0" else settings.ip,
         families=tuple(family for family, ours in ((4, settings.iptables), (6, settings.ip6tables)) if ours),
         direct_routing=settings.allow_direct_routing,
+        accept_mark=settings.bridge_accept_fwmark,
         publish=settings.publish,
         network_options=settings.default_network_opts,
         pools=tuple((pool.base, pool.size) for pool in settings.default_address_pools) or DOCKER_POOLS,

@@ -71,6 +71,17 @@ class Learned:
         record = self._records.get(container) or LearnedRecord(container)
         return destinations([*record.places, *now], record.names)
 
+    def of(self, container: str) -> LearnedRecord | None:
+        """What is kept of a container, for the trash."""
+        return self._records.get(container)
+
+    def restoring(self, record: LearnedRecord) -> Change:
+        """What brings back a row, in the transaction that brings its container back; then ``restored``."""
+        return LEARNED.putting(record)
+
+    def restored(self, record: LearnedRecord) -> None:
+        self._records[record.container] = record
+
     def forget(self, container: str) -> None:
         """Begin anew, or the container is gone."""
         if self._records.pop(container, None) is not None:

@@ -13,6 +13,7 @@ from cove.engine.background import Background
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
+from cove.engine.learned import Learned
 from cove.engine.registry import Registry
 from cove.engine.stopping import Stopping
 from cove.errors import Conflict, CoveError
@@ -35,6 +36,7 @@ class Removal:
         announcements: Announcements,
         stopping: Stopping,
         trash: Trash,
+        learned: Learned,
         keeps_auto_removed: bool = False,
     ) -> None:
         self._registry = registry
@@ -45,6 +47,7 @@ class Removal:
         self._announcements = announcements
         self._stopping = stopping
         self._trash = trash
+        self._learned = learned
         self._keeps_auto_removed = keeps_auto_removed
         self._deletions = Background()
         trash.on_gone = self._gone
@@ -104,7 +107,8 @@ class Removal:
     async def _move_to_trash(self, container: Container, *, volumes: bool) -> None:
         names = self._own_volumes(container) if volumes else []
         async with self._volumes.withdrawing(names) as (taken, change):
-            entry = removed.entry(container, taken, [self._volumes.directory(volume.name) for volume in taken])
+            directories = [self._volumes.directory(volume.name) for volume in taken]
+            entry = removed.entry(container, taken, directories, self._learned.of(container.id))
             changes = (self._trash.adding(entry), change)
             await self._trash.making_room(lambda: self._registry.remove(container, *changes))
             self._trash.added(entry)

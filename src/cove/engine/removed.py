@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cove.engine.container import Container, Paths
+from cove.engine.learned import LearnedRecord
 from cove.engine.record import Record
 from cove.trash import Entry, Trash
 from cove.volumes import Volume
@@ -14,13 +15,19 @@ KIND = "container"
 
 
 class Kept(msgspec.Struct, omit_defaults=True):
-    """What the trash holds of a container beside its directory. ``volumes``: the anonymous ones that went with it."""
+    """What the trash holds of a container beside its directory. ``volumes``: the anonymous ones that went with it.
+
+    ``learned``: where it went while its egress policy was ``learn``.
+    """
 
     record: Record
     volumes: list[Volume] = msgspec.field(default_factory=list)
+    learned: LearnedRecord | None = None
 
 
-def entry(container: Container, volumes: Sequence[Volume], directories: list[str]) -> Entry:
+def entry(
+    container: Container, volumes: Sequence[Volume], directories: list[str], learned: LearnedRecord | None
+) -> Entry:
     """The entry of a container that is being removed. ``directories``: of its volumes."""
     return Entry(
         id=container.id,
@@ -28,7 +35,7 @@ def entry(container: Container, volumes: Sequence[Volume], directories: list[str
         name=container.name,
         removed=time.time_ns(),
         directories=[directory(container.id), *directories],
-        content=msgspec.Raw(msgspec.json.encode(Kept(container.record, list(volumes)))),
+        content=msgspec.Raw(msgspec.json.encode(Kept(container.record, list(volumes), learned))),
         image=container.record.image,
     )
 

@@ -8,6 +8,7 @@ from cove.engine.announcements import Announcements
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.containers import Containers
+from cove.engine.learned import Learned
 from cove.engine.registry import Registry
 from cove.errors import Conflict, CoveError, Internal
 from cove.trash import Entry, Trash
@@ -28,6 +29,7 @@ class Undo:
         volumes: Volumes,
         connectivity: Connectivity,
         announcements: Announcements,
+        learned: Learned,
     ) -> None:
         self._trash = trash
         self._registry = registry
@@ -35,6 +37,7 @@ class Undo:
         self._volumes = volumes
         self._connectivity = connectivity
         self._announcements = announcements
+        self._learned = learned
 
     async def list(self) -> Sequence[Trashed]:
         """The newest first."""
@@ -83,7 +86,8 @@ class Undo:
         try:
             async with self._volumes.returning(kept.volumes) as change:
                 self._trash.move_back(entry)
-                await self._registry.add(container, self._trash.taking(entry), change)
+                learned = [self._learned.restoring(kept.learned)] if kept.learned is not None else []
+                await self._registry.add(container, self._trash.taking(entry), change, *learned)
         except BaseException as error:
             if container.id not in self._registry:
                 self._trash.move_in(entry)
@@ -91,6 +95,8 @@ class Undo:
                 raise Internal(f"cannot bring container {entry.id} back: {error}") from error
             raise
         self._trash.taken(entry)
+        if kept.learned is not None:
+            self._learned.restored(kept.learned)
         for volume in kept.volumes:
             self._announcements.volume_made(volume.name, volume.driver)
 

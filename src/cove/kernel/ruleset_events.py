@@ -13,14 +13,17 @@ _SUBSYSTEM = 10
 _DELETE_TABLE, _DELETE_CHAIN, _DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT, _GENERATION = 2, 5, 8, 11, 14, 15
 _WHOLE = (_DELETE_TABLE, _DELETE_CHAIN)
 _PARTS = (_DELETE_RULE, _DELETE_SET, _DELETE_ELEMENT)
-_TABLE, _RULE_CHAIN, _PROCESS = 1, 2, 2
+_TABLE, _PROCESS = 1, 2
+_WITHIN = 2
+"""What a rule is within is its chain, and an element its set."""
 _FAMILY_BYTES = 4  # struct nfgenmsg
 
 
 class RulesetEvents:
     """Tells whether others have removed anything of ``table`` in this network namespace. For one event loop.
 
-    ``spared``: chains of which they may remove rules. A transaction is ours when a thread of this process made it.
+    ``spared``: chains and sets of which they may remove rules and elements. A transaction is ours when a thread of this
+    process made it.
     """
 
     def __init__(self, table: str, spared: Collection[str] = ()) -> None:
@@ -62,7 +65,8 @@ class RulesetEvents:
             removed, self._removed = self._removed, False
             return removed and not _is_ours(int.from_bytes(told.get(_PROCESS, b""), "big"))
         if kind in self._kinds and _text(told.get(_TABLE, b"")) == self._table:
-            spared = kind == _DELETE_RULE and _text(told.get(_RULE_CHAIN, b"")) in self._spared
+            part = kind in (_DELETE_RULE, _DELETE_ELEMENT)
+            spared = part and _text(told.get(_WITHIN, b"")) in self._spared
             self._removed = self._removed or not spared
         return False
 

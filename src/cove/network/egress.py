@@ -34,6 +34,9 @@ _STATIC = ("policed4", "policed6", "nets4", "nets6", "ports4", "ports6", "within
 _STATIC_MAPS = ("learning4", "learning6")
 _BRIDGE_STATIC = ("links", "senders4", "senders6")
 _NAMED = ("names4", "names6", "name_ports4", "name_ports6")
+OTHERS_SETS = _NAMED
+"""Sets that the resolver fills, and takes elements from."""
+
 _SEEN = ("seen4", "seen6", "other4", "other6")
 
 Places = Sequence[tuple[EndpointRecord, str]]
@@ -124,6 +127,11 @@ class Egress:
         """What fills empty tables."""
         chains = [learning(self.table, container) for container, held in self._held.items() if held.learns]
         return chains + [line for held in self._held.values() for line in self._commands("add", held)]
+
+    async def repair(self) -> None:
+        """Put back what somebody has removed; what the resolver had opened is opened again when a name is asked for."""
+        if self._held:
+            await self._run("\n".join([rules(self.table), *self._everything()]))
 
     def holds(self, container: str) -> bool:
         return container in self._held

@@ -72,15 +72,16 @@ class Firewall:
     """The table of one daemon. Changes that wait for each other share a transaction.
 
     ``families``: address families, 4 and 6, that we have rules for; without any there is no table. ``direct``:
-    published ports are open at the containers' own addresses too. Failures of the kernel are OSError; then the table
-    is what it was, and the next change replaces it.
+    published ports are open at the containers' own addresses too. ``mark``: as of ``ruleset.replacing``. Failures of
+    the kernel are OSError; then the table is what it was, and the next change replaces it.
     """
 
-    def __init__(self, table: str, families: Collection[int] = (4, 6), *, direct: bool = False) -> None:
+    def __init__(self, table: str, families: Collection[int] = (4, 6), *, direct: bool = False, mark: str = "") -> None:
         self.table = table
         self._table = f"inet {table}"
         self._families = families
         self._direct = direct
+        self._mark = mark
         self._bridges: dict[str, BridgePolicy] = {}
         self._ports: dict[tuple[str, str, int], PortRecord] = {}
         self._uses: Counter[tuple[str, str]] = Counter()
@@ -204,7 +205,7 @@ class Firewall:
             return
         bridges = [element for bridge in self._bridges.values() for element in bridge.elements()]
         links = [("linked4", _linked(link)) for link in self._links]
-        wanted = ruleset.replacing(self._table, self._ours([*bridges, *self._uses, *links]), self._families)
+        wanted = ruleset.replacing(self._table, self._ours([*bridges, *self._uses, *links]), self._families, self._mark)
         try:
             await self._in_thread(wanted)
         except OSError as error:

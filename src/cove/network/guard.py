@@ -1,28 +1,31 @@
-"""Notices at once when somebody flushes or removes our table, and has the firewall put it back."""
+"""Notices at once when somebody flushes or removes one of our tables, and has its owner put it back."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Collection
 
 from cove.kernel.ruleset_events import RulesetEvents
-from cove.network.firewall import Firewall
-from cove.network.ruleset import USER_CHAIN
 
 log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Watches the table of a firewall, in the daemon's network namespace."""
+    """Watches a table, in the daemon's network namespace.
 
-    def __init__(self, firewall: Firewall) -> None:
-        self._firewall = firewall
+    ``repair``: puts it back, or raises OSError. ``spared``: chains and sets of which others may remove parts.
+    """
+
+    def __init__(self, table: str, repair: Callable[[], Awaitable[None]], spared: Collection[str] = ()) -> None:
+        self._table = table
+        self._restore = repair
+        self._spared = spared
         self._events: RulesetEvents | None = None
         self._again = False
         self._task: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
-        if self._firewall.in_use:
-            self._events = RulesetEvents(self._firewall.table, (USER_CHAIN,))
-            asyncio.get_running_loop().add_reader(self._events.fileno(), self._read)
+        self._events = RulesetEvents(self._table, self._spared)
+        asyncio.get_running_loop().add_reader(self._events.fileno(), self._read)
 
     async def close(self) -> None:
         if self._events is not None:
@@ -43,8 +46,8 @@ class Guard:
     async def _repair(self) -> None:
         while self._again:
             self._again = False
-            log.warning("firewall: somebody removed a part of table inet %s; putting it back", self._firewall.table)
+            log.warning("firewall: somebody removed a part of table inet %s; putting it back", self._table)
             try:
-                await self._firewall.repair()
+                await self._restore()
             except OSError as error:
                 log.error("firewall: cannot put the table back: %s", error)

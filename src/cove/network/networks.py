@@ -19,7 +19,7 @@ from cove.network.allocations import Allocations
 from cove.network.bridge import BridgeDriver
 from cove.network.catalogue import Catalogue, default_bridge, predefined, refuse_taken_name, user_network
 from cove.network.driver import Driver, Interface
-from cove.network.egress import Egress
+from cove.network.egress import OTHERS_SETS, Egress
 from cove.network.egress_policy import EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall, LinkedFlow
@@ -32,6 +32,7 @@ from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
 from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, PortRecord
 from cove.network.rows import load_rows, put_networks
+from cove.network.ruleset import USER_CHAIN
 from cove.network.settings import NetworkSettings
 from cove.network.sublinks import IpvlanDriver, MacvlanDriver
 from cove.network.trace_world import Goal, Party, Step, World
@@ -69,9 +70,14 @@ class Networks:
             "null": NullDriver(),
         }
         self._catalogue = Catalogue()
-        self._firewall = Firewall(settings.table, settings.families, direct=settings.direct_routing)
-        self._guard = Guard(self._firewall)
+        self._firewall = Firewall(
+            settings.table, settings.families, direct=settings.direct_routing, mark=settings.accept_mark
+        )
         self._egress = Egress(settings.table)
+        self._guards = (
+            Guard(settings.table, self._firewall.repair, (USER_CHAIN,)),
+            Guard(self._egress.table, self._egress.repair, OTHERS_SETS),
+        )
         self._publisher = Publisher(self._firewall, HostPorts(settings.host_address))
         self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher, settings.publish)
 
@@ -91,7 +97,9 @@ class Networks:
         for network in self._catalogue.all():
             await self._start(network)
         await self._firewall.open(filter(None, map(_policy, self._catalogue.all())), ports)
-        self._guard.watch()
+        if self._firewall.in_use:
+            for guard in self._guards:
+                guard.watch()
         self._allocations.restore(endpoints, ports)
 
     async def reconcile(self, running: Mapping[str, int]) -> dict[str, Restored]:
@@ -381,7 +389,8 @@ class Networks:
 
     async def close(self) -> None:
         """Stop the daemon's side: sockets and threads. Bridges and firewall stay for the running containers."""
-        await self._guard.close()
+        for guard in self._guards:
+            await guard.close()
         await self._publisher.close()
         self._firewall.close()
         self._egress.close()

@@ -94,6 +94,7 @@ _CHAINS = """
     iifname @internal drop
     oifname @internal drop
     ct status dnat accept
+    meta mark accepted
     iifname . oifname @trusted accept
     ip daddr . meta l4proto . th dport @open4 accept
     ip6 daddr . meta l4proto . th dport @open6 accept
@@ -109,9 +110,10 @@ _HOOK = re.compile(r"chain (\w+) {\n(?:    (type .*)\n)?")
 _SET = re.compile(r"(set|map) (\w+) ({.*})")
 
 
-def replacing(table: str, elements: Iterable[tuple[str, str]], families: Collection[int]) -> str:
+def replacing(table: str, elements: Iterable[tuple[str, str]], families: Collection[int], mark: str = "") -> str:
     """One transaction after which the table has our rules and these elements, whatever it had before.
 
+    ``mark``: of packets that may reach every container of a network that is not internal, ``MARK`` or ``MARK/MASK``.
     The administrator's chain is left as it is. The kernel refuses it where a set of the same name has another type.
     """
     chains = _HOOK.findall(_CHAINS)
@@ -120,7 +122,7 @@ def replacing(table: str, elements: Iterable[tuple[str, str]], families: Collect
         lines += [f"add chain {table} {name}" + (f" {{ {hook} }}" if hook else ""), f"flush chain {table} {name}"]
     for kind, name, definition in _SET.findall(_SETS):
         lines += [f"add {kind} {table} {name} {definition}", f"flush {kind} {table} {name}"]
-    lines += [f"add rule {table} {chain} {rule}" for chain, rule in _rules(families)]
+    lines += [f"add rule {table} {chain} {rule}" for chain, rule in _rules(families, mark)]
     return "\n".join([*lines, *commands("add", table, elements)])
 
 
@@ -137,15 +139,22 @@ def commands(verb: str, table: str, elements: Iterable[tuple[str, str]]) -> list
     return [f"{verb} element {table} {name} {{ {', '.join(members)} }}" for name, members in groups.items()]
 
 
-def _rules(families: Collection[int]) -> Iterator[tuple[str, str]]:
+def _rules(families: Collection[int], mark: str) -> Iterator[tuple[str, str]]:
     """(chain, rule); of an address family that is not ours, nothing is decided."""
     chain = ""
     for line in map(str.strip, _CHAINS.splitlines()):
         if line.startswith("chain "):
             chain = line.split()[1]
             yield from ((chain, f"meta nfproto ipv{other} accept") for other in (4, 6) if _left(chain, other, families))
+        elif line == "meta mark accepted":
+            yield from ((chain, f"meta mark {_marked(mark)} accept") for _ in filter(None, [mark]))
         elif line not in ("", "}") and not line.startswith("type "):
             yield chain, line
+
+
+def _marked(mark: str) -> str:
+    value, _, mask = mark.partition("/")
+    return f"and {int(mask, 0)} == {int(value, 0)}" if mask else str(int(value, 0))
 
 
 def _left(chain: str, family: int, families: Collection[int]) -> bool:

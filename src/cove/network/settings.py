@@ -22,6 +22,7 @@ class NetworkSettings:
     their default routes, "" for the bridge itself. ``ipv6``, ``icc``: of the default network.
     ``families``: address families, 4 and 6, that we have firewall rules for. ``direct_routing``: published ports are
     open at the containers' own addresses too. ``publish``: how ports are published by networks that do not say.
+    ``accept_mark``: of packets that may reach every container, ``MARK`` or ``MARK/MASK``.
     ``network_options``: what new networks have that do not say, by driver and option.
 
     ``ip_forward``: turn on forwarding in the host's network namespace, without which nothing leaves a bridge.
@@ -47,6 +48,7 @@ class NetworkSettings:
     identity: str = ""
     families: tuple[int, ...] = (4, 6)
     direct_routing: bool = False
+    accept_mark: str = ""
     publish: str = ""
     network_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
