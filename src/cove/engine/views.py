@@ -144,11 +144,15 @@ class Views:
     def _port_map(self, container: Container) -> dict[str, list[PortBinding] | None]:
         if not container.running:
             return {}
-        shown: dict[str, list[PortBinding] | None] = dict.fromkeys(container.record.config.exposed_ports or {})
+        shown: dict[str, list[PortBinding] | None] = dict.fromkeys(self._exposed(container))
         for port in self._connectivity.ports(container):
             key = f"{port.container_port}/{port.protocol}"
             shown[key] = [*(shown.get(key) or []), _binding(port)]
         return shown
+
+    def _exposed(self, container: Container) -> Iterable[str]:
+        """None without a network of its own, as with Docker."""
+        return (container.record.config.exposed_ports or {}) if self._connectivity.needed(container) else ()
 
     def _ports(self, container: Container) -> list[Port]:
         if not container.running:
@@ -159,7 +163,7 @@ class Views:
             if not port.routed
         ]
         taken = {(port.private_port, port.type) for port in published}
-        for key in container.record.config.exposed_ports or {}:
+        for key in self._exposed(container):
             number, _, protocol = key.partition("/")
             if (int(number), protocol or "tcp") not in taken:
                 published.append(Port(private_port=int(number), type=protocol or "tcp"))

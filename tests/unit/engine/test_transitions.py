@@ -18,6 +18,8 @@ from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.group_names import GroupNames
 from cove.engine.health import Probes
+from cove.engine.learned import Learned
+from cove.engine.link_exceptions import LinkExceptions
 from cove.engine.links import Links
 from cove.engine.namefiles import NameFiles
 from cove.engine.nameservice import NameService
@@ -89,11 +91,13 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     announcements=announcements,
                     stopping=stopping,
                     trash=trash,
+                    learned=Learned(database),
                 )
                 transitions = Transitions(
                     registry=registry,
                     images=images,
                     connectivity=connectivity,
+                    exceptions=LinkExceptions(registry, networks, connectivity, files.links),
                     names=names,
                     files=files,
                     bundles=bundles,
