@@ -50,6 +50,7 @@ def make_services(
         images=stores.images,
         bundles=engine.bundles,
         worker=stores.worker,
+        mounts=engine.mounts,
     )
     images = Images(stores.images, containers.image_users, events)
     transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))

@@ -16,11 +16,12 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.container import Container
 from cove.engine.registry import Registry
+from cove.engine.volume_mounts import NOTHING_MOUNTED, Mounted, VolumeMounts
 from cove.errors import NotFound
 from cove.images import Images
 from cove.kernel import namespaces
 from cove.layers import Worker
-from cove.layers.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, View
+from cove.layers.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, Staged, View
 from cove.wire.containers import PathStat
 
 _GO_KINDS = {
@@ -39,13 +40,21 @@ class Archives:
     """``worker``: where the work is done."""
 
     def __init__(
-        self, *, registry: Registry, announcements: Announcements, images: Images, bundles: Bundles, worker: Worker
+        self,
+        *,
+        registry: Registry,
+        announcements: Announcements,
+        images: Images,
+        bundles: Bundles,
+        worker: Worker,
+        mounts: VolumeMounts,
     ) -> None:
         self._registry = registry
         self._announcements = announcements
         self._images = images
         self._bundles = bundles
         self._worker = worker
+        self._mounts = mounts
 
     async def stat(self, ref: str, path: str) -> PathStat:
         found = await self._look(self._registry.get(ref), ref, path)
@@ -114,9 +123,13 @@ class Archives:
                 stack.callback(os.close, namespace)
                 if not write:
                     await lock.aclose()
-            yield await self._described(container, namespace is not None), namespace
+            mounted = NOTHING_MOUNTED
+            if namespace is None:
+                stack.push_async_callback(self._mounts.ended, container)
+                mounted = await stack.enter_async_context(self._mounts.beginning(container))
+            yield await self._described(container, namespace is not None, mounted), namespace
 
-    async def _described(self, container: Container, entered: bool) -> View:
+    async def _described(self, container: Container, entered: bool, mounted: Mounted) -> View:
         record, paths = container.record, container.paths
         lower = await self._images.lower_directories(record.image)
         return View(
@@ -125,11 +138,12 @@ class Archives:
             upper=str(paths.upper),
             work=str(paths.work),
             root=str(paths.root),
-            binds=self._binds(container),
+            binds=self._binds(container, mounted),
+            staged=[Staged.of(mount) for mount in mounted.staged],
             read_only=bool(record.host_config.readonly_rootfs),
         )
 
-    def _binds(self, container: Container) -> list[Bind]:
+    def _binds(self, container: Container, mounted: Mounted) -> list[Bind]:
         """The mounts that a stopped container has files in: its tmpfs are gone."""
         mounts = container.record.mounts
         asked = {mount.destination for mount in mounts}
@@ -139,9 +153,9 @@ class Archives:
             if destination not in asked
         ]
         binds = [
-            Bind(mount.source, mount.destination, mount.writable)
+            Bind(mounted.sources.get(mount.destination, mount.source), mount.destination, mount.writable)
             for mount in mounts
-            if mount.kind in ("bind", "volume")
+            if mount.kind in ("bind", "volume", "image")
         ]
         return etc + sorted(binds, key=lambda bind: bind.destination.count("/"))
 

@@ -15,6 +15,7 @@ from cove.engine.defaults import Defaults
 from cove.engine.links import Links
 from cove.engine.nameservice import NameService
 from cove.engine.policies import Policies
+from cove.engine.populating import Populating
 from cove.engine.processes import table
 from cove.engine.publications import Edit, Publications
 from cove.engine.record import MountPoint, Record
@@ -87,6 +88,7 @@ class Containers:
         self._publications = publications
         self._views = views
         self._worker = worker
+        self._populating = Populating(registry, images, volumes, worker)
         self._trash = trash
         self._commits = Commits(registry, stopping, announcements, images, worker)
         self._data_root = data_root
@@ -132,6 +134,7 @@ class Containers:
         container = Container(record, self.paths(record.id))
         try:
             _make_directories(container)
+            await self._populating.fill(container)
             await self._registry.add(container)
         except OSError as error:
             container.paths.discard()

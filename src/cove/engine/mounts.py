@@ -53,7 +53,7 @@ def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]
                     mode=mode or point.mode,
                     writable=point.writable and mode != "ro",
                     propagation=point.propagation,
-                    no_copy=point.no_copy,
+                    no_copy=True,
                     subpath=point.subpath,
                     idmap=point.idmap,
                 )

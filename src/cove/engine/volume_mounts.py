@@ -42,6 +42,8 @@ class VolumeMounts:
         if not mounts:
             yield NOTHING_MOUNTED
             return
+        async with self._volumes.locked(*(mount.name for mount in mounts)):
+            pass  # what is being copied into one of them is there
         async with self._volumes.locked(*(mount.name for mount in mounts if self._in_memory(mount))):
             yield await self._mount(container, mounts)
 

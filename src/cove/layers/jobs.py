@@ -15,7 +15,8 @@ A job is one datagram; replies are lines of JSON. The first descriptor of a job 
 
 import msgspec
 
-from cove.errors import CoveError, Forbidden, Internal, InvalidArgument, NotFound
+from cove.errors import CoveError, Forbidden, Internal, InvalidArgument, NoSpace, NotFound
+from cove.kernel.staged_mounts import StagedMount
 from cove.layers.tar import Limits
 
 CONTROL = 3
@@ -165,6 +166,26 @@ class CopyStep(msgspec.Struct, frozen=True, tag=True):
     epoch: int = -1
 
 
+class Staged(msgspec.Struct, frozen=True):
+    """A ``kernel.staged_mounts.StagedMount``, field by field."""
+
+    kind: str
+    place: str
+    device: str = ""
+    path: str = ""
+    type: str = ""
+    flags: int = 0
+    data: str = ""
+    layers: list[str] = msgspec.field(default_factory=list)
+
+    @classmethod
+    def of(cls, mount: StagedMount) -> "Staged":
+        return cls(*mount[:-1], list(mount.layers))
+
+    def made(self) -> StagedMount:
+        return StagedMount(*(getattr(self, name) for name in self.__struct_fields__))
+
+
 class Bind(msgspec.Struct, frozen=True):
     """A file or directory of the host that a container sees at ``destination``."""
 
@@ -176,7 +197,8 @@ class Bind(msgspec.Struct, frozen=True):
 class View(msgspec.Struct, frozen=True):
     """A container's files. ``entered``: a descriptor of its mount namespace is sent along, as the last one.
 
-    Otherwise it is mounted at ``root``, in a namespace that goes with the job. ``lower``: uppermost first.
+    Otherwise it is mounted at ``root``, in a namespace that goes with the job. ``lower``: uppermost first. ``staged``:
+    what sources of binds lie on.
     """
 
     entered: bool
@@ -186,6 +208,20 @@ class View(msgspec.Struct, frozen=True):
     root: str
     binds: list[Bind] = msgspec.field(default_factory=list)
     read_only: bool = False
+    staged: list[Staged] = msgspec.field(default_factory=list)
+
+
+class Populate(msgspec.Struct, frozen=True, tag=True):
+    """Copy what an image has at ``path`` into a volume that is empty. ``lower``: the image's layers, uppermost first.
+
+    ``target``: the volume's directory, once ``staged`` is mounted. ``replaces``: a full directory may take its place.
+    """
+
+    lower: list[str]
+    path: str
+    target: str
+    staged: list[Staged] = msgspec.field(default_factory=list)
+    replaces: bool = False
 
 
 class Export(msgspec.Struct, frozen=True, tag=True):
@@ -223,7 +259,8 @@ class CopyIn(msgspec.Struct, frozen=True, tag=True):
 
 
 Job = (
-    Unpack
+    Populate
+    | Unpack
     | Spool
     | Remove
     | Compare
@@ -306,6 +343,12 @@ class LookDone(msgspec.Struct, frozen=True, tag=True):
     target: str = ""
 
 
+class PopulateDone(msgspec.Struct, frozen=True, tag=True):
+    """``copied``: the volume was empty, and the image has something there."""
+
+    copied: bool
+
+
 class CopyDone(msgspec.Struct, frozen=True, tag=True):
     pass
 
@@ -325,7 +368,7 @@ class SelectDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """``kind``: InvalidArgument (the input is to blame, not the machine), NotFound, Forbidden or Internal."""
+    """``kind``: InvalidArgument (the input is to blame, not the machine), NotFound, Forbidden, NoSpace or Internal."""
 
     message: str
     kind: str
@@ -342,11 +385,13 @@ _KINDS: dict[str, type[CoveError]] = {
     "InvalidArgument": InvalidArgument,
     "NotFound": NotFound,
     "Forbidden": Forbidden,
+    "NoSpace": NoSpace,
     "Internal": Internal,
 }
 
 Done = (
-    UnpackDone
+    PopulateDone
+    | UnpackDone
     | SpoolDone
     | RemoveDone
     | CompareDone

@@ -10,7 +10,7 @@ import os
 import stat
 
 from cove.errors import InvalidArgument
-from cove.kernel import mounts, namespaces, overlay, paths, processes
+from cove.kernel import mounts, namespaces, overlay, paths, processes, staged_mounts
 from cove.layers.jobs import Bind, View
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -69,6 +69,7 @@ def _mounted(view: View) -> int:
     if not view.lower:
         raise InvalidArgument("the image has no layers")
     mounts.set_propagation("/", mounts.PRIVATE)
+    staged_mounts.attach_all(mount.made() for mount in view.staged)
     root = overlay.mount(view.lower, view.upper, view.work, view.root)
     if root == overlay.ATTACHED:
         root = os.open(view.root, _ROOT)

@@ -4,6 +4,7 @@ Started as ``python -I -m cove.layers.worker``; ends when coved closes the socke
 """
 
 import contextlib
+import errno
 import gc
 import hashlib
 import os
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from cove.errors import CoveError, Internal
+from cove.errors import CoveError, Internal, NoSpace
 from cove.layers import context, selection, step_layers, unpack_job
 from cove.layers.copying import copy_in, copy_out, look
 from cove.layers.differences import differences
@@ -37,6 +38,7 @@ from cove.layers.jobs import (
     PackLayer,
     PackLayerDone,
     PackStep,
+    Populate,
     Progress,
     ReceiveContext,
     Remove,
@@ -49,6 +51,7 @@ from cove.layers.jobs import (
 )
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
+from cove.layers.populate import populate
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
@@ -101,7 +104,8 @@ def _outcome(job: Job, descriptors: list[int], reply: socket.socket) -> Reply:
     except CoveError as error:
         return Failed.of(error)
     except OSError as error:
-        return Failed.of(Internal(str(error)))
+        kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Internal
+        return Failed.of(kind(error.strerror if error.filename is None else str(error)))
     except Exception as error:
         traceback.print_exc()
         return Failed.of(Internal(f"the unpacking worker failed: {error!r}"))
@@ -118,6 +122,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             for path in job.paths:
                 _remove(path)
             return RemoveDone()
+        case Populate():
+            return populate(job)
         case Compare():
             return CompareDone(differences(job.lower, job.upper))
         case PackLayer():

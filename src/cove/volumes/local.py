@@ -49,6 +49,11 @@ class Local:
         self.data(name).parent.mkdir(mode=0o701, exist_ok=True)
         self.data(name).mkdir(mode=0o755, exist_ok=True)
 
+    def repair(self, name: str) -> None:
+        """Remove what a copy that was cut short has left, and make a directory that is gone anew. Raises OSError."""
+        self.make_directory(name)
+        shutil.rmtree(self._root / name / "_copy", ignore_errors=True)
+
     async def remove(self, volume: Volume) -> None:
         rubbish = self._root / f".{secrets.token_hex(8)}"  # out of the way of the next volume of this name
         with contextlib.suppress(FileNotFoundError):

@@ -42,7 +42,7 @@ class Volumes:
                 shutil.rmtree(directory)
         for volume in self._volumes.values():
             if volume.driver == LOCAL:
-                self._local.make_directory(volume.name)
+                self._local.repair(volume.name)
 
     def list(self) -> list[Volume]:
         return sorted(self._volumes.values(), key=lambda volume: volume.name)

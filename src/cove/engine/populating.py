@@ -1,0 +1,66 @@
+"""Copy-up: an empty volume begins with what the image has at its place."""
+
+import contextlib
+import os
+
+from cove.engine.container import Container
+from cove.engine.record import MountPoint
+from cove.engine.registry import Registry
+from cove.engine.volume_mounts import MEMORY
+from cove.images import Images
+from cove.layers import Worker
+from cove.layers.jobs import Populate, PopulateDone, Staged
+from cove.volumes import LOCAL, Source, Volumes
+
+
+class Populating:
+    """Fills the volumes of containers that are being created, by jobs of the worker."""
+
+    def __init__(self, registry: Registry, images: Images, volumes: Volumes, worker: Worker) -> None:
+        self._registry = registry
+        self._images = images
+        self._volumes = volumes
+        self._worker = worker
+
+    async def fill(self, container: Container) -> None:
+        """For every volume that asks for it. Its directories are there, its row need not be. Raises CoveError."""
+        for mount in container.record.mounts:
+            if mount.kind == "volume" and not mount.no_copy and not mount.subpath and self._lasts(mount.name):
+                async with self._volumes.locked(mount.name):
+                    await self._fill(container, mount)
+
+    def _lasts(self, name: str) -> bool:
+        """What is in memory would be gone before the start."""
+        return self._volumes.get(name).options.get("type") not in MEMORY
+
+    async def _fill(self, container: Container, mount: MountPoint) -> None:
+        user = f"{container.id}-copy"
+        source = await self._volumes.mount(mount.name, user)
+        try:
+            if source.staged or _is_empty(source.path):
+                await self._copy(container, mount, source)
+        finally:
+            await self._volumes.unmount(mount.name, user)
+
+    async def _copy(self, container: Container, mount: MountPoint, source: Source) -> None:
+        layers = await self._images.lower_directories(container.record.image)
+        lower = [str(directory) for directory in (container.paths.upper, *layers)]
+        plain = self._volumes.get(mount.name).driver == LOCAL and not source.staged
+        job = Populate(
+            lower,
+            mount.destination,
+            source.path,
+            staged=[Staged.of(each) for each in source.staged],
+            replaces=plain and not self._in_use(mount.name),
+        )
+        await self._worker.run(job, PopulateDone)
+
+    def _in_use(self, name: str) -> bool:
+        """By a container that runs, or is about to."""
+        return any(user.running or user.lock.locked() for user in self._registry.volume_users(name))
+
+
+def _is_empty(path: str) -> bool:
+    with contextlib.suppress(OSError), os.scandir(path) as entries:
+        return all(entry.name == ".cove-copy-up" for entry in entries)
+    return False
