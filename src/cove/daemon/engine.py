@@ -192,6 +192,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
         names=engine.names,
         connectivity=engine.connectivity,
         exceptions=engine.exceptions,
+        mounts=engine.mounts,
         data_root=roots.data,
         run_root=roots.run,
     )

@@ -33,7 +33,7 @@ from cove.layers import Worker
 from cove.layers.jobs import Compare, CompareDone
 from cove.trash import Trash
 from cove.units import parse_moment
-from cove.volumes import Volumes
+from cove.volumes import LOCAL, Volumes
 from cove.wire.containers import (
     Change,
     CommitOptions,
@@ -178,13 +178,14 @@ class Containers:
         for mount in record.mounts:
             if mount.kind == "volume" and not mount.source:
                 new = not mount.name or not self._volumes.has(mount.name)
+                driver = "" if mount.driver == LOCAL else mount.driver  # a volume that is there may have another
                 volume = await self._volumes.create(
-                    mount.name, driver=mount.driver, options=mount.driver_options, labels=mount.labels
+                    mount.name, driver=driver, options=mount.driver_options, labels=mount.labels
                 )
                 if new:
                     self._announcements.volume_made(volume.name, volume.driver)
                 mount.name, mount.driver = volume.name, volume.driver
-                mount.source = self._volumes.shown_path(volume)
+                mount.source = (await self._volumes.find(volume.name)).details.mountpoint
             elif mount.kind == "bind":
                 _settle_bind(mount, self._bundles.root(record.host_config))
 

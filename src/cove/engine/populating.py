@@ -34,6 +34,8 @@ class Populating:
         return self._volumes.get(name).options.get("type") not in MEMORY
 
     async def _fill(self, container: Container, mount: MountPoint) -> None:
+        if self._volumes.get(mount.name).driver != LOCAL and not await self._worth_mounting(container, mount):
+            return
         user = f"{container.id}-copy"
         source = await self._volumes.mount(mount.name, user)
         try:
@@ -41,6 +43,12 @@ class Populating:
                 await self._copy(container, mount, source)
         finally:
             await self._volumes.unmount(mount.name, user)
+
+    async def _worth_mounting(self, container: Container, mount: MountPoint) -> bool:
+        """Whether the image has anything, before a plug-in is asked."""
+        lower = await self._images.lower_directories(container.record.image)
+        job = Populate([str(container.paths.upper), *map(str, lower)], mount.destination, "")
+        return (await self._worker.run(job, PopulateDone)).found
 
     async def _copy(self, container: Container, mount: MountPoint, source: Source) -> None:
         layers = await self._images.lower_directories(container.record.image)

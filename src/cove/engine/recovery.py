@@ -18,6 +18,7 @@ from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.shims import Shim
 from cove.engine.transitions import Transitions
+from cove.engine.volume_mounts import VolumeMounts
 from cove.errors import CoveError, NotFound
 from cove.network import Networks, parse_policy
 from cove.runtime.messages import Exited, decode
@@ -43,6 +44,7 @@ class Recovery:
         names: NameService,
         connectivity: Connectivity,
         exceptions: LinkExceptions,
+        mounts: VolumeMounts,
         data_root: Path,
         run_root: Path,
     ) -> None:
@@ -54,6 +56,7 @@ class Recovery:
         self._names = names
         self._connectivity = connectivity
         self._exceptions = exceptions
+        self._mounts = mounts
         self._containers = data_root / "containers"
         self._runs = run_root / "containers"
         self._planned: set[str] = set()  # their starts were planned when the last daemon went
@@ -70,6 +73,9 @@ class Recovery:
     async def reconcile(self) -> None:
         """Adopt living containers, note ends, give networks back what they lost, then apply restart policies."""
         found = {container.id: await self._shim(container) for container in self._registry}
+        for container in self._registry:
+            if container.paths.run.is_dir():
+                await self._mounts.adopt(container)
         namespaces: dict[str, int] = {}
         try:
             for container in self._registry:
@@ -119,6 +125,7 @@ class Recovery:
             state.started_at = state.started_at or exited.finished_at
         if exited is None and not container.running and container.paths.run.is_dir():
             await self._transitions.collect_cgroup(container)  # of a start whose shim was killed as the daemon was
+            await self._mounts.ended(container)
         if container.running or exited is not None:
             async with container.lock:
                 with container.claimed("recovery"):  # auto-removal and policies follow once everything is settled

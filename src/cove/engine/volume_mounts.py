@@ -50,10 +50,12 @@ class VolumeMounts:
     async def _mount(self, container: Container, mounts: Sequence[MountPoint]) -> Mounted:
         sources: dict[str, str] = {}
         staged: dict[StagedMount, None] = {}
+        container.paths.run.mkdir(mode=0o711, parents=True, exist_ok=True)  # so that the next daemon knows of it
         try:
             for number, mount in enumerate(mounts):
                 source = await self._volumes.mount(mount.name, container.id)
-                mount.source = mount.source or source.path
+                if not mount.subpath:
+                    mount.source = source.path
                 staged |= dict.fromkeys(self._shared(container, mount, source))
                 sources[mount.destination] = source.path
                 if mount.subpath:
@@ -79,6 +81,12 @@ class VolumeMounts:
 
     def _in_memory(self, mount: MountPoint) -> bool:
         return self._volumes.has(mount.name) and self._volumes.get(mount.name).options.get("type") in MEMORY
+
+    async def adopt(self, container: Container) -> None:
+        """An earlier daemon has begun with its volumes."""
+        for mount in container.record.mounts:
+            if mount.kind == "volume":
+                await self._volumes.adopt(mount.name, container.id)
 
     async def ended(self, container: Container) -> None:
         """It needs its volumes no longer. Raises nothing for those that it never had."""

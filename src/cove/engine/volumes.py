@@ -10,6 +10,7 @@ from cove.engine.sizes import Sizes
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
 from cove.units import format_time
+from cove.volumes import LOCAL, Seen
 from cove.volumes import Volume as VolumeRecord
 from cove.volumes import Volumes as VolumeStore
 from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumesPruned
@@ -29,47 +30,38 @@ class Volumes:
 
     async def usage(self) -> list[Volume]:
         """All volumes, with what they take on disk and how many containers have them."""
-        records = self._store.list()
-        self._sizes.retain({record.name for record in records})
-        return [await self._with_usage(record) for record in records]
+        seen, _warnings = await self._store.survey()
+        self._sizes.retain({one.volume.name for one in seen})
+        return [await self._with_usage(one) for one in seen]
 
-    async def _with_usage(self, record: VolumeRecord) -> Volume:
-        volume, users = self._shown(record), self._registry.volume_users(record.name)
+    async def _with_usage(self, seen: Seen) -> Volume:
+        record = seen.volume
+        volume, users = _shown(seen), self._registry.volume_users(record.name)
         volume.usage_data = UsageData(size=await self._size(record, users), ref_count=len(users))
         return volume
 
     async def _size(self, record: VolumeRecord, users: Sequence[Container]) -> int:
+        """Bytes, or -1 for what lies with a plug-in."""
+        if record.driver != LOCAL:
+            return -1
         return await self._sizes.of(record.name, self._store.path(record.name), _mark(users))
 
     async def list(self, filters: Filters) -> VolumeList:
         filters.check(("dangling", "driver", "label", "name"))
         dangling = filters.boolean("dangling")
+        seen, warnings = await self._store.survey()
         shown = [
-            self._shown(record)
-            for record in self._store.list()
+            _shown(one)
+            for one, record in ((one, one.volume) for one in seen)
             if filters.one_of("driver", record.driver)
             and filters.part_of("name", record.name)
             and filters.labels(record.labels)
             and (dangling is None or dangling == (not self._registry.volume_users(record.name)))
         ]
-        return VolumeList(volumes=shown)
-
-    def _shown(self, record: VolumeRecord) -> Volume:
-        return Volume(
-            name=record.name,
-            driver=record.driver,
-            mountpoint=self._store.shown_path(record),
-            scope=self._store.scope(record),
-            created_at=format_time(record.created),
-            labels=dict(sorted(record.labels.items())) or None,
-            options=dict(sorted(record.options.items())) or None,
-        )
+        return VolumeList(volumes=shown, warnings=list(warnings) or None)
 
     async def inspect(self, name: str) -> Volume:
-        record = self._store.get(name)
-        volume = self._shown(record)
-        volume.status = await self._store.status(record)
-        return volume
+        return _shown(await self._store.find(name))
 
     async def create(self, request: VolumeCreate) -> Volume:
         new = not request.name or not self._store.has(request.name)
@@ -78,11 +70,11 @@ class Volumes:
         )
         if new:
             self._events.publish("volume", "create", record.name, {"driver": record.driver})
-        return self._shown(record)
+        return _shown(await self._store.find(record.name))
 
     async def remove(self, name: str, *, force: bool) -> None:
         try:
-            record = self._store.get(name)
+            record = self._store.get(name) if self._store.has(name) else (await self._store.find(name)).volume
         except NotFound:
             if force:
                 return
@@ -90,7 +82,7 @@ class Volumes:
         users = self._registry.volume_users(name)
         if users:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(user.id for user in users)}]")
-        await self._store.remove(record.name)
+        await self._store.remove(record.name, force=force)
         self._events.publish("volume", "destroy", record.name, {"driver": record.driver})
 
     async def prune(self, filters: Filters) -> VolumesPruned:
@@ -105,10 +97,24 @@ class Volumes:
                     await self.remove(record.name, force=False)
                 except CoveError:
                     continue
-                reclaimed += size
+                reclaimed += max(0, size)
                 removed.append(record.name)
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return VolumesPruned(volumes_deleted=removed or None, space_reclaimed=reclaimed)
+
+
+def _shown(seen: Seen) -> Volume:
+    record = seen.volume
+    return Volume(
+        name=record.name,
+        driver=record.driver,
+        mountpoint=seen.details.mountpoint,
+        scope=seen.scope,
+        created_at=format_time(record.created) if record.created else "",
+        labels=dict(sorted(record.labels.items())) or None,
+        options=dict(sorted(record.options.items())) or None,
+        status=seen.details.status,
+    )
 
 
 def _mark(users: Sequence[Container]) -> Hashable | None:

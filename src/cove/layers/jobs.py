@@ -214,7 +214,8 @@ class View(msgspec.Struct, frozen=True):
 class Populate(msgspec.Struct, frozen=True, tag=True):
     """Copy what an image has at ``path`` into a volume that is empty. ``lower``: the image's layers, uppermost first.
 
-    ``target``: the volume's directory, once ``staged`` is mounted. ``replaces``: a full directory may take its place.
+    ``target``: the volume's directory, once ``staged`` is mounted, or empty: only look whether there is anything.
+    ``replaces``: a full directory may take its place.
     """
 
     lower: list[str]
@@ -344,9 +345,9 @@ class LookDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class PopulateDone(msgspec.Struct, frozen=True, tag=True):
-    """``copied``: the volume was empty, and the image has something there."""
+    """``found``: the image has a directory there."""
 
-    copied: bool
+    found: bool
 
 
 class CopyDone(msgspec.Struct, frozen=True, tag=True):

@@ -29,12 +29,12 @@ def populate(job: Populate) -> PopulateDone:
     namespaces.unshare(["mount"])
     mounts.set_propagation("/", mounts.PRIVATE)
     source = _source(job)
-    if source is None:
-        return PopulateDone(False)
+    if source is None or not job.target:
+        return PopulateDone(source is not None)
     staged_mounts.attach_all(mount.made() for mount in job.staged)
     target = os.open(job.target, _DIRECTORY)
     if not _is_empty(target):
-        return PopulateDone(False)
+        return PopulateDone(True)
     if job.replaces and not os.path.islink(job.target) and not os.path.ismount(job.target):
         _copy_beside(source, job.target)
     else:

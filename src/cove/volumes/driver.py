@@ -17,8 +17,15 @@ class Source(NamedTuple):
     staged: tuple[StagedMount, ...] = ()
 
 
+class Details(NamedTuple):
+    """What an inspection shows. ``mountpoint``: where the files are while somebody has them; "" is not known."""
+
+    mountpoint: str
+    status: dict[str, Any] | None = None
+
+
 class Driver(Protocol):
-    """Every method but ``path`` may take its time; each may be repeated after a ``kill -9``.
+    """Every method may take its time; each may be repeated after a ``kill -9``.
 
     ``name``: as users type it. ``scope``: "local", or "global" for volumes that other machines see as well.
     """
@@ -28,8 +35,7 @@ class Driver(Protocol):
     @property
     def scope(self) -> str: ...
 
-    def path(self, volume: Volume) -> str:
-        """Where an inspection says that it is, or "" when only a mount tells."""
+    async def details(self, volume: Volume) -> Details: ...
 
     async def create(self, volume: Volume) -> None:
         """Make it. Raises InvalidArgument for its options, Internal; nothing is left then."""
@@ -41,7 +47,7 @@ class Driver(Protocol):
         """Make it ready for ``user``, the id of a container or a job. Raises Internal in Docker's words."""
 
     async def unmount(self, volume: Volume, user: str) -> None:
-        """``user`` needs it no longer. Raises nothing for one that never did."""
+        """``user`` needs it no longer. Raises nothing, also for one that never did."""
 
-    async def status(self, volume: Volume) -> dict[str, Any] | None:
-        """What the driver has to say of it."""
+    def adopt(self, volume: Volume, user: str) -> None:
+        """An earlier daemon made it ready for ``user``."""

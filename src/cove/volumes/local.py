@@ -9,12 +9,11 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cove.errors import Internal, InvalidArgument
 from cove.kernel.staged_mounts import StagedMount
 from cove.volumes import addresses, mount_words
-from cove.volumes.driver import Source
+from cove.volumes.driver import Details, Source
 from cove.volumes.record import LOCAL, Volume
 
 _NEEDS = {"type": ("device",), "device": ("type",), "o": ("device", "type")}
@@ -30,8 +29,8 @@ class Local:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def path(self, volume: Volume) -> str:
-        return str(self.data(volume.name))
+    async def details(self, volume: Volume) -> Details:
+        return Details(str(self.data(volume.name)))
 
     def data(self, name: str) -> Path:
         return self._root / name / "_data"
@@ -61,7 +60,7 @@ class Local:
         await asyncio.to_thread(shutil.rmtree, rubbish, ignore_errors=True)
 
     async def mount(self, volume: Volume, user: str) -> Source:
-        path = self.path(volume)
+        path = str(self.data(volume.name))
         if not has_file_system(volume):
             return Source(path)
         kind, device = volume.options["type"], volume.options["device"]
@@ -72,8 +71,8 @@ class Local:
     async def unmount(self, volume: Volume, user: str) -> None:
         """The kernel does, when the last container is gone."""
 
-    async def status(self, volume: Volume) -> dict[str, Any] | None:
-        return None
+    def adopt(self, volume: Volume, user: str) -> None:
+        """There is nothing to count."""
 
 
 def has_file_system(volume: Volume) -> bool:

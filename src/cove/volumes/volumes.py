@@ -8,16 +8,25 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from cove.errors import Conflict, NotFound
+from cove.errors import Conflict, CoveError, NotFound
 from cove.store import Database
-from cove.volumes.driver import Driver, Source
+from cove.volumes.driver import Details, Driver, Source
+from cove.volumes.drivers import Drivers
 from cove.volumes.local import Local
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 
 Change = Callable[[sqlite3.Connection], None]
+
+
+class Seen(NamedTuple):
+    """A volume as clients are shown it."""
+
+    volume: Volume
+    details: Details
+    scope: str
 
 
 class Volumes:
@@ -27,6 +36,7 @@ class Volumes:
         self._database = database
         self._root = data_root / "volumes"
         self._local = Local(self._root)
+        self._drivers = Drivers(self._local)
         self._volumes: dict[str, Volume] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -61,26 +71,65 @@ class Volumes:
         """The directory of a local volume. What has a file system of its own is not mounted there on the host."""
         return self._local.data(name)
 
-    def shown_path(self, volume: Volume) -> str:
-        """Where an inspection says that it is."""
-        return self._driver(volume.name, volume.driver).path(volume)
+    @property
+    def drivers(self) -> Sequence[str]:
+        """The names of those that have been used."""
+        return self._drivers.names()
 
-    def scope(self, volume: Volume) -> str:
-        return self._driver(volume.name, volume.driver).scope
+    async def find(self, name: str) -> Seen:
+        """A volume as an inspection shows it, those that only a plug-in knows as well. Raises NotFound, Internal."""
+        volume = self._volumes.get(name) or await self._elsewhere(name)
+        if volume is None:
+            raise NotFound(f"get {name}: no such volume")
+        driver = await self._driver("get", name, volume.driver)
+        return Seen(volume, await driver.details(volume), driver.scope)
 
-    async def status(self, volume: Volume) -> dict[str, Any] | None:
-        return await self._driver(volume.name, volume.driver).status(volume)
+    async def survey(self) -> tuple[Sequence[Seen], Sequence[str]]:
+        """All volumes, those of plug-ins as well, in the order of their names; and what could not be asked."""
+        seen = [
+            Seen(volume, await self._local.details(volume), self._local.scope)
+            for volume in self._volumes.values()
+            if volume.driver == LOCAL
+        ]
+        plugins = {driver.name: driver for driver in await self._drivers.plugins()}
+        warnings = []
+        for name in sorted({volume.driver for volume in self._volumes.values()} - {LOCAL} | set(plugins)):
+            places: dict[str, str] = {}
+            try:
+                places = await plugins[name].known() if name in plugins else {}
+            except CoveError as error:
+                warnings.append(f"error while listing volumes of {name}: {error.message}")
+            scope = plugins[name].scope if name in plugins else "local"
+            ours = {volume.name: volume for volume in self._volumes.values() if volume.driver == name}
+            others = {place: Volume(place, name, 0) for place in places if place not in self._volumes}
+            seen += [Seen(one, Details(places.get(one.name, "")), scope) for one in (ours | others).values()]
+        return sorted(seen, key=lambda one: one.volume.name), warnings
+
+    async def _elsewhere(self, name: str) -> Volume | None:
+        """A volume that a plug-in has, and that was not made through us."""
+        for driver in await self._drivers.plugins():
+            if await driver.has(name):
+                return Volume(name, driver.name, 0)
+        return None
+
+    async def adopt(self, name: str, user: str) -> None:
+        """An earlier daemon mounted it for ``user``."""
+        volume = self._volumes.get(name)
+        if volume is not None and volume.driver != LOCAL:
+            with contextlib.suppress(CoveError):
+                (await self._driver("get", name, volume.driver)).adopt(volume, user)
 
     async def mount(self, name: str, user: str) -> Source:
         """Where its files are, for ``user``, until ``unmount``. Raises NotFound, Internal in Docker's words."""
         volume = self.get(name)
-        return await self._driver(name, volume.driver).mount(volume, user)
+        return await (await self._driver("mount", name, volume.driver)).mount(volume, user)
 
     async def unmount(self, name: str, user: str) -> None:
         """``user`` needs it no longer; a volume that is gone is needed by nobody."""
         volume = self._volumes.get(name)
         if volume is not None:
-            await self._driver(name, volume.driver).unmount(volume, user)
+            with contextlib.suppress(CoveError):
+                await (await self._driver("unmount", name, volume.driver)).unmount(volume, user)
 
     async def create(
         self,
@@ -99,17 +148,19 @@ class Volumes:
         async with self.locked(name):
             existing = self._volumes.get(name)
             if driver:
-                self._driver(name, driver)  # one that is not there is told of first
+                await self._driver("create", name, driver)  # one that is not there is told of first
             if existing is None:
                 check_name(name)
+                found = None if driver or anonymous else await self._elsewhere(name)
+                driver = driver or (found.driver if found is not None else LOCAL)
                 given = dict(options or {}), dict(labels or {})
-                return await self._add(Volume(name, driver or LOCAL, time.time_ns(), *given, anonymous))
+                return await self._add(Volume(name, driver, time.time_ns(), *given, anonymous))
         if driver not in ("", existing.driver):
             raise Conflict(f'volume "{name}" already exists with driver "{existing.driver}"')
         return existing
 
     async def _add(self, volume: Volume) -> Volume:
-        driver = self._driver(volume.name, volume.driver)
+        driver = await self._driver("create", volume.name, volume.driver)
         await driver.create(volume)
         self._volumes[volume.name] = volume  # now, as a caller who goes away does not stop the insertion
         try:
@@ -120,11 +171,12 @@ class Volumes:
             raise
         return volume
 
-    def _driver(self, name: str, driver: str) -> Driver:
-        """The driver called ``driver``, for the volume ``name``. Raises NotFound in Docker's words."""
-        if driver == LOCAL:
-            return self._local
-        raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
+    async def _driver(self, what: str, name: str, driver: str) -> Driver:
+        """The driver called ``driver``, to do ``what`` with the volume ``name``. Raises NotFound in Docker's words."""
+        try:
+            return await self._drivers.get(driver)
+        except NotFound as error:
+            raise NotFound(f"{what} {name}: {error.message}") from error
 
     @contextlib.asynccontextmanager
     async def locked(self, *names: str) -> AsyncIterator[None]:
@@ -172,14 +224,25 @@ class Volumes:
         """Where a local volume lies, relative to the data root."""
         return f"volumes/{name}"
 
-    async def remove(self, name: str) -> None:
-        """Remove a volume and its data. The caller has made sure that nothing uses it. Raises NotFound."""
+    async def remove(self, name: str, *, force: bool = False) -> None:
+        """Remove a volume and its data. The caller has made sure that nothing uses it. Raises NotFound, Internal.
+
+        ``force``: forget one whose plug-in refuses or is gone.
+        """
         async with self.locked(name):
-            volume = self.get(name)
-            driver = self._driver(name, volume.driver)
-            if volume.driver != LOCAL:  # it may refuse
-                await driver.remove(volume)
+            volume = self._volumes.get(name) or await self._elsewhere(name)
+            if volume is None:
+                raise NotFound(f"get {name}: no such volume")
+            if volume.driver != LOCAL:
+                await self._remove_elsewhere(volume, force)
             await self._database.run(lambda connection: VOLUMES.delete(connection, name=name))
             self._volumes.pop(name, None)
             if volume.driver == LOCAL:  # without a row it is garbage
-                await driver.remove(volume)
+                await self._local.remove(volume)
+
+    async def _remove_elsewhere(self, volume: Volume, force: bool) -> None:
+        try:
+            await (await self._driver("remove", volume.name, volume.driver)).remove(volume)
+        except CoveError:
+            if not force:
+                raise

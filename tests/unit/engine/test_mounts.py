@@ -184,8 +184,8 @@ OTHERS = [
 
 def test_volumes_from_another_container() -> None:
     assert inherited("other", OTHERS, ()) == [
-        MountPoint("volume", "/a", source="/v/_data", name="v", driver="local", mode="z"),
-        MountPoint("bind", "/b", source="/s", mode="ro", writable=False, propagation="rslave"),
+        MountPoint("volume", "/a", source="/v/_data", name="v", driver="local", mode="z", no_copy=True),
+        MountPoint("bind", "/b", source="/s", mode="ro", writable=False, propagation="rslave", no_copy=True),
     ]
     assert [point.destination for point in inherited("other", OTHERS, ["/a"])] == ["/b"]
 
