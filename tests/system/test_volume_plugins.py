@@ -13,7 +13,7 @@ from harness.volume_plugin import VolumePlugin
 
 pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static")
 
-SOCKETS, SPECS = Path("/run/docker/plugins"), Path("/etc/docker/plugins")
+SPECS = Path("/etc/docker/plugins")
 
 
 @pytest.fixture
@@ -22,8 +22,10 @@ def name() -> str:
 
 
 @pytest.fixture
-def plugin(name: str, tmp_path: Path) -> Iterator[VolumePlugin]:
-    made = VolumePlugin(SOCKETS / f"{name}.sock", tmp_path / "volumes")
+def plugin(request: pytest.FixtureRequest, name: str, tmp_path: Path) -> Iterator[VolumePlugin]:
+    """In a place that only this daemon looks at."""
+    engine = request.getfixturevalue("fresh_daemon" if "fresh_daemon" in request.fixturenames else "daemon")
+    made = VolumePlugin(engine.exec_root / "plugins" / f"{name}.sock", tmp_path / "volumes")
     yield made
     made.close()
 
@@ -89,14 +91,16 @@ def test_one_that_is_gone(daemon: Engine, plugin: VolumePlugin, name: str) -> No
 @pytest.mark.parametrize("kind", ["spec", "json"])
 def test_an_address_in_a_file(daemon: Engine, tmp_path: Path, name: str, kind: str) -> None:
     address = f"unix://{tmp_path}/plugin.sock"
+    volume = f"{name}-far"
     file = SPECS / f"{name}-{kind}.{kind}"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(address if kind == "spec" else json.dumps({"Name": f"{name}-{kind}", "Addr": address}))
     plugin = VolumePlugin(tmp_path / "plugin.sock", tmp_path / "volumes", scope="local")
+    plugin.refuse = {"List": "other daemons look here too"}
     try:
-        daemon.docker("volume", "create", "-d", f"{name}-{kind}", "far")
-        assert daemon.docker("volume", "inspect", "-f", "{{.Scope}}", "far").out == "local\n"
-        daemon.docker("volume", "rm", "far")
+        daemon.docker("volume", "create", "-d", f"{name}-{kind}", volume)
+        assert daemon.docker("volume", "inspect", "-f", "{{.Scope}}", volume).out == "local\n"
+        daemon.docker("volume", "rm", volume)
     finally:
         plugin.close()
         file.unlink()
@@ -113,7 +117,7 @@ def test_after_a_kill_each_mount_has_its_unmount(
     (tmp_path / "volumes" / "far" / "ends").touch()
     fresh_daemon.start()
     fresh_daemon.docker("wait", "ends")
-    assert len(plugin.mounted["far"]) == 1
+    assert len(plugin.mounted["far"]) == 1, plugin.calls
     fresh_daemon.docker("rm", "-f", "lives", "ends")
     assert plugin.mounted["far"] == set() and len(plugin.asked("Unmount")) == len(plugin.asked("Mount"))
     fresh_daemon.docker("volume", "rm", "far")

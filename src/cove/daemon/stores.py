@@ -42,7 +42,7 @@ async def open_stores(settings: Settings, roots: Roots, database: Database, stac
     trash = Trash(database, roots.data, Budget(settings.trash_minutes, settings.trash_percent), tree_size)
     trash.open()
     stack.push_async_callback(trash.close)
-    volumes = VolumeStore(database, roots.data)
+    volumes = VolumeStore(database, roots.data, roots.run / "plugins")
     volumes.open()
     networks = NetworkStore(database, _network_settings(settings))
     return Stores(images, cache, volumes, networks, worker, trash)

@@ -4,9 +4,10 @@ import asyncio
 import logging
 
 from cove.errors import CoveError, NotFound
-from cove.volumes import plugin, plugin_driver
+from cove.volumes import plugin_driver
 from cove.volumes.driver import Driver
 from cove.volumes.local import Local
+from cove.volumes.plugin import Places
 from cove.volumes.plugin_driver import PluginDriver
 from cove.volumes.record import LOCAL
 
@@ -16,8 +17,9 @@ log = logging.getLogger(__name__)
 class Drivers:
     """A plug-in is activated once; who asks meanwhile shares the answer."""
 
-    def __init__(self, local: Local) -> None:
+    def __init__(self, local: Local, places: Places) -> None:
         self._local = local
+        self._places = places
         self._plugins: dict[str, PluginDriver] = {}
         self._activating: dict[str, asyncio.Task[PluginDriver]] = {}
 
@@ -33,20 +35,20 @@ class Drivers:
         known = self._plugins.get(name)
         if known is not None:
             return known
-        task = self._activating.get(name)
-        if task is None:
-            task = self._activating[name] = asyncio.create_task(plugin_driver.activate(name))
-            task.add_done_callback(lambda _: self._activating.pop(name, None))
         try:
-            self._plugins[name] = await asyncio.shield(task)
+            task = self._activating.get(name)
+            if task is None:
+                task = self._activating[name] = asyncio.create_task(plugin_driver.activate(self._places.find(name)))
+                task.add_done_callback(lambda _: self._activating.pop(name, None))
+            driver = await asyncio.shield(task)
+            return self._plugins.setdefault(name, driver)
         except CoveError as error:
             raise NotFound(f"error looking up volume plugin {name}: {error.message}") from error
-        return self._plugins[name]
 
     async def plugins(self) -> list[PluginDriver]:
         """All that answer, whether anybody has asked for them or not."""
         found = []
-        for name in await asyncio.to_thread(plugin.names):
+        for name in await asyncio.to_thread(self._places.names):
             try:
                 found.append(await self.plugin(name))
             except CoveError as error:

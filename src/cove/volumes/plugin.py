@@ -1,6 +1,6 @@
 """A plug-in of Docker's protocol: a program that answers JSON over HTTP, mostly on a unix socket.
 
-Found by its name, without asking anybody before it is needed: ``NAME.sock`` (or ``NAME/NAME.sock``) in the directory of
+Found by its name, without asking anybody before it is needed: ``NAME.sock`` (or ``NAME/NAME.sock``) in a directory of
 sockets, else an address in ``NAME.spec``, or ``NAME.json`` with what TLS needs.
 """
 
@@ -103,31 +103,34 @@ def _context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def find(name: str) -> Plugin:
-    """Raises NotFound in Docker's words, Internal for a file that cannot be understood."""
-    if "/" not in name and not name.startswith("."):
-        for socket in (SOCKETS / f"{name}.sock", SOCKETS / name / f"{name}.sock"):
-            if socket.is_socket():
-                return Plugin(name, Address(f"unix://{socket}"))
-        for file in _spec_files(name):
-            if file.is_file():
-                return Plugin(name, _read(file))
-    raise NotFound(f'plugin "{name}" not found')
+class Places:
+    """Where plug-ins are looked for: the first one of a name counts. ``own``: a directory of this daemon alone."""
 
+    def __init__(self, own: Path) -> None:
+        self._sockets = (own, SOCKETS)
+        self._specs = (own, *SPECS)
 
-def names() -> list[str]:
-    """Of all plug-ins that could be asked."""
-    found = {path.stem for path in SOCKETS.glob("*.sock")} | {path.stem for path in SOCKETS.glob("*/*.sock")}
-    for directory in SPECS:
-        found |= {path.stem for path in (*directory.glob("*.spec"), *directory.glob("*.json"))}
-    return sorted(found)
+    def find(self, name: str) -> Plugin:
+        """Raises NotFound in Docker's words, Internal for a file that cannot be understood."""
+        if "/" not in name and not name.startswith("."):
+            for file in self._files(name):
+                if file.suffix == ".sock" and file.is_socket():
+                    return Plugin(name, Address(f"unix://{file}"))
+                if file.suffix != ".sock" and file.is_file():
+                    return Plugin(name, _read(file))
+        raise NotFound(f'plugin "{name}" not found')
 
+    def names(self) -> list[str]:
+        """Of all plug-ins that could be asked."""
+        sockets = [path for place in self._sockets for path in (*place.glob("*.sock"), *place.glob("*/*.sock"))]
+        specs = [path for place in self._specs for path in (*place.glob("*.spec"), *place.glob("*.json"))]
+        return sorted({path.stem for path in (*sockets, *specs)})
 
-def _spec_files(name: str) -> Iterable[Path]:
-    for directory in SPECS:
-        for folder in (directory, directory / name):
-            yield folder / f"{name}.spec"
-            yield folder / f"{name}.json"
+    def _files(self, name: str) -> Iterable[Path]:
+        for places, suffixes in ((self._sockets, ("sock",)), (self._specs, ("spec", "json"))):
+            for place in places:
+                for folder in (place, place / name):
+                    yield from (folder / f"{name}.{suffix}" for suffix in suffixes)
 
 
 def _read(file: Path) -> Address:

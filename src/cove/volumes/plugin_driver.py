@@ -6,7 +6,6 @@ import os
 from typing import Any
 
 from cove.errors import CoveError, Internal, NotFound
-from cove.volumes import plugin
 from cove.volumes.driver import Details, Source
 from cove.volumes.plugin import Plugin
 from cove.volumes.record import Volume
@@ -96,12 +95,11 @@ class PluginDriver:
         return await self._plugin.call(f"{IMPLEMENTS}.{method}", body)
 
 
-async def activate(name: str) -> PluginDriver:
-    """The driver of that name. Raises NotFound in Docker's words when there is none, or it is something else."""
-    found = plugin.find(name)
+async def activate(found: Plugin) -> PluginDriver:
+    """The driver that a plug-in is. Raises NotFound in Docker's words when it is something else, Internal."""
     offered = (await found.call("Plugin.Activate")).get("Implements")
     if not isinstance(offered, list) or IMPLEMENTS not in offered:
-        raise NotFound(f'plugin "{name}" not found')
+        raise NotFound(f'plugin "{found.name}" not found')
     scope = "local"
     with contextlib.suppress(CoveError):  # what came later to the protocol
         given = (await found.call(f"{IMPLEMENTS}.Capabilities")).get("Capabilities")

@@ -16,6 +16,7 @@ from cove.store import Database
 from cove.volumes.driver import Details, Driver, Source
 from cove.volumes.drivers import Drivers
 from cove.volumes.local import Local
+from cove.volumes.plugin import Places
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 
 Change = Callable[[sqlite3.Connection], None]
@@ -32,11 +33,12 @@ class Seen(NamedTuple):
 class Volumes:
     """Look-ups are answered from memory; what changes something is done when it is on disk."""
 
-    def __init__(self, database: Database, data_root: Path) -> None:
+    def __init__(self, database: Database, data_root: Path, plugins: Path = Path("/run/cove/plugins")) -> None:
+        """``plugins``: the directory of plug-ins that are this daemon's alone."""
         self._database = database
         self._root = data_root / "volumes"
         self._local = Local(self._root)
-        self._drivers = Drivers(self._local)
+        self._drivers = Drivers(self._local, Places(plugins))
         self._volumes: dict[str, Volume] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
