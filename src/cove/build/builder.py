@@ -13,11 +13,11 @@ from typing import Protocol
 from cove.build.assembling import Stamp, labelled
 from cove.build.cache import Cache
 from cove.build.dialect import Classic, Dialect
-from cove.build.executors import Executors
+from cove.build.executors import Executors, StepFailed
 from cove.build.following import Finishes, Following
 from cove.build.graph import Context, Given, Vertex
 from cove.build.mounts import MountLocks, Mounts, Secrets
-from cove.build.outputs import Built, Output, export
+from cove.build.outputs import Built, Output, export, keep_left
 from cove.build.planning import Inputs, Wishes, recipe
 from cove.build.progress import Event, Finished, Listener, Planned
 from cove.build.recipe import Recipe
@@ -45,6 +45,7 @@ class Request:
 
     ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
     of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
+    ``debug``: make an image of what a step that fails has left.
     """
 
     dockerfile: str | bytes = "Dockerfile"
@@ -57,6 +58,7 @@ class Request:
     dialect: Dialect = field(default_factory=Classic)
     epoch: int | None = None
     rewrite: bool = False
+    debug: bool = False
     outputs: Sequence[Output] = ()
 
 
@@ -139,7 +141,7 @@ class Builder:
     def solver(self, build: "_Build", steps_: StepLayers) -> Solver:
         """A solver for one build."""
         mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks)
-        executors = Executors(steps_, self.cache, self._runner, mounts, self._programs, build.scratch)
+        executors = Executors(steps_, self.cache, self._runner, mounts, self._programs, build.scratch, build.debug)
         return Solver(executors, steps_, self.cache, self._inflight, build.note, build.skips)
 
     def step_layers(self, lease: Lease, epoch: int) -> StepLayers:
@@ -164,6 +166,7 @@ class _Build(Inputs):
         self._request = request
         self._bases = bases
         self.scratch = scratch
+        self.debug = request.debug
         self.secrets = secrets_
         self._listener = listener
         self._lease = lease
@@ -184,7 +187,7 @@ class _Build(Inputs):
         following = [Following(made, self.finishes, self._builder.cache, self.note, self) for made in recipes]
         follows = [asyncio.ensure_future(each.run(Stamp(request.epoch))) for each in following]
         try:
-            await solver.solve([made.target.root for made in recipes])
+            await self._solve(solver, [made.target.root for made in recipes])
             assemblies = [await follow for follow in follows]
         finally:
             for follow in follows:
@@ -194,6 +197,15 @@ class _Build(Inputs):
         for image in images:
             await layers.ensure(image.root)
         return await export(self._builder.images, images, request.outputs)
+
+    async def _solve(self, solver: Solver, roots: list[Vertex]) -> None:
+        """Raises StepFailed with an image of what the step left, if that is wanted."""
+        try:
+            await solver.solve(roots)
+        except StepFailed as error:
+            if error.left is not None:
+                error.image = await keep_left(self._builder.images, error.left)
+            raise
 
     async def _recipe(self, text: bytes, platform: Platform) -> Recipe:
         request = self._request

@@ -5,6 +5,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from cove.build.graph import (
     Vertex,
 )
 from cove.build.mounts import Mounts
-from cove.build.running import Command, Runner
+from cove.build.running import Command, Ran, Runner
 from cove.build.steps import StepLayers
 from cove.errors import InvalidArgument
 from cove.layers.jobs import Rule, Selection, Source, TreePlace
@@ -31,12 +32,22 @@ from cove.layers.jobs import Rule, Selection, Source, TreePlace
 Log = Callable[[int, bytes], None]
 
 
-class StepFailed(InvalidArgument):
-    """A RUN ended with another code than 0. ``exit_code``: 1 to 255."""
+@dataclass(frozen=True)
+class Left:
+    """What a step that failed has left: its files, and how it was run."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    root: Root
+    run: Run
+
+
+class StepFailed(InvalidArgument):
+    """A RUN ended with another code than 0. ``exit_code``: 1 to 255. ``image``: of what it left, if one was made."""
+
+    def __init__(self, message: str, exit_code: int, left: Left | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+        self.left = left
+        self.image = ""
 
 
 class Execution(Protocol):
@@ -60,14 +71,20 @@ class Executors:
         mounts: Mounts,
         programs: asyncio.Semaphore,
         scratch: Path,
+        debug: bool = False,
     ) -> None:
-        """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's."""
+        """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's.
+
+        ``debug``: keep what a step that fails has left.
+        """
         self._steps = steps
         self._cache = cache
         self._runner = runner
         self._mounts = mounts
         self._programs = programs
         self._scratch = scratch
+        self._debug = debug
+        self._images: dict[str, asyncio.Future[str]] = {}
 
     async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         """What the result of a vertex depends on. Raises NotFound for files that are not there."""
@@ -169,12 +186,22 @@ class Executors:
             return TreePlace(tar=result.tar, index=result.index)
         return TreePlace(lower=await self._steps.lower(result))
 
+    async def _mountable(self, result: Result) -> list[str]:
+        """The layers of a tree, for a mount; of a context there is one, made when it is first wanted."""
+        if isinstance(result, Root):
+            return await self._steps.lower(result)
+        if result.tar not in self._images:
+            self._images[result.tar] = asyncio.ensure_future(self._steps.context_image(result, self._scratch))
+        return [await asyncio.shield(self._images[result.tar])]
+
     async def _run(self, run: Run, parent: Root, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
         container = secrets.token_hex(32)
         execution.container(container)
         lower = await self._steps.lower(parent)
         trees = {
-            number: await self._tree(inputs[mount.input]) for number, mount in enumerate(run.mounts) if mount.input >= 0
+            number: await self._mountable(inputs[mount.input])
+            for number, mount in enumerate(run.mounts)
+            if mount.input >= 0
         }
         async with self._mounts.prepared(run, container, trees) as prepared:
             command = Command(
@@ -191,11 +218,16 @@ class Executors:
             )
             async with self._runner.run(command, execution.log) as ran:
                 if ran.exit_code:
-                    raise StepFailed(
-                        f"The command '{' '.join(run.arguments)}' returned a non-zero code: {ran.exit_code}",
-                        ran.exit_code,
-                    )
+                    message = f"The command '{' '.join(run.arguments)}' returned a non-zero code: {ran.exit_code}"
+                    raise StepFailed(message, ran.exit_code, await self._left(run, ran, parent))
                 return await self._steps.pack(ran.upper, ran.stubs, parent)
+
+    async def _left(self, run: Run, ran: Ran, parent: Root) -> Left | None:
+        """For a shell in the step, if anybody wants one."""
+        if not self._debug:
+            return None
+        layer = await self._steps.pack(ran.upper, ran.stubs, parent)
+        return Left(Root((*parent.layers, *([layer] if layer else []))), run)
 
 
 def _root(result: Result) -> Root:

@@ -18,7 +18,6 @@ from cove.build.cache import Cache, Record
 from cove.build.graph import MountOption, Run
 from cove.build.running import StepMount
 from cove.errors import InvalidArgument
-from cove.layers.jobs import TreePlace
 
 
 class Secrets(Protocol):
@@ -49,7 +48,7 @@ class Mounts:
         self._locks = locks
 
     @asynccontextmanager
-    async def prepared(self, run: Run, container: str, trees: Mapping[int, TreePlace]) -> AsyncIterator[Prepared]:
+    async def prepared(self, run: Run, container: str, trees: Mapping[int, list[str]]) -> AsyncIterator[Prepared]:
         """Everything that a RUN mounts, while it runs. ``trees``: by number of the mount. Raises InvalidArgument."""
         made = Prepared()
         place = self._run_root / container[:12]
@@ -69,7 +68,7 @@ class Mounts:
         mount: MountOption,
         number: int,
         place: Path,
-        tree: TreePlace | None,
+        lower: list[str] | None,
         made: Prepared,
         stack: AsyncExitStack,
     ) -> None:
@@ -83,8 +82,8 @@ class Mounts:
             directory = await stack.enter_async_context(self._locks.held(self._cache, mount))
             made.mounts.append(StepMount("bind", mount.target, directory, writable=not mount.readonly))
         else:
-            assert tree is not None
-            made.mounts.append(_bind(mount, tree))
+            assert lower is not None
+            made.mounts.append(_bind(mount, lower))
 
     async def _secret(self, mount: MountOption, file: Path, made: Prepared) -> None:
         value = await self._secrets.secret(mount.id)
@@ -110,12 +109,11 @@ class Mounts:
         made.environment.append(f"SSH_AUTH_SOCK={mount.target}")
 
 
-def _bind(mount: MountOption, tree: TreePlace) -> StepMount:
+def _bind(mount: MountOption, lower: list[str]) -> StepMount:
     return StepMount(
         "layers",
         mount.target,
-        source=tree.tar,
-        lower=tuple(tree.lower),
+        lower=tuple(lower),
         subpath=mount.source,
         writable=not mount.readonly,
     )

@@ -1,14 +1,17 @@
-"""What a build is for: images with names, archives, files."""
+"""What a build is for: images with names, of one platform or of several in one index."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from cove.build.assembling import Assembly
+from cove.build.executors import Left
+from cove.digest import Digest
 from cove.images import Image, Images
-from cove.images.making import write_manifest
-from cove.oci.image import Descriptor
+from cove.oci.image import CONFIG, INDEX, MANIFEST, Config, Descriptor, ImageConfig, Index, Manifest, Platform, RootFS
+from cove.platform import host
 from cove.reference import Reference
 
 
@@ -18,28 +21,96 @@ class Output:
 
     type: str = "image"
     names: Sequence[Reference] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Built:
-    """``image``: its id, empty when none was made. ``digest``: of the manifest or index. ``size`` in bytes."""
+    """``image``: the id of the one for this machine, empty when none was made. ``descriptor``: what names point at."""
 
     image: str = ""
-    digest: str = ""
     descriptor: Descriptor | None = None
+    config: str = ""
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """As ``--metadata-file`` has it."""
+        if self.descriptor is None:
+            return {}
+        found: dict[str, Any] = {
+            "containerimage.config.digest": self.config,
+            "containerimage.descriptor": msgspec.to_builtins(self.descriptor),
+            "containerimage.digest": self.descriptor.digest,
+        }
+        return found
 
 
 async def export(images: Images, made: Sequence[Assembly], outputs: Sequence[Output]) -> Built:
     """Make everything that was asked for. Raises CoveError."""
     built = Built()
     for output in outputs:
-        if output.type == "image":
-            image = await _image(images, made[0], output)
-            built = Built(image.id, image.manifest, Descriptor(image.manifest_type, image.manifest, 0))
+        if output.type != "cacheonly":
+            built = await _images(images, made, output)
     return built
 
 
-async def _image(images: Images, made: Assembly, output: Output) -> Image:
-    config = msgspec.json.encode(made.config)
-    layers = [layer.blob for layer in made.root.layers]
-    return await images.add(config, write_manifest(config, layers), layers, output.names)
+async def _images(images: Images, made: Sequence[Assembly], output: Output) -> Built:
+    packed = [_Packed.of(assembly, output.annotations) for assembly in made]
+    index = _index(packed) if len(packed) > 1 else None
+    names, indexes = output.names, [index] if index else []
+    done = [await images.add(each.config, each.manifest, each.layers, names, indexes) for each in packed]
+    descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
+    best = min(done, key=lambda image: _rank(image))
+    name = {"io.containerd.image.name": str(names[0])} if names else {}
+    return Built(best.id, msgspec.structs.replace(descriptor, annotations=name), best.id)
+
+
+def _rank(image: Image) -> int:
+    found = host().preference(image.platform)
+    return 1000 if found is None else found
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """The blobs of one image."""
+
+    config: bytes
+    manifest: bytes
+    layers: list[Descriptor]
+    platform: Platform
+
+    @classmethod
+    def of(cls, made: Assembly, annotations: Mapping[str, str]) -> "_Packed":
+        config = made.encoded
+        layers = [layer.blob for layer in made.root.layers]
+        manifest = Manifest(
+            schema_version=2,
+            media_type=MANIFEST,
+            config=Descriptor(CONFIG, str(Digest.of(config)), len(config)),
+            layers=layers,
+            annotations=dict(annotations),
+        )
+        platform = Platform(made.config.architecture, made.config.os, made.config.variant)
+        return cls(config, msgspec.json.encode(manifest), layers, platform)
+
+    @property
+    def descriptor(self) -> Descriptor:
+        return Descriptor(MANIFEST, str(Digest.of(self.manifest)), len(self.manifest), platform=self.platform)
+
+
+def _index(packed: Sequence[_Packed]) -> bytes:
+    listed = [each.descriptor for each in packed]
+    return msgspec.json.encode(Index(schema_version=2, media_type=INDEX, manifests=listed))
+
+
+async def keep_left(images: Images, left: Left) -> str:
+    """An image, without a name, of what a step that failed has left; its id."""
+    here = host()
+    config = Config(env=list(left.run.environment), working_dir=left.run.directory, user=left.run.user, cmd=["/bin/sh"])
+    whole = ImageConfig(here.architecture, here.os, RootFS(diff_ids=left.root.diff_ids), config, variant=here.variant)
+    data = msgspec.json.encode(whole)
+    layers = [layer.blob for layer in left.root.layers]
+    manifest = Manifest(
+        schema_version=2, media_type=MANIFEST, config=Descriptor(CONFIG, str(Digest.of(data)), len(data)), layers=layers
+    )
+    return (await images.add(data, msgspec.json.encode(manifest), layers)).id

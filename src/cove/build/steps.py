@@ -3,16 +3,17 @@
 import asyncio
 import contextlib
 import os
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.build.graph import LayerRef, Root
+from cove.build.graph import Context, LayerRef, Root
 from cove.content import Blob
 from cove.digest import chain_ids
 from cove.images import Images
 from cove.images.leases import Lease
 from cove.layers import Packed, Worker
-from cove.layers.jobs import CopyStep, PackStep, Select, SelectDone, Selection, UnpackDone
+from cove.layers.jobs import CopyStep, PackStep, Select, SelectDone, Selection, Unpack, UnpackDone
 from cove.oci.image import LAYER, Descriptor
 
 
@@ -46,6 +47,16 @@ class StepLayers:
         """Whether a root can be used without anything being fetched; if so it stays until the build is done."""
         self._lease.keep(*root.chain_ids, *(layer.blob.digest for layer in root.layers))
         return all(self._images.blobs.get(layer.blob.digest) for layer in root.layers)
+
+    async def context_image(self, context: Context, scratch: Path) -> str:
+        """A context as a layer that can be mounted, below ``scratch``."""
+        target = scratch / f"context-{secrets.token_hex(4)}{self._images.layers.fresh().suffix}"
+        source = os.open(context.tar, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            job = Unpack(target=str(target), source=context.tar, devices=False)
+            return (await self._worker.run(job, UnpackDone, source)).target
+        finally:
+            os.close(source)
 
     async def select(self, selection: Selection, lower: Sequence[str], listing: str) -> SelectDone:
         """What a copy amounts to. Raises NotFound, InvalidArgument."""

@@ -73,6 +73,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("rmi", ("image rm", "image remove", "rmi"), "Remove one or more images"),
     ("prune:IMAGE", ("image prune",), "Remove unused images"),
     ("inspect:IMAGE", ("image inspect",), "Display detailed information on one or more images"),
+    ("build", ("builder build", "image build", "build"), "Build an image from a Dockerfile"),
+    ("builder_prune", ("builder prune",), "Remove build cache"),
     ("bootstrap", ("image bootstrap",), "Make a base image from a Debian package mirror"),
     ("network:LS", ("network ls", "network list"), "List networks"),
     ("network:CREATE", ("network create",), "Create a network"),
@@ -132,6 +134,7 @@ ALIASES = frozenset(
 
 GROUPS = {
     "container": "Manage containers",
+    "builder": "Manage builds",
     "image": "Manage images",
     "network": "Manage networks",
     "registry": "Run a registry",
@@ -141,7 +144,7 @@ GROUPS = {
     "volume": "Manage volumes",
 }
 
-COMMON = ("run", "exec", "ps", "pull", "images", "version", "info")
+COMMON = ("run", "exec", "ps", "build", "pull", "images", "version", "info")
 
 
 def _entries() -> dict[str, Entry]:

@@ -19,14 +19,14 @@ def pull(session: Session, image: str, platform: str, *, quiet: bool, to_stderr:
     """Ask the daemon to fetch ``image`` and show how it goes. Raises CoveError and Failure."""
     name, tag = pull_target(image)
     query = {"fromImage": name, "tag": None if all_tags else tag, "platform": platform or None}
-    headers = {"X-Registry-Auth": _credentials(session, name)}
+    headers = {"X-Registry-Auth": credentials(session, name)}
     response = session.client.stream("POST", "/images/create", query, None, headers)
     out = io.StringIO() if quiet else session.stderr if to_stderr else session.stdout
     display(response.lines(), out)
     response.close()
 
 
-def _credentials(session: Session, name: str) -> str:
+def credentials(session: Session, name: str) -> str:
     """What config.json holds for the registry, encoded as the API's header wants it; an empty object if nothing."""
     import base64
 

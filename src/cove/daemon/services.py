@@ -11,6 +11,7 @@ from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.engine.archives import Archives
 from cove.engine.build_bases import BuildBases
+from cove.engine.build_lending import Lending
 from cove.engine.build_steps import BuildSteps
 from cove.engine.builds import Builds
 from cove.engine.containers import Containers
@@ -116,7 +117,13 @@ def _build_steps(roots: Roots, engine: Engine) -> BuildSteps:
 
 def _builds(roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers) -> Builds:
     builder = Builder(stores.images, stores.build_cache, stores.worker, steps, roots.data, roots.run)
-    return Builds(builder, stores.images, engine.events, BuildBases(stores.images, transfers))
+    return Builds(
+        builder,
+        stores.images,
+        engine.events,
+        BuildBases(stores.images, transfers),
+        Lending(builder, roots.data / "tmp"),
+    )
 
 
 def _undo(stores: Stores, engine: Engine, containers: Containers) -> Undo:

@@ -19,22 +19,31 @@ class BuildBases:
         self._images = images
         self._transfers = transfers
 
-    def of(self, options: BuildOptions) -> "Bases":
-        """For one build, with its credentials."""
-        return Bases(self._images, self._transfers, options.pull, options.auths)
+    def of(self, options: BuildOptions, named: Mapping[str, str]) -> "Bases":
+        """For one build, with its credentials. ``named``: images that stand in for what the Dockerfile names."""
+        return Bases(self._images, self._transfers, options.pull, options.auths, named)
 
 
 class Bases:
     """Meets ``build.builder.Bases``. ``pull``: ask registries even for what is here."""
 
-    def __init__(self, images: Images, transfers: Transfers, pull: bool, auths: Mapping[str, AuthConfig]) -> None:
+    def __init__(
+        self,
+        images: Images,
+        transfers: Transfers,
+        pull: bool,
+        auths: Mapping[str, AuthConfig],
+        named: Mapping[str, str],
+    ) -> None:
         self._images = images
         self._transfers = transfers
         self._pull = pull
         self._auths = auths
+        self._named = named
 
     async def image(self, name: str, platform: Platform, listener: Listener) -> Image:
         """Raises NotFound, InvalidArgument."""
+        name = self._named.get(name, name)
         found = self._here(name, platform)
         if found is not None and not self._pull:
             return found

@@ -27,7 +27,7 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.shims import Shim, Zygote
 from cove.engine.streams import attachment, socket_pair
 from cove.engine.transitions import notice
-from cove.errors import Internal, InvalidArgument, NoSpace
+from cove.errors import Internal, NoSpace
 from cove.kernel.cgroups import Cgroup, layout
 from cove.oci import image as oci
 from cove.wire.containers import ContainerCreate
@@ -120,7 +120,6 @@ class BuildSteps:
         ours, theirs = socket_pair()
         wish = attachment(stdin=False, stdout=True, stderr=True, detach_keys="")
         container.waiting.append((wish, theirs))
-        shim: Shim | None = None
         try:
             shim = await self._launch(container, list(command.lower))
             with ours:
@@ -130,18 +129,15 @@ class BuildSteps:
         finally:
             container.drop_waiting()
             ours.close()
-            if shim is not None:
-                await asyncio.shield(shim.abandon())
 
     async def _launch(self, container: Container, lower: list[str]) -> Shim:
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
         if uses_resolver(container):
             self._names.warm()
-        shim = None
         try:
             await self._bundles.prepare(container.record.host_config)
             start, streams = self._bundles.write(container, lower)
-            shim = self._zygote.start(start, streams)
+            shim = container.shim = self._zygote.start(start, streams)
             container.pid, namespace = await notice(shim, shim.created)
             try:
                 if await prepared:
@@ -153,14 +149,14 @@ class BuildSteps:
                 os.close(namespace)
             await notice(shim, shim.started)
             return shim
-        except BaseException:
+        finally:
             with contextlib.suppress(Exception):
                 await prepared
-            if shim is not None:
-                await asyncio.shield(shim.abandon())
-            raise
 
     async def _discard(self, container: Container) -> None:
+        """End what still runs of it, and then remove all that it had: whole, even if nobody waits for that."""
+        if container.shim is not None:
+            await container.shim.abandon()
         self._names.remove(container.id)
         await self._connectivity.release(container)
         self._bundles.discard(container)
@@ -209,8 +205,9 @@ def _mount_point(mount: StepMount) -> MountPoint:
     if mount.kind == "tmpfs":
         options = ["nosuid", "nodev", *([f"size={mount.size}"] if mount.size else [])]
         return MountPoint("tmpfs", mount.destination, options=options)
-    if mount.kind != "bind":
-        raise InvalidArgument(f"mount type {mount.kind!r} is not supported")
+    if mount.kind == "layers":
+        lower = [f"lower={layer}" for layer in mount.lower]
+        return MountPoint("layers", mount.destination, mount.subpath, options=lower, writable=mount.writable)
     return MountPoint("bind", mount.destination, mount.source, writable=mount.writable)
 
 

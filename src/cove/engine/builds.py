@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from cove.build.assembling import moment
@@ -16,7 +16,9 @@ from cove.build.planning import Wishes
 from cove.build.progress import Event
 from cove.build.pruning import Pruning, Usage
 from cove.build.running import Limits
+from cove.build.solve_status import SolveStatus
 from cove.engine.build_bases import BuildBases
+from cove.engine.build_lending import Lending, Lent
 from cove.engine.events import Events
 from cove.engine.images import attributes
 from cove.errors import Cancelled, CoveError, InvalidArgument, Unimplemented
@@ -26,76 +28,101 @@ from cove.platform import Platform
 from cove.reference import Reference
 from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions
 from cove.wire.images import ErrorDetail, Progress
+from cove.wire.streams import Stream
+
+EVENT, RESULT, DEBUG = "cove.build", "cove.result", "cove.debug"
+"""Ids of lines of the stream that our client asks for; what they say is in ``aux``."""
 
 
 class Builds:
     """Builds images, and shows how it goes."""
 
-    def __init__(self, builder: Builder, images: Images, events: Events, bases: BuildBases) -> None:
+    def __init__(self, builder: Builder, images: Images, events: Events, bases: BuildBases, lending: Lending) -> None:
         self._builder = builder
         self._images = images
         self._events = events
         self._bases = bases
+        self._lending = lending
         self._pruning = Pruning(builder.cache, images)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
     async def build(self, chunks: AsyncIterator[bytes], options: BuildOptions) -> AsyncIterator[Progress]:
         request = build_request(options)
         async with self._builder.directory() as scratch:
-            contexts = await self._contexts(chunks, options, scratch)
-            queue: asyncio.Queue[Event | None] = asyncio.Queue()
-            bases = self._bases.of(options)
-            work = asyncio.ensure_future(self._builder.build(request, contexts, bases, scratch, queue.put_nowait))
-            work.add_done_callback(lambda done: queue.put_nowait(None))
-            if options.build:
-                self._running[options.build] = work
-            try:
-                async for line in self._shown(queue, work, options):
+            with self._lending.taken(options.build) as lent:
+                contexts = await self._contexts(chunks, options, scratch, lent)
+                async for line in self._built(request, contexts, options, scratch, lent):
                     yield line
-            finally:
-                self._running.pop(options.build, None)
-                work.cancel()
-                await asyncio.wait([work])
 
-    async def _contexts(self, chunks: AsyncIterator[bytes], options: BuildOptions, scratch: Path) -> dict[str, Context]:
+    async def _built(
+        self,
+        request: Request,
+        contexts: dict[str, Context],
+        options: BuildOptions,
+        scratch: Path,
+        lent: Lent | None,
+    ) -> AsyncIterator[Progress]:
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        bases = self._bases.of(options, lent.remotes if lent else {})
+        work = asyncio.ensure_future(self._builder.build(request, contexts, bases, scratch, queue.put_nowait, lent))
+        work.add_done_callback(lambda done: queue.put_nowait(None))
+        if options.build:
+            self._running[options.build] = work
+        try:
+            async for line in self._shown(queue, work, options):
+                yield line
+        finally:
+            self._running.pop(options.build, None)
+            work.cancel()
+            await asyncio.wait([work])
+
+    async def _contexts(
+        self, chunks: AsyncIterator[bytes], options: BuildOptions, scratch: Path, lent: Lent | None
+    ) -> dict[str, Context]:
         if options.remote:
             raise Unimplemented("builds from a remote context are not supported yet")
-        return {"": await self._builder.receive(chunks, scratch)}
+        named = lent.contexts if lent is not None else {}
+        return {"": await self._builder.receive(chunks, scratch), **named}
 
     async def _shown(
         self, queue: "asyncio.Queue[Event | None]", work: "asyncio.Task[Built]", options: BuildOptions
     ) -> AsyncIterator[Progress]:
-        """The classic stream, with what went wrong at its end."""
-        stream = ClassicStream(removes=options.remove, force_removes=options.force_remove)
+        """The events as they come, with what went wrong at the end."""
+        show = _events() if options.events else _classic(options)
         begun = False
         while (event := await queue.get()) is not None:
-            for text in stream.take(event):
-                if text and not options.quiet:
-                    begun = True
-                    yield Progress(stream=text.decode("utf-8", "replace"))
+            for line in show(event):
+                begun = True
+                yield line
         try:
             built = await work
         except asyncio.CancelledError:
             if not work.cancelled() or options.build not in self._running:
                 raise
             raise Cancelled("the build was cancelled") from None
-        except StepFailed as error:
-            yield Progress(error=error.message, error_detail=ErrorDetail(code=error.exit_code, message=error.message))
-            return
         except CoveError as error:
             if not begun:
                 raise
-            yield Progress(error=error.message, error_detail=ErrorDetail(message=error.message))
+            for line in _failure(error):
+                yield line
             return
         for line in self._done(built, request_names(options), options):
             yield line
 
-    def _done(self, built: Built, names: list[Reference], options: BuildOptions) -> list[Progress]:
-        if not built.image:
-            return []
+    def _tell(self, built: Built, names: list[Reference]) -> None:
         image = self._images.get(built.image)
         for name in names:
             self._events.publish("image", "tag", image.id, attributes(image, name.familiar))
+
+    def _done(self, built: Built, names: list[Reference], options: BuildOptions) -> list[Progress]:
+        if built.image:
+            self._tell(built, names)
+        if options.events:
+            result = Progress(id=RESULT, aux=built.metadata)
+            return [result, *([Progress(aux={"ID": built.image})] if built.image else [])]
+        if not built.image:
+            return []
+        image = self._images.get(built.image)
         short = image.id.removeprefix("sha256:")[:12]
         if options.quiet:
             return [Progress(stream=f"{image.id}\n")]
@@ -111,12 +138,56 @@ class Builds:
         """What is in the cache, the newest first."""
         return [_cache_record(usage) for usage in await self._pruning.usage()]
 
+    async def lend_secret(self, build: str, name: str, chunks: AsyncIterator[bytes]) -> None:
+        await self._lending.secret(build, name, chunks)
+
+    async def lend_context(self, build: str, name: str, remote: str, chunks: AsyncIterator[bytes]) -> None:
+        await self._lending.context(build, name, remote, chunks)
+
+    async def announce_agent(self, build: str, name: str) -> None:
+        self._lending.announce(build, name)
+
+    async def agent(self, build: str, name: str) -> Stream:
+        return await self._lending.agent(build, name)
+
     async def cancel(self, build: str) -> None:
         work = self._running.get(build)
         if work is not None:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError, CoveError):
                 await asyncio.wait([work])
+
+
+def _classic(options: BuildOptions) -> Callable[[Event], Iterable[Progress]]:
+    """The lines that an event makes for the stock client."""
+    stream = ClassicStream(removes=options.remove, force_removes=options.force_remove)
+
+    def show(event: Event) -> Iterable[Progress]:
+        texts = [text for text in stream.take(event) if text and not options.quiet]
+        return [Progress(stream=text.decode("utf-8", "replace")) for text in texts]
+
+    return show
+
+
+def _events() -> Callable[[Event], Iterable[Progress]]:
+    """The lines that an event makes for our client."""
+    status = SolveStatus()
+
+    def show(event: Event) -> Iterable[Progress]:
+        told = status.of(event)
+        return [Progress(id=EVENT, aux=told)] if told is not None else []
+
+    return show
+
+
+def _failure(error: CoveError) -> Iterable[Progress]:
+    """What a build that failed ends with."""
+    code = error.exit_code if isinstance(error, StepFailed) else 0
+    if isinstance(error, StepFailed) and error.left is not None:
+        run = error.left.run
+        told = {"image": error.image, "error": error.message, "directory": run.directory, "user": run.user}
+        yield Progress(id=DEBUG, aux=told)
+    yield Progress(error=error.message, error_detail=ErrorDetail(code=code, message=error.message))
 
 
 def _cache_record(usage: Usage) -> BuildCacheRecord:
@@ -173,8 +244,16 @@ def build_request(options: BuildOptions) -> Request:
         labels=options.labels,
         dialect=BuildKit() if options.dialect == "buildkit" else Classic(),
         epoch=int(epoch) if epoch else None,
-        outputs=[Output("image", names)],
+        debug=options.debug,
+        rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),
+        outputs=[Output(_output_type(options), names, options.annotations)],
     )
+
+
+def _output_type(options: BuildOptions) -> str:
+    """``cacheonly`` when nothing else is asked for."""
+    types = {output.get("type", "image") for output in options.outputs}
+    return "cacheonly" if types == {"cacheonly"} else "image"
 
 
 def limits(options: BuildOptions) -> Limits:

@@ -319,6 +319,9 @@ def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:
 
 def _user_mount(mount: MountPoint, source: str, mapped: Sequence[str]) -> Mount:
     """``mapped``: options by which our own files have on the disk the ids that the container sees; binds stay."""
+    if mount.kind == "layers":
+        options = [*mount.options, "rw" if mount.writable else "ro"]
+        return {"destination": mount.destination, "type": "layers", "source": mount.source, "options": options}
     if mount.kind == "tmpfs":
         return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
     options = ["rbind", mount.propagation or "rprivate", "rw" if mount.writable else "ro", *mount.options]

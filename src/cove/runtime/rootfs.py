@@ -15,7 +15,7 @@ from cove.kernel import foreign_mounts, mounts, overlay, paths
 from cove.kernel.cgroups import Layout
 from cove.lean import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 from cove.oci.runtime import IdMapping, Mount, Spec
-from cove.runtime import devices, mount_options
+from cove.runtime import devices, layer_mounts, mount_options
 from cove.runtime.mount_options import Options
 
 if TYPE_CHECKING:
@@ -250,8 +250,12 @@ def plan(spec: Spec, layout: Layout, cgroup_path: str, opened: dict[int, int] | 
     opened = opened or {}
     operations: list[Operation] = []
     for number, entry in enumerate(spec.get("mounts", [])):
-        source, destination, options = _understand(entry)
         operation: Operation
+        if entry.get("type") == layer_mounts.TYPE:
+            operation = layer_mounts.parse(entry.get("source", ""), entry["destination"], entry.get("options") or [])
+            operations.append(Mounting(entry.get("source", ""), entry["destination"], operation))
+            continue
+        source, destination, options = _understand(entry)
         if options.bind:
             operation = _bind(entry, spec, opened.get(number))
         elif entry.get("type") in ("cgroup", "cgroup2"):
@@ -266,6 +270,8 @@ def open_sources(spec: Spec) -> dict[int, int]:
     """Of every bind, by its number, a detached copy: before a user namespace is entered, which may not reach it."""
     opened: dict[int, int] = {}
     for number, entry in enumerate(spec.get("mounts", [])):
+        if entry.get("type") == layer_mounts.TYPE:
+            continue
         source, destination, options = _understand(entry)
         if options.bind:
             try:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from cove.errors import InvalidArgument
 from cove.filters import Filters
+from cove.server import hijack
 from cove.server.reply import empty_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
@@ -20,6 +21,7 @@ from cove.wire.builds import BuildCachePruned, BuildOptions
 from cove.wire.coding import decode
 from cove.wire.host_config import Ulimit
 from cove.wire.images import AuthConfig, Progress
+from cove.wire.streams import Stream
 
 CONTENT_TYPES = ("application/x-tar", "application/tar", "application/octet-stream", "")
 MOST_AUTHS = 1 << 20
@@ -38,6 +40,18 @@ class Builds(Protocol):
     async def cancel(self, build: str) -> None:
         """End the build of this id, if there is one."""
 
+    async def lend_secret(self, build: str, name: str, chunks: AsyncIterator[bytes]) -> None:
+        """Give a build that is going to begin a secret. Raises InvalidArgument for one that is too long."""
+
+    async def lend_context(self, build: str, name: str, remote: str, chunks: AsyncIterator[bytes]) -> None:
+        """Give it a named context: a tar, or what ``remote`` names."""
+
+    async def announce_agent(self, build: str, name: str) -> None:
+        """The client has an ssh agent, and is going to wait for programs that want it."""
+
+    async def agent(self, build: str, name: str) -> Stream:
+        """Wait for the next program that wants the agent; its connection. Raises Unavailable when the build ends."""
+
 
 class BuildRoutes:
     def __init__(self, builds: Builds) -> None:
@@ -48,6 +62,10 @@ class BuildRoutes:
             Route("POST", "/build", self.build, stream=True),
             Route("POST", "/build/prune", self.prune),
             Route("POST", "/build/cancel", self.cancel),
+            Route("POST", "/cove/builds/{id}/secrets", self.lend_secret, stream=True),
+            Route("POST", "/cove/builds/{id}/contexts", self.lend_context, stream=True),
+            Route("POST", "/cove/builds/{id}/agents", self.announce_agent),
+            Route("POST", "/cove/builds/{id}/agent", self.agent, stream=True),
         )
 
     async def build(self, request: Request) -> web.StreamResponse:
@@ -61,6 +79,25 @@ class BuildRoutes:
     async def cancel(self, request: Request) -> web.StreamResponse:
         await self._builds.cancel(request.text("id"))
         return empty_reply(204)
+
+    async def lend_secret(self, request: Request) -> web.StreamResponse:
+        await self._builds.lend_secret(request.variable("id"), request.text("name"), request.chunks())
+        return empty_reply(204)
+
+    async def lend_context(self, request: Request) -> web.StreamResponse:
+        remote = request.text("remote")
+        await self._builds.lend_context(request.variable("id"), request.text("name"), remote, request.chunks())
+        return empty_reply(204)
+
+    async def announce_agent(self, request: Request) -> web.StreamResponse:
+        await self._builds.announce_agent(request.variable("id"), request.text("name"))
+        return empty_reply(204)
+
+    async def agent(self, request: Request) -> web.StreamResponse:
+        """The head of the answer goes out when there is a program to be connected to."""
+        stream = await self._builds.agent(request.variable("id"), request.text("name"))
+        hijack.begin(request, tty=True)
+        return await hijack.connect(request, stream)
 
 
 def build_options(request: Request) -> BuildOptions:
@@ -94,6 +131,7 @@ def build_options(request: Request) -> BuildOptions:
         isolation=request.text("isolation"),
         arguments=_json(request, "buildargs", dict),
         labels=_json(request, "labels", dict),
+        annotations=_json(request, "annotations", dict),
         platforms=tuple(platform for text in request.texts("platform") for platform in text.split(",") if platform),
         target=request.text("target"),
         squash=request.flag("squash"),
@@ -102,6 +140,7 @@ def build_options(request: Request) -> BuildOptions:
         allow=tuple(request.texts("allow")),
         events=request.flag("events"),
         dialect=request.text("dialect"),
+        debug=request.flag("debug"),
         build=request.text("buildid"),
     )
 

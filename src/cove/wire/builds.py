@@ -16,8 +16,8 @@ class BuildOptions:
     """The query of ``POST /build``. Memory in bytes (``memory_swap``: -1 is no bound), periods in microseconds.
 
     ``events``: ours, the client wants to be told of every event in place of the classic stream. ``dialect``: ours,
-    ``buildkit`` words the history and treats owners as BuildKit does. ``explain``: ours, say why steps are not cached.
-    ``build``: ours, an id by which the client lends secrets.
+    ``buildkit`` words the history and treats owners as BuildKit does. ``debug``: ours, make an image of what a
+    failed step left. ``build``: ours, an id by which the client lends secrets.
     """
 
     dockerfile: str = "Dockerfile"
@@ -46,6 +46,7 @@ class BuildOptions:
     isolation: str = ""
     arguments: Mapping[str, str | None] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     platforms: tuple[str, ...] = ()
     target: str = ""
     squash: bool = False
@@ -54,6 +55,7 @@ class BuildOptions:
     allow: tuple[str, ...] = ()
     events: bool = False
     dialect: str = ""
+    debug: bool = False
     build: str = ""
 
 

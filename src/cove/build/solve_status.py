@@ -1,0 +1,55 @@
+"""What happens in a build as BuildKit's clients know it: the status of vertices and their output, as plain values.
+
+A vertex is told about when something of it changes; its digest tells vertices apart and nothing else.
+"""
+
+import base64
+import hashlib
+from typing import Any
+
+from cove.build.assembling import moment
+from cove.build.graph import Vertex
+from cove.build.progress import Event, Explained, Failed, Finished, Logged, Noted, Planned, Started
+
+
+class SolveStatus:
+    """Give it every event in order."""
+
+    def __init__(self) -> None:
+        self._digests: dict[Vertex, str] = {}
+        self._started: dict[str, str] = {}
+
+    def of(self, event: Event) -> dict[str, Any] | None:
+        """What a client is told of an event: ``vertexes``, ``logs``, ``explanations``, ``total``; None is nothing."""
+        match event:
+            case Planned(recipes):
+                return {"total": sum(recipe.steps for recipe in recipes)}
+            case Started(vertex, at):
+                self._started[self._digest(vertex)] = moment(at)
+                return {"vertexes": [self._vertex(vertex)]}
+            case Logged(vertex, stream, data):
+                text = base64.b64encode(data).decode()
+                return {"logs": [{"vertex": self._digest(vertex), "stream": stream, "data": text}]}
+            case Explained(vertex, hit, reasons):
+                told = {"vertex": self._digest(vertex), "name": vertex.name, "hit": hit, "reasons": list(reasons)}
+                return {"explanations": [told]}
+            case Finished(vertex, at, _, cached):
+                return {"vertexes": [self._vertex(vertex, completed=moment(at), cached=cached)]}
+            case Failed(vertex, at, error):
+                return {"vertexes": [self._vertex(vertex, completed=moment(at), error=error)]}
+            case Noted(name, status, done, current, total):
+                note = {"id": name, "name": status, "done": done, "current": current, "total": total}
+                return {"statuses": [note]}
+            case _:
+                return None
+
+    def _digest(self, vertex: Vertex) -> str:
+        if vertex not in self._digests:
+            text = f"{len(self._digests)} {vertex.name}"
+            self._digests[vertex] = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+        return self._digests[vertex]
+
+    def _vertex(self, vertex: Vertex, **more: Any) -> dict[str, Any]:
+        digest = self._digest(vertex)
+        told = {"digest": digest, "name": vertex.name, "started": self._started.get(digest)}
+        return {**told, **{name: value for name, value in more.items() if value}}

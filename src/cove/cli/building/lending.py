@@ -1,0 +1,154 @@
+"""What a client lends to its build: secrets, further contexts, and connections to its ssh agents."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import threading
+from contextlib import closing, contextmanager
+
+from cove.cli.build_contexts.preparing import from_directory
+from cove.cli.building.options import fields
+from cove.cli.failure import Failure
+from cove.errors import CoveError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cove.cli.session import Session
+    from cove.flags import Values
+
+PIECE = 64 << 10
+MOST_SECRET = 500 << 10
+"""Bytes."""
+
+
+@contextmanager
+def lent(session: Session, values: Values, build: str) -> Iterator[None]:
+    """While the build runs. Raises Failure naming the flag, before anything is built."""
+    for text in values.many("secret"):
+        name, content = _secret(text)
+        _send(session, build, "secrets", name, content)
+    for text in values.many("build-context"):
+        _context(session, build, text)
+    agents = [_agent(text) for text in values.many("ssh")]
+    sessions = [_Agent(session, build, name, path) for name, path in agents]
+    for agent in sessions:
+        agent.start()
+    try:
+        yield
+    finally:
+        for agent in sessions:
+            agent.close()
+
+
+def _send(session: Session, build: str, kind: str, name: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/octet-stream"}
+    session.client.stream("POST", f"/cove/builds/{build}/{kind}", {"name": name}, body, headers).close()
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """``id=name[,src=path|,env=VARIABLE]``."""
+    given = fields("secret", text)
+    name = given.get("id", "")
+    if not name:
+        raise Failure(f"invalid value for --secret: {text}: id is missing")
+    variable = given.get("env") or (name if given.get("type") == "env" else "")
+    path = given.get("src") or given.get("source") or ""
+    if not variable and not path and name in os.environ:
+        variable = name
+    if variable:
+        if variable not in os.environ:
+            raise Failure(f"invalid value for --secret: {text}: the variable {variable} is not set")
+        return name, os.environb[variable.encode()]
+    try:
+        with open(os.path.expanduser(path or name), "rb") as file:
+            content = file.read(MOST_SECRET + 1)
+    except OSError as error:
+        raise Failure(f"invalid value for --secret: failed to stat {path or name}: {error.strerror}") from error
+    if len(content) > MOST_SECRET:
+        raise Failure(f"invalid secret {name}: it has more than {MOST_SECRET} bytes")
+    return name, content
+
+
+def _context(session: Session, build: str, text: str) -> None:
+    """``name=path``; what is no path is for the daemon."""
+    name, sign, place = text.partition("=")
+    if not sign or not name or not place:
+        raise Failure(f"invalid value for --build-context: {text}, expected name=path")
+    if place.startswith(("docker-image://", "oci-layout://", "http://", "https://", "git@", "git://")):
+        headers = {"Content-Type": "text/plain"}
+        query = {"name": name, "remote": place}
+        session.client.stream("POST", f"/cove/builds/{build}/contexts", query, b"", headers).close()
+        return
+    headers = {"Content-Type": "application/x-tar"}
+    pieces = from_directory(place, "", b"").pieces()
+    session.client.stream("POST", f"/cove/builds/{build}/contexts", {"name": name}, pieces, headers).close()
+
+
+def _agent(text: str) -> tuple[str, str]:
+    """``default`` or ``id=socket``."""
+    name, sign, path = text.partition("=")
+    path = path if sign else os.environ.get("SSH_AUTH_SOCK", "")
+    if not path:
+        raise Failure(f"invalid empty ssh agent socket: --ssh {text}: SSH_AUTH_SOCK is not set")
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise Failure(f"invalid value for --ssh: {path}: {error.strerror}") from error
+    if not stat.S_ISSOCK(found.st_mode):
+        raise Failure(f"invalid value for --ssh: {path} is no socket of an agent; add the key to one (ssh-add)")
+    return name or "default", path
+
+
+class _Agent:
+    """Waits for programs of the build that want an agent, one connection to the daemon for each."""
+
+    def __init__(self, session: Session, build: str, name: str, path: str) -> None:
+        self._session = session
+        self._build = build
+        self._name = name
+        self._path = path
+        self._closed = False
+        self._client = session.connect()
+
+    def start(self) -> None:
+        """Return when the daemon knows of it."""
+        self._client.json("POST", f"/cove/builds/{self._build}/agents", {"name": self._name})
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def close(self) -> None:
+        """The daemon ends what waits, with the build."""
+        self._closed = True
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                client = self._session.connect()
+                program, first = client.hijack(f"/cove/builds/{self._build}/agent", {"name": self._name})
+            except (CoveError, OSError):
+                return
+            threading.Thread(target=_splice, args=(program, first, self._path), daemon=True).start()
+
+
+def _splice(program: socket.socket, first: bytes, path: str) -> None:
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with closing(agent), closing(program):
+        agent.connect(path)
+        agent.sendall(first)
+        back = threading.Thread(target=_pump, args=(agent, program), daemon=True)
+        back.start()
+        _pump(program, agent)
+        back.join()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    try:
+        while piece := source.recv(PIECE):
+            target.sendall(piece)
+        target.shutdown(socket.SHUT_WR)
+    except OSError:
+        return

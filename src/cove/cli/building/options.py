@@ -1,0 +1,142 @@
+"""What the flags of ``cove build`` make of the request's query."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from cove.cli.failure import Failure
+from cove.errors import InvalidArgument
+from cove.flags import parse_fields
+from cove.units import parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cove.cli.session import Session
+    from cove.flags import Values
+
+    Query = dict[str, Any]
+
+PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+
+
+def query(values: Values) -> Query:
+    """Everything but the context. Raises Failure naming the flag."""
+    return {
+        "t": values.many("tag") or None,
+        "target": values.text("target") or None,
+        "platform": ",".join(values.many("platform")) or None,
+        "nocache": values.on("no-cache") or None,
+        "nocachefilter": values.many("no-cache-filter") or None,
+        "pull": values.on("pull") or None,
+        "buildargs": _json(arguments(values)),
+        "labels": _json(dict(_pair(text) for text in values.many("label"))),
+        "annotations": _json(_annotations(values)),
+        "networkmode": values.text("network") if values.text("network") != "default" else None,
+        "extrahosts": _json([_host(text) for text in values.many("add-host")]),
+        "memory": _size("memory", values) or None,
+        "memswap": _swap(values),
+        "cpushares": values.number("cpu-shares") or None,
+        "cpuperiod": values.number("cpu-period") or None,
+        "cpuquota": values.number("cpu-quota") or None,
+        "cpusetcpus": values.text("cpuset-cpus") or None,
+        "cpusetmems": values.text("cpuset-mems") or None,
+        "cgroupparent": values.text("cgroup-parent") or None,
+        "shmsize": _size("shm-size", values) or None,
+        "ulimits": _json([_ulimit(text) for text in values.many("ulimit")]),
+        "securityopt": _json(values.many("security-opt")),
+        "isolation": values.text("isolation") or None,
+        "squash": values.on("squash") or None,
+        "allow": values.many("allow") or None,
+        "dialect": "buildkit",
+        "debug": values.on("debug") or None,
+    }  # fmt: skip
+
+
+def arguments(values: Values) -> dict[str, str]:
+    """``--build-arg``; a name alone takes its value from the environment. The proxies of the environment come along."""
+    found: dict[str, str] = {}
+    for text in values.many("build-arg"):
+        name, sign, value = text.partition("=")
+        if not sign and name not in os.environ:
+            continue
+        found[name] = value if sign else os.environ[name]
+    return found
+
+
+def _annotations(values: Values) -> dict[str, str]:
+    """``--annotation [type:]name=value``; those of manifests."""
+    found = {}
+    for text in values.many("annotation"):
+        name, sign, value = text.partition("=")
+        kind, colon, rest = name.partition(":")
+        if not sign:
+            raise Failure(f'invalid annotation "{text}", expected key=value')
+        found[rest if colon and kind in ("manifest", "index") else name] = value
+    return found
+
+
+def credentials(session: Session) -> str:
+    """What config.json holds for all registries, as ``X-Registry-Config`` has it."""
+    import base64
+
+    found = {}
+    for registry, entry in (session.config.get("auths") or {}).items():
+        user, _, password = base64.b64decode(entry.get("auth") or "").decode("utf-8", "replace").partition(":")
+        found[registry] = {"username": user, "password": password, "identitytoken": entry.get("identitytoken", "")}
+    return base64.urlsafe_b64encode(json.dumps(found).encode()).decode()
+
+
+def fields(flag: str, text: str) -> dict[str, str]:
+    """``name=value,…`` of a flag. Raises Failure naming it."""
+    found = {}
+    for field in parse_fields(text):
+        name, sign, value = field.partition("=")
+        if not sign:
+            raise Failure(f"invalid value for --{flag}: {field} must be a key=value pair")
+        found[name.strip().lower()] = value.strip()
+    return found
+
+
+def _json(value: Any) -> str | None:
+    """Nothing where there is nothing."""
+    return json.dumps(value) if value else None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+def _host(text: str) -> str:
+    name, sign, address = text.partition("=")
+    if not sign:
+        name, _, address = text.partition(":")
+    if not name or not address:
+        raise Failure(f'bad format for add-host: "{text}"')
+    return f"{name}:{address.strip('[]')}"
+
+
+def _size(flag: str, values: Values) -> int:
+    text = values.text(flag)
+    if not text:
+        return 0
+    try:
+        return parse_size(text)
+    except InvalidArgument as error:
+        raise Failure(f'invalid argument "{text}" for "--{flag}" flag: {error.message}') from error
+
+
+def _swap(values: Values) -> int | None:
+    return -1 if values.text("memory-swap") == "-1" else _size("memory-swap", values) or None
+
+
+def _ulimit(text: str) -> dict[str, Any]:
+    name, _, limits = text.partition("=")
+    soft, _, hard = limits.partition(":")
+    try:
+        return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+    except ValueError:
+        raise Failure(f'invalid argument "{text}" for "--ulimit" flag: invalid ulimit argument: {text}') from None

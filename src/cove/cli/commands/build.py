@@ -1,0 +1,81 @@
+"""``cove build``: a context goes up, and an image is made of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from cove.cli.build_contexts.preparing import Prepared, Remote, Stream, prepare
+from cove.cli.build_display import results
+from cove.cli.build_display.choice import display_for
+from cove.cli.building import lending, options
+from cove.cli.building.flags import FLAGS
+from cove.cli.command import Command, exactly
+from cove.cli.failure import Failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from cove.cli.build_display.choice import Display
+    from cove.cli.session import Session
+    from cove.flags import Values
+
+
+def _build(session: Session, values: Values, arguments: list[str]) -> int:
+    if values.on("check") or values.text("call") in ("check", "lint"):
+        from cove.cli.building.checking import check
+
+        return check(session, values, arguments[0])
+    prepared = prepare(arguments[0], values.text("file"))
+    build = secrets.token_hex(16)
+    query = {**options.query(values), "dockerfile": prepared.dockerfile or None, "buildid": build, "events": True}
+    if isinstance(prepared, Remote):
+        query["remote"] = prepared.url
+    with lending.lent(session, values, build):
+        headers = {"Content-Type": "application/x-tar", "X-Registry-Config": options.credentials(session)}
+        response = session.client.stream("POST", "/build", query, _body(prepared), headers)
+        display = display_for(session, values)
+        outcome = _followed(response.lines(), display)
+    if values.on("explain"):
+        results.explain(session, outcome.explanations)
+    if outcome.error:
+        if outcome.debug and values.on("debug"):
+            return results.debug(session, outcome.debug)
+        raise Failure(outcome.error, outcome.code)
+    return results.finish(session, values, outcome)
+
+
+def _body(prepared: Prepared) -> Iterable[bytes] | None:
+    if isinstance(prepared, Remote):
+        return None
+    return prepared.body if isinstance(prepared, Stream) else prepared.pieces()
+
+
+def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:
+    """Show a build to its end."""
+    outcome = results.Outcome()
+    try:
+        for line in lines:
+            if not line.strip():
+                continue
+            message: dict[str, Any] = json.loads(line)
+            if message.get("id") == "cove.build":
+                outcome.explanations += message["aux"].get("explanations") or ()
+                display.update(message["aux"])
+            elif message.get("id") == "cove.debug":
+                outcome.debug = message["aux"]
+            elif message.get("id") == "cove.result":
+                outcome.metadata = message["aux"]
+            elif "aux" in message:
+                outcome.image = message["aux"].get("ID", "")
+            elif "error" in message:
+                outcome.error = message["error"]
+                outcome.code = 1
+    finally:
+        display.close(failed=bool(outcome.error))
+    return outcome
+
+
+COMMAND = Command(_build, "[OPTIONS] PATH | URL | -", exactly(1), FLAGS)

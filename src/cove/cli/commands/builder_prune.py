@@ -1,0 +1,54 @@
+"""``cove builder prune``."""
+
+from __future__ import annotations
+
+from cove.cli.command import NO_ARGUMENTS, Command
+from cove.cli.commands.prune import SURE, confirmed
+from cove.cli.failure import Failure
+from cove.cli.humanize import size
+from cove.cli.options import encode_filters
+from cove.errors import InvalidArgument
+from cove.flags import BOOL, FILTER, STRING, Flag
+from cove.units import parse_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from cove.cli.session import Session
+    from cove.flags import Values
+
+
+def _run(session: Session, values: Values, arguments: list[str]) -> int:
+    everything = values.on("all")
+    which = "all build cache" if everything else "all dangling build cache"
+    if not values.on("force") and not confirmed(session, f"WARNING! This will remove {which}.\n{SURE}"):
+        return 0
+    query = {
+        "all": everything or None,
+        "filters": encode_filters(values.many("filter")),
+        "reserved-space": _bytes(values.text("keep-storage")) or None,
+    }
+    report = session.client.json("POST", "/build/prune", query)
+    if deleted := report.get("CachesDeleted"):
+        session.print("\n".join(["Deleted build cache objects:", *deleted, ""]))
+    session.print(f"Total reclaimed space: {size(report.get('SpaceReclaimed', 0))}")
+    return 0
+
+
+def _bytes(text: str) -> int:
+    try:
+        return parse_size(text) if text else 0
+    except InvalidArgument as error:
+        raise Failure(f'invalid argument "{text}" for "--keep-storage" flag: {error.message}') from error
+
+
+COMMAND = Command(
+    _run,
+    "",
+    NO_ARGUMENTS,
+    (
+        Flag("all", BOOL, "Remove all unused build cache, not just dangling ones", "a"),
+        Flag("filter", FILTER, 'Provide filter values (e.g., "until=24h")'),
+        Flag("force", BOOL, "Do not prompt for confirmation", "f"),
+        Flag("keep-storage", STRING, "Amount of disk space to keep for cache", shown="bytes"),
+    ),
+)

@@ -1,0 +1,149 @@
+"""RUN: its forms, its mounts, its limits, and what of it never reaches the disk."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from harness.engine import Engine
+from harness.waiting import eventually
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "f").write_text("hello\n")
+    (tmp_path / "context" / "d").mkdir()
+    (tmp_path / "context" / "d" / "g").write_text("deep\n")
+    return tmp_path / "context"
+
+
+def out_of(engine: Engine, context: Path, dockerfile: str, *flags: str) -> str:
+    """The output of a build's steps, without their times."""
+    (context / "Dockerfile").write_text(dockerfile)
+    done = engine.cove("build", "--progress", "plain", *flags, str(context))
+    lines = [line.split(" ", 2) for line in done.err.splitlines() if line.startswith("#")]
+    return "".join(f"{line[2]}\n" for line in lines if len(line) == 3 and line[1][0].isdigit())
+
+
+def test_forms(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox
+ARG WORD=given
+ENV OTHER=set
+USER nobody
+RUN echo "$WORD $OTHER" && id -un
+USER root
+RUN ["echo", "$WORD"]
+RUN <<EOF
+echo one
+echo two
+EOF
+RUN <<EOF
+#!/bin/cat
+not run
+EOF
+SHELL ["/bin/sh", "-xec"]
+RUN echo shell
+RUN cat <<a && cat <<b
+first
+a
+second
+b
+"""
+    lines = out_of(daemon, context, dockerfile).splitlines()
+    for words in ("given set", "nobody", "$WORD", "one", "two", "not run", "+ echo shell", "first", "second"):
+        assert words in lines
+
+
+def test_binds(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox AS other
+RUN mkdir /made && echo made >/made/file
+FROM busybox
+RUN --mount=target=/c cat /c/f /c/d/g && ! touch /c/f
+RUN --mount=target=/one,source=f cat /one
+RUN --mount=from=other,source=/made,target=/m,rw cat /m/file && echo more >/m/more && cat /m/more
+RUN ls -d /c /one /m || echo nothing
+"""
+    assert out_of(daemon, context, dockerfile).splitlines()[-7:] == [
+        "hello",
+        "made",
+        "more",
+        "ls: /c: No such file or directory",
+        "ls: /one: No such file or directory",
+        "ls: /m: No such file or directory",
+        "nothing",
+    ]
+
+
+def test_caches_and_tmpfs(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox
+ARG ROUND
+RUN --mount=type=cache,target=/cache,id=mine,mode=0700,uid=5 --mount=type=tmpfs,target=/t,size=1m \\
+    stat -c %a:%u /cache; echo $ROUND >>/cache/rounds; cat /cache/rounds; df -k /t | tail -1
+"""
+    out_of(daemon, context, dockerfile, "--build-arg", "ROUND=1")
+    lines = out_of(daemon, context, dockerfile, "--build-arg", "ROUND=2").splitlines()
+    assert lines[:3] == ["700:5", "1", "2"]
+    assert " 1024 " in lines[3]
+    records = daemon.docker("system", "df", "-v").out
+    assert "exec.cachemount" in records
+
+
+def test_secrets_are_nowhere(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    secret = "hunter" + "2-very-secret"
+    (tmp_path / "secret").write_text(secret)
+    dockerfile = """\
+FROM busybox
+RUN --mount=type=secret,id=s,mode=0440,uid=9 stat -c %a:%u /run/secrets/s; wc -c </run/secrets/s
+RUN --mount=type=secret,id=s,env=TOKEN echo -n "$TOKEN" | wc -c
+RUN --mount=type=secret,id=none ls /run/secrets || echo none
+"""
+    flags = ("--secret", f"id=s,src={tmp_path}/secret", "-t", "made:s")
+    lines = out_of(daemon, context, dockerfile, *flags).splitlines()
+    assert lines == ["440:9", "19", "19", "ls: /run/secrets: No such file or directory", "none"]
+    assert daemon.docker("history", "--no-trunc", "made:s").out.count(secret) == 0
+    daemon_root = Path(str(daemon.data_root))
+    found = [path for path in daemon_root.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+    assert found == []
+    (context / "Dockerfile").write_text("FROM busybox\nRUN --mount=type=secret,id=x,required cat /run/secrets/x\n")
+    assert "secret x: not found" in daemon.cove("build", str(context), check=False).err
+
+
+def test_an_agent_is_lent_until_the_client_goes(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        dockerfile = "FROM busybox\nRUN --mount=type=ssh,mode=0660 ls -l $SSH_AUTH_SOCK && sleep 600\n"
+        (context / "Dockerfile").write_text(dockerfile)
+        with daemon.spawned("cove", "build", "--progress", "plain", "--ssh", f"default={path}", str(context)) as client:
+            assert client.stderr is not None
+            eventually(lambda: b"srw-rw----" in client.stderr.readline())
+            (shown,) = daemon.exec_root.glob("builds/*/agent-0")
+            for word in (b"first", b"second"):
+                with socket.socket(socket.AF_UNIX) as program:
+                    program.connect(str(shown))
+                    program.sendall(word)
+                    agent, _ = listener.accept()
+                    with agent:
+                        assert agent.recv(100) == word
+                        agent.sendall(b"answer")
+                    assert program.recv(100) == b"answer"
+    eventually(lambda: not list(daemon.exec_root.glob("builds/*/agent-0")))
+
+
+def test_limits_and_network(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox
+RUN ulimit -n; df -k /dev/shm | tail -1; grep here /etc/hosts
+RUN --network=none ls /sys/class/net
+"""
+    flags = ("--ulimit", "nofile=77:77", "--shm-size", "2m", "--add-host", "here:1.2.3.4", "--memory", "64m")
+    lines = out_of(daemon, context, dockerfile, *flags).splitlines()
+    assert lines[0] == "77"
+    assert " 2048 " in lines[1]
+    assert lines[2].split() == ["1.2.3.4", "here"]
+    assert lines[3:] == ["lo"]
