@@ -1,6 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
-from bench import many
+from bench import builds, many
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -115,5 +115,6 @@ ROWS = (
         target=0.4,
     ),
     *many.ROWS,
+    *builds.ROWS,
     Row("version (own command line)", _version, target=2.5),
 )

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from cove.build.cache import Record
+from cove.build.cache_images import with_records
 from cove.build.configuring import with_labels, with_path
 from cove.build.dialect import FILES
 from cove.build.graph import Root
@@ -43,6 +45,8 @@ class Assembly:
     root: Root
     stamp: Stamp = Stamp()
     created: int = 0
+    records: tuple[Record, ...] = ()
+    """What of the cache the image carries."""
 
     @classmethod
     def begin(cls, stage: BuiltStage, root: Root, stamp: Stamp) -> "Assembly":
@@ -89,7 +93,8 @@ class Assembly:
     @property
     def encoded(self) -> bytes:
         """The configuration blob."""
-        return msgspec.json.encode(self.config)
+        plain = msgspec.json.encode(self.config)
+        return with_records(plain, self.records) if self.records else plain
 
 
 def _empty(platform: Platform) -> ImageConfig:
@@ -101,3 +106,19 @@ def labelled(assembly: Assembly, labels: Mapping[str, str], stage: BuiltStage) -
     config = with_labels(with_path(assembly.config.config or stage.config), labels)
     created = assembly.config.created or assembly.stamp.of(assembly.created)
     return replace(assembly, config=msgspec.structs.replace(assembly.config, config=config, created=created))
+
+
+def squashed(assembly: Assembly, root: Root, now: int) -> Assembly:
+    """The image over other layers; its steps are in the history still, without layers, and one that has them all."""
+    config = assembly.config
+    history = list(config.history or [])
+    kept = len(root.layers) - 1
+    for place, step in enumerate(history):
+        if step.empty_layer:
+            continue
+        kept -= 1
+        if kept < 0:
+            history[place] = msgspec.structs.replace(step, empty_layer=True)
+    history.append(History(created=assembly.stamp.of(now), comment="merge of the layers of this build"))
+    made = msgspec.structs.replace(config, history=history, rootfs=RootFS(diff_ids=root.diff_ids))
+    return replace(assembly, config=made, root=root)

@@ -5,27 +5,29 @@ import contextlib
 import os
 import secrets
 import shutil
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from cove.build.assembling import Stamp, labelled
+from cove.build import cache_images
+from cove.build.assembling import Assembly, Stamp, labelled, squashed
 from cove.build.cache import Cache
 from cove.build.dialect import Classic, Dialect
 from cove.build.executors import Executors, StepFailed
 from cove.build.following import Finishes, Following
-from cove.build.graph import Context, Given, Vertex
+from cove.build.graph import Context, Given, Root, Vertex
 from cove.build.mounts import MountLocks, Mounts, Secrets
 from cove.build.outputs import Built, Output, export, keep_left
-from cove.build.planning import Inputs, Wishes, recipe
-from cove.build.progress import Event, Finished, Listener, Planned
+from cove.build.planning import Inputs, Wishes, recipe, root_of
+from cove.build.progress import Event, Finished, Listener, Noted, Planned
 from cove.build.recipe import Recipe
 from cove.build.running import Runner
 from cove.build.solver import Inflight, Solver
 from cove.build.steps import StepLayers
 from cove.dockerfile import Options, parse, plan
-from cove.errors import InvalidArgument
+from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
 from cove.layers import Worker
@@ -34,9 +36,21 @@ from cove.layers.jobs import ReceiveContext, ReceiveContextDone
 from cove.layers.tree import split
 from cove.layers.trees import resolve
 from cove.platform import Platform, host
+from cove.reference import Reference
 
 MOST_DOCKERFILE = 16 << 20
 """The most bytes of a Dockerfile."""
+
+
+@dataclass(frozen=True)
+class CacheTarget:
+    """Where records go: into an image of their own, or, without a name, into the image that is built.
+
+    ``everything``: those of all steps, not only of the image's own (``mode=max``).
+    """
+
+    name: Reference | None = None
+    everything: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,9 @@ class Request:
     epoch: int | None = None
     rewrite: bool = False
     debug: bool = False
+    squash: bool = False
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[CacheTarget] = ()
     outputs: Sequence[Output] = ()
 
 
@@ -141,7 +158,9 @@ class Builder:
     def solver(self, build: "_Build", steps_: StepLayers) -> Solver:
         """A solver for one build."""
         mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks)
-        executors = Executors(steps_, self.cache, self._runner, mounts, self._programs, build.scratch, build.debug)
+        executors = Executors(
+            steps_, self.cache, self._runner, mounts, self._programs, build.scratch, build.debug, build.epoch
+        )
         return Solver(executors, steps_, self.cache, self._inflight, build.note, build.skips)
 
     def step_layers(self, lease: Lease, epoch: int) -> StepLayers:
@@ -167,6 +186,7 @@ class _Build(Inputs):
         self._bases = bases
         self.scratch = scratch
         self.debug = request.debug
+        self.epoch = request.epoch
         self.secrets = secrets_
         self._listener = listener
         self._lease = lease
@@ -179,6 +199,8 @@ class _Build(Inputs):
 
     async def run(self, text: bytes) -> Built:
         request = self._request
+        for name in request.cache_from:
+            await self._import_cache(name)
         recipes = [await self._recipe(text, platform) for platform in request.platforms or [host()]]
         self._listener(Planned(tuple(recipes)))
         epoch = request.epoch if request.epoch is not None and request.rewrite else -1
@@ -194,9 +216,50 @@ class _Build(Inputs):
                 follow.cancel()
             await asyncio.wait(follows)
         images = [labelled(made, request.labels, of.target) for made, of in zip(assemblies, recipes, strict=True)]
+        if request.squash:
+            images = [await self._squashed(image, of, layers) for image, of in zip(images, recipes, strict=True)]
         for image in images:
             await layers.ensure(image.root)
+        for target in request.cache_to:
+            images = await self._export_cache(target, images, recipes, solver, following)
         return await export(self._builder.images, images, request.outputs)
+
+    async def _import_cache(self, name: str) -> None:
+        """Know the records of an image; that it cannot be had is no reason not to build."""
+        try:
+            image = await self._bases.image(name, host(), self._listener)
+            self._lease.keep(*image.chain_ids, *image.blobs)
+            count = await cache_images.take(self._builder.images, self._builder.cache, image)
+        except CoveError as error:
+            self._listener(Noted(f"cache {name}", f"importing cache from {name}: {error.message}", done=True))
+            return
+        self._listener(Noted(f"cache {name}", f"importing cache from {name}: {count} new records", done=True))
+
+    async def _export_cache(
+        self,
+        target: CacheTarget,
+        made: list[Assembly],
+        recipes: list[Recipe],
+        solver: Solver,
+        following: list[Following],
+    ) -> list[Assembly]:
+        """Write records to an image of their own, or into those that are built, which are returned."""
+        every = [solver.records[vertex] for vertex in solver.records]
+        plain = [key for each in following for key in each.keys]
+        own = [solver.records[vertex] for each in recipes for vertex in each.target.path if vertex in solver.records]
+        keys = dict.fromkeys([*(every if target.everything else own), *plain])
+        records = [self._builder.cache.records[key] for key in keys if key in self._builder.cache.records]
+        if target.name is None:
+            return [replace(each, records=tuple(records)) for each in made]
+        await cache_images.make(self._builder.images, records, target.name)
+        return made
+
+    async def _squashed(self, image: Assembly, recipe: Recipe, layers: StepLayers) -> Assembly:
+        """The image with one layer in place of all that this build has made."""
+        base = recipe.target.base_image
+        below = root_of(base) if base is not None else Root()
+        layer = await layers.squash(below, image.root)
+        return squashed(image, Root((*below.layers, *([layer] if layer else []))), time.time_ns())
 
     async def _solve(self, solver: Solver, roots: list[Vertex]) -> None:
         """Raises StepFailed with an image of what the step left, if that is wanted."""

@@ -72,10 +72,11 @@ class Executors:
         programs: asyncio.Semaphore,
         scratch: Path,
         debug: bool = False,
+        now: int | None = None,
     ) -> None:
         """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's.
 
-        ``debug``: keep what a step that fails has left.
+        ``debug``: keep what a step that fails has left. ``now``: seconds since 1970, of directories that are made.
         """
         self._steps = steps
         self._cache = cache
@@ -84,12 +85,15 @@ class Executors:
         self._programs = programs
         self._scratch = scratch
         self._debug = debug
+        self._now = now
         self._images: dict[str, asyncio.Future[str]] = {}
 
     async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         """What the result of a vertex depends on. Raises NotFound for files that are not there."""
         operation = vertex.operation
         base = {"platform": vertex.platform, "parent": _root(inputs[0]).chain_id}
+        if self._steps.epoch >= 0:
+            base["option rewrite-timestamp"] = str(self._steps.epoch)
         if isinstance(operation, Run):
             return Parts({"kind": "run", **base, **await self._run_parts(operation, inputs)})
         if isinstance(operation, MakeDirectory):
@@ -104,8 +108,8 @@ class Executors:
         operation, parent = vertex.operation, _root(inputs[0])
         if isinstance(operation, Run):
             async with self._programs:
-                return await self._run(operation, parent, inputs, execution)
-        now = int(time.time())
+                return await self._run(operation, parent, inputs, execution, vertex.platform)
+        now = int(time.time()) if self._now is None else self._now
         if isinstance(operation, MakeDirectory):
             selection = Selection([], operation.path, True, operation.owner)
             return await self._steps.copy(selection, parent, now)
@@ -194,7 +198,9 @@ class Executors:
             self._images[result.tar] = asyncio.ensure_future(self._steps.context_image(result, self._scratch))
         return [await asyncio.shield(self._images[result.tar])]
 
-    async def _run(self, run: Run, parent: Root, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
+    async def _run(
+        self, run: Run, parent: Root, inputs: Sequence[Result], execution: Execution, platform: str
+    ) -> LayerRef | None:
         container = secrets.token_hex(32)
         execution.container(container)
         lower = await self._steps.lower(parent)
@@ -205,6 +211,7 @@ class Executors:
         }
         async with self._mounts.prepared(run, container, trees) as prepared:
             command = Command(
+                platform=platform,
                 id=container,
                 arguments=run.arguments,
                 environment=[*run.environment, *prepared.environment],

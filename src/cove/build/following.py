@@ -55,6 +55,8 @@ class Following:
         self._cache = cache
         self._listener = listener
         self._skipping = skipping
+        self.keys: list[str] = []
+        """Of the records of steps without files."""
         self._assemblies: dict[int, Assembly] = {}
 
     async def run(self, stamp: Stamp) -> Assembly:
@@ -83,6 +85,7 @@ class Following:
             made.advance(step, finished, finished.created)
             return finished.cached
         key = hashlib.sha256(f"{made.id}\0{step.created_by}".encode()).hexdigest()
+        self.keys.append(key)
         record = None if self._skipping.skips_stage(stage.label) else self._cache.find(key)
         if record is None:
             now = time.time_ns()

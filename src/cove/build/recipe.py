@@ -49,6 +49,14 @@ class BuiltStage:
         return found
 
     @property
+    def path(self) -> list[Vertex]:
+        """The vertices that its files are made of, one on top of the other, the last first."""
+        found = [self.root]
+        while found[-1].inputs:
+            found.append(found[-1].inputs[0])
+        return found
+
+    @property
     def base_image(self) -> Image | None:
         """The image that the first of the lineage begins with."""
         base = self.lineage[0].base

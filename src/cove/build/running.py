@@ -55,7 +55,7 @@ class StepMount:
 class Command:
     """One program. ``id``: of its container, 64 hex digits. ``lower``: its root, uppermost layer first.
 
-    ``network``: default, none or host. ``insecure``: with all privileges.
+    ``network``: default, none or host. ``insecure``: with all privileges. ``platform``: what its programs are for.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Command:
     network: str = "default"
     insecure: bool = False
     hostname: str = ""
+    platform: str = ""
     mounts: Sequence[StepMount] = field(default_factory=tuple)
 
 

@@ -50,6 +50,8 @@ class Solver:
         self._inflight = inflight
         self._listener = listener
         self._skips = skips
+        self.records: dict[Vertex, str] = {}
+        """The keys of the records that vertices were solved by."""
         self._tasks: dict[Vertex, asyncio.Task[Result]] = {}
 
     async def solve(self, vertices: Sequence[Vertex]) -> list[Result]:
@@ -140,6 +142,7 @@ class Solver:
 
     def _finished(self, vertex: Vertex, inputs: list[Result], record: Record, cached: bool) -> Result:
         """The result is over the input that this build has, whatever was below when the record was made."""
+        self.records[vertex] = record.key
         layer = record.layer
         result = Root((*_layers(inputs[0]), *([layer] if layer else [])))
         files = record.parts.get("files", "")

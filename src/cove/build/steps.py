@@ -13,7 +13,7 @@ from cove.digest import chain_ids
 from cove.images import Images
 from cove.images.leases import Lease
 from cove.layers import Packed, Worker
-from cove.layers.jobs import CopyStep, PackStep, Select, SelectDone, Selection, Unpack, UnpackDone
+from cove.layers.jobs import CopyStep, PackStep, Select, SelectDone, Selection, Squash, Unpack, UnpackDone
 from cove.oci.image import LAYER, Descriptor
 
 
@@ -63,6 +63,11 @@ class StepLayers:
         async with self._slots:
             return await self._worker.run(Select(selection, list(lower), listing), SelectDone)
 
+    @property
+    def epoch(self) -> int:
+        """Seconds since 1970 that no file is younger than; -1: they have their own times."""
+        return self._epoch
+
     async def copy(self, selection: Selection, parent: Root, now: int) -> LayerRef | None:
         """Make the layer of a copy; None when it has nothing in it."""
         target, plain = self._images.layers.fresh(), self._images.blobs.temporary()
@@ -75,7 +80,16 @@ class StepLayers:
         job = PackStep(upper, str(target), str(plain), await self.lower(parent), list(stubs), self._epoch)
         return await self._made(job, target, plain, parent)
 
-    async def _made(self, job: CopyStep | PackStep, target: Path, plain: Path, parent: Root) -> LayerRef | None:
+    async def squash(self, below: Root, own: Root) -> LayerRef | None:
+        """One layer over ``below`` in place of all that ``own`` has above it."""
+        sources = [str(self._images.blobs.path(layer.blob.digest)) for layer in own.layers[len(below.layers) :]]
+        target, plain = self._images.layers.fresh(), self._images.blobs.temporary()
+        job = Squash(sources, await self.lower(below), str(target), str(plain), self._epoch)
+        return await self._made(job, target, plain, below)
+
+    async def _made(
+        self, job: CopyStep | PackStep | Squash, target: Path, plain: Path, parent: Root
+    ) -> LayerRef | None:
         try:
             async with self._slots:
                 done = await self._worker.run(job, UnpackDone)

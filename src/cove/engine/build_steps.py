@@ -27,13 +27,17 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.shims import Shim, Zygote
 from cove.engine.streams import attachment, socket_pair
 from cove.engine.transitions import notice
-from cove.errors import Internal, NoSpace
+from cove.errors import Internal, InvalidArgument, NoSpace
 from cove.kernel.cgroups import Cgroup, layout
 from cove.oci import image as oci
+from cove.platform import Platform, host
 from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig, LogConfig, Ulimit
 
 READ = 1 << 16
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
+EMULATORS = {"arm64": ("aarch64",), "amd64": ("x86_64",), "386": ("i386",), "ppc64le": ("ppc64le",)}
+"""Architectures as the names of qemu's registrations have them, where these are others."""
 _FRAME = 8
 """Bytes of the head of a multiplexed frame: stream, three zeros, length."""
 _KERNEL_PLACES = ("proc", "dev", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv")
@@ -68,6 +72,7 @@ class BuildSteps:
 
     @asynccontextmanager
     async def run(self, command: Command, output: Output) -> AsyncIterator[Ran]:
+        check_platform(command.platform)
         container = self._container(command)
         try:
             try:
@@ -161,6 +166,19 @@ class BuildSteps:
         await self._connectivity.release(container)
         self._bundles.discard(container)
         await asyncio.to_thread(_remove, container, self._bundles.cgroup(container))
+
+
+def check_platform(text: str) -> None:
+    """Raises InvalidArgument when the host can run no programs of this platform, itself or by an emulator."""
+    wanted = Platform.parse(text) if text else host()
+    if host().preference(wanted) is not None:
+        return
+    names = EMULATORS.get(wanted.architecture, (wanted.architecture,))
+    if not any((BINFMT / f"qemu-{name}").exists() for name in names):
+        raise InvalidArgument(
+            f"cannot run programs of {wanted} on {host()}: the host has no emulator for them (binfmt_misc, {BINFMT}); "
+            "the package qemu-user-static brings one"
+        )
 
 
 def _remove(container: Container, group: str) -> None:

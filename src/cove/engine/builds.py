@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 from cove.build.assembling import moment
-from cove.build.builder import Builder, Request
+from cove.build.builder import Builder, CacheTarget, Request
 from cove.build.classic import ClassicStream
 from cove.build.dialect import BuildKit, Classic
 from cove.build.executors import StepFailed
@@ -245,9 +245,24 @@ def build_request(options: BuildOptions) -> Request:
         dialect=BuildKit() if options.dialect == "buildkit" else Classic(),
         epoch=int(epoch) if epoch else None,
         debug=options.debug,
+        squash=options.squash,
+        cache_from=options.cache_from,
+        cache_to=[_cache_target(given) for given in options.cache_to],
         rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),
         outputs=[Output(_output_type(options), names, options.annotations)],
     )
+
+
+def _cache_target(given: Mapping[str, str]) -> CacheTarget:
+    """Raises InvalidArgument for a kind of cache that there is none of."""
+    everything = given.get("mode", "min") == "max"
+    if given.get("mode", "min") not in ("min", "max"):
+        raise InvalidArgument(f"cache-to: unknown mode {given['mode']!r}")
+    if given.get("type") == "inline":
+        return CacheTarget(None, everything)
+    if given.get("type") != "image" or not given.get("ref"):
+        raise InvalidArgument(f"cache-to: unknown cache exporter: {given.get('type', '')!r}")
+    return CacheTarget(Reference.parse(given["ref"]).with_default_tag(), everything)
 
 
 def _output_type(options: BuildOptions) -> str:

@@ -186,6 +186,19 @@ class Staged(msgspec.Struct, frozen=True):
         return StagedMount(*(getattr(self, name) for name in self.__struct_fields__))
 
 
+class Squash(msgspec.Struct, frozen=True, tag=True):
+    """Make one layer of several, as ``PackStep`` does. ``sources``: their tars, not compressed, lowest first.
+
+    ``lower``: what they are over.
+    """
+
+    sources: list[str]
+    lower: list[str]
+    target: str
+    plain: str
+    epoch: int = -1
+
+
 class Bind(msgspec.Struct, frozen=True):
     """A file or directory of the host that a container sees at ``destination``."""
 
@@ -274,6 +287,7 @@ Job = (
     | ReceiveContext
     | Select
     | CopyStep
+    | Squash
 )
 
 

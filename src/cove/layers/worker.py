@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal, NoSpace
-from cove.layers import context, selection, step_layers, unpack_job
+from cove.layers import context, selection, squashing, step_layers, unpack_job
 from cove.layers.copying import copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -47,6 +47,7 @@ from cove.layers.jobs import (
     Select,
     Spool,
     SpoolDone,
+    Squash,
     Unpack,
 )
 from cove.layers.pack import pack, pack_layer
@@ -136,6 +137,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return selection.select(job)
         case CopyStep():
             return step_layers.copy(job)
+        case Squash():
+            return squashing.squash(job)
         case _:
             return _with_view(job, descriptors, reply)
 

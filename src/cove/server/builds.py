@@ -112,6 +112,7 @@ def build_options(request: Request) -> BuildOptions:
         no_cache=request.flag("nocache"),
         no_cache_filter=tuple(request.texts("nocachefilter")),
         cache_from=tuple(_json(request, "cachefrom", list)),
+        cache_to=tuple(_plain(item) for item in _json(request, "cacheto", list)),
         pull=request.flag("pull"),
         remove=request.flag("rm", default=True),
         force_remove=request.flag("forcerm"),
@@ -164,7 +165,7 @@ def _json(request: Request, name: str, kind: type[Any]) -> Any:
 
 def _check_strings(name: str, found: Any) -> None:
     values = found.values() if isinstance(found, dict) else found
-    if name in ("ulimits", "outputs"):
+    if name in ("ulimits", "outputs", "cacheto"):
         if not all(isinstance(value, dict) for value in values):
             raise InvalidArgument(f"error reading build {name}: not a list of objects")
     elif not all(isinstance(value, str) or (value is None and name == "buildargs") for value in values):
@@ -185,6 +186,10 @@ def _output(item: Mapping[str, Any]) -> dict[str, str]:
         raise InvalidArgument("error reading build outputs: Attrs is no object")
     found = {str(name): str(value) for name, value in attributes.items()}
     return {"type": str(item.get("Type", "")), **found} if item.get("Type") != "moby" else found
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, str]:
+    return {str(name): str(value) for name, value in item.items()}
 
 
 def _shm_size(request: Request) -> int:

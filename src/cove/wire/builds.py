@@ -27,6 +27,7 @@ class BuildOptions:
     no_cache: bool = False
     no_cache_filter: tuple[str, ...] = ()
     cache_from: tuple[str, ...] = ()
+    cache_to: tuple[Mapping[str, str], ...] = ()
     pull: bool = False
     remove: bool = True
     force_remove: bool = False

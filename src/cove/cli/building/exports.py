@@ -6,7 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 
-from cove.cli.building.options import fields
+from cove.cli.building.options import ARCHIVES, FILES, outputs
 from cove.cli.failure import Failure
 from cove.cli.progress import display
 from cove.cli.pulling import credentials
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
     from cove.cli.session import Session
     from cove.flags import Values
 
-ARCHIVES = ("oci", "docker")
-FILES = ("local", "tar")
-TYPES = ("image", "registry", "cacheonly", *ARCHIVES, *FILES)
-
-
-def outputs(values: Values) -> list[dict[str, str]]:
-    """What ``--output`` asks for; a path alone is files in a directory, ``-`` a tar. Raises Failure."""
-    found = []
-    for text in values.many("output"):
-        if "=" not in text:
-            found.append({"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": text})
-            continue
-        given = fields("output", text)
-        if given.get("type", "") not in TYPES:
-            raise Failure(f'invalid value for --output: unknown type "{given.get("type", "")}"')
-        if given["type"] in FILES and not given.get("dest"):
-            raise Failure(f"invalid value for --output: dest is required for {given['type']} output")
-        found.append(given)
-    return found
-
 
 def export(session: Session, values: Values, image: str) -> None:
     """Hand out what was built. Raises Failure."""
@@ -52,9 +32,16 @@ def export(session: Session, values: Values, image: str) -> None:
         elif output["type"] == "local":
             _directory(session, image, output["dest"])
         elif output["type"] == "registry" or output.get("push") == "true":
-            _push(session, values.many("tag"))
+            push(session, values.many("tag"))
     if values.on("push"):
-        _push(session, values.many("tag"))
+        push(session, values.many("tag"))
+    if (
+        image
+        and not values.many("tag")
+        and {given["type"] for given in outputs(values)} <= {*FILES}
+        and outputs(values)
+    ):
+        session.client.json("DELETE", f"/images/{image}")
 
 
 def _save(session: Session, names: list[str], place: str) -> None:
@@ -104,7 +91,7 @@ def _container(session: Session, image: str) -> Iterator[str]:
         session.client.json("DELETE", f"/containers/{made['Id']}", {"force": True})
 
 
-def _push(session: Session, names: list[str]) -> None:
+def push(session: Session, names: list[str]) -> None:
     """Raises Failure when the image has no name."""
     if not names:
         raise Failure("tag is needed when pushing to registry")

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
+ARCHIVES = ("oci", "docker")
+FILES = ("local", "tar")
+TYPES = ("image", "registry", "cacheonly", *ARCHIVES, *FILES)
+
+
 def query(values: Values) -> Query:
     """Everything but the context. Raises Failure naming the flag."""
     return {
@@ -48,11 +53,28 @@ def query(values: Values) -> Query:
         "ulimits": _json([_ulimit(text) for text in values.many("ulimit")]),
         "securityopt": _json(values.many("security-opt")),
         "isolation": values.text("isolation") or None,
+        "outputs": _json([_output(given) for given in outputs(values)]),
         "squash": values.on("squash") or None,
         "allow": values.many("allow") or None,
         "dialect": "buildkit",
         "debug": values.on("debug") or None,
     }  # fmt: skip
+
+
+def outputs(values: Values) -> list[dict[str, str]]:
+    """What ``--output`` asks for; a path alone is files in a directory, ``-`` a tar. Raises Failure."""
+    found = []
+    for text in values.many("output"):
+        if "=" not in text:
+            found.append({"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": text})
+            continue
+        given = fields("output", text)
+        if given.get("type", "") not in TYPES:
+            raise Failure(f'invalid value for --output: unknown type "{given.get("type", "")}"')
+        if given["type"] in FILES and not given.get("dest"):
+            raise Failure(f"invalid value for --output: dest is required for {given['type']} output")
+        found.append(given)
+    return found
 
 
 def arguments(values: Values) -> dict[str, str]:
@@ -98,6 +120,14 @@ def fields(flag: str, text: str) -> dict[str, str]:
             raise Failure(f"invalid value for --{flag}: {field} must be a key=value pair")
         found[name.strip().lower()] = value.strip()
     return found
+
+
+def _output(given: dict[str, str]) -> dict[str, Any]:
+    """As the API has it. Where files go is no concern of the daemon's."""
+    return {
+        "Type": given["type"],
+        "Attrs": {name: value for name, value in given.items() if name not in ("type", "dest")},
+    }
 
 
 def _json(value: Any) -> str | None:

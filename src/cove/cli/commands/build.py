@@ -8,7 +8,8 @@ import secrets
 from cove.cli.build_contexts.preparing import Prepared, Remote, Stream, prepare
 from cove.cli.build_display import results
 from cove.cli.build_display.choice import display_for
-from cove.cli.building import lending, options
+from cove.cli.building import exports, lending, options
+from cove.cli.building.caching import Caching
 from cove.cli.building.flags import FLAGS
 from cove.cli.command import Command, exactly
 from cove.cli.failure import Failure
@@ -30,7 +31,14 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
         return check(session, values, arguments[0])
     prepared = prepare(arguments[0], values.text("file"))
     build = secrets.token_hex(16)
-    query = {**options.query(values), "dockerfile": prepared.dockerfile or None, "buildid": build, "events": True}
+    caching = Caching(session, values, build)
+    query = {
+        **options.query(values),
+        **caching.query,
+        "dockerfile": prepared.dockerfile or None,
+        "buildid": build,
+        "events": True,
+    }
     if isinstance(prepared, Remote):
         query["remote"] = prepared.url
     with lending.lent(session, values, build):
@@ -38,12 +46,20 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
         response = session.client.stream("POST", "/build", query, _body(prepared), headers)
         display = display_for(session, values)
         outcome = _followed(response.lines(), display)
+    try:
+        return _ended(session, values, outcome, caching)
+    finally:
+        caching.clean()
+
+
+def _ended(session: Session, values: Values, outcome: results.Outcome, caching: Caching) -> int:
     if values.on("explain"):
         results.explain(session, outcome.explanations)
     if outcome.error:
         if outcome.debug and values.on("debug"):
             return results.debug(session, outcome.debug)
         raise Failure(outcome.error, outcome.code)
+    caching.finish(lambda name: exports.push(session, [name]))
     return results.finish(session, values, outcome)
 
 
@@ -67,7 +83,7 @@ def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:
             elif message.get("id") == "cove.debug":
                 outcome.debug = message["aux"]
             elif message.get("id") == "cove.result":
-                outcome.metadata = message["aux"]
+                outcome.metadata = message.get("aux") or {}
             elif "aux" in message:
                 outcome.image = message["aux"].get("ID", "")
             elif "error" in message:

@@ -1,0 +1,141 @@
+"""Several layers as one: what they say together, with the whiteouts that what is below them still needs."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+
+from cove.errors import InvalidArgument
+from cove.layers.header import Header
+from cove.layers.indexer import Indexer
+from cove.layers.inodes import Inode, Inodes
+from cove.layers.jobs import Squash, UnpackDone
+from cove.layers.layer_file import LayerFile
+from cove.layers.stream import ByteStream
+from cove.layers.tar import Limits, Reader, shown
+from cove.layers.tree import OPAQUE, split
+from cove.layers.trees import Tree, open_layers
+from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
+
+PIECE = 1 << 18
+_KINDS = {
+    stat.S_IFREG: b"0",
+    stat.S_IFLNK: b"2",
+    stat.S_IFCHR: b"3",
+    stat.S_IFBLK: b"4",
+    stat.S_IFDIR: b"5",
+    stat.S_IFIFO: b"6",
+}
+
+
+def squash(job: Squash) -> UnpackDone:
+    """Raises InvalidArgument naming an entry, OSError."""
+    files = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in job.sources]
+    try:
+        merged = _Merged(files)
+        layer = LayerFile(job.target, job.plain, job.epoch)
+        with closing(open_layers(job.lower)) as below:
+            merged.write(layer, below)
+        return layer.finish()
+    finally:
+        for file in files:
+            os.close(file)
+
+
+class _Merged:
+    """``files``: tars, not compressed, lowest first."""
+
+    def __init__(self, files: list[int]) -> None:
+        self._files = files
+        self._indexer = Indexer(iter(()), Limits())
+        self._origin: dict[int, int] = {}
+        self._kept: list[Inode] = []  # so that their ids stay theirs
+        for number, file in enumerate(files):
+            self._remove(file)
+            self._add(number, file)
+
+    def _remove(self, file: int) -> None:
+        """What a layer takes away of those below it, before it adds anything."""
+        inodes = self._indexer.inodes
+        for entry, _ in _entries(file):
+            parts = split(entry.name)
+            if not parts or not parts[-1].startswith(WHITEOUT):
+                continue
+            parent = inodes.directory(parts[:-1])
+            children = parent.children or {}
+            hidden = list(children) if parts[-1] == OPAQUE_WHITEOUT else [parts[-1][len(WHITEOUT) :]]
+            for name in hidden:
+                if name in children:
+                    inodes.remove(parent, name)
+
+    def _add(self, number: int, file: int) -> None:
+        for entry, position in _entries(file):
+            made = self._indexer.add(entry, position)
+            if made is not None:
+                self._origin[id(made)] = number
+                self._kept.append(made)
+
+    def write(self, layer: LayerFile, below: Tree) -> None:
+        """Marks of what is gone only where there is something below them: in a new directory they would be seen."""
+        written: dict[int, bytes] = {}
+        for path, inode in _walk(self._indexer.inodes):
+            if inode.is_whiteout:
+                if below.look(tuple(path.split(b"/"))) is None:
+                    continue
+                above, slash, name = path.rpartition(b"/")
+                layer.entry(Header(above + slash + WHITEOUT + name, b"0", 0, 0, 0, 0, 0, b"", 0, 0, 0))
+                continue
+            header = _header(path, inode)
+            first = written.setdefault(id(inode), path)
+            if inode.children is None and first != path:
+                header.kind, header.link, header.size, header.real_size, header.xattrs = b"1", first, 0, 0, {}
+            layer.entry(header)
+            if header.size:
+                self._data(inode, layer)
+            if inode.xattrs.get(OPAQUE) == b"y" and below.look(tuple(path.split(b"/"))) is not None:
+                layer.entry(Header(path + b"/" + OPAQUE_WHITEOUT, b"0", 0, 0, 0, 0, 0, b"", 0, 0, 0))
+
+    def _data(self, inode: Inode, layer: LayerFile) -> None:
+        file, at, left = self._files[self._origin[id(inode)]], inode.data, inode.size
+        while left:
+            piece = os.pread(file, min(left, PIECE), at)
+            if not piece:
+                raise OSError(5, "a layer is cut short")
+            layer.data(piece)
+            at, left = at + len(piece), left - len(piece)
+
+
+def _entries(file: int) -> Iterator[tuple[Header, int]]:
+    os.lseek(file, 0, os.SEEK_SET)
+    stream = ByteStream(iter(lambda: os.read(file, PIECE), b""))
+    for entry in Reader(stream, Limits()):
+        if entry.data_runs is not None:
+            raise InvalidArgument(f"{shown(entry.name)}: sparse files cannot be squashed")
+        yield entry, stream.position
+
+
+def _walk(inodes: Inodes) -> Iterator[tuple[bytes, Inode]]:
+    todo = [(name, inode) for name, inode in sorted((inodes.top.children or {}).items(), reverse=True)]
+    while todo:
+        path, inode = todo.pop()
+        yield path, inode
+        todo += [(path + b"/" + name, child) for name, child in sorted((inode.children or {}).items(), reverse=True)]
+
+
+def _header(path: bytes, inode: Inode) -> Header:
+    kind = _KINDS[stat.S_IFMT(inode.mode)]
+    size = inode.size if kind == b"0" else 0
+    return Header(
+        name=path + b"/" if kind == b"5" else path,
+        kind=kind,
+        mode=inode.mode & 0o7777,
+        uid=inode.uid,
+        gid=inode.gid,
+        size=size,
+        mtime=inode.mtime,
+        link=inode.target,
+        major=inode.device[0],
+        minor=inode.device[1],
+        real_size=size,
+        xattrs={name: value for name, value in inode.xattrs.items() if name != OPAQUE} if kind != b"2" else {},
+    )

@@ -1,0 +1,87 @@
+"""What a build puts out: images, names, files, and the same bytes for the same inputs."""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.engine import Engine
+
+DOCKERFILE = """\
+FROM busybox
+COPY f /f
+RUN mkdir /made && date >/made/now || true
+RUN rm /made/now && echo x >/made/file
+CMD ["cat", "/f"]
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "f").write_text("hello\n")
+    (tmp_path / "context" / "Dockerfile").write_text(DOCKERFILE)
+    return tmp_path / "context"
+
+
+def test_names_and_files_about_it(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    flags = ["-t", "made:a", "-t", "made:b", "--iidfile", f"{tmp_path}/id", "--metadata-file", f"{tmp_path}/meta"]
+    image = daemon.cove("build", "-q", "--label", "x=y", *flags, str(context)).out.strip()
+    assert (tmp_path / "id").read_text() == image
+    meta = json.loads((tmp_path / "meta").read_text())
+    assert meta["containerimage.config.digest"] == image
+    assert meta["containerimage.descriptor"]["digest"] == meta["containerimage.digest"]
+    names = daemon.docker("inspect", "-f", "{{.RepoTags}} {{.Config.Labels}}", image).out
+    assert names == "[made:a made:b] map[x:y]\n"
+    assert daemon.cove("build", "-q", "-t", "UPPER", str(context), check=False).code == 1
+
+
+def test_files(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    daemon.cove("build", "-q", "-o", f"{tmp_path}/out", str(context))
+    assert (tmp_path / "out" / "f").read_text() == "hello\n"
+    assert not (tmp_path / "out" / "made" / "now").exists()
+    daemon.cove("build", "-q", "-o", f"type=tar,dest={tmp_path}/out.tar", str(context))
+    with tarfile.open(tmp_path / "out.tar") as archive:
+        assert "made/file" in archive.getnames()
+    daemon.cove("build", "-q", "-t", "made:o", "-o", f"type=oci,dest={tmp_path}/oci.tar", str(context))
+    with tarfile.open(tmp_path / "oci.tar") as archive:
+        assert {"index.json", "oci-layout"} <= set(archive.getnames())
+    assert daemon.cove("build", "-q", "-o", "type=cacheonly", str(context)).out.strip() == ""
+    assert daemon.cove("build", "-q", "-o", "type=wrong", str(context), check=False).code == 1
+
+
+def test_the_same_inputs_give_the_same_bytes(daemon: Engine, fresh_daemon: Daemon, context: Path) -> None:
+    shutil.copy(shutil.which("busybox") or "", context / "sh")
+    dockerfile = "FROM scratch\nCOPY sh /bin/\nCOPY f /to/f\nRUN echo x >/file\nWORKDIR /w\nENV a=b\n"
+    (context / "Dockerfile").write_text(dockerfile)
+    flags = ["--build-arg", "SOURCE_DATE_EPOCH=1000000000", "-o", "type=image,rewrite-timestamp=true"]
+    made = [engine.cove("build", "-q", *flags, str(context)).out for engine in (daemon, fresh_daemon)]
+    assert made[0] == made[1]
+    created = daemon.docker("inspect", "-f", "{{.Created}}", made[0].strip()).out
+    assert created == "2001-09-09T01:46:40Z\n"
+    daemon.cove("build", "-q", *flags, "-o", f"type=tar,dest={context}/out.tar", str(context))
+    with tarfile.open(context / "out.tar") as archive:
+        times = {archive.getmember(name).mtime for name in ("to/f", "file", "w", "to", "bin/sh")}
+    assert times == {1_000_000_000}
+
+
+def test_several_platforms(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text(
+        'FROM scratch\nARG TARGETARCH TARGETVARIANT\nCOPY f /$TARGETARCH$TARGETVARIANT\nCMD ["/x"]\n'
+    )
+    daemon.cove("build", "-q", "-t", "made:p", "--platform", "linux/amd64,linux/arm64,linux/arm/v7", str(context))
+    saved = daemon.http("GET", "/images/made:p/json?manifests=1").body
+    assert b"amd64" in saved
+    (context / "Dockerfile").write_text('FROM scratch\nCOPY f /f\nRUN ["/f"]\n')
+    done = daemon.cove("build", "-q", "--platform", "linux/s390x", str(context), check=False)
+    assert "linux/s390x" in done.err and "binfmt" in done.err
+
+
+def test_squash(daemon: Engine, context: Path) -> None:
+    daemon.cove("build", "-q", "-t", "made:sq", "--squash", str(context))
+    layers = json.loads(daemon.docker("inspect", "made:sq").out)[0]["RootFS"]["Layers"]
+    assert len(layers) == 2
+    assert daemon.docker("run", "--rm", "made:sq", "sh", "-c", "cat /f; ls /made").out == "hello\nfile\n"
