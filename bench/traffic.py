@@ -9,24 +9,26 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from bench.measure import Result, docker
 from harness.engine import Engine
 from harness.waiting import eventually
 
-SECONDS = 2
-TRIPS = 20000
-ROUNDS = 5
-PORT = 5201
-PUBLISHED = 15201
+SECONDS = 1
+TRIPS = 5000
+ROUNDS = 8
+IPERF, ECHO = 5201, 5202
+PUBLISHED = 10000
+"""What is added to a port of a container for the host's."""
+
 PORTS = 1000
 
 _ECHO = """
 import socket
-listener = socket.create_server(("0.0.0.0", 5201))
+listener = socket.create_server(("0.0.0.0", 5202))
 print("ready", flush=True)
 while True:
     connection, _ = listener.accept()
@@ -45,82 +47,99 @@ for _ in range(trips):
     connection.recv(64)
 print((time.monotonic() - begun) / trips)
 """
+_PYTHON = (sys.executable, "-I", "-S", "-c")
+
+
+class Pair(NamedTuple):
+    """Two containers of one engine. ``client``: how to run in its namespace; ``host``: how to run in the engine's.
+
+    ``address``: the server's, ``gateway``: the host's on their network.
+    """
+
+    client: list[str]
+    host: list[str]
+    address: str
+    gateway: str
+
+
+Take = Callable[[Pair], float]
 
 
 def between_containers(engines: list[Engine]) -> Result:
     """Milliseconds that a gigabyte takes from one container to another; at most what Docker's takes."""
-    return _best("GB between containers", "ms", engines, lambda engine: _gigabyte(engine, inside=True))
+    return _best("GB between containers", "ms", engines, lambda pair: _gigabyte(pair.client, pair.address, IPERF))
 
 
 def to_published(engines: list[Engine]) -> Result:
     """Milliseconds that a gigabyte takes from the host to a published port at the host's address."""
-    return _best("GB to a published port", "ms", engines, lambda engine: _gigabyte(engine, inside=False))
+    take: Take = lambda pair: _gigabyte(pair.host, pair.gateway, IPERF + PUBLISHED)  # noqa: E731
+    return _best("GB to a published port", "ms", engines, take)
 
 
 def to_loopback(engines: list[Engine]) -> Result:
     """The same, to the port at 127.0.0.1, which Docker has a proxy for."""
-    return _best("GB to a port at 127.0.0.1", "ms", engines, lambda engine: _gigabyte(engine, False, "127.0.0.1"))
+    take: Take = lambda pair: _gigabyte(pair.host, "127.0.0.1", IPERF + PUBLISHED)  # noqa: E731
+    return _best("GB to a port at 127.0.0.1", "ms", engines, take)
 
 
 def trip_between_containers(engines: list[Engine]) -> Result:
     """Microseconds from a request to its answer, over one TCP connection."""
-    return _best("round trip between containers", "µs", engines, lambda engine: _trip(engine, inside=True))
+    return _best("round trip between containers", "µs", engines, lambda pair: _trip(pair.client, pair.address, ECHO))
 
 
 def trip_to_published(engines: list[Engine]) -> Result:
-    return _best("round trip to a published port", "µs", engines, lambda engine: _trip(engine, inside=False))
+    """Microseconds from a request of the host to the answer of a published port."""
+    take: Take = lambda pair: _trip(pair.host, pair.gateway, ECHO + PUBLISHED)  # noqa: E731
+    return _best("round trip to a published port", "µs", engines, take)
 
 
 def many_ports(engines: list[Engine]) -> Result:
-    """Milliseconds of ``run -d`` with a thousand published ports; once for Docker, which takes its time."""
+    """Milliseconds of ``run -d`` with a thousand published ports; once, as Docker takes its time."""
     ours, peer = (_published(engine) for engine in engines)
     return Result(f"run -d with {PORTS} ports", ours, peer, "ms", 1, (ours, ours), 0.25, None)
 
 
-def _best(name: str, unit: str, engines: list[Engine], take: Any) -> Result:
-    """In turns; the best of the rounds of each, as what else the machine does can only cost."""
-    taken: list[list[float]] = [[], []]
-    for _ in range(ROUNDS):
-        for engine, found in zip(engines, taken, strict=True):
-            found.append(take(engine))
-    ours, peer = map(min, taken)
-    return Result(name, ours, peer, unit, ROUNDS, (ours, max(taken[0])), 1.0, None)
+def _best(name: str, unit: str, engines: list[Engine], take: Take) -> Result:
+    """In turns of a second; the best of each engine's, as what else the machine does can only cost."""
+    if shutil.which("iperf3") is None:
+        raise RuntimeError("iperf3 is missing: apt-get install iperf3")
+    with ExitStack() as stack:
+        pairs = [stack.enter_context(_pair(engine)) for engine in engines]
+        rounds = [[take(pair) for pair in pairs] for _ in range(ROUNDS)]
+    ours, peer = ([taken[side] for taken in rounds] for side in (0, 1))
+    return Result(name, min(ours), min(peer), unit, ROUNDS, (min(ours), max(ours)), 1.0, None)
 
 
 @contextmanager
-def _pair(engine: Engine) -> Iterator[tuple[list[str], list[str], str, str]]:
-    """How to run in a server's and a client's namespace, the server's address and the bridge's."""
+def _pair(engine: Engine) -> Iterator[Pair]:
+    """A server that sinks and echoes, and a client, on a network of their own."""
     docker(engine, "network", "create", "bench-traffic")
     try:
-        sleeping = ("busybox", "sleep", "86400")
-        flags = ("--network", "bench-traffic")
-        docker(engine, "run", "-d", "--name", "server", "-p", f"{PUBLISHED}:{PORT}", *flags, *sleeping)
-        docker(engine, "run", "-d", "--name", "client", *flags, *sleeping)
+        ports = [word for port in (IPERF, ECHO) for word in ("-p", f"{port + PUBLISHED}:{port}")]
+        for name, flags in (("server", ports), ("client", [])):
+            docker(engine, "run", "-d", "--name", name, *flags, "--net", "bench-traffic", "busybox", "sleep", "86400")
         server, client = json.loads(engine.docker("inspect", "server", "client").out)
         place = server["NetworkSettings"]["Networks"]["bench-traffic"]
         enter = [["nsenter", "-t", str(each["State"]["Pid"]), "-n"] for each in (server, client)]
-        yield enter[0], enter[1], place["IPAddress"], place["Gateway"]
+        with _serving(enter[0]):
+            yield Pair(enter[1], engine.netns.command([]), place["IPAddress"], place["Gateway"])
     finally:
         docker(engine, "rm", "-f", "server", "client")
         docker(engine, "network", "rm", "bench-traffic")
 
 
-def _gigabyte(engine: Engine, inside: bool, host: str = "") -> float:
-    if shutil.which("iperf3") is None:
-        raise RuntimeError("iperf3 is missing: apt-get install iperf3")
-    with _pair(engine) as (server, client, address, gateway):
-        serving = subprocess.Popen([*server, "iperf3", "-s", "-1", "-p", str(PORT)], stdout=subprocess.DEVNULL)
-        try:
-            eventually(lambda: f":{PORT:04X} " in _sockets(server))
-            target = ["-c", address, "-p", str(PORT)] if inside else ["-c", host or gateway, "-p", str(PUBLISHED)]
-            argv = ["iperf3", *target, "-t", str(SECONDS), "-J"]
-            argv = [*client, *argv] if inside else engine.netns.command(argv)
-            shown = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
-        finally:
-            serving.terminate()
-            serving.wait()
-    received = json.loads(shown)["end"]["sum_received"]
-    return float(received["seconds"] / received["bytes"] * 1e9 * 1000)
+@contextmanager
+def _serving(enter: list[str]) -> Iterator[None]:
+    programs = (["iperf3", "-s", "-p", str(IPERF)], [*_PYTHON, _ECHO])
+    running = [subprocess.Popen([*enter, *argv], stdout=subprocess.DEVNULL) for argv in programs]
+    try:
+        for port in (IPERF, ECHO):
+            eventually(lambda port=port: f":{port:04X} " in _sockets(enter))  # type: ignore[misc]
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def _sockets(enter: list[str]) -> str:
@@ -128,20 +147,16 @@ def _sockets(enter: list[str]) -> str:
     return subprocess.run([*enter, "cat", *files], capture_output=True, text=True, check=True).stdout
 
 
-def _trip(engine: Engine, inside: bool) -> float:
-    python = [sys.executable, "-I", "-S", "-c"]
-    with _pair(engine) as (server, client, address, gateway):
-        serving = subprocess.Popen([*server, *python, _ECHO], stdout=subprocess.PIPE, text=True)
-        try:
-            assert serving.stdout is not None and serving.stdout.readline() == "ready\n"
-            target = [address, str(PORT)] if inside else [gateway, str(PUBLISHED)]
-            argv = [*python, _ASK, *target, str(TRIPS)]
-            argv = [*client, *argv] if inside else engine.netns.command(argv)
-            shown = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
-        finally:
-            serving.terminate()
-            serving.wait()
-    return float(shown) * 1e6
+def _gigabyte(enter: list[str], host: str, port: int) -> float:
+    argv = [*enter, "iperf3", "-c", host, "-p", str(port), "-t", str(SECONDS), "-J"]
+    shown = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+    received = json.loads(shown)["end"]["sum_received"]
+    return float(received["seconds"] / received["bytes"] * 1e9 * 1000)
+
+
+def _trip(enter: list[str], host: str, port: int) -> float:
+    argv = [*enter, *_PYTHON, _ASK, host, str(port), str(TRIPS)]
+    return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout) * 1e6
 
 
 def _published(engine: Engine) -> float:

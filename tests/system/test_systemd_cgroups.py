@@ -1,6 +1,7 @@
 """The systemd control group driver, with a bus of our own where systemd would be."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ from cove.kernel.cgroups import Cgroup, Hierarchy, Layout
 from cove.oci.runtime import Resources
 from cove.runtime import systemd, unit_properties
 from cove.runtime.systemd import Systemd
+from harness.containers import busybox_root
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
+from harness.oci import PROGRAM, Bundle, Done
 from harness.systemd_bus import CGROUPS, SystemdBus
 from harness.waiting import eventually
 
@@ -273,3 +276,97 @@ def _sleeper() -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
+
+
+SEES = 'mount --bind "$0/systemd" /run/systemd && mount --bind "$0/dbus" /run/dbus && exec "$@"'
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return busybox_root(tmp_path / "root")
+
+
+class ScopedBundle(Bundle):
+    """Its calls are given ``--systemd-cgroup``, and see that systemd runs, by what ``run`` has of /run."""
+
+    def __init__(self, directory: Path, root: Path, run: Path, path: str) -> None:
+        super().__init__(directory, root, "/unused")
+        self.run_root = run
+        self.linux["cgroupsPath"] = path
+        self.linux["resources"] = {"pids": {"limit": 44}, "memory": {"limit": 64 << 20}}
+
+    def argv(self, *words: str) -> list[str]:
+        command = [str(PROGRAM), "--root", str(self.state), "--systemd-cgroup", *words]
+        return ["unshare", "--mount", "sh", "-c", SEES, str(self.run_root), *command]
+
+    def call(self, *words: str, check: bool = True, input: str = "") -> Done:
+        done = subprocess.run(
+            self.argv(*words), capture_output=True, text=True, timeout=60, cwd=self.directory, input=input
+        )
+        assert not check or done.returncode == 0, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, script: str, *flags: str) -> None:
+        self.process["args"] = ["sh", "-c", script]
+        self.write()
+        nowhere = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        subprocess.run(self.argv("run", "-d", *flags, self.id), check=True, cwd=self.directory, timeout=60, **nowhere)
+
+    @property
+    def pid(self) -> int:
+        return int(json.loads(self.call("state", self.id).out)["pid"])
+
+
+def test_cove_oci_makes_scopes(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    (tmp_path / "run/dbus").mkdir()
+    slice_ = f"covetest{os.getpid()}.slice"
+    bus = SystemdBus(tmp_path / "run/dbus/system_bus_socket", cgroups=True)
+    bundle = ScopedBundle(tmp_path / "b", root, tmp_path / "run", f"{slice_}:podlike:one")
+    try:
+        bundle.begin("sleep 1000")
+        unit = bus.units["podlike-one.scope"]
+        assert unit.properties["Slice"] == slice_ and unit.properties["TasksMax"] == 44
+        assert unit.pids == {bundle.pid}
+        assert f"/{slice_}/podlike-one.scope" in Path(f"/proc/{bundle.pid}/cgroup").read_text()
+        assert bundle.call("exec", bundle.id, "echo", "in it").out == "in it\n"
+        bundle.call("update", "--pids-limit", "55", bundle.id)
+        assert unit.properties["TasksMax"] == 55
+        (pids,) = [path for path in unit.directories if (path / "pids.max").exists()]
+        assert (pids / "pids.max").read_text().strip() == "55"
+        bundle.call("pause", bundle.id)
+        assert bundle.status() == "paused"
+        bundle.call("resume", bundle.id)
+        bundle.call("delete", "--force", bundle.id)
+        assert bus.units == {}
+        assert bundle.run("true").code == 0 and bus.units == {}
+        bus.result = "failed"
+        assert "the job ended as 'failed'" in bundle.run("true", check=False).err
+        bus.result = "done"
+        for path in ("/a/path", "one:two", "notaslice:a:b", "a.slice:b:c/d"):
+            bundle.linux["cgroupsPath"] = path
+            refused = bundle.run("true", check=False)
+            assert refused.code == 1 and "expected cgroupsPath to be of format" in refused.err, path
+        assert bus.units == {} and bus.faults == []
+    finally:
+        bus.close()
+        for directory in CGROUPS.glob(f"*/{slice_}"):
+            directory.rmdir()
+
+
+@pytest.mark.needs("systemd", "root")
+def test_cove_oci_and_a_real_systemd(real_systemd: str, tmp_path: Path, root: Path) -> None:
+    run = tmp_path / "seen"
+    (run / "dbus").mkdir(parents=True)
+    (run / "systemd").symlink_to(tmp_path / "run/systemd")
+    (tmp_path / "run/systemd/system").mkdir()
+    bundle = ScopedBundle(tmp_path / "b", root, run, "web.slice:podlike:real")
+    bundle.begin("sleep 1000")
+    try:
+        place = f"/{real_systemd}/web.slice/podlike-real.scope"
+        assert place in Path(f"/proc/{bundle.pid}/cgroup").read_text()
+        assert bundle.call("exec", bundle.id, "echo", "in it").out == "in it\n"
+    finally:
+        bundle.call("delete", "--force", bundle.id)
+    with Systemd(20) as manager, pytest.raises(OSError, match=r"(?i)not loaded|no such unit|not found"):
+        manager.change("podlike-real.scope", [])

@@ -79,7 +79,7 @@ class BridgeDriver:
         if network.adopted:
             await self._links.run(lambda route: _leave(route, network))
         else:
-            await self._links.run(lambda route: _delete(route, network.link))
+            await self._links.delete(network.link)
 
     def host_link(self) -> str:
         return _VETH_PREFIX + secrets.token_hex(4)

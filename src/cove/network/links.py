@@ -1,11 +1,13 @@
 """A routing socket behind a thread of its own: the kernel may hold its lock on links for many milliseconds."""
 
 import asyncio
+import contextlib
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from cove.kernel.rtnetlink import RouteSocket
+from cove.kernel.rtnetlink import LinkEvents, RouteSocket
 
 T = TypeVar("T")
 
@@ -16,10 +18,36 @@ class Links:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "links")
         self._socket: RouteSocket | None = None
+        self._deletions: set[asyncio.Task[bool]] = set()
 
     async def run(self, call: Callable[[RouteSocket], T]) -> T:
         """What ``call`` returns; it runs in the thread, to its end even if the caller is cancelled. Raises OSError."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._run, call)
+
+    async def delete(self, name: str) -> bool:
+        """Remove a link; whether there was one. It is gone when this returns. Raises OSError.
+
+        The kernel tells of the removal well before the request returns, which waits until nobody can have a reference
+        to the link any more. That takes as long again, and is not waited for.
+        """
+        told = asyncio.Event()
+        with contextlib.closing(LinkEvents()) as events:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(events.fileno(), lambda: _tell(events, name, told))
+            try:
+                work = asyncio.create_task(asyncio.to_thread(_delete, name))
+                self._deletions.add(work)
+                work.add_done_callback(self._deletions.discard)
+                waiting = asyncio.create_task(told.wait())
+                await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            finally:
+                loop.remove_reader(events.fileno())
+        return work.result() if work.done() else True
+
+    async def settle(self) -> None:
+        """Wait for the requests that are not waited for."""
+        await asyncio.gather(*self._deletions, return_exceptions=True)
 
     def close(self) -> None:
         self._thread.shutdown()
@@ -35,3 +63,19 @@ class Links:
             self._socket.close()  # an answer that was not read must not be taken for the next one's
             self._socket = None
             raise
+
+
+def _tell(events: LinkEvents, name: str, told: asyncio.Event) -> None:
+    if name in (events.removed() or ()):
+        told.set()
+
+
+def _delete(name: str) -> bool:
+    with RouteSocket() as route:
+        try:
+            route.delete_link(name)
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            return False
+        return True

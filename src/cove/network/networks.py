@@ -183,13 +183,16 @@ class Networks:
         try:
             await self._database.run(lambda connection: NETWORKS.insert(connection, record))
             if not record.config_only:
-                await driver.start_network(record)
-                if (policy := _policy(record)) is not None:
-                    await self._firewall.add_bridge(policy)
+                await asyncio.gather(driver.start_network(record), self._admit(record))
         except BaseException:
             await self._discard(record)
             raise
         return record
+
+    async def _admit(self, network: NetworkRecord) -> None:
+        """Tell the firewall of a network, if that is to know it."""
+        if (policy := _policy(network)) is not None:
+            await self._firewall.add_bridge(policy)
 
     async def _settled(self, record: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:
         """A network as its driver wants it; one that is refused is forgotten."""
@@ -394,6 +397,7 @@ class Networks:
         await self._publisher.close()
         self._firewall.close()
         self._egress.close()
+        await self._links.settle()
         self._links.close()
 
     # Opening
@@ -445,8 +449,8 @@ class Networks:
         self._catalogue.remove(network)  # so that no container gets on it meanwhile
         try:
             if not network.config_only:
-                await self._firewall.remove_bridge(network.link)
-                await self._driver(network).stop_network(network)
+                removed = self._firewall.remove_bridge(network.link)
+                await asyncio.gather(removed, self._driver(network).stop_network(network))
             await self._database.run(lambda connection: NETWORKS.delete(connection, id=network.id))
         except BaseException:
             self._catalogue.add(network)

@@ -6,6 +6,7 @@ from cove.kernel import capabilities
 from cove.kernel.namespaces import FLAGS
 from cove.lean import Any, json
 from cove.oci.runtime import Process, Spec
+from cove.runtime import scope_names
 from cove.runtime.command.container import Failed
 from cove.runtime.command.journal import Journal
 
@@ -14,8 +15,11 @@ _DEFAULT_DEVICES = ((1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 
 """null, zero, full, random, urandom, tty, console, ptmx and terminals."""
 
 
-def load(directory: str, container_id: str, journal: Journal) -> Spec:
-    """The configuration of a bundle, with what it leaves open filled in. Raises Failed naming the field."""
+def load(directory: str, container_id: str, journal: Journal, *, systemd: bool = False) -> Spec:
+    """The configuration of a bundle, with what it leaves open filled in. Raises Failed naming the field.
+
+    ``systemd``: its control group is a unit of systemd.
+    """
     path = os.path.join(directory, "config.json")
     try:
         with open(path, "rb") as file:
@@ -28,7 +32,9 @@ def load(directory: str, container_id: str, journal: Journal) -> Spec:
         _check(spec)
     except (TypeError, AttributeError, KeyError) as error:
         raise Failed(f"{path}: not a configuration: {error}") from None
-    _complete(spec, directory, container_id)
+    _complete(spec, directory)
+    path = spec["linux"].get("cgroupsPath") or ""
+    spec["linux"]["cgroupsPath"] = (unit if systemd else cgroup_path)(path, container_id)
     grantable(spec["process"], journal)
     checked: Spec = spec
     return checked
@@ -72,7 +78,7 @@ def _check_namespaces(linux: Any) -> None:
         raise Failed("linux.timeOffsets: time namespace offsets specified, but time namespace isn't enabled")
 
 
-def _complete(spec: Any, directory: str, container_id: str) -> None:
+def _complete(spec: Any, directory: str) -> None:
     spec["root"]["path"] = os.path.realpath(os.path.join(directory, spec["root"]["path"]))
     if not os.path.isdir(spec["root"]["path"]):
         raise Failed(f"root.path: invalid rootfs: {spec['root']['path']} is not a directory")
@@ -85,7 +91,6 @@ def _complete(spec: Any, directory: str, container_id: str) -> None:
             spec.pop(key, None)
     linux = spec["linux"] = {key: value for key, value in (spec.get("linux") or {}).items() if value is not None}
     _allow_default_devices(linux)
-    linux["cgroupsPath"] = cgroup_path(linux.get("cgroupsPath") or "", container_id)
     spec["process"] = numeric(spec["process"])
 
 
@@ -116,9 +121,22 @@ def numeric(process: Any) -> Any:
 
 def cgroup_path(path: str, container_id: str) -> str:
     """``linux.cgroupsPath`` from the root of the hierarchies; a relative one, or none, is taken from there too."""
-    if ":" in path and not path.startswith("/"):
-        raise Failed(f"linux.cgroupsPath: {path!r} is a unit of systemd, and no systemd runs here")
+    if scope_names.is_unit(path):
+        raise Failed(f"linux.cgroupsPath: {path!r} is a unit of systemd, which --systemd-cgroup is for")
     return os.path.normpath(f"/{path or container_id}".replace("//", "/"))
+
+
+def unit(path: str, container_id: str) -> str:
+    """``linux.cgroupsPath`` as ``slice:prefix:name``; without one, a scope in the slice of the system's services."""
+    path = path or scope_names.cgroups_path("", container_id)
+    try:
+        scope_names.control_group(path)
+    except ValueError:
+        raise Failed(
+            'linux.cgroupsPath: expected cgroupsPath to be of format "slice:prefix:name" for systemd cgroups, '
+            f"got {path!r} instead"
+        ) from None
+    return path
 
 
 def grantable(process: Process, journal: Journal) -> None:

@@ -6,12 +6,13 @@ from cove.runtime.command.journal import Journal
 
 
 class Call(NamedTuple):
-    """``root``: the directory of what is kept."""
+    """``root``: the directory of what is kept. ``systemd``: control groups are units of systemd."""
 
     name: str
     root: str
     journal: Journal
     words: list[str]
+    systemd: bool = False
 
     def parse(self, flags: tuple[Flag, ...]) -> tuple[dict[str, Any], list[str]]:
         """The flags of this command and its arguments. Raises Refused."""

@@ -111,7 +111,7 @@ def _remove(container: Container, call: Call) -> None:
 def _make(call: Call, container_id: str, values: dict[str, Any], *, detached: bool) -> tuple[Container, Born]:
     check_id(container_id)
     directory = os.path.realpath(values["bundle"] or ".")
-    spec = bundle.load(directory, container_id, call.journal)
+    spec = bundle.load(directory, container_id, call.journal, systemd=call.systemd)
     _check_console(spec, values, detached)
     check_preserved(values["preserve-fds"])
     container = Container(call.root, container_id, _record(spec, directory))

@@ -44,7 +44,7 @@ def _linux() -> dict[str, Any]:
         "cgroup": {
             "v1": any(hierarchy.version == 1 for hierarchy in found.hierarchies),
             "v2": found.unified,
-            "systemd": False,
+            "systemd": True,
             "systemdUser": False,
             "rdma": found.mount_point("rdma") is not None,
         },

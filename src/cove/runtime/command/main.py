@@ -8,6 +8,7 @@ from cove.runtime.command.arguments import BOOL, TEXT, Flag, Refused, flag, pars
 from cove.runtime.command.call import Call
 from cove.runtime.command.container import Failed
 from cove.runtime.command.journal import Journal
+from cove.runtime.scope_names import BOOTED
 
 NAME = "cove-oci"
 FLAGS: tuple[Flag, ...] = (
@@ -73,12 +74,12 @@ def _main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     root = values["root"] or _default_root()
-    return _carry_out(Call(words[0], os.path.abspath(root), journal, words[1:]), values["systemd-cgroup"])
+    return _carry_out(Call(words[0], os.path.abspath(root), journal, words[1:], values["systemd-cgroup"]))
 
 
-def _carry_out(call: Call, systemd: bool) -> int:
+def _carry_out(call: Call) -> int:
     try:
-        if systemd and call.name in ("create", "run", "update") and not os.path.isdir("/run/systemd/system"):
+        if call.systemd and call.name in ("create", "run", "update") and not os.path.isdir(BOOTED):
             raise Failed("systemd cgroup flag passed, but systemd support for managing cgroups is not available")
         if call.words[:1] in (["--help"], ["-h"]):
             return _help_for(call.name)

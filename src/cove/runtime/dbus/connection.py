@@ -1,8 +1,8 @@
 """A connection to a bus, or to a peer: authenticate, call and wait, one thing at a time.
 
-    we       NUL AUTH EXTERNAL <uid in hexadecimal>      the bus   OK <guid>
-    we       BEGIN                                       (from here on messages)
-    we       Hello, only to a bus                        the bus   our name
+    we       NUL AUTH EXTERNAL <uid in hexadecimal>
+    we       BEGIN                                       the bus   OK <guid>
+    we       Hello, only to a bus (from here on messages) the bus  our name
     we       a call                                      the bus   its return or error; signals in between
 
 Every wait has the deadline of the connection, so that nobody who talks to a bus hangs with it.
@@ -109,7 +109,10 @@ class Connection:
         self._socket.settimeout(left)
 
     def _authenticate(self) -> None:
-        self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
+        """BEGIN goes with the rest, as sd-bus has it: systemd leaves a message that it reads together with BEGIN lying,
+        until more comes.
+        """
+        self._socket.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\nBEGIN\r\n")
         while b"\r\n" not in self._received:
             if len(self._received) > 1024:
                 raise ValueError("D-Bus: an answer to AUTH without an end")
@@ -117,7 +120,6 @@ class Connection:
         line, _, self._received = self._received.partition(b"\r\n")
         if not line.startswith(b"OK "):
             raise PermissionError(errno.EACCES, f"D-Bus: {line.decode(errors='replace')}")
-        self._socket.sendall(b"BEGIN\r\n")
 
     def _fill(self) -> None:
         self._limit()
