@@ -68,6 +68,11 @@ def _links(kind: str) -> Callable[[], bool]:
     return met
 
 
+def _on_a_disk() -> bool:
+    device = os.stat(tempfile.gettempdir()).st_dev
+    return Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists()
+
+
 NEEDS = {
     "root": Need("to run as root", lambda: os.geteuid() == 0),
     "overlay": Need("a kernel with overlayfs", _file_system("overlay")),
@@ -100,6 +105,7 @@ NEEDS = {
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "busybox-static": Need("a static busybox", _program("busybox")),
+    "disk": Need("a temporary directory on a block device", _on_a_disk),
     "no-journald": Need("no journal of its own", lambda: not Path("/run/systemd/journal/socket").exists()),
     "package-mirror": Need("apt's configuration of a Debian mirror", lambda: any(_apt_sources())),
 }

@@ -1,6 +1,7 @@
 """Limits of containers: what the kernel is told, and a program in the container that meets each of them."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -166,3 +167,121 @@ def test_refused(daemon: Engine, host: dict[str, object], words: str) -> None:
         host, words = {"CpuShares": -1}, "shares: invalid argument"  # version 2 discards it unseen
     answer = daemon.http("POST", "/v1.41/containers/create", {"Image": "busybox", "HostConfig": host})
     assert (answer.status, words in answer.json()["message"]) == (400, True), answer.body
+
+
+def output(daemon: Engine, script: str, *flags: str, code: int = 0) -> str:
+    """What a script prints in a container with these flags, errors included."""
+    done = daemon.docker("run", "--rm", *flags, "busybox", "sh", "-c", script, check=False)
+    assert done.code == code, done
+    return done.out + done.err
+
+
+def test_files_that_are_too_many_or_too_large(daemon: Engine) -> None:
+    many = "exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null"
+    assert "file" in output(daemon, many, "--ulimit", "nofile=6:6", code=1)
+    assert output(daemon, many, "--ulimit", "nofile=20:20") == ""
+    large = "dd if=/dev/zero of=/large bs=1M count=3 2>/dev/null; echo $?; wc -c < /large"
+    assert {"153", "1048576"} <= set(output(daemon, large, "--ulimit", "fsize=1048576").split())  # SIGXFSZ
+
+
+def test_processes_of_a_user(daemon: Engine) -> None:
+    """The kernel counts a user's in all containers, so nobody else may have this one."""
+    script = "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait"
+    assert "fork" in output(daemon, script, "--user", "54321", "--ulimit", "nproc=3:3", code=2)
+
+
+def test_shared_memory_is_full(daemon: Engine) -> None:
+    fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=5 2>&1 | grep -c 'No space left'; wc -c < /dev/shm/x"
+    assert output(daemon, fill, "--shm-size", "2m").split() == ["1", str(2 << 20)]
+
+
+def test_processors_that_it_may_use(daemon: Engine) -> None:
+    script = "grep Cpus_allowed_list /proc/self/status; nproc; taskset -p 2 $$ 2>&1 | grep -c Invalid"
+    told = output(daemon, script, "--cpuset-cpus", "0").split()
+    assert told[1:3] == ["0", "1"] and told[-1] == "1"
+
+
+def test_kernel_parameters_of_its_namespaces(daemon: Engine) -> None:
+    flags = (
+        "--sysctl",
+        "net.ipv4.ip_default_ttl=33",
+        "--sysctl",
+        "kernel.msgmax=4096",
+        "--sysctl",
+        "fs.mqueue.msg_max=7",
+    )
+    script = "cat /proc/sys/net/ipv4/ip_default_ttl /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max"
+    assert output(daemon, script, *flags).split() == ["33", "4096", "7"]
+    before = Path("/proc/sys/kernel/pid_max").read_text()
+    done = daemon.docker("run", "--rm", "--sysctl", "kernel.pid_max=77777", "busybox", "true", check=False)
+    assert done.code != 0 and Path("/proc/sys/kernel/pid_max").read_text() == before
+
+
+def test_control_groups_as_the_container_sees_them(daemon: Engine) -> None:
+    own = {line.split(":", 2)[2] for line in output(daemon, "cat /proc/self/cgroup", "--cgroupns", "private").split()}
+    assert "/" in own and not any(daemon.name in path for path in own)
+    assert f"/{daemon.name}/" in output(daemon, "cat /proc/self/cgroup", "--cgroupns", "host")
+
+
+@pytest.mark.needs("cgroup-v1")
+def test_swappiness_and_a_container_that_is_not_killed(daemon: Engine) -> None:
+    name = box(daemon, "--memory-swappiness", "7", "--oom-kill-disable", "-m", "64m")
+    assert limit(daemon, name, "swappiness") == "7"
+    told = daemon.docker("exec", name, "cat", "/sys/fs/cgroup/memory/memory.oom_control").out
+    assert "oom_kill_disable 1" in told
+
+
+@pytest.mark.needs("cgroup-v1")
+def test_real_time_of_containers(fresh_daemon: Daemon) -> None:
+    """The daemon's group gets what its containers may have a part of."""
+    daemon = fresh_daemon
+    before = daemon.flags
+    daemon.restart_with("--cpu-rt-runtime=200000", "--cpu-rt-period=1000000")
+    name = box(daemon, "--cpu-rt-runtime", "50000", "--cpu-rt-period", "500000")
+    files = ["/sys/fs/cgroup/cpu/cpu.rt_runtime_us", "/sys/fs/cgroup/cpu/cpu.rt_period_us"]
+    assert daemon.docker("exec", name, "cat", *files).out.split() == ["50000", "500000"]
+    much = daemon.docker("run", "--rm", "--cpu-rt-runtime", "300000", "busybox", "true", check=False)
+    assert much.code != 0, "more than the daemon's"
+    daemon.docker("rm", "-f", name)
+    daemon.stop()
+    daemon.flags = before
+    daemon.start()
+
+
+def disk(daemon: Engine) -> str:
+    """The block device that the data root is on."""
+    device = daemon.data_root.stat().st_dev
+    return "/dev/" + Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve().name
+
+
+@pytest.mark.needs("disk")
+def test_rates_of_a_device(daemon: Engine) -> None:
+    device = disk(daemon)
+    flags = [word for kind in ("read-bps", "write-bps") for word in (f"--device-{kind}", f"{device}:2mb")]
+    flags += [word for kind in ("read-iops", "write-iops") for word in (f"--device-{kind}", f"{device}:400")]
+    name = box(daemon, *flags)
+    number = f"{os.major(os.stat(device).st_rdev)}:{os.minor(os.stat(device).st_rdev)}"
+    for kind, value in {"read_bps": 2 << 20, "write_bps": 2 << 20, "read_iops": 400, "write_iops": 400}.items():
+        assert limit(daemon, name, kind) == f"{number} {value}"
+    write = "dd if=/dev/zero of=/x bs=512k count=8 oflag=direct 2>&1 && dd if=/x of=/dev/null bs=512k iflag=direct 2>&1"
+    begun = time.monotonic()
+    daemon.docker("exec", name, "sh", "-c", write)
+    taken = time.monotonic() - begun
+    assert taken > 3, "4 MB written and 4 MB read, at 2 MB in a second each"
+
+
+@pytest.mark.needs("disk")
+def test_weights_of_devices(daemon: Engine) -> None:
+    """Where the kernel has no scheduler with weights, it is said, and nothing is asked of it."""
+    done = daemon.docker("run", "-d", "--name", "box", "--blkio-weight", "300", "busybox", "sleep", "600")
+    kept = json.loads(daemon.docker("inspect", "-f", "{{.HostConfig.BlkioWeight}}", "box").out)
+    assert kept == (0 if "Weight discarded" in done.err else 300)
+    assert not kept or limit(daemon, "box", "weight") == "300"
+    daemon.docker("rm", "-f", "box")
+    device = disk(daemon)
+    weighted = ("--blkio-weight-device", f"{device}:400")
+    done = daemon.docker("run", "-d", "--name", "box", *weighted, "busybox", "sleep", "600", check=False)
+    if done.code:  # the kernel has such a scheduler, and the device another one
+        assert "weight_device" in done.err and "Operation not supported" in done.err
+    elif "Weight-device discarded" not in done.err:
+        assert limit(daemon, "box", "weights").endswith(" 400")

@@ -178,7 +178,8 @@ def _bundles(
 def _prepared_group(settings: Settings) -> str:
     """The control group of all containers, made; "" when it is systemd's to make."""
     names = cgroup_driver.names(settings)
-    return "" if names.systemd else groups.prepare(layout(), names.parent)
+    realtime = settings.cpu_rt_period, settings.cpu_rt_runtime
+    return "" if names.systemd else groups.prepare(layout(), names.parent, realtime)
 
 
 async def recover(roots: Roots, database: Database, stores: Stores, engine: Engine, stack: AsyncExitStack) -> None:

@@ -78,8 +78,10 @@ OPTIONS = (
     Option("selinux_enabled", "selinux-enabled", f"{LATER}label containers for SELinux"),
     Option("userns_remap", "userns-remap", "user, or default, whose subordinate ids containers get"),
     Option("seccomp_profile", "seccomp-profile", "file of the default seccomp profile, builtin or unconfined"),
-    Option("cpu_rt_period", "cpu-rt-period", f"{LATER}real-time period of all containers, in microseconds"),
-    Option("cpu_rt_runtime", "cpu-rt-runtime", f"{LATER}real-time run time of all containers, in microseconds"),
+    Option("cpu_rt_period", "cpu-rt-period", "real-time period of all containers, in microseconds (version 1)"),
+    Option(
+        "cpu_rt_runtime", "cpu-rt-runtime", "real-time run time of all containers, in microseconds (cgroup version 1)"
+    ),
     Option("cdi_spec_dirs", "cdi-spec-dir", "directory of CDI specifications"),
     Option(
         "storage_driver", "storage-driver", "what layers become: erofs (images) or overlay2 (directories)", short="s"
