@@ -14,8 +14,8 @@ from cove.cli.catalog import ALIASES, COMMANDS
 
 # Commands that Docker's command line does not have, or that are about the program itself.
 ONLY_OURS = re.compile(
-    r"(container )?why|undo|doctor|network egress|trash .*|socket .*|image bootstrap|daemon|install-.*"
-    r"|completion|version"
+    r"(container )?why|undo|doctor|network egress|trash .*|socket .*|daemon|install-.*"
+    r"|image (bootstrap|verify|diff|ls-files|waste)|completion|version"
 )
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
 

@@ -40,6 +40,7 @@ class Blobs:
         self._root = data_root / "blobs" / "sha256"
         self._temporary = data_root / "tmp"
         self._present: dict[str, Blob] = {}
+        self._suspects: set[str] = set()
         self._changing = asyncio.Lock()
 
     def open(self) -> None:
@@ -55,8 +56,16 @@ class Blobs:
                 file.unlink()
 
     def get(self, digest: str) -> Blob | None:
-        """The blob of this digest, or None when it is not here."""
+        """The blob of this digest, or None when it is not here, or found damaged."""
+        return None if digest in self._suspects else self._present.get(digest)
+
+    def known(self, digest: str) -> Blob | None:
+        """The same, of what was found damaged too."""
         return self._present.get(digest)
+
+    def suspect(self, digests: Iterable[str]) -> None:
+        """Take these for missing from now on, so that whoever brings them replaces them."""
+        self._suspects.update(digest for digest in digests if digest in self._present)
 
     def path(self, digest: str) -> Path:
         """Where the bytes are. Raises NotFound when they are not here."""
@@ -113,11 +122,12 @@ class Blobs:
         """Sync files, verified by the caller, and make them blobs, all or none; then they are gone in any case."""
         try:
             async with self._changing:
-                new = {blob.digest: (path, blob) for path, blob in finished if blob.digest not in self._present}
+                new = {blob.digest: (path, blob) for path, blob in finished if self.get(blob.digest) is None}
                 if new:
                     await asyncio.to_thread(self._settle, list(new.values()))
                     await self._database.run(lambda connection: _insert(connection, new.values()))
                     self._present.update((digest, blob) for digest, (_, blob) in new.items())
+                    self._suspects.difference_update(new)
         finally:
             for path, _ in finished:
                 path.unlink(missing_ok=True)
@@ -135,6 +145,7 @@ class Blobs:
                     TABLE.delete(connection, digest=digest)
 
             await self._database.run(change)
+            self._suspects.difference_update(gone)
             await asyncio.to_thread(self._unlink, gone)
 
     def all(self) -> list[Blob]:

@@ -18,6 +18,7 @@ from cove.engine.containers import Containers
 from cove.engine.defaults import Defaults
 from cove.engine.doctor import Doctor, Standing
 from cove.engine.doctor.check import examine
+from cove.engine.image_contents import ImageContents
 from cove.engine.images import Images
 from cove.engine.lifecycle import Lifecycle
 from cove.engine.log_options import LogDefaults
@@ -92,6 +93,7 @@ def make_services(
         archives=archives,
         execs=engine.execs,
         images=images,
+        image_contents=ImageContents(stores.images, stores.worker),
         transfers=transfers,
         builds=builds,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),

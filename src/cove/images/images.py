@@ -14,7 +14,7 @@ from cove.content import Blob, Blobs
 from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.filters import Filters
-from cove.images import archive_out, imports, listing, loading, making, removal
+from cove.images import archive_out, imports, listing, loading, making, removal, verification
 from cove.images.arrivals import Arrivals
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import Inventory
@@ -22,6 +22,7 @@ from cove.images.leases import Keeper, Lease
 from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
 from cove.images.removal import InUse, Removed
 from cove.images.targets import Target
+from cove.images.verification import Report
 from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
 from cove.oci.image import Config, Descriptor, ImageConfig
@@ -141,6 +142,16 @@ class Images:
     async def collect(self, candidates: Collection[str] | None = None) -> list[str]:
         """Remove blobs and layers (of these digests and chain ids, or all) that nothing needs; the layers that went."""
         return await self._inventory.collect(candidates)
+
+    async def verify(
+        self, names: Sequence[str], *, repair: bool = False, progress: Callable[[int], None] = lambda read: None
+    ) -> Report:
+        """Read all blobs and layers of these images, or of all, and compare them with their digests.
+
+        What is damaged or missing counts as missing from now on, so that a pull or load brings it again. ``repair``:
+        damaged layers are made again of their blobs. ``progress`` is told bytes. Raises NotFound, InvalidArgument.
+        """
+        return await verification.verify(self._inventory, self._worker, names, repair, progress)
 
     async def tag(self, name: str, reference: Reference) -> Image:
         """Name the image, all its platforms; a name that another has is moved. The image.

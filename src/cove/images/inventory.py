@@ -281,7 +281,7 @@ class Inventory:
         image = added.get(config) or self.catalog.images.get(config)
         if image is None or image.hidden:
             return False
-        return all(self.blobs.get(layer.digest) for layer in manifest.layers)
+        return all(self.blobs.known(layer.digest) for layer in manifest.layers)
 
     async def _make_targets(self) -> None:
         """Give each image without a target, as older versions left them, its manifest for one."""

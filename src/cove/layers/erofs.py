@@ -8,7 +8,7 @@ of the extended kind, 64 bytes. What is small, and all of a symbolic link, lies 
 import stat
 import struct
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 from cove.errors import InvalidArgument
 from cove.layers.inodes import Inode
@@ -39,7 +39,13 @@ _KINDS = {
 }
 
 
-def write(top: Inode, tar_size: int, target: BinaryIO) -> None:
+class Target(Protocol):
+    """Takes the image from its first byte to its last."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+def write(top: Inode, tar_size: int, target: Target) -> None:
     """Write the image of the tree below ``top`` to a new file. ``tar_size``: bytes of the tar.
 
     Raises InvalidArgument when an inode has more extended attributes than the format can hold, OSError.

@@ -54,11 +54,46 @@ class Remove(msgspec.Struct, frozen=True, tag=True):
     paths: list[str]
 
 
+class Check(msgspec.Struct, frozen=True):
+    """Whether the file ``path`` has this digest; or, for the directory of a layer's image, the tar in it, and whether
+    the index beside it is what the tar says.
+    """
+
+    path: str
+    digest: str
+
+
+class Verify(msgspec.Struct, frozen=True, tag=True):
+    """Read all of these."""
+
+    checks: list[Check]
+
+
 class Compare(msgspec.Struct, frozen=True, tag=True):
     """What the directory ``upper`` changes of the layers ``lower``, uppermost first."""
 
     lower: list[str]
     upper: str
+
+
+class ListFiles(msgspec.Struct, frozen=True, tag=True):
+    """What is at ``path``, absolute and cleaned or empty for all, and below. ``layers``: the lowest first."""
+
+    layers: list[str]
+    path: str
+
+
+class CompareStacks(msgspec.Struct, frozen=True, tag=True):
+    """What two stacks of layers show differently. Each is the lowest first."""
+
+    before: list[str]
+    after: list[str]
+
+
+class FindWaste(msgspec.Struct, frozen=True, tag=True):
+    """What of these layers, the lowest first, nobody sees."""
+
+    layers: list[str]
 
 
 class PackLayer(msgspec.Struct, frozen=True, tag=True):
@@ -275,9 +310,13 @@ class CopyIn(msgspec.Struct, frozen=True, tag=True):
 Job = (
     Populate
     | Unpack
+    | Verify
     | Spool
     | Remove
     | Compare
+    | ListFiles
+    | CompareStacks
+    | FindWaste
     | PackLayer
     | Export
     | Look
@@ -326,6 +365,21 @@ class SpoolDone(msgspec.Struct, frozen=True, tag=True):
     members: list[Member]
 
 
+class Flaw(msgspec.Struct, frozen=True):
+    """``path``: the file that is not what it should be. ``check``: the path that was asked about."""
+
+    check: str
+    path: str
+    problem: str
+
+
+class VerifyDone(msgspec.Struct, frozen=True, tag=True):
+    """``read``: bytes."""
+
+    flaws: list[Flaw]
+    read: int
+
+
 class RemoveDone(msgspec.Struct, frozen=True, tag=True):
     pass
 
@@ -339,6 +393,62 @@ class Difference(msgspec.Struct, frozen=True):
 
 class CompareDone(msgspec.Struct, frozen=True, tag=True):
     differences: list[Difference]
+
+
+class FoundFile(msgspec.Struct, frozen=True):
+    """``mode``: as the kernel has it. ``modified``: seconds. ``layer``: from 0, the lowest."""
+
+    path: str
+    mode: int
+    user: int
+    group: int
+    size: int
+    modified: int
+    layer: int
+    target: str = ""
+
+
+class ListFilesDone(msgspec.Struct, frozen=True, tag=True):
+    files: list[FoundFile]
+
+
+class FileChange(msgspec.Struct, frozen=True):
+    """``kind``: 0 modified, 1 added, 2 deleted. Sizes in bytes."""
+
+    path: str
+    kind: int
+    before: int
+    after: int
+
+
+class StacksCompared(msgspec.Struct, frozen=True, tag=True):
+    changes: list[FileChange]
+
+
+class LayerUse(msgspec.Struct):
+    """Bytes, and entries. ``overwritten``, ``deleted``: of lower layers. ``repeated``: of what is added, what was there
+    with the same content. ``dead``: of what is added, what higher layers hide.
+    """
+
+    size: int
+    files: int
+    overwritten: int = 0
+    deleted: int = 0
+    repeated: int = 0
+    dead: int = 0
+
+
+class WastedPath(msgspec.Struct, frozen=True):
+    """``layers``: those that have it or remove it, from 0, the lowest."""
+
+    path: str
+    wasted: int
+    layers: list[int]
+
+
+class WasteFound(msgspec.Struct, frozen=True, tag=True):
+    layers: list[LayerUse]
+    worst: list[WastedPath]
 
 
 class PackLayerDone(msgspec.Struct, frozen=True, tag=True):
@@ -407,9 +517,13 @@ _KINDS: dict[str, type[CoveError]] = {
 Done = (
     PopulateDone
     | UnpackDone
+    | VerifyDone
     | SpoolDone
     | RemoveDone
     | CompareDone
+    | ListFilesDone
+    | StacksCompared
+    | WasteFound
     | PackLayerDone
     | LookDone
     | CopyDone

@@ -65,6 +65,7 @@ class Layers:
         self._root = data_root / "layers"
         self._worker = worker
         self._present: dict[str, Layer] = {}
+        self._suspects: set[str] = set()
         self._adding = asyncio.Lock()
         self._slots = asyncio.Semaphore(os.cpu_count() or 1)
         self.driver = driver
@@ -81,8 +82,12 @@ class Layers:
         return [entry for entry in self._root.iterdir() if entry.name not in known]
 
     def get(self, chain_id: str) -> Layer | None:
-        """The layer of this chain id, or None when it is not unpacked here."""
-        return self._present.get(chain_id)
+        """The layer of this chain id, or None when it is not unpacked here, or found damaged."""
+        return None if chain_id in self._suspects else self._present.get(chain_id)
+
+    def suspect(self, chain_ids: Iterable[str]) -> None:
+        """Take these for missing from now on, so that whoever brings them replaces them."""
+        self._suspects.update(chain_id for chain_id in chain_ids if chain_id in self._present)
 
     def uppermost_first(self) -> list[Layer]:
         """Every layer that is here, each before the one below it."""
@@ -148,7 +153,7 @@ class Layers:
         """
         async with self._adding:
             chain = _chain(layers)
-            missing = {chain_id: packed for chain_id, packed in chain if chain_id not in self._present}
+            missing = {chain_id: packed for chain_id, packed in chain if self.get(chain_id) is None}
             made = {chain_id: self.fresh() for chain_id in missing}
             async with self.discarding(list(made.values())):
                 done = await self._unpack_all(missing, made, progress)
@@ -162,7 +167,7 @@ class Layers:
         """
         chain_id, target = chain_id or done.diff_id, Path(done.target)
         async with self._adding, self.discarding([target]):
-            if chain_id in self._present:
+            if self.get(chain_id) is not None:
                 await self.discard([target])
             else:
                 layer = Layer(chain_id, done.diff_id, target.name, done.size, parent)
@@ -194,9 +199,15 @@ class Layers:
                 TABLE.delete(connection, chain_id=layer.chain_id)
 
         await self._database.run(change)
-        directories = [self._root / layer.directory for layer in gone]
-        self.on_remove([str(directory) for directory in directories])
-        await self.discard(directories)
+        self._suspects.difference_update(layer.chain_id for layer in gone)
+        await self._delete(gone)
+
+    async def _delete(self, layers: Sequence[Layer]) -> None:
+        """Remove the directories of layers that have no row any more."""
+        directories = [self._root / layer.directory for layer in layers]
+        if directories:
+            self.on_remove([str(directory) for directory in directories])
+            await self.discard(directories)
 
     async def discard(self, directories: Sequence[Path]) -> None:
         """Remove directories that have no row."""
@@ -265,10 +276,13 @@ class Layers:
 
         def change(connection: sqlite3.Connection) -> None:
             for layer in new:
-                TABLE.insert(connection, layer)
+                TABLE.put(connection, layer)
 
         await self._database.run(change)
+        damaged = [self._present[layer.chain_id] for layer in new if layer.chain_id in self._present]
         self._present.update((layer.chain_id, layer) for layer in new)
+        self._suspects.difference_update(layer.chain_id for layer in new)
+        await self._delete(damaged)
 
     def _sync_made(self, made: list[UnpackDone]) -> None:
         """Images are on disk already; of the many files of directories nothing is yet."""

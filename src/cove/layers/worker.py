@@ -26,6 +26,7 @@ from cove.layers.jobs import (
     CONTROL,
     Compare,
     CompareDone,
+    CompareStacks,
     CopyDone,
     CopyIn,
     CopyOut,
@@ -33,7 +34,9 @@ from cove.layers.jobs import (
     Done,
     Export,
     Failed,
+    FindWaste,
     Job,
+    ListFiles,
     Look,
     PackLayer,
     PackLayerDone,
@@ -49,13 +52,16 @@ from cove.layers.jobs import (
     SpoolDone,
     Squash,
     Unpack,
+    Verify,
 )
+from cove.layers.looking import compare_stacks, find_waste, list_files
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
 from cove.layers.populate import populate
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
+from cove.layers.verify import verify
 from cove.layers.view import enter_user, open_bare_root, open_root
 
 MAX_JOB = 1 << 16
@@ -119,6 +125,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
         case Spool():
             source = Input(descriptors[0], "", "", False, _Reporter(reply))
             return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))
+        case Verify():
+            return verify(job, _Reporter(reply))
         case Remove():
             for path in job.paths:
                 _remove(path)
@@ -127,6 +135,12 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return populate(job)
         case Compare():
             return CompareDone(differences(job.lower, job.upper))
+        case ListFiles():
+            return list_files(job)
+        case CompareStacks():
+            return compare_stacks(job)
+        case FindWaste():
+            return find_waste(job)
         case PackLayer():
             return _pack_layer(job)
         case PackStep():

@@ -29,6 +29,7 @@ from cove.server.doctor import DoctorRoutes
 from cove.server.egress import EgressRoutes
 from cove.server.execs import ExecRoutes
 from cove.server.guard import Guard
+from cove.server.image_contents import ImageContentsRoutes
 from cove.server.images import ImageRoutes
 from cove.server.lifecycle import LifecycleRoutes
 from cove.server.lifespan import Lifespan
@@ -142,6 +143,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         ArchiveRoutes(services.archives),
         ExecRoutes(services.execs),
         ImageRoutes(services.images),
+        ImageContentsRoutes(services.image_contents),
         TransferRoutes(services.transfers),
         BuildRoutes(services.builds),
         NetworkRoutes(services.networks),

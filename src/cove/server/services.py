@@ -8,6 +8,7 @@ from cove.server.containers import Containers
 from cove.server.doctor import Doctor
 from cove.server.egress import EgressPolicies
 from cove.server.execs import Execs
+from cove.server.image_contents import ImageContents
 from cove.server.images import Images
 from cove.server.lifecycle import Lifecycle
 from cove.server.networks import Networks
@@ -32,6 +33,7 @@ class Services:
     builds: Builds
     execs: Execs
     images: Images
+    image_contents: ImageContents
     transfers: Transfers
     networks: Networks
     volumes: Volumes

@@ -407,6 +407,10 @@ class FakeImages(Part):
         return []
 
 
+class FakeImageContents:
+    """No test here looks into images."""
+
+
 class FakeTransfers(Part):
     async def load(self, chunks, *, quiet: bool, platforms: list[str]) -> AsyncIterator[Progress]:
         size = 0
@@ -595,6 +599,7 @@ def fake_services(store: Store) -> Services:
         builds=FakeBuilds(store),
         execs=FakeExecs(store),
         images=FakeImages(store),
+        image_contents=FakeImageContents(),
         transfers=FakeTransfers(store),
         networks=FakeNetworks(store),
         volumes=FakeVolumes(store),
