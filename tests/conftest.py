@@ -3,11 +3,16 @@
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from harness import needs
 from harness.fixtures import _shared_daemon, _shared_remapped, daemon, fresh_daemon, peer, remapped
 
 __all__ = ["_shared_daemon", "_shared_remapped", "daemon", "fresh_daemon", "peer", "remapped"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("cove", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("cove")
 
 Skipped = pytest.StashKey[Counter[str]]()
 
