@@ -1,6 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
-from bench import builds, many
+from bench import builds, files, many
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -116,5 +116,6 @@ ROWS = (
     ),
     *many.ROWS,
     *builds.ROWS,
+    *files.ROWS,
     Row("version (own command line)", _version, target=2.5),
 )

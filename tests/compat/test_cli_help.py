@@ -14,8 +14,9 @@ from cove.cli.catalog import ALIASES, COMMANDS
 
 # Commands that Docker's command line does not have, or that are about the program itself.
 ONLY_OURS = re.compile(
-    r"(container )?why|undo|doctor|network egress|trash .*|socket .*|daemon|install-.*"
+    r"(container )?why|undo|doctor|network (egress|graph|trace)|registry serve|trash .*|socket .*|daemon|install-.*"
     r"|image (bootstrap|verify|diff|ls-files|waste)|completion|version"
+    r"|volume (rename|clone|snapshots?|restore|diff|backup|browse)"
 )
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
 

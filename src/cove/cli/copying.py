@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _GO_DIRECTORY = 1 << 31
 _GO_SYMLINK = 1 << 27
 PIECE = 1024 * 1024
+MAX_LINKS = 10
 
 
 class Stat:
@@ -44,6 +45,17 @@ class Stat:
         return bool(self.mode & _GO_SYMLINK)
 
 
+class Source:
+    """What is copied: its name, and whether only the ``contents`` of the directory are meant."""
+
+    __slots__ = ("contents", "is_directory", "name")
+
+    def __init__(self, name: str, is_directory: bool, contents: bool) -> None:
+        self.name = name
+        self.is_directory = is_directory
+        self.contents = contents
+
+
 def parse_stat(header: str) -> Stat:
     """From the ``X-Docker-Container-Path-Stat`` header."""
     facts = json.loads(base64.b64decode(header))
@@ -58,25 +70,54 @@ def split_copy(argument: str) -> tuple[str, str]:
     return (name, path) if colon and name else ("", argument)
 
 
-def local_destination(target: str, found: Stat, *, contents: bool) -> tuple[str, str]:
+def check_output(target: str) -> None:
+    """Raises Failure, in Docker's words, for a path that nothing can be copied to."""
+    parent = os.path.dirname(os.path.normpath(target))
+    if parent and not os.path.exists(parent):
+        raise Failure(f'invalid output path: directory "{parent}" does not exist')
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Failure(f"stat {target}: {(error.strerror or '').lower()}") from error
+    if not (modes.S_ISDIR(mode) or modes.S_ISREG(mode)):
+        raise Failure(f'invalid output path: "{target}" must be a directory or a regular file')
+
+
+def local_destination(target: str, source: Source) -> tuple[str, str]:
     """The local directory to unpack in, and the name that the archive's root gets there ("" for none).
+
+    A link leads to where it leads, also when nothing is there yet. Raises Failure when what is there cannot take what
+    comes.
+    """
+    for _ in range(MAX_LINKS):
+        if not os.path.islink(target):
+            break
+        target = os.path.join(os.path.dirname(target), os.readlink(target))
+    if os.path.isdir(target):
+        return target, "" if source.contents and source.is_directory else source.name
+    if os.path.lexists(target) and source.is_directory:
+        raise Failure("cannot copy directory")
+    if not os.path.lexists(target) and target.endswith("/") and not source.is_directory:
+        raise Failure("no such directory")
+    stripped = os.path.abspath(target)
+    return os.path.dirname(stripped), os.path.basename(stripped)
+
+
+def remote_destination(path: str, target: Stat | None, source: Source) -> tuple[str, str]:
+    """The directory to unpack in, and the name there ("" for the contents of a directory).
 
     Raises Failure when what is there cannot take what comes.
     """
-    if os.path.isdir(target):
-        return target, "" if contents and found.is_directory else found.name
-    if os.path.lexists(target):
-        if found.is_directory:
-            raise Failure("cannot copy directory")
-        if target.endswith("/"):
-            raise Failure("not a directory")
-    elif target.endswith("/") and not found.is_directory:
+    if target is not None and target.is_directory:
+        return path, "" if source.contents else source.name
+    if target is not None and source.is_directory:
+        raise Failure("cannot copy directory")
+    if target is None and path.endswith("/") and not source.is_directory:
         raise Failure("no such directory")
-    stripped = os.path.abspath(target)
-    parent = os.path.dirname(stripped)
-    if not os.path.isdir(parent):
-        raise Failure(f'invalid output path: directory "{parent}" does not exist')
-    return parent, os.path.basename(stripped)
+    stripped = path.rstrip("/")
+    return os.path.dirname(stripped) or "/", os.path.basename(stripped)
 
 
 class _Pieces(io.RawIOBase):
@@ -101,11 +142,16 @@ class _Pieces(io.RawIOBase):
         return count
 
 
+def open_archive(pieces: Iterable[bytes]) -> tarfile.TarFile:
+    """An archive that is read as it comes."""
+    return tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|")
+
+
 def extract(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: bool) -> None:
     """Unpack an archive into ``directory``, its root renamed to ``name``. Raises Failure for one that would escape."""
     links: set[str] = set()
     folders: list[tuple[str, tarfile.TarInfo]] = []
-    with tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|") as archive:
+    with open_archive(pieces) as archive:
         for member in archive:
             place = _place(member.name, directory, name)
             _refuse_through_links(place, directory, links)
@@ -121,12 +167,12 @@ def extract(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: b
 
 
 def _place(inside: str, directory: str, name: str) -> str:
-    """Where a member goes. The first part of its name is the archive's root."""
-    parts = [part for part in inside.split("/") if part not in ("", ".")]
-    if ".." in parts or inside.startswith("/"):
+    """Where a member goes. The first part of its name is the archive's root, which may be ``.`` or ``/``."""
+    top, _, rest = inside.partition("/")
+    parts = [part for part in rest.split("/") if part not in ("", ".")]
+    if ".." in (top, *parts):
         raise Failure(f"refusing an archive entry outside of the destination: {inside}")
-    rest = parts[1:]
-    return os.path.join(directory, *([name] if name else []), *rest)
+    return os.path.join(directory, *([name] if name else []), *parts)
 
 
 def _refuse_through_links(place: str, directory: str, links: set[str]) -> None:

@@ -28,11 +28,14 @@ from cove.engine.output import Output
 from cove.engine.publications import Publications
 from cove.engine.removed import Removed
 from cove.engine.statistics import Statistics
+from cove.engine.stillness import Still
 from cove.engine.system import Host, System
 from cove.engine.topology import Topology
 from cove.engine.transfers import Transfers
 from cove.engine.undo import Undo
 from cove.engine.views import Views
+from cove.engine.volume_copies import VolumeCopies
+from cove.engine.volume_files import VolumeFiles
 from cove.engine.volumes import Volumes
 from cove.engine.why import Reasons
 from cove.registry.client.settings import Patience, Proxies, Registries
@@ -98,6 +101,8 @@ def make_services(
         builds=builds,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
+        volume_copies=_volume_copies(stores, engine, volumes),
+        volume_files=VolumeFiles(stores.volumes, stores.worker),
         sockets=sockets,
         doctor=doctor,
         system=system,
@@ -125,6 +130,17 @@ def _builds(roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, tra
         engine.events,
         BuildBases(stores.images, transfers),
         Lending(builder, roots.data / "tmp"),
+    )
+
+
+def _volume_copies(stores: Stores, engine: Engine, volumes: Volumes) -> VolumeCopies:
+    return VolumeCopies(
+        volumes=stores.volumes,
+        registry=engine.registry,
+        still=Still(engine.registry, engine.stopping),
+        worker=stores.worker,
+        events=engine.events,
+        show=volumes.inspect,
     )
 
 

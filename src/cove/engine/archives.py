@@ -17,7 +17,7 @@ from cove.engine.bundles import Bundles
 from cove.engine.container import Container
 from cove.engine.registry import Registry
 from cove.engine.volume_mounts import NOTHING_MOUNTED, Mounted, VolumeMounts
-from cove.errors import NotFound
+from cove.errors import InvalidArgument, NotFound
 from cove.images import Images
 from cove.kernel import namespaces
 from cove.layers import Worker
@@ -57,20 +57,16 @@ class Archives:
         self._mounts = mounts
 
     async def stat(self, ref: str, path: str) -> PathStat:
-        found = await self._look(self._registry.get(ref), ref, path)
-        return PathStat(
-            name=found.name,
-            size=found.size,
-            mode=go_mode(found.mode),
-            mtime=go_time(found.mtime),
-            link_target=found.target,
-        )
+        return path_stat(await self._look(self._registry.get(ref), ref, path))
 
-    async def get(self, ref: str, path: str) -> tuple[PathStat, AsyncIterator[bytes]]:
+    async def get(self, ref: str, path: str, name: str = "") -> tuple[PathStat, AsyncIterator[bytes]]:
         container = self._registry.get(ref)
+        if "/" in name or name == ".." or "\0" in name:
+            raise InvalidArgument(f"rootName: {name!r} is not a name")
         found = await self.stat(ref, path)
+        found.name = name or found.name
         self._announcements.publish(container, "archive-path")
-        return found, self._copied(container, ref, path)
+        return found, self._copied(container, ref, path, name)
 
     async def put(
         self, ref: str, path: str, chunks: AsyncIterator[bytes], *, no_overwrite_dir_non_dir: bool, copy_uid_gid: bool
@@ -97,9 +93,9 @@ class Archives:
             with _missing(ref, path):
                 return await self._worker.run(Look(view, cleaned(path)), LookDone, namespace=namespace)
 
-    async def _copied(self, container: Container, ref: str, path: str) -> AsyncIterator[bytes]:
+    async def _copied(self, container: Container, ref: str, path: str, name: str) -> AsyncIterator[bytes]:
         async with self._view(container) as (view, namespace):
-            chunks = self._worker.output(CopyOut(view, cleaned(path)), CopyDone, namespace)
+            chunks = self._worker.output(CopyOut(view, cleaned(path), name), CopyDone, namespace)
             async with contextlib.aclosing(chunks):
                 with _missing(ref, path):
                     async for chunk in chunks:
@@ -181,6 +177,17 @@ def cleaned(path: str) -> str:
     if posixpath.basename(path.rstrip("/")) == ".":
         return f"{normal.rstrip('/')}/."
     return f"{normal}/" if path.endswith("/") and normal != "/" else normal
+
+
+def path_stat(found: LookDone) -> PathStat:
+    """What there is, as the API has it."""
+    return PathStat(
+        name=found.name,
+        size=found.size,
+        mode=go_mode(found.mode),
+        mtime=go_time(found.mtime),
+        link_target=found.target,
+    )
 
 
 def go_mode(mode: int) -> int:

@@ -1,5 +1,6 @@
 """``docker cp``: a path of a container to a tar, and a tar to a directory of a container."""
 
+import errno
 import os
 import posixpath
 import stat
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from cove.errors import Forbidden, InvalidArgument, NotFound
 from cove.kernel import paths
 from cove.layers.header import Header
-from cove.layers.jobs import CopyIn, LookDone
+from cove.layers.jobs import BrowseDone, CopyIn, Found, LookDone
 from cove.layers.pack import pack
 from cove.layers.stream import ByteStream
 from cove.layers.tar import Reader, shown
@@ -18,6 +19,9 @@ from cove.layers.unpack import Unpacker
 from cove.layers.view import mount_of
 
 MAX_LINKS = 40
+MOST_SHOWN = 100_000
+"""Entries of a directory that is looked into."""
+
 _ACCOUNTS = 1 << 20
 """The most bytes of a container's passwd or group that are read."""
 
@@ -34,9 +38,44 @@ def look(root: int, path: str) -> LookDone:
     return LookDone(base(path), size, found.st_mode, found.st_mtime_ns, target)
 
 
-def copy_out(root: int, path: str, writer: Writer) -> None:
-    """Write the tar of a path. Raises NotFound, OSError."""
-    pack(open_path(root, path), os.fsencode(base(path)), writer)
+def browse(root: int, path: str) -> BrowseDone:
+    """A directory's entries by name, or the one thing at the path. Raises NotFound, InvalidArgument for too many."""
+    place = open_path(root, path)
+    try:
+        if not stat.S_ISDIR(os.fstat(place).st_mode):
+            return BrowseDone([_found(base(path), os.fstat(place), place)])
+        directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
+    finally:
+        os.close(place)
+    try:
+        names = os.listdir(directory)
+        if len(names) > MOST_SHOWN:
+            raise InvalidArgument(f"{path}: more than {MOST_SHOWN} entries: copy it out to see them")
+        return BrowseDone([found for name in sorted(names) if (found := _entry(directory, name)) is not None])
+    finally:
+        os.close(directory)
+
+
+def _entry(directory: int, name: str) -> Found | None:
+    try:
+        place = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    except FileNotFoundError:
+        return None
+    try:
+        return _found(name, os.fstat(place), place)
+    finally:
+        os.close(place)
+
+
+def _found(name: str, found: os.stat_result, place: int) -> Found:
+    target = os.readlink("", dir_fd=place) if stat.S_ISLNK(found.st_mode) else ""
+    shown = [text.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in (name, target)]
+    return Found(shown[0], found.st_size, found.st_mode, found.st_mtime_ns, found.st_uid, found.st_gid, target=shown[1])
+
+
+def copy_out(root: int, path: str, name: str, writer: Writer) -> None:
+    """Write the tar of a path. ``name``: of the tar's root, or "" for the path's own. Raises NotFound, OSError."""
+    pack(open_path(root, path), os.fsencode(name or base(path)), writer)
 
 
 def open_path(root: int, path: str) -> int:
@@ -48,6 +87,10 @@ def open_path(root: int, path: str) -> int:
         raise NotFound(path) from None
     except NotADirectoryError:
         raise InvalidArgument(f"{path}: not a directory") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise InvalidArgument(f"{path}: too many links") from None
+        raise
 
 
 def base(path: str) -> str:
@@ -56,7 +99,10 @@ def base(path: str) -> str:
 
 
 def resolved(root: int, path: str) -> str:
-    """Where a path leads inside the root, every link followed; what does not exist stays as it is named."""
+    """Where a path leads inside the root, every link followed; what does not exist stays as it is named.
+
+    Raises InvalidArgument for links that lead in circles.
+    """
     done: list[str] = []
     todo = path.split("/")[::-1]
     links = 0
@@ -67,11 +113,13 @@ def resolved(root: int, path: str) -> str:
         if part == "..":
             del done[-1:]
             continue
-        target = _link(root, "/".join(["", *done, part])) if links < MAX_LINKS else ""
+        target = _link(root, "/".join(["", *done, part]))
         if not target:
             done.append(part)
             continue
         links += 1
+        if links > MAX_LINKS:
+            raise InvalidArgument(f"{path}: too many links")
         if target.startswith("/"):
             done.clear()
         todo += target.split("/")[::-1]

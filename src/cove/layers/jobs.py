@@ -18,6 +18,7 @@ import msgspec
 from cove.errors import CoveError, Forbidden, Internal, InvalidArgument, NoSpace, NotFound
 from cove.kernel.staged_mounts import StagedMount
 from cove.layers.tar import Limits
+from cove.layers.tree_jobs import TreeDone, TreeJob
 
 CONTROL = 3
 """The worker's descriptor of the socket that jobs come by."""
@@ -287,10 +288,11 @@ class Look(msgspec.Struct, frozen=True, tag=True):
 
 
 class CopyOut(msgspec.Struct, frozen=True, tag=True):
-    """Write the path, and what is below it, as a tar to the second descriptor."""
+    """Write the path, and what is below it, as a tar to the second descriptor. ``name``: of its root, or as it is."""
 
     view: View
     path: str
+    name: str = ""
 
 
 class CopyIn(msgspec.Struct, frozen=True, tag=True):
@@ -307,8 +309,17 @@ class CopyIn(msgspec.Struct, frozen=True, tag=True):
     limits: Limits = Limits()
 
 
+class Browse(msgspec.Struct, frozen=True, tag=True):
+    """What there is at a path, and when it is a directory what is in it."""
+
+    view: View
+    path: str
+
+
 Job = (
-    Populate
+    TreeJob
+    | Browse
+    | Populate
     | Unpack
     | Verify
     | Spool
@@ -514,8 +525,27 @@ _KINDS: dict[str, type[CoveError]] = {
     "Internal": Internal,
 }
 
+
+class Found(msgspec.Struct, frozen=True):
+    """``mode``: as the kernel has it. ``mtime``: nanoseconds. ``target``: of a link, as it is."""
+
+    name: str
+    size: int
+    mode: int
+    mtime: int
+    uid: int
+    gid: int
+    target: str = ""
+
+
+class BrowseDone(msgspec.Struct, frozen=True, tag=True):
+    found: list[Found]
+
+
 Done = (
-    PopulateDone
+    TreeDone
+    | BrowseDone
+    | PopulateDone
     | UnpackDone
     | VerifyDone
     | SpoolDone

@@ -8,12 +8,17 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
+from cove.kernel import file_data
 from cove.layers.header import Header
+from cove.layers.sparse import MAX_RUNS
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import OPAQUE, is_whiteout
 from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
 
 PIECE = 1 << 18
+LEAST_HOLES = 1 << 16
+"""Bytes that must be holes for a file to be written as a sparse one."""
+
 _CAPABILITY = b"security.capability"
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,12 +36,13 @@ MOUNTED_FILES = frozenset((b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"))
 """Where the engine mounts files; an empty one in the upper directory was made for that."""
 
 
-def pack(descriptor: int, name: bytes, writer: Writer) -> None:
+def pack(descriptor: int, name: bytes, writer: Writer, *, whole: bool = False) -> None:
     """Write what a descriptor (O_PATH, which is closed) leads to, and all below it. ``name``: of the topmost entry.
 
-    An empty name leaves the topmost directory itself out, as ``docker export`` does. Raises OSError.
+    An empty name leaves the topmost directory itself out, as ``docker export`` does. ``whole``: with every extended
+    attribute, access control lists among them. Raises OSError.
     """
-    _run(_Packer(writer), descriptor, name)
+    _run(_Packer(writer, whole), descriptor, name)
 
 
 Skip = Callable[[int, bytes, os.stat_result], bool]
@@ -76,8 +82,9 @@ def _push(todo: list[tuple[int, Iterator[bytes], bytes]], directory: int | None,
 
 
 class _Packer:
-    def __init__(self, writer: Writer) -> None:
+    def __init__(self, writer: Writer, whole: bool = False) -> None:
         self._writer = writer
+        self._whole = whole
         self._linked: dict[tuple[int, int], bytes] = {}
 
     def add(self, place: int, name: bytes) -> int | None:
@@ -87,7 +94,7 @@ class _Packer:
             kind = _KINDS.get(stat.S_IFMT(found.st_mode))
             if kind == b"5":
                 if name:
-                    self._writer.entry(_header(name if name.endswith(b"/") else name + b"/", kind, found, place))
+                    self._writer.entry(self._header(name if name.endswith(b"/") else name + b"/", kind, found, place))
                 return os.open(b".", _LISTED, dir_fd=place)
             if kind is not None:
                 self._plain(place, name, kind, found)
@@ -96,7 +103,7 @@ class _Packer:
             os.close(place)
 
     def _plain(self, place: int, name: bytes, kind: bytes, found: os.stat_result) -> None:
-        header = _header(name, kind, found, place)
+        header = self._header(name, kind, found, place)
         if kind == b"2":
             header.link = os.readlink(b"", dir_fd=place)
         elif found.st_nlink > 1:
@@ -104,25 +111,41 @@ class _Packer:
             if first != name:
                 header.kind, header.link, header.size, header.xattrs = b"1", first, 0, {}
         if header.kind == b"0":
-            self._file(place, header)
+            self._file(place, header, sparse=found.st_size - found.st_blocks * 512 >= LEAST_HOLES)
         else:
             self._writer.entry(header)
 
-    def _file(self, place: int, header: Header) -> None:
-        """The header's size of bytes: cut when the file has grown, filled up with zeros when it has shrunk."""
+    def _file(self, place: int, header: Header, sparse: bool) -> None:
+        """The header's size of bytes: cut when the file has grown, filled up with zeros when it has shrunk.
+
+        ``sparse``: holes are left out.
+        """
         if not header.size:  # not even opened: in /proc that can have effects
             self._writer.entry(header)
             return
         file = os.open(b"/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
+            runs = [(0, header.size)]
+            if sparse:
+                runs = header.data_runs = list(file_data.runs(file, header.real_size))
+                header.size = sum(length for _, length in runs)
+                if len(runs) >= MAX_RUNS:
+                    runs, header.data_runs, header.size = [(0, header.real_size)], None, header.real_size
             self._writer.entry(header)
-            left = header.size
-            while left:
-                piece = os.read(file, min(left, PIECE)) or bytes(min(left, PIECE))
-                self._writer.data(piece)
-                left -= len(piece)
+            for offset, length in runs:
+                self._run(file, offset, length)
         finally:
             os.close(file)
+
+    def _run(self, file: int, offset: int, left: int) -> None:
+        os.lseek(file, offset, os.SEEK_SET)
+        while left:
+            piece = os.read(file, min(left, PIECE)) or bytes(min(left, PIECE))
+            self._writer.data(piece)
+            left -= len(piece)
+
+    def _header(self, name: bytes, kind: bytes, found: os.stat_result, place: int) -> Header:
+        return _header(name, kind, found, place, self._whole)
 
 
 class _LayerPacker(_Packer):
@@ -156,7 +179,7 @@ def _is_opaque(directory: int) -> bool:
         return False
 
 
-def _header(name: bytes, kind: bytes, found: os.stat_result, place: int) -> Header:
+def _header(name: bytes, kind: bytes, found: os.stat_result, place: int, whole: bool) -> Header:
     size = found.st_size if kind == b"0" else 0
     device = found.st_rdev if kind in (b"3", b"4") else 0
     return Header(
@@ -171,17 +194,17 @@ def _header(name: bytes, kind: bytes, found: os.stat_result, place: int) -> Head
         major=os.major(device),
         minor=os.minor(device),
         real_size=size,
-        xattrs=_xattrs(place) if kind in (b"0", b"5") else {},
+        xattrs=_xattrs(place, whole) if kind in (b"0", b"5") else {},
     )
 
 
-def _xattrs(place: int) -> dict[bytes, bytes]:
-    """File capabilities and what users set; the rest belongs to the machine."""
+def _xattrs(place: int, whole: bool) -> dict[bytes, bytes]:
+    """File capabilities and what users set; the rest belongs to the machine, unless the ``whole`` is wanted."""
     path = b"/proc/self/fd/%d" % place
     kept: dict[bytes, bytes] = {}
     try:
         for name in map(os.fsencode, os.listxattr(path)):
-            if name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay.")):
+            if whole or name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay.")):
                 kept[name] = os.getxattr(path, name)
     except OSError:  # a file system without them, or one that went meanwhile
         pass

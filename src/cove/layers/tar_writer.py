@@ -1,14 +1,20 @@
 """Entries to a tar archive: ustar blocks, with pax headers for what does not fit into them (POSIX.1-2017 pax).
 
-Times are whole seconds and owners are numbers only, so that the same tree gives the same bytes.
+Owners are numbers only, and times whole seconds unless nanoseconds are asked for, so that the same tree gives the same
+bytes. A file with holes becomes a sparse entry of pax format 1.0 (GNU tar manual, D.2), which GNU's, BSD's, Python's
+and Go's readers know.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cove.layers.header import BLOCK, Header
 from cove.layers.pax import XATTR
 
 END = bytes(2 * BLOCK)
+SPARSE = b"GNUSparseFile.0/"
+"""The directory that the name of a sparse entry shows to readers that do not know the format."""
+
 _NAME = 100
 _PREFIX = 155
 _MAX_ID = 0o7777777
@@ -17,19 +23,47 @@ _MAX_TIME = 0o77777777777
 
 
 class Writer:
-    """``write`` gets the archive's bytes in order. After an entry with data, exactly ``size`` bytes of it follow."""
+    """``write`` gets the archive's bytes in order. After an entry with data, exactly ``size`` bytes of it follow.
 
-    def __init__(self, write: Callable[[bytes], object]) -> None:
+    ``fine``: times to the nanosecond.
+    """
+
+    def __init__(self, write: Callable[[bytes], object], fine: bool = False) -> None:
         self._write = write
+        self._fine = fine
         self._padding = 0
 
     def entry(self, header: Header) -> None:
-        """Begin an entry. ``mode`` is written as it is, with the bits of the file's type if it has them."""
+        """Begin an entry. ``mode`` is written as it is, with the bits of the file's type if it has them.
+
+        With ``data_runs``, ``size`` is the bytes in them.
+        """
         self._pad()
-        records = _records(header)
+        if header.data_runs is not None:
+            self._sparse(header, header.data_runs)
+            return
+        records = _records(header, self._fine)
         if records:
             self._extension(records, header)
         self._write(_block(header))
+        self._padding = -header.size % BLOCK
+
+    def _sparse(self, header: Header, runs: list[tuple[int, int]]) -> None:
+        """An entry whose data begin with a map of where they belong."""
+        ended = [*runs, (header.real_size, 0)]  # for readers that take the last run's end for the file's
+        text = b"".join(b"%d\n" % number for number in (len(ended), *(number for run in ended for number in run)))
+        place = text + bytes(-len(text) % BLOCK)
+        above, slash, name = header.name.rpartition(b"/")
+        stored = replace(header, name=above + slash + SPARSE + name, size=len(place) + header.size)
+        records = [
+            *_records(stored, self._fine),
+            (b"GNU.sparse.major", b"1"),
+            (b"GNU.sparse.minor", b"0"),
+            (b"GNU.sparse.name", header.name),
+            (b"GNU.sparse.realsize", b"%d" % header.real_size),
+        ]
+        self._extension(sorted(records), header)
+        self._write(_block(stored) + place)
         self._padding = -header.size % BLOCK
 
     def data(self, piece: bytes) -> None:
@@ -57,23 +91,34 @@ class Writer:
         self._write(body + bytes(-len(body) % BLOCK))
 
 
-def _records(header: Header) -> list[tuple[bytes, bytes]]:
+def _records(header: Header, fine: bool) -> list[tuple[bytes, bytes]]:
     """What the block cannot say, sorted by key."""
     records: list[tuple[bytes, bytes]] = []
     if _split_name(header.name) is None:
         records.append((b"path", header.name))
     if len(header.link) > _NAME or not header.link.isascii():
         records.append((b"linkpath", header.link))
+    seconds, rest = divmod(header.mtime, 1_000_000_000)
     for key, value, limit in (
         (b"uid", header.uid, _MAX_ID),
         (b"gid", header.gid, _MAX_ID),
         (b"size", header.size, _MAX_SIZE),
-        (b"mtime", header.mtime // 1_000_000_000, _MAX_TIME),
     ):
         if not 0 <= value <= limit:
             records.append((key, b"%d" % value))
+    if fine and rest:
+        records.append((b"mtime", _fraction(header.mtime)))
+    elif not 0 <= seconds <= _MAX_TIME:
+        records.append((b"mtime", b"%d" % seconds))
     records += [(XATTR.encode() + key, value) for key, value in header.xattrs.items()]
     return sorted(records)
+
+
+def _fraction(nanoseconds: int) -> bytes:
+    """Seconds with as many digits after the point as there are."""
+    seconds, rest = divmod(abs(nanoseconds), 1_000_000_000)
+    text = b"%d.%09d" % (seconds, rest)
+    return (b"-" if nanoseconds < 0 else b"") + text.rstrip(b"0")
 
 
 def _record(key: bytes, value: bytes) -> bytes:

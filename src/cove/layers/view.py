@@ -65,11 +65,14 @@ def _of_namespace(namespace: int, whole: bool) -> int:
 
 
 def _mounted(view: View) -> int:
-    """Mount the overlay and the binds in this job's own mount namespace."""
-    if not view.lower:
-        raise InvalidArgument("the image has no layers")
+    """Mount the overlay and the binds in this job's mount namespace; without layers the root is ``upper`` itself."""
     mounts.set_propagation("/", mounts.PRIVATE)
     staged_mounts.attach_all(mount.made() for mount in view.staged)
+    if not view.lower:
+        root = os.open(view.upper, _ROOT)
+        for bind in view.binds:
+            _bind(root, bind)
+        return root
     root = overlay.mount(view.lower, view.upper, view.work, view.root)
     if root == overlay.ATTACHED:
         root = os.open(view.root, _ROOT)

@@ -19,11 +19,12 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal, NoSpace
-from cove.layers import context, selection, squashing, step_layers, unpack_job
-from cove.layers.copying import copy_in, copy_out, look
+from cove.layers import context, selection, squashing, step_layers, tree_work, unpack_job
+from cove.layers.copying import browse, copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
     CONTROL,
+    Browse,
     Compare,
     CompareDone,
     CompareStacks,
@@ -61,6 +62,7 @@ from cove.layers.populate import populate
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
+from cove.layers.tree_jobs import BackUp, CompareTrees, CopyTree, Restore
 from cove.layers.verify import verify
 from cove.layers.view import enter_user, open_bare_root, open_root
 
@@ -94,7 +96,7 @@ def _child(message: bytes, descriptors: list[int]) -> None:
         if _is_closed(reply):  # given up, or by a daemon that is gone, while this interpreter was still starting
             return
         job = msgspec.json.decode(message, type=Job)
-        if isinstance(job, Export | Look | CopyOut | CopyIn) and job.view.entered:
+        if isinstance(job, Export | Look | CopyOut | CopyIn | Browse) and job.view.entered:
             enter_user(descriptors[-1])  # a process with threads may not
         threading.Thread(target=_exit_when_closed, args=(reply,), daemon=True).start()
         with contextlib.suppress(BrokenPipeError):
@@ -143,6 +145,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return find_waste(job)
         case PackLayer():
             return _pack_layer(job)
+        case CopyTree() | CompareTrees() | BackUp() | Restore():
+            return tree_work.run(job, descriptors, _Reporter(reply))
         case PackStep():
             return step_layers.pack(job)
         case ReceiveContext():
@@ -157,7 +161,7 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return _with_view(job, descriptors, reply)
 
 
-def _with_view(job: Export | Look | CopyOut | CopyIn, descriptors: list[int], reply: socket.socket) -> Done:
+def _with_view(job: Export | Look | CopyOut | CopyIn | Browse, descriptors: list[int], reply: socket.socket) -> Done:
     namespace = descriptors[-1] if job.view.entered else None
     if isinstance(job, Export):
         _write_tar(descriptors[0], lambda writer: pack(open_bare_root(job.view, namespace), b"", writer))
@@ -166,8 +170,10 @@ def _with_view(job: Export | Look | CopyOut | CopyIn, descriptors: list[int], re
     match job:
         case Look():
             return look(root, job.path)
+        case Browse():
+            return browse(root, job.path)
         case CopyOut():
-            _write_tar(descriptors[0], lambda writer: copy_out(root, job.path, writer))
+            _write_tar(descriptors[0], lambda writer: copy_out(root, job.path, job.name, writer))
         case CopyIn():
             copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply)).pieces())
     return CopyDone()

@@ -47,6 +47,8 @@ from cove.server.system import SystemRoutes
 from cove.server.topology import TopologyRoutes
 from cove.server.transfers import TransferRoutes
 from cove.server.trash import TrashRoutes
+from cove.server.volume_copies import VolumeCopyRoutes
+from cove.server.volume_files import VolumeFileRoutes
 from cove.server.volumes import VolumeRoutes
 from cove.server.why import WhyRoutes
 from cove.wire import versions
@@ -148,6 +150,8 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         BuildRoutes(services.builds),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
+        VolumeCopyRoutes(services.volume_copies),
+        VolumeFileRoutes(services.volume_files),
         TrashRoutes(services.trash),
         WhyRoutes(services.reasons),
         EgressRoutes(services.egress),

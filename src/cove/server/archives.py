@@ -19,8 +19,8 @@ class Archives(Protocol):
     async def stat(self, ref: str, path: str) -> PathStat:
         """Raises NotFound for the path as well."""
 
-    async def get(self, ref: str, path: str) -> tuple[PathStat, AsyncIterator[bytes]]:
-        """The path as a tar."""
+    async def get(self, ref: str, path: str, name: str = "") -> tuple[PathStat, AsyncIterator[bytes]]:
+        """The path as a tar, whose root has this name, or its own."""
 
     async def put(
         self, ref: str, path: str, chunks: AsyncIterator[bytes], *, no_overwrite_dir_non_dir: bool, copy_uid_gid: bool
@@ -48,17 +48,17 @@ class ArchiveRoutes:
         )
 
     async def stat(self, request: Request) -> web.Response:
-        found = await self._archives.stat(request.variable("id"), _path(request))
-        return web.Response(headers={**HEADERS, STAT_HEADER: _encoded(found)})
+        found = await self._archives.stat(request.variable("id"), path_of(request))
+        return web.Response(headers={**HEADERS, STAT_HEADER: encoded_stat(found)})
 
     async def get(self, request: Request) -> web.StreamResponse:
-        found, chunks = await self._archives.get(request.variable("id"), _path(request))
-        return await byte_stream(request, chunks, {**HEADERS, STAT_HEADER: _encoded(found), "Content-Type": TAR})
+        found, chunks = await self._archives.get(request.variable("id"), path_of(request), request.text("rootName"))
+        return await byte_stream(request, chunks, {**HEADERS, STAT_HEADER: encoded_stat(found), "Content-Type": TAR})
 
     async def put(self, request: Request) -> web.Response:
         await self._archives.put(
             request.variable("id"),
-            _path(request),
+            path_of(request),
             request.chunks(),
             no_overwrite_dir_non_dir=request.flag("noOverwriteDirNonDir"),
             copy_uid_gid=request.flag("copyUIDGID"),
@@ -70,12 +70,14 @@ class ArchiveRoutes:
         return await byte_stream(request, chunks, {**HEADERS, "Content-Type": "application/octet-stream"})
 
 
-def _path(request: Request) -> str:
+def path_of(request: Request) -> str:
+    """Raises InvalidArgument when it is empty."""
     path = request.text("path")
     if not path:
         raise InvalidArgument("path cannot be empty")
     return path
 
 
-def _encoded(found: PathStat) -> str:
+def encoded_stat(found: PathStat) -> str:
+    """For the header: base64 of JSON."""
     return base64.b64encode(msgspec.json.encode(found)).decode()

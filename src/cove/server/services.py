@@ -18,6 +18,8 @@ from cove.server.system import System
 from cove.server.topology import Topology
 from cove.server.transfers import Transfers
 from cove.server.trash import Trash
+from cove.server.volume_copies import VolumeCopies
+from cove.server.volume_files import VolumeFiles
 from cove.server.volumes import Volumes
 from cove.server.why import Reasons
 
@@ -37,6 +39,8 @@ class Services:
     transfers: Transfers
     networks: Networks
     volumes: Volumes
+    volume_copies: VolumeCopies
+    volume_files: VolumeFiles
     system: System
     trash: Trash
     reasons: Reasons

@@ -16,7 +16,10 @@ _NAME = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
 
 class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``created``: nanoseconds since the epoch. ``anonymous``: made for one container, under a made-up name."""
+    """``created``: nanoseconds since the epoch. ``anonymous``: made for one container, under a made-up name.
+
+    ``renamed_from``: the name that its directory may still have, when the daemon ended before that was renamed.
+    """
 
     name: str
     driver: str
@@ -24,6 +27,7 @@ class Volume(msgspec.Struct, frozen=True, omit_defaults=True):
     options: dict[str, str] = msgspec.field(default_factory=dict)
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     anonymous: bool = False
+    renamed_from: str = ""
 
 
 VOLUMES: Table[Volume] = Table("volumes", Volume, ("name",), {"name": lambda volume: volume.name})

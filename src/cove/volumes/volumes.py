@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from cove.errors import Conflict, CoveError, NotFound
 from cove.store import Database
 from cove.volumes.driver import Details, Driver, Source
 from cove.volumes.drivers import Drivers
-from cove.volumes.local import Local
+from cove.volumes.local import Local, has_file_system
 from cove.volumes.plugin import Places
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
+from cove.volumes.snapshots import Snapshots
 
 Change = Callable[[sqlite3.Connection], None]
 
@@ -39,6 +42,7 @@ class Volumes:
         self._root = data_root / "volumes"
         self._local = Local(self._root)
         self._drivers = Drivers(self._local, Places(plugins))
+        self.snapshots = Snapshots(self._root)
         self._volumes: dict[str, Volume] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -49,12 +53,17 @@ class Volumes:
         """
         self._root.mkdir(mode=0o701, exist_ok=True)
         self._volumes = {volume.name: volume for volume in self._database.load(VOLUMES.select)}
+        for volume in self._volumes.values():
+            if volume.renamed_from and volume.renamed_from not in self._volumes:
+                self._move(volume.renamed_from, volume.name)
         for directory in self._root.iterdir():
             if directory.name not in self._volumes:
                 shutil.rmtree(directory)
         for volume in self._volumes.values():
             if volume.driver == LOCAL:
                 self._local.repair(volume.name)
+                for directory in self.snapshots.unfinished(volume.name):
+                    shutil.rmtree(directory, ignore_errors=True)
 
     def list(self) -> list[Volume]:
         return sorted(self._volumes.values(), key=lambda volume: volume.name)
@@ -77,6 +86,10 @@ class Volumes:
     def drivers(self) -> Sequence[str]:
         """The names of those that have been used."""
         return self._drivers.names()
+
+    def is_directory(self, volume: Volume) -> bool:
+        """Whether its files lie in ``path``, and are this engine's alone."""
+        return volume.driver == LOCAL and not has_file_system(volume)
 
     async def find(self, name: str) -> Seen:
         """A volume as an inspection shows it, those that only a plug-in knows as well. Raises NotFound, Internal."""
@@ -172,6 +185,64 @@ class Volumes:
             await driver.remove(volume)
             raise
         return volume
+
+    def beginning(self, name: str) -> Path:
+        """A new directory in which ``_data`` of a volume is to be made that ``admit`` then adds.
+
+        Raises InvalidArgument, Conflict for its name.
+        """
+        check_name(name)
+        self._refuse_taken(name)
+        made = self._root / f".{secrets.token_hex(8)}"
+        made.mkdir(mode=0o701)
+        return made
+
+    async def admit(self, volume: Volume, directory: Path) -> None:
+        """Add a local volume whose directory is whole, and is moved to its place. Raises Conflict for its name."""
+        async with self.locked(volume.name):
+            self._refuse_taken(volume.name)
+            place = self._root / volume.name
+            directory.rename(place)
+            self._volumes[volume.name] = volume
+            try:
+                await self._database.run(VOLUMES.inserting(volume))
+            except Exception:
+                self._volumes.pop(volume.name, None)
+                place.rename(directory)
+                raise
+
+    async def rename(self, name: str, new: str, *also: Change) -> Volume:
+        """Give a local volume another name. ``also``: what goes with that in the same transaction.
+
+        The row is written first, and says where the directory is until that is moved. Raises NotFound, Conflict,
+        InvalidArgument.
+        """
+        check_name(new)
+        async with self.locked(name, new):
+            self._refuse_taken(new)
+            volume = msgspec.structs.replace(self.get(name), name=new, anonymous=False, renamed_from=name)
+
+            def change(connection: sqlite3.Connection) -> None:
+                VOLUMES.delete(connection, name=name)
+                VOLUMES.put(connection, volume)
+                for other in also:
+                    other(connection)
+
+            await self._database.run(change)
+            self._move(name, new)
+            del self._volumes[name]
+            self._volumes[new] = volume
+            return volume
+
+    def _move(self, name: str, new: str) -> None:
+        """Move a directory to its new name, unless that was done."""
+        if not (self._root / new).exists():
+            with contextlib.suppress(FileNotFoundError):
+                (self._root / name).rename(self._root / new)
+
+    def _refuse_taken(self, name: str) -> None:
+        if name in self._volumes:
+            raise Conflict(f'volume "{name}" already exists')
 
     async def _driver(self, what: str, name: str, driver: str) -> Driver:
         """The driver called ``driver``, to do ``what`` with the volume ``name``. Raises NotFound in Docker's words."""

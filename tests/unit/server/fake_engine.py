@@ -328,7 +328,7 @@ class FakeArchives(Part):
     async def stat(self, ref: str, path: str) -> PathStat:
         return PathStat(name=path, size=3, mode=0o644, mtime="2026-01-02T03:04:05Z")
 
-    async def get(self, ref: str, path: str):
+    async def get(self, ref: str, path: str, name: str = ""):
         return await self.stat(ref, path), self._tar()
 
     async def _tar(self) -> AsyncIterator[bytes]:
@@ -590,6 +590,14 @@ class FakeSystem(Part):
         return AuthResponse(status="Login Succeeded")
 
 
+class FakeVolumeCopies:
+    pass
+
+
+class FakeVolumeFiles:
+    pass
+
+
 def fake_services(store: Store) -> Services:
     return Services(
         containers=FakeContainers(store),
@@ -603,6 +611,8 @@ def fake_services(store: Store) -> Services:
         transfers=FakeTransfers(store),
         networks=FakeNetworks(store),
         volumes=FakeVolumes(store),
+        volume_copies=FakeVolumeCopies(),
+        volume_files=FakeVolumeFiles(),
         system=FakeSystem(store),
         trash=FakeTrash(store),
         reasons=FakeReasons(store),
