@@ -29,15 +29,21 @@ LACKING = {
     "volume ls": ("--cluster",),
 }
 
+PLANS = ("--dry-run", "--keep-bytes", "--unused-for")
+
 # What only this command line has.
 OURS = {
-    "container prune": ("--now",),
+    "container prune": ("--now", *PLANS),
+    "image prune": PLANS,
+    "volume prune": ("--now", *PLANS),
+    "volume rm": ("--now",),
+    "system prune": ("--now", *PLANS),
     "container rm": ("--now",),
     "create": ("--egress", "--health-on-failure"),
     "logs": ("--removed", "--grep", "--ignore-case", "--context", "--before-context", "--after-context"),
     "rm": ("--now",),
     "run": ("--egress", "--health-on-failure"),
-    "update": ("--egress", "--health-on-failure", "--publish-add", "--publish-rm"),
+    "update": ("--egress", "--health-on-failure", "--mount-add", "--mount-rm", "--publish-add", "--publish-rm"),
     "inspect": ("--as",),
     "container inspect": ("--as",),
 }

@@ -147,12 +147,12 @@ def remove_everything(daemon: Engine, keep_images: bool) -> None:
     """Remove, through the API, what a test left: containers, then networks, volumes and images."""
     for container in _listed(daemon, "/containers/json?all=1"):
         _delete(daemon, f"/containers/{container['Id']}?force=1&v=1")
-    _empty_trash(daemon)
     for network in _listed(daemon, "/networks"):
         if network["Name"] not in {"bridge", "host", "none"}:
             _delete(daemon, f"/networks/{network['Id']}")
     for volume in _listed(daemon, "/volumes", "Volumes"):
         _delete(daemon, f"/volumes/{quote(volume['Name'], safe='')}?force=1")
+    _empty_trash(daemon)  # which may need images
     for image in _listed(daemon, "/images/json"):
         if not (keep_images and "busybox:latest" in (image.get("RepoTags") or [])):
             _delete(daemon, f"/images/{image['Id']}?force=1")

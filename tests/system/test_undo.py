@@ -139,7 +139,7 @@ def test_logs_of_a_removed_container(daemon: Engine) -> None:
         assert (done.out, done.err) == ("out\n", "err\n")
     assert daemon.cove("logs", "--removed", "-n", "1", "tty").out == "out\n"
     missing = daemon.cove("logs", "--removed", "nobody", check=False)
-    assert missing.code == 1 and "No such container in the trash: nobody" in missing.err
+    assert missing.code == 1 and "No such container or volume in the trash: nobody" in missing.err
 
 
 def test_a_daemon_that_is_killed_amid_removals_and_returns(fresh_daemon: Daemon) -> None:

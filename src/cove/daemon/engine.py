@@ -19,6 +19,7 @@ from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
+from cove.engine.last_use import LastUse
 from cove.engine.learned import Learned
 from cove.engine.link_exceptions import LinkExceptions
 from cove.engine.links import Links
@@ -67,6 +68,7 @@ class Engine:
     mounts: VolumeMounts
     remedies: Remedies
     runs: Runs
+    uses: LastUse
     repairs: Repairs
     policies: Policies
     learned: Learned
@@ -102,7 +104,8 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         learned=learned,
         keeps_auto_removed=settings.trash_auto_removed,
     )
-    runs = Runs(database)
+    runs, uses = Runs(database), LastUse(database)
+    announcements.on_use.append(uses.note)
     policies = Policies(
         registry=registry,
         networks=stores.networks,
@@ -135,6 +138,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
     return Engine(
         remedies=remedies,
         runs=runs,
+        uses=uses,
         registry=registry,
         connectivity=connectivity,
         names=names,

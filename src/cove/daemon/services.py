@@ -25,6 +25,7 @@ from cove.engine.log_options import LogDefaults
 from cove.engine.memberships import Memberships
 from cove.engine.networks import Networks
 from cove.engine.output import Output
+from cove.engine.pruning import Pruning
 from cove.engine.publications import Publications
 from cove.engine.removed import Removed
 from cove.engine.statistics import Statistics
@@ -61,7 +62,7 @@ def make_services(
     transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
     steps = _build_steps(roots, engine)
     builds = _builds(roots, stores, engine, steps, transfers)
-    volumes = Volumes(stores.volumes, registry, events)
+    volumes = Volumes(stores.volumes, registry, events, stores.trash)
     system = System(
         host=_host(settings, roots, stores, engine),
         registry=registry,
@@ -106,6 +107,7 @@ def make_services(
         sockets=sockets,
         doctor=doctor,
         system=system,
+        pruning=_pruning(engine, containers, images, volumes),
         trash=_undo(stores, engine, containers),
     )
 
@@ -131,6 +133,10 @@ def _builds(roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, tra
         BuildBases(stores.images, transfers),
         Lending(builder, roots.data / "tmp"),
     )
+
+
+def _pruning(engine: Engine, containers: Containers, images: Images, volumes: Volumes) -> Pruning:
+    return Pruning(containers, images, volumes, engine.uses)
 
 
 def _volume_copies(stores: Stores, engine: Engine, volumes: Volumes) -> VolumeCopies:

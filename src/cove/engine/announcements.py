@@ -1,5 +1,7 @@
 """What is told of containers: one event for each move, with the attributes that Docker gives it."""
 
+from collections.abc import Callable
+
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.events import Events
@@ -9,6 +11,7 @@ class Announcements:
     """Publishes the events of containers, and those of the networks and volumes that their runs use."""
 
     def __init__(self, events: Events, connectivity: Connectivity) -> None:
+        self.on_use: list[Callable[[Container], None]] = []
         self._events = events
         self._connectivity = connectivity
 
@@ -25,6 +28,8 @@ class Announcements:
 
     def uses(self, container: Container, *, begin: bool) -> None:
         """Tell of the networks and volumes that a run takes, or gives back."""
+        for listener in self.on_use:
+            listener(container)
         for network_id, name, driver in self._connectivity.memberships(container):
             attributes = {"container": container.id, "name": name, "type": driver}
             self._events.publish("network", "connect" if begin else "disconnect", network_id, attributes)

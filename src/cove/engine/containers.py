@@ -13,6 +13,7 @@ from cove.engine.commits import Commits
 from cove.engine.container import Container, Paths
 from cove.engine.defaults import Defaults
 from cove.engine.links import Links
+from cove.engine.live_mounts import LiveMounts
 from cove.engine.nameservice import NameService
 from cove.engine.policies import Policies
 from cove.engine.populating import Populating
@@ -90,6 +91,7 @@ class Containers:
         self._worker = worker
         self._populating = Populating(registry, images, volumes, worker)
         self._trash = trash
+        self._live_mounts = LiveMounts(registry, volumes, worker)
         self._commits = Commits(registry, stopping, announcements, images, worker)
         self._data_root = data_root
         self._run_root = run_root
@@ -215,10 +217,10 @@ class Containers:
         return shown
 
     async def _sizes_of(self, container: Container) -> tuple[int, int]:
-        own = await self._own_size(container)
+        own = await self.own_size(container)
         return own, own + self._images.get(container.record.image).size
 
-    async def _own_size(self, container: Container) -> int:
+    async def own_size(self, container: Container) -> int:
         """Bytes of its writable layer; measured again only when it has run or been written to."""
         mark = None if container.running else (container.record.state.finished_at, container.writes)
         return await self._sizes.of(container.id, container.paths.upper, mark)
@@ -251,6 +253,10 @@ class Containers:
                 warnings = discards.discard(request, capacities.look(layout(), self._group))
                 before, host = record.host_config, updates.updated(record.host_config, request)
                 ports = self._publications.plan(container, request)
+                if mounts := self._live_mounts.plan(container, request):
+                    await self._live_mounts.apply(container, mounts)
+                    record = container.record
+                    before, host = record.host_config, updates.updated(record.host_config, request)
                 if container.running:
                     await container.require_shim().update(updates.resources(host, request))
             except Conflict as error:
@@ -281,22 +287,29 @@ class Containers:
             return
         await self._removal.remove(self._registry.get(ref), force=force, volumes=volumes, now=now)
 
-    async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned:
-        filters.check(("until", "label", "label!"))
+    def prunable(self, filters: Filters) -> Sequence[Container]:
+        """Those that do not run, and that the filters ``until``, ``label`` and ``label!`` mean."""
         until = filters.single("until")
         moment = parse_moment(until) if until else None
+        return [
+            container
+            for container in self._registry
+            if not container.running
+            and container.status != "restarting"
+            and filters.labels(container.record.config.labels or {})
+            and filters.without_labels(container.record.config.labels or {})
+            and (moment is None or container.record.created < moment)
+        ]
+
+    async def prune(self, filters: Filters, *, now: bool) -> ContainersPruned:
+        filters.check(("until", "label", "label!"))
         removed, reclaimed = [], 0
-        for container in self._registry:
-            record = container.record
-            stopped = not container.running and container.status != "restarting"
-            labels = record.config.labels or {}
-            fits = filters.labels(labels) and filters.without_labels(labels)
-            if stopped and fits and (moment is None or record.created < moment):
-                size = await self._own_size(container)
-                with contextlib.suppress(Conflict, NotFound):
-                    await self._removal.remove(container, force=False, volumes=False, now=now)
-                    removed.append(container.id)
-                    reclaimed += size
+        for container in self.prunable(filters):
+            size = await self.own_size(container)
+            with contextlib.suppress(Conflict, NotFound):
+                await self._removal.remove(container, force=False, volumes=False, now=now)
+                removed.append(container.id)
+                reclaimed += size
         self._announcements.pruned(reclaimed)
         return ContainersPruned(containers_deleted=removed or None, space_reclaimed=reclaimed)
 

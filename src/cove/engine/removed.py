@@ -57,7 +57,7 @@ class Removed:
 
     def get(self, reference: str) -> Container:
         """By id, prefix or name, the last that had it; its paths are those in the trash. Raises NotFound."""
-        return self.container(self._trash.find(reference))
+        return self.container(self._trash.find(reference, KIND))
 
     def container(self, entry: Entry) -> Container:
         data = self._trash.path(entry, directory(entry.id))

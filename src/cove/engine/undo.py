@@ -3,7 +3,9 @@
 import contextlib
 from collections.abc import Sequence
 
-from cove.engine import names, removed
+import msgspec
+
+from cove.engine import names, removed, removed_volumes
 from cove.engine.announcements import Announcements
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
@@ -44,25 +46,29 @@ class Undo:
         return [self._shown(entry) for entry in self._trash]
 
     def _shown(self, entry: Entry) -> Trashed:
-        kept = removed.kept(entry)
-        return Trashed(
+        made = Trashed(
             id=entry.id,
             kind=entry.kind,
             name=entry.name,
-            image=kept.record.image_name,
             removed=format_time(entry.removed),
             expires=format_time(self._trash.expires(entry)),
             size=self._trash.size(entry),
-            volumes=[volume.name for volume in kept.volumes],
         )
+        if entry.kind == removed.KIND:
+            kept = removed.kept(entry)
+            made.image = kept.record.image_name
+            made.volumes = [volume.name for volume in kept.volumes]
+        return made
 
     async def restore(self, reference: str, name: str) -> Restored:
-        """Bring a container back, the last one that was removed for an empty reference.
+        """Bring a container or volume back, the last one that was removed for an empty reference.
 
         Raises NotFound, Conflict when the name is taken (``name`` gives it another), InvalidArgument.
         """
-        chosen = names.checked(name) if name else ""
         async with self._trash.held(reference) as entry:
+            if entry.kind == removed_volumes.KIND:
+                return await self._volume(entry, name)
+            chosen = names.checked(name) if name else ""
             kept = removed.kept(entry)
             kept.record.name = chosen or kept.record.name
             if kept.record.state.status != "created":
@@ -73,6 +79,18 @@ class Undo:
         warnings = [*await self._replace_volumes(container), *self._missing(container)]
         self._announcements.publish(container, "restore")
         return Restored(id=container.id, name=container.name, warnings=warnings)
+
+    async def _volume(self, entry: Entry, name: str) -> Restored:
+        volume = removed_volumes.kept(entry)
+        volume = msgspec.structs.replace(volume, name=name or volume.name)
+        place = self._trash.path(entry, entry.directories[0])
+        try:
+            await self._volumes.bring_back(volume, place, self._trash.taking(entry))
+        except Conflict as error:
+            raise Conflict(f"{error.message}: bring the removed one back under another name (--name)") from error
+        self._trash.taken(entry)
+        self._announcements.volume_made(volume.name, volume.driver)
+        return Restored(id=entry.id, name=volume.name)
 
     def _refuse_taken(self, name: str) -> None:
         if self._registry.name_taken(name):

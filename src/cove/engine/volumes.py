@@ -3,12 +3,14 @@
 import time
 from collections.abc import Hashable, Sequence
 
+from cove.engine import removed_volumes
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
 from cove.engine.sizes import Sizes
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
+from cove.trash import Trash
 from cove.units import format_time
 from cove.volumes import LOCAL, Seen
 from cove.volumes import Volume as VolumeRecord
@@ -22,7 +24,8 @@ REMEMBERED = 60
 class Volumes:
     """Shows, makes and removes volumes."""
 
-    def __init__(self, store: VolumeStore, registry: Registry, events: Events) -> None:
+    def __init__(self, store: VolumeStore, registry: Registry, events: Events, trash: Trash) -> None:
+        self._trash = trash
         self._store = store
         self._registry = registry
         self._events = events
@@ -72,7 +75,7 @@ class Volumes:
             self._events.publish("volume", "create", record.name, {"driver": record.driver})
         return _shown(await self._store.find(record.name))
 
-    async def remove(self, name: str, *, force: bool) -> None:
+    async def remove(self, name: str, *, force: bool, now: bool = False) -> None:
         try:
             record = self._store.get(name) if self._store.has(name) else (await self._store.find(name)).volume
         except NotFound:
@@ -82,23 +85,33 @@ class Volumes:
         users = self._registry.volume_users(name)
         if users:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(user.id for user in users)}]")
-        await self._store.remove(record.name, force=force)
+        if self._trash.enabled and not now and self._store.is_directory(record):
+            async with self._store.withdrawing([name]) as (taken, change):
+                for volume in taken:
+                    await self._trash.put(removed_volumes.entry(volume, self._store.directory(name)), change)
+        else:
+            await self._store.remove(record.name, force=force)
         self._events.publish("volume", "destroy", record.name, {"driver": record.driver})
 
-    async def prune(self, filters: Filters) -> VolumesPruned:
-        filters.check(("all", "label", "label!"))
-        every = filters.boolean("all") is True
-        removed, reclaimed = [], 0
+    async def prunable(self, filters: Filters, *, every: bool) -> Sequence[tuple[VolumeRecord, int]]:
+        """The volumes that no container has, with their sizes: the anonymous ones, or ``every`` one."""
+        found = []
         for record in self._store.list():
             fits = filters.labels(record.labels) and filters.without_labels(record.labels)
             if (every or record.anonymous) and fits and not self._registry.volume_users(record.name):
-                size = await self._size(record, ())
-                try:
-                    await self.remove(record.name, force=False)
-                except CoveError:
-                    continue
-                reclaimed += max(0, size)
-                removed.append(record.name)
+                found.append((record, await self._size(record, ())))
+        return found
+
+    async def prune(self, filters: Filters, *, now: bool = False) -> VolumesPruned:
+        filters.check(("all", "label", "label!"))
+        removed, reclaimed = [], 0
+        for record, size in await self.prunable(filters, every=filters.boolean("all") is True):
+            try:
+                await self.remove(record.name, force=False, now=now)
+            except CoveError:
+                continue
+            reclaimed += max(0, size)
+            removed.append(record.name)
         self._events.publish("volume", "prune", "", {"reclaimed": str(reclaimed)})
         return VolumesPruned(volumes_deleted=removed or None, space_reclaimed=reclaimed)
 

@@ -179,6 +179,16 @@ def unmount(path: str) -> None:
     check(_umount2(os.fsencode(path), _MNT_DETACH | _MNT_NOFOLLOW), "umount2", path)
 
 
+def unmount_root(mount_root: int, descriptors: int) -> None:
+    """Take away the mount that ``mount_root`` (O_PATH) is the topmost directory or file of; what is open in it stays.
+
+    ``descriptors``: /proc/self/fd, opened where that is the host's, which becomes the working directory: a file has no
+    other way to be named. Raises OSError (EINVAL) for what is no root of a mount of this namespace.
+    """
+    os.fchdir(descriptors)
+    check(_umount2(b"%d" % mount_root, _MNT_DETACH), "umount2", mount_root)
+
+
 def file_system_magic(descriptor: int) -> int:
     """What kind of file system a descriptor is on (statfs(2), f_type)."""
     buffer = ctypes.create_string_buffer(256)

@@ -1,4 +1,4 @@
-"""The worker's jobs about whole directories of the data root, which are volumes' and their snapshots': the messages."""
+"""The worker's jobs about volumes: whole directories of the data root, and their mounts in containers that run."""
 
 import msgspec
 
@@ -33,7 +33,25 @@ class Restore(msgspec.Struct, frozen=True, tag=True):
     limits: Limits = Limits()
 
 
-TreeJob = CopyTree | CompareTrees | BackUp | Restore
+class AttachMount(msgspec.Struct, frozen=True, tag=True):
+    """Mount a path of the host in the container whose mount namespace is the last descriptor.
+
+    ``mapped``: owners are shown by the container's ids, when it has a user namespace.
+    """
+
+    source: str
+    destination: str
+    writable: bool = True
+    mapped: bool = False
+
+
+class DetachMount(msgspec.Struct, frozen=True, tag=True):
+    """Take a mount from the container whose mount namespace is the last descriptor."""
+
+    destination: str
+
+
+TreeJob = CopyTree | CompareTrees | BackUp | Restore | AttachMount | DetachMount
 
 
 class TreeDone(msgspec.Struct, frozen=True, tag=True):

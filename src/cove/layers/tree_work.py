@@ -1,4 +1,4 @@
-"""The worker's jobs about whole directories of the data root, carried out."""
+"""The worker's jobs about volumes, carried out."""
 
 import contextlib
 import os
@@ -6,11 +6,20 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from cove.layers import backups
+from cove.layers import backups, live_mounts
 from cove.layers.pipeline import Input
 from cove.layers.tree_copy import copy_tree
 from cove.layers.tree_diff import tree_differences
-from cove.layers.tree_jobs import BackUp, CompareTrees, CopyTree, Restore, TreeDone, TreeJob
+from cove.layers.tree_jobs import (
+    AttachMount,
+    BackUp,
+    CompareTrees,
+    CopyTree,
+    DetachMount,
+    Restore,
+    TreeDone,
+    TreeJob,
+)
 
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -26,6 +35,10 @@ def run(job: TreeJob, descriptors: list[int], progress: Callable[[int], None]) -
             backups.back_up(os.open(job.source, os.O_PATH | _LISTED), descriptors[0])
         case Restore():
             _restore(job, descriptors[0], progress)
+        case AttachMount():
+            live_mounts.attach(job, descriptors[-1])
+        case DetachMount():
+            live_mounts.detach(job, descriptors[-1])
     return TreeDone()
 
 

@@ -62,7 +62,7 @@ from cove.layers.populate import populate
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
-from cove.layers.tree_jobs import BackUp, CompareTrees, CopyTree, Restore
+from cove.layers.tree_jobs import AttachMount, BackUp, CompareTrees, CopyTree, DetachMount, Restore
 from cove.layers.verify import verify
 from cove.layers.view import enter_user, open_bare_root, open_root
 
@@ -145,7 +145,7 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return find_waste(job)
         case PackLayer():
             return _pack_layer(job)
-        case CopyTree() | CompareTrees() | BackUp() | Restore():
+        case CopyTree() | CompareTrees() | BackUp() | Restore() | AttachMount() | DetachMount():
             return tree_work.run(job, descriptors, _Reporter(reply))
         case PackStep():
             return step_layers.pack(job)

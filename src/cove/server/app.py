@@ -36,6 +36,7 @@ from cove.server.lifespan import Lifespan
 from cove.server.networks import NetworkRoutes
 from cove.server.output import OutputRoutes
 from cove.server.plugins import PluginRoutes
+from cove.server.pruning import PruningRoutes
 from cove.server.reply import error_reply
 from cove.server.request import Request
 from cove.server.routing import Route, Router
@@ -153,6 +154,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         VolumeCopyRoutes(services.volume_copies),
         VolumeFileRoutes(services.volume_files),
         TrashRoutes(services.trash),
+        PruningRoutes(services.pruning),
         WhyRoutes(services.reasons),
         EgressRoutes(services.egress),
         TopologyRoutes(services.topology),

@@ -13,6 +13,7 @@ from cove.server.images import Images
 from cove.server.lifecycle import Lifecycle
 from cove.server.networks import Networks
 from cove.server.output import Output
+from cove.server.pruning import Pruning
 from cove.server.sockets import Sockets
 from cove.server.system import System
 from cove.server.topology import Topology
@@ -42,6 +43,7 @@ class Services:
     volume_copies: VolumeCopies
     volume_files: VolumeFiles
     system: System
+    pruning: Pruning
     trash: Trash
     reasons: Reasons
     egress: EgressPolicies

@@ -23,10 +23,10 @@ class Volumes(Protocol):
     async def create(self, request: VolumeCreate) -> Volume:
         """The volume of that name, which may be there already. Raises Conflict when it has another driver."""
 
-    async def remove(self, name: str, *, force: bool) -> None:
-        """Raises Conflict while a container uses it."""
+    async def remove(self, name: str, *, force: bool, now: bool = False) -> None:
+        """``now``: past the trash. Raises Conflict while a container uses it."""
 
-    async def prune(self, filters: Filters) -> VolumesPruned: ...
+    async def prune(self, filters: Filters, *, now: bool = False) -> VolumesPruned: ...
 
 
 class VolumeRoutes:
@@ -52,11 +52,11 @@ class VolumeRoutes:
         return reply(await self._volumes.create(await request.json(VolumeCreate)), request.version, status=201)
 
     async def remove(self, request: Request) -> web.Response:
-        await self._volumes.remove(request.variable("name"), force=request.flag("force"))
+        await self._volumes.remove(request.variable("name"), force=request.flag("force"), now=request.flag("now"))
         return empty_reply()
 
     async def prune(self, request: Request) -> web.Response:
         filters = request.filters()
         if request.version < PRUNES_ANONYMOUS:
             filters = Filters({**filters, "all": ["true"]})
-        return reply(await self._volumes.prune(filters), request.version)
+        return reply(await self._volumes.prune(filters, now=request.flag("now")), request.version)

@@ -22,6 +22,7 @@ learned        where containers went under the egress policy ``learn``, see ``co
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 sockets        further sockets of the API that can do a part of it, see ``cove.daemon.scoped_sockets``
 build_cache    what steps of builds made, by all that they depend on; ``used`` in nanoseconds
+last_use       when containers last used images and volumes, see ``cove.engine.last_use``
 events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
@@ -86,5 +87,8 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE build_cache (key TEXT PRIMARY KEY, used INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE last_use (kind TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (kind, id)) STRICT;
     """,
 )

@@ -121,17 +121,21 @@ class Trash:
         """The newest first."""
         return iter(list(self._entries.values())[::-1])
 
-    def find(self, reference: str) -> Entry:
-        """By id, by name (the last one that had it), or by a unique prefix of an id. Raises NotFound."""
+    def find(self, reference: str, kind: str = "") -> Entry:
+        """By id, by name (the last one that had it), or by a unique prefix of an id. ``kind``: of thing, or any.
+
+        Raises NotFound.
+        """
         name = reference.removeprefix("/")
-        found = self._entries.get(name) or next((entry for entry in self if entry.name == name), None)
+        entries = [entry for entry in self if kind in ("", entry.kind)]
+        found = next((entry for entry in entries if name in (entry.id, entry.name)), None)
         if found is not None:
             return found
-        matches = [entry for entry in self if name and entry.id.startswith(name)]
+        matches = [entry for entry in entries if name and entry.id.startswith(name)]
         if len(matches) > 1:
             raise InvalidArgument(f"Multiple IDs found in the trash with provided prefix: {reference}")
         if not matches:
-            raise NotFound(f"No such container in the trash: {reference}")
+            raise NotFound(f"No such {kind or 'container or volume'} in the trash: {reference}")
         return matches[0]
 
     def path(self, entry: Entry, directory: str) -> Path:
@@ -147,6 +151,17 @@ class Trash:
         return entry.removed + self._budget.minutes * MINUTE
 
     # in and out
+
+    async def put(self, entry: Entry, *also: Change) -> None:
+        """Move a thing in. ``also``: what goes with its row in the same transaction."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            self.adding(entry)(connection)
+            for other in also:
+                other(connection)
+
+        await self._database.run(change)
+        self.added(entry)
 
     def adding(self, entry: Entry) -> Change:
         """The change that puts the row in. ``added`` follows when it is on disk."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 import shutil
 import sqlite3
@@ -210,6 +211,27 @@ class Volumes:
                 self._volumes.pop(volume.name, None)
                 place.rename(directory)
                 raise
+
+    async def bring_back(self, volume: Volume, directory: Path, *also: Change) -> None:
+        """Add a local volume whose directory is elsewhere in the data root: the row first, which says where.
+
+        Raises InvalidArgument, Conflict for its name.
+        """
+        check_name(volume.name)
+        async with self.locked(volume.name):
+            self._refuse_taken(volume.name)
+            source = os.path.relpath(directory, self._root)
+            volume = msgspec.structs.replace(volume, renamed_from=source)
+
+            def change(connection: sqlite3.Connection) -> None:
+                VOLUMES.put(connection, volume)
+                for other in also:
+                    other(connection)
+
+            await self._database.run(change)
+            self._move(source, volume.name)
+            self._local.make_directory(volume.name)
+            self._volumes[volume.name] = volume
 
     async def rename(self, name: str, new: str, *also: Change) -> Volume:
         """Give a local volume another name. ``also``: what goes with that in the same transaction.

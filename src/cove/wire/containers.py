@@ -9,7 +9,7 @@ from msgspec import field
 
 from cove.wire.base import Wire
 from cove.wire.config import Config
-from cove.wire.host_config import HostConfig, PortBinding, Resources, RestartPolicy
+from cove.wire.host_config import HostConfig, Mount, PortBinding, Resources, RestartPolicy
 from cove.wire.images import DriverData
 from cove.wire.networks import EndpointSettings, NetworkingConfig
 
@@ -222,7 +222,8 @@ class ContainerUpdate(Resources):
     """Body of ``POST /containers/{id}/update``.
 
     Of our own, for a container that may run: ``publish_add`` has the form of PortBindings, ``publish_remove`` names
-    ports of the host, ``[ADDRESS:]PORT[/PROTOCOL]``.
+    ports of the host, ``[ADDRESS:]PORT[/PROTOCOL]``; ``mount_add`` has the form of Mounts, ``mount_remove`` names
+    paths of the container.
     """
 
     restart_policy: RestartPolicy | None = None
@@ -230,6 +231,8 @@ class ContainerUpdate(Resources):
     egress: str = ""
     publish_add: dict[str, list[PortBinding] | None] | None = None
     publish_remove: list[str] | None = None
+    mount_add: list[Mount] | None = None
+    mount_remove: list[str] | None = None
 
 
 class ContainerUpdated(Wire):

@@ -10,10 +10,12 @@ from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
+from cove.engine.sizes import tree_size
 from cove.engine.volumes import Volumes
 from cove.errors import Conflict, InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.store import Database
+from cove.trash import Budget, Trash
 from cove.volumes import Volumes as Store
 from cove.wire.volumes import VolumeCreate
 from unit.engine.containers import container
@@ -26,9 +28,10 @@ def with_volumes(tmp_path: Path) -> Callable[[Body], None]:
     async def run(body: Body) -> None:
         database = Database(tmp_path / "db")
         store, registry, events = Store(database, tmp_path), Registry(database), Events(EventLog(database))
+        trash = Trash(database, tmp_path, Budget(minutes=0), tree_size)
         try:
             store.open()
-            await body(Volumes(store, registry, events), registry, events)
+            await body(Volumes(store, registry, events, trash), registry, events)
         finally:
             database.close()
 

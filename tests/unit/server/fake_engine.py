@@ -594,6 +594,10 @@ class FakeVolumeCopies:
     pass
 
 
+class FakePruning:
+    pass
+
+
 class FakeVolumeFiles:
     pass
 
@@ -613,6 +617,7 @@ def fake_services(store: Store) -> Services:
         volumes=FakeVolumes(store),
         volume_copies=FakeVolumeCopies(),
         volume_files=FakeVolumeFiles(),
+        pruning=FakePruning(),
         system=FakeSystem(store),
         trash=FakeTrash(store),
         reasons=FakeReasons(store),

@@ -106,7 +106,7 @@ def test_found_by_id_prefix_and_the_newest_of_a_name(run: Callable[..., None], t
         assert trash.find("aaa").id == "aaa2" and trash.find("aaa1").id == "aaa1" and trash.find("/bb").id == "bbb1"
         with pytest.raises(InvalidArgument, match="Multiple IDs"):
             trash.find("aa")
-        with pytest.raises(NotFound, match="No such container in the trash: ccc"):
+        with pytest.raises(NotFound, match="No such container or volume in the trash: ccc"):
             trash.find("ccc")
         async with trash.held("") as entry:
             assert entry.id == "bbb1"

@@ -6,11 +6,13 @@ import sys
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.failure import Failure
-from cove.cli.humanize import size
+from cove.cli.formatter import show
+from cove.cli.humanize import ago, parse_memory, parse_rfc3339, size
 from cove.cli.options import encode_filters, prune_flags
+from cove.cli.view import View
 from cove.client.api import parse_version
 from cove.errors import NotFound, Unimplemented
-from cove.flags import BOOL, Flag
+from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,9 +77,10 @@ def prune_networks(session: Session, pairs: Pairs, everything: bool) -> Pruned:
     return _listed("Deleted Networks:", report.get("NetworksDeleted") or [], 0)
 
 
-def prune_volumes(session: Session, pairs: Pairs, everything: bool) -> Pruned:
+def prune_volumes(session: Session, pairs: Pairs, everything: bool, *, now: bool = False) -> Pruned:
     wanted = [*pairs, *([("all", "true")] if everything else [])]
-    report = session.client.json("POST", "/volumes/prune", {"filters": encode_filters(wanted)})
+    query = {"filters": encode_filters(wanted), "now": 1 if now else None}
+    report = session.client.json("POST", "/volumes/prune", query)
     return _listed("Deleted Volumes:", report.get("VolumesDeleted") or [], report.get("SpaceReclaimed", 0))
 
 
@@ -94,12 +97,16 @@ def _container(session: Session, values: Values, arguments: list[str]) -> int:
     def prune(session: Session, pairs: Pairs, everything: bool) -> Pruned:
         return _containers(session, pairs, now=values.on("now"))
 
-    return _one(session, values, prune, "WARNING! This will remove all stopped containers.")
+    warning = "WARNING! This will remove all stopped containers."
+    planned = _planned(session, values, ["container"], False, warning)
+    return _one(session, values, prune, warning) if planned is None else planned
 
 
 def _image(session: Session, values: Values, arguments: list[str]) -> int:
     which = "images without at least one container associated to them" if values.on("all") else "dangling images"
-    return _one(session, values, prune_images, f"WARNING! This will remove all {which}.", values.on("all"))
+    warning = f"WARNING! This will remove all {which}."
+    planned = _planned(session, values, ["image"], values.on("all"), warning)
+    return _one(session, values, prune_images, warning, values.on("all")) if planned is None else planned
 
 
 def _volume(session: Session, values: Values, arguments: list[str]) -> int:
@@ -111,7 +118,14 @@ def _volume(session: Session, values: Values, arguments: list[str]) -> int:
     every = everything or parse_version(session.client.version) < (1, 42)
     which = "all local" if every else "anonymous local"
     words = f"WARNING! This will remove {which} volumes not used by at least one container."
-    return _one(session, values, prune_volumes, words, everything)
+    planned = _planned(session, values, ["volume"], every, words)
+    if planned is not None:
+        return planned
+
+    def prune(session: Session, pairs: Pairs, everything: bool) -> Pruned:
+        return prune_volumes(session, pairs, everything, now=values.on("now"))
+
+    return _one(session, values, prune, words, everything)
 
 
 def _network(session: Session, values: Values, arguments: list[str]) -> int:
@@ -121,6 +135,28 @@ def _network(session: Session, values: Values, arguments: list[str]) -> int:
     pruned = prune_networks(session, _filters(session, values), False)
     if pruned.text:
         session.print(pruned.text)
+    return 0
+
+
+def _planned(session: Session, values: Values, kinds: list[str], everything: bool, warning: str) -> int | None:
+    """What Docker has not: told beforehand, some bytes kept, by the last use. None when none of it is asked for."""
+    if not any(values.changed(flag) for flag in ("dry-run", "keep-bytes", "unused-for")):
+        return None
+    dry = values.on("dry-run")
+    if not dry and not values.on("force") and not confirmed(session, f"{warning}\n{SURE}"):
+        return 0
+    query = {
+        "kind": kinds,
+        "all": 1 if everything else None,
+        "dryRun": 1 if dry else None,
+        "keepBytes": parse_memory(values.text("keep-bytes")) if values.changed("keep-bytes") else None,
+        "unusedFor": values.text("unused-for") or None,
+        "now": 1 if kinds != ["image"] and values.on("now") else None,
+        "filters": encode_filters(_filters(session, values)),
+    }
+    report = session.client.json("POST", "/cove/prune", query)
+    show(session, PLANNED, report["Items"], "")
+    session.print(f"Total {'reclaimable' if dry else 'reclaimed'} space: {size(report['SpaceReclaimed'])}")
     return 0
 
 
@@ -139,7 +175,12 @@ def _system(session: Session, values: Values, arguments: list[str]) -> int:
     pairs = _filters(session, values)
     if volumes and any(key == "until" for key, _ in pairs):
         raise Failure('ERROR: The "until" filter is not supported with "--volumes"')
-    if not values.on("force") and not confirmed(session, _system_warning(pairs, everything, volumes)):
+    warning = _system_warning(pairs, everything, volumes)
+    kinds = ["container", *(["volume"] if volumes else []), "image"]
+    planned = _planned(session, values, kinds, everything, warning.removesuffix(f"\n{SURE}"))
+    if planned is not None:
+        return planned
+    if not values.on("force") and not confirmed(session, warning):
         return 0
     steps = [prune_containers, prune_networks, *([prune_volumes] if volumes else []), prune_images, prune_build_cache]
     reclaimed = 0
@@ -172,17 +213,39 @@ def _command(run: Run, *flags: Flag, example: str = "until=<timestamp>") -> Comm
     return Command(run, "[OPTIONS]", NO_ARGUMENTS, prune_flags(example, *flags))
 
 
-CONTAINER = _command(_container, Flag("now", BOOL, "Delete at once, past the trash"))
-IMAGE = _command(_image, Flag("all", BOOL, "Remove all unused images, not just dangling ones", "a"))
+PLANNED = View(
+    "*formatter.pruneContext",
+    ("Kind", "ID", "Name", "Size", "LastUsed"),
+    {
+        "Kind": ("KIND", lambda item: item["Kind"]),
+        "ID": ("ID", lambda item: item["Id"].removeprefix("sha256:")[:12]),
+        "Name": ("NAME", lambda item: item["Name"]),
+        "Size": ("SIZE", lambda item: size(item["Size"])),
+        "LastUsed": ("LAST USED", lambda item: ago(parse_rfc3339(item["LastUsed"])[0])),
+    },
+)
+_PLANS = (
+    Flag("dry-run", BOOL, "Tell what would be removed, and remove nothing"),
+    Flag("keep-bytes", STRING, "Remove the longest unused until so much is left of each kind (10GB)"),
+    Flag("unused-for", STRING, "Only what no container has used for so long (24h)"),
+)
+_NOW = Flag("now", BOOL, "Delete at once, past the trash")
+
+CONTAINER = _command(_container, _NOW, *_PLANS)
+IMAGE = _command(_image, Flag("all", BOOL, "Remove all unused images, not just dangling ones", "a"), *_PLANS)
 NETWORK = _command(_network)
 VOLUME = _command(
     _volume,
     Flag("all", BOOL, "Remove all unused volumes, not just anonymous ones", "a", needs="1.42"),
+    _NOW,
+    *_PLANS,
     example="label=<label>",
 )
 SYSTEM = _command(
     _system,
     Flag("all", BOOL, "Remove all unused images not just dangling ones", "a"),
     Flag("volumes", BOOL, "Prune anonymous volumes"),
+    _NOW,
+    *_PLANS,
     example="label=<key>=<value>",
 )

@@ -34,9 +34,9 @@ def _ls(session: Session, values: Values, arguments: list[str]) -> int:
 def _view(whole: bool) -> View:
     return View(
         "*formatter.trashContext",
-        ("ID", "Name", "Image", "RemovedSince", "ExpiresIn", "Size"),
+        ("ID", "Kind", "Name", "Image", "RemovedSince", "ExpiresIn", "Size"),
         {
-            "ID": ("CONTAINER ID", lambda item: item["Id"] if whole else item["Id"][:12]),
+            "ID": ("ID", lambda item: item["Id"] if whole else item["Id"][:12]),
             "Kind": ("KIND", lambda item: item["Kind"]),
             "Name": ("NAME", lambda item: item["Name"]),
             "Image": ("IMAGE", lambda item: item["Image"]),

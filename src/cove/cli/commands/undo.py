@@ -1,4 +1,4 @@
-"""``cove undo``: bring a removed container back."""
+"""``cove undo``: bring a removed container or volume back."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
 
 COMMAND = Command(
     _run,
-    "[OPTIONS] [CONTAINER]",
+    "[OPTIONS] [CONTAINER|VOLUME]",
     Arguments(0, 1),
     (Flag("name", STRING, "Bring it back under another name"),),
-    long="Bring back the container that was removed last, or the one that is named, with its anonymous volumes",
+    long="Bring back what was removed last, or the container or volume that is named; a container with its anonymous "
+    "volumes",
 )

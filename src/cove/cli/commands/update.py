@@ -5,6 +5,7 @@ from __future__ import annotations
 from cove.cli.command import Command, at_least
 from cove.cli.creation.body import restart_policy
 from cove.cli.creation.kinds import BYTES, CPUS, SWAP_BYTES
+from cove.cli.creation.mounts import MOUNT
 from cove.cli.creation.ports import publish
 from cove.cli.failure import Failure, describe
 from cove.errors import CoveError
@@ -31,6 +32,7 @@ _KEYS = {
     "memory-reservation": "MemoryReservation",
     "memory-swap": "MemorySwap",
     "pids-limit": "PidsLimit",
+    "mount-rm": "MountRemove",
     "publish-rm": "PublishRemove",
 }
 
@@ -49,6 +51,8 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
             body["PublishAdd"] = added
     except ValueError as error:
         raise Failure(str(error)) from None
+    if values.many("mount-add"):
+        body["MountAdd"] = values.many("mount-add")
     warnings: list[str] = []
     problems: list[str] = []
     for name in arguments:
@@ -85,6 +89,8 @@ COMMAND = Command(
         Flag("memory", BYTES, "Memory limit", "m"),
         Flag("memory-reservation", BYTES, "Memory soft limit"),
         Flag("memory-swap", SWAP_BYTES, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
+        Flag("mount-add", MOUNT, "Mount a bind or volume (as --mount has it), also while it runs"),
+        Flag("mount-rm", LIST, "Take away the mount at a path of the container, also while it runs"),
         Flag("pids-limit", INT, "Tune container pids limit (set -1 for unlimited)"),
         Flag("publish-add", LIST, "Publish a port of the container, also while it runs"),
         Flag("publish-rm", LIST, "Stop publishing a port of the host ([ADDRESS:]PORT[/PROTOCOL])"),

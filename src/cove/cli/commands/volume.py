@@ -80,7 +80,7 @@ def _create(session: Session, values: Values, arguments: list[str]) -> int:
 
 
 def _rm(session: Session, values: Values, arguments: list[str]) -> int:
-    query = {"force": 1 if values.on("force") else None}
+    query = {"force": 1 if values.on("force") else None, "now": 1 if values.on("now") else None}
     return for_each(session, arguments, lambda name: session.client.json("DELETE", f"/volumes/{name}", query))
 
 
@@ -110,5 +110,8 @@ RM = Command(
     _rm,
     "[OPTIONS] VOLUME [VOLUME...]",
     at_least(1),
-    (Flag("force", BOOL, "Force the removal of one or more volumes", "f"),),
+    (
+        Flag("force", BOOL, "Force the removal of one or more volumes", "f"),
+        Flag("now", BOOL, "Delete at once, past the trash"),
+    ),
 )
