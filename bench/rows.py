@@ -1,6 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
-from bench import builds, files, many
+from bench import builds, files, images, many
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -114,6 +114,7 @@ ROWS = (
         reset=lambda engine: docker(engine, "rmi", "bench-import"),
         target=0.4,
     ),
+    *images.ROWS,
     *many.ROWS,
     *builds.ROWS,
     *files.ROWS,

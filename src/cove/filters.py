@@ -82,7 +82,7 @@ class Filters(Mapping[str, Sequence[str]]):
             return None
         if len(wanted) == 1 and wanted[0].lower() in _BOOLEANS:
             return _BOOLEANS[wanted[0].lower()]
-        raise InvalidArgument(f"invalid filter '{name}={list(wanted)}'")
+        raise InvalidArgument(f"invalid filter '{name}=[{' '.join(wanted)}]'")
 
     def single(self, name: str) -> str | None:
         """The value of a filter that may be given once; None when it is absent. Raises InvalidArgument."""

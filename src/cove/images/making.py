@@ -89,6 +89,7 @@ async def make(
     configs = [parse_config(parts.config) for parts in several]
     for parts, config in zip(several, configs, strict=True):
         check_lengths(config.rootfs.diff_ids, parts.layers)
+        _check_manifest(parts)
     target = _target(several[0], _descriptor(several[0].manifest, configs[0]))
     async with inventory.lease() as lease:
         lease.keep(*(blob.digest for _, blob in files))
@@ -99,6 +100,16 @@ async def make(
             await _unpack(inventory, parts, config, progress) for parts, config in zip(several, configs, strict=True)
         ]
         return await inventory.admit(images, named.references, target, named.repositories)
+
+
+def _check_manifest(parts: Parts) -> None:
+    """Raises InvalidArgument when the manifest is of something else."""
+    digest = str(Digest.of(parts.manifest))
+    manifest_type(parts.manifest)
+    manifest = decode(parts.manifest, oci.Manifest, f"manifest {digest}")
+    listed = [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+    if listed != [str(Digest.of(parts.config)), *(layer.digest for layer in parts.layers)]:
+        raise InvalidArgument(f"manifest {digest} is not of this configuration and these layers")
 
 
 async def _keep_blobs(blobs: Blobs, several: Sequence[Parts], files: Sequence[tuple[Path, Blob]]) -> None:

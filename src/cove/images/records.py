@@ -1,6 +1,7 @@
 """What is stored and told about images."""
 
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def chain_ids(self) -> list[str]:
         """The chain id of each layer, lowest first."""
-        return chain_ids(self.config.rootfs.diff_ids)
+        return list(_chain_ids(tuple(self.config.rootfs.diff_ids)))
 
     @property
     def platform(self) -> Platform:
@@ -138,6 +139,12 @@ NAMES: Table[ImageName] = Table(
     ("reference",),
     {"reference": lambda name: name.reference, "image": lambda name: name.image},
 )
+
+
+@lru_cache(maxsize=4096)
+def _chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Asked for all images whenever garbage is collected."""
+    return tuple(chain_ids(list(diff_ids)))
 
 
 def seconds(created: str | None) -> float:

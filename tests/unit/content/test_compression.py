@@ -66,6 +66,23 @@ def test_zstd_skippable_frames() -> None:
     assert b"".join(decompressed(iter([data]), "zstd")) == b"x"
 
 
+def test_estargz_is_gzip() -> None:
+    """A member for each file, the table of contents in the last but one, and an empty member as footer."""
+    footer = b"\x1f\x8b\x08\x04" + bytes(6) + b"\x1a\0SG\x16\0" + b"%016xSTARGZ" % 4711 + b"\x01\0\0\xff\xff" + bytes(8)
+    members = [gzip.compress(part) for part in (b"first", b"second", b"table")]
+    data = b"".join(members) + footer
+    assert len(footer) == 51
+    assert b"".join(decompressed(cut(data, 7), "gzip")) == b"firstsecondtable"
+
+
+def test_zstd_chunked_is_zstd() -> None:
+    """A frame for each file, then the manifest, the tar's own bytes and the footer in frames to be skipped."""
+    frames = [zstd.compress(part) for part in (b"first", b"second")]
+    skipped = [b"\x50\x2a\x4d\x18" + len(part).to_bytes(4, "little") + part for part in (DATA[:70_000], b"f" * 64)]
+    data = b"".join([*frames, *skipped])
+    assert b"".join(decompressed(cut(data, 7), "zstd")) == b"firstsecond"
+
+
 def test_plain_is_nothing() -> None:
     assert detect(b"") == detect(b"ustar") == detect(bytes(6)) == ""
 

@@ -152,6 +152,19 @@ class Multi:
                 )
         return image
 
+    @property
+    def whole_index(self) -> bytes:
+        """An index of what there is, and of nothing that there is not."""
+        entries = [entry for entry in json.loads(self.index)["manifests"] if entry["digest"] != digest(self.missing)]
+        return index(*entries)
+
+    def complete(self, name: str) -> dict[str, bytes]:
+        """The files of an OCI layout of ``whole_index``."""
+        files = self.layout(name)
+        del files[f"blobs/sha256/{digest(self.index)[7:]}"]
+        top = listed(self.whole_index, annotations={"io.containerd.image.name": name})
+        return files | {f"blobs/sha256/{digest(self.whole_index)[7:]}": self.whole_index, "index.json": index(top)}
+
     def layout(self, name: str) -> dict[str, bytes]:
         """The files of an OCI layout that has all of it."""
         blobs = [self.index, self.attestation, self.attested, self.statement]

@@ -5,6 +5,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,6 +128,28 @@ def test_nothing_is_left_of_a_bad_archive(with_images: With, tmp_path: Path, dat
 
     with_images(body)
     assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["estargz", "zstd:chunked"])
+def test_layers_for_lazy_pulls_are_unpacked_as_containerd_does(with_images: With, kind: str) -> None:
+    """Their landmarks and tables of contents are files like others, and part of the diff id."""
+    plain = archive({".prefetch.landmark": b"\x0f", "program": b"x" * 3000, "stargz.index.json": b"{}"})
+    pieces = [plain[:512], plain[512:2048], plain[2048:]]
+    skippable = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+    packed = {
+        "estargz": b"".join(gzip.compress(piece, mtime=0) for piece in pieces) + gzip.compress(b"", mtime=0),
+        "zstd:chunked": b"".join(zstd.compress(piece) for piece in pieces) + skippable,
+    }[kind]
+    data = {"manifest.json": b'[{"Config":"c","Layers":["l"],"RepoTags":["lazy"]}]', "c": config([plain]), "l": packed}
+
+    async def body(images: Images) -> None:
+        await load(images, archive(data))
+        image = images.resolve("lazy")
+        (lower,) = await images.lower_directories(image.id)
+        assert sorted(os.listdir(lower)) == [".prefetch.landmark", "program", "stargz.index.json"]
+        assert image.layers[0].media_type.endswith("+gzip" if kind == "estargz" else "+zstd")
+
+    with_images(body)
 
 
 class TestLayouts:
