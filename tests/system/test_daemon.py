@@ -187,3 +187,14 @@ def test_the_oldest_api_version_by_environment() -> None:
 def test_an_oldest_api_version_that_cannot_be(monkeypatch: pytest.MonkeyPatch, value: str, words: str) -> None:
     monkeypatch.setenv("DOCKER_MIN_API_VERSION", value)
     assert f"invalid DOCKER_MIN_API_VERSION: {words}" in refused("--validate")
+
+
+def test_info_warns_of_an_api_that_anyone_may_use(fresh_daemon: Daemon) -> None:
+    """In Docker's words."""
+    before = fresh_daemon.flags
+    assert "API is accessible" not in fresh_daemon.docker("info").err
+    fresh_daemon.restart_with("--host=tcp://127.0.0.1:2375", "--allow-unauthenticated-tcp")
+    assert "WARNING: API is accessible on http://127.0.0.1:2375 without encryption." in fresh_daemon.docker("info").err
+    fresh_daemon.stop()
+    fresh_daemon.flags = before
+    fresh_daemon.start()

@@ -194,3 +194,21 @@ def test_the_daemon_s_own_driver_and_options(fresh_daemon: Daemon) -> None:
     shown = daemon.docker("inspect", "-f", "{{json .HostConfig.LogConfig}}", container).out
     assert json.loads(shown) == {"Type": "local", "Config": {"max-file": "2", "max-size": "1m"}}
     assert daemon.docker("logs", container).out == "kept\n"
+
+
+def test_what_goes_with_a_log_is_bounded(daemon: Daemon) -> None:
+    """The shim is told of it in one datagram."""
+    large, most = "x" * 70_000, "x" * 60_000
+    options = ("--log-opt", "labels=big", "--log-opt", "env=BIG")
+    done = daemon.docker("create", *options, "--label", f"big={large}", "busybox", check=False)
+    assert done.code == 1 and "bytes go with each log" in done.err
+    done = daemon.docker("create", *options, "--label", f"big={most}", "-e", f"BIG={most}", "busybox", check=False)
+    assert done.code == 1 and "log-opt labels and env: 12" in done.err
+    assert daemon.docker("ps", "-aq").out == ""
+    shown = daemon.docker("run", "--name", "big", *options, "--label", f"big={most}", "busybox", "echo", "hello")
+    assert shown.out == "hello\n"
+    assert daemon.docker("logs", "--details", "big").out == f"big={most} hello\n"
+    done = daemon.docker(
+        "run", "--log-opt", 'tag={{index .ContainerLabels "big"}}', "--label", f"big={large}", "busybox", check=False
+    )
+    assert done.code == 125 and "log-opt tag" in done.err

@@ -9,7 +9,7 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine import groups
+from cove.engine import apparmor, groups, privileges
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
@@ -176,6 +176,7 @@ def _bundles(
         runtimes=Runtimes(programs(settings), settings.default_runtime),
         remapping=remap(settings.userns_remap),
         requests=DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ()),
+        apparmor=apparmor.ensure(privileges.security_modules()),
     )
 
 

@@ -17,6 +17,15 @@ def _unverified(settings: Settings) -> str:
     return "" if settings.tlsverify or _plain(settings) else _tcp(settings)
 
 
+def unprotected(settings: Settings) -> list[str]:
+    """Addresses that anyone may use who reaches them, as URLs."""
+    if settings.tlsverify:
+        return []
+    scheme = "http" if _plain(settings) else "https"
+    listened = (address.removeprefix("tcp://") for address in settings.listen_addresses() if address.startswith("tcp:"))
+    return [f"{scheme}://{address}" for address in listened]
+
+
 CHECKS: tuple[Check[Settings], ...] = (
     Check(
         "tcp-without-tls",

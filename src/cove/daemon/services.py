@@ -212,6 +212,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         runtimes=engine.bundles.runtimes,
         remapped=engine.bundles.remapping is not None,
         network_drivers=stores.networks.drivers,
+        unprotected=posture.unprotected(settings),
     )
 
 

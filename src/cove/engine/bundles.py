@@ -45,6 +45,7 @@ class Bundles:
         runtimes: Runtimes | None = None,
         remapping: Remap | None = None,
         requests: DeviceRequests | None = None,
+        apparmor: str = "",
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
@@ -56,6 +57,7 @@ class Bundles:
         self.init_path = init_path
         self._init_by_default = init
         self.remapping = remapping
+        self._apparmor = apparmor
 
     def choose_runtime(self, host: HostConfig) -> None:
         """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
@@ -95,6 +97,7 @@ class Bundles:
             (paths.run / "exit.json").unlink()
         self._files.write(container)
         self._files.links.running(container)
+        record.apparmor = "" if record.host_config.privileged else self._apparmor
         spec = specification(record, self._surroundings(container)._replace(sources=mounted.sources))
         foreign = self.runtimes.foreign(record.host_config.runtime)
         if foreign is not None:

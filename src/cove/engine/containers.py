@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import capacities, creation, discards, listing, mounts, names, platforms, updates
+from cove.engine import capacities, creation, discards, listing, log_target, mounts, names, platforms, updates
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
@@ -134,6 +134,7 @@ class Containers:
     async def _make(self, record: Record) -> Container:
         await self._settle_mounts(record)
         container = Container(record, self.paths(record.id))
+        log_target.check(container)
         try:
             _make_directories(container)
             await self._populating.fill(container)

@@ -159,6 +159,7 @@ class Execs:
         process["env"] = specification.merged(process.get("env", []), config.env or [])
         process["user"] = specification.user(config.user or record.config.user or "", record.host_config)
         if config.privileged:
+            process.pop("apparmorProfile", None)
             process["capabilities"] = privileges.capability_sets(privileges.available())
         if made.size:
             process["consoleSize"] = {"height": made.size[0], "width": made.size[1]}

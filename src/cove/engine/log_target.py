@@ -16,6 +16,12 @@ DEFAULT_TAG = "{{.ID}}"
 
 SHORT_ID = 12
 
+MAX_EXTRA = 64 << 10
+"""Bytes of labels, environment and tag that go with a log: the shim is told of them in one datagram."""
+
+MAX_COMMAND = 4 << 10
+"""Characters of the command that drivers which send are told of."""
+
 
 def log_target(container: Container) -> LogTarget:
     """Raises InvalidArgument when a tag cannot be made."""
@@ -39,6 +45,11 @@ def log_target(container: Container) -> LogTarget:
     elif driver not in ("local", "none"):
         target["remote"] = _remote(container, driver, options)
     return target
+
+
+def check(container: Container) -> None:
+    """What ``log_target`` would refuse of a container that is being made, but for its tag. Raises InvalidArgument."""
+    _extra(container, container.record.host_config.log_config.config or {})
 
 
 def _remote(container: Container, driver: str, options: Mapping[str, str]) -> RemoteLog:
@@ -81,7 +92,7 @@ def _info(container: Container) -> dict[str, str]:
         "container_name": f"/{record.name}",
         "image_id": record.image,
         "image_name": record.image_name,
-        "command": " ".join(record.arguments),
+        "command": " ".join(record.arguments)[:MAX_COMMAND],
         "created": format_time(record.created),
         "hostname": os.uname().nodename,
     }
@@ -97,7 +108,13 @@ def _extra(container: Container, options: Mapping[str, str]) -> dict[str, str]:
         if options.get(f"{kind}-regex"):
             pattern = compile_pattern(options[f"{kind}-regex"])
             found |= {name: value for name, value in values.items() if pattern.search(name.encode())}
+    _bound("labels and env", sum(len(name.encode()) + len(value.encode()) for name, value in found.items()))
     return found
+
+
+def _bound(what: str, size: int) -> None:
+    if size > MAX_EXTRA:
+        raise InvalidArgument(f"log-opt {what}: {size} bytes go with each log, and {MAX_EXTRA} at most can")
 
 
 def tag(container: Container, source: str) -> str:
@@ -108,12 +125,14 @@ def tag(container: Container, source: str) -> str:
     from cove.template.lexer import TemplateError
 
     try:
-        return Template(source).render(_fields(container), _field)
+        made = Template(source).render(_fields(container), _field)
     except TemplateError as error:
         words = (
             str(error).replace("template: :", "template: log-tag:", 1).replace('executing ""', 'executing "log-tag"')
         )
         raise InvalidArgument(f"failed to initialize logging driver: {words}") from error
+    _bound("tag", len(made.encode()))
+    return made
 
 
 def _field(value: dict[str, Any], name: str) -> Any:

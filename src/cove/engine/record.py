@@ -63,6 +63,7 @@ class Record(msgspec.Struct, omit_defaults=True):
 
     ``image``: the image's id; ``image_name``: the reference that the user typed. ``config`` has the image's
     configuration merged in. ``created``: nanoseconds since the epoch. ``links``: of the default bridge, ids by alias.
+    ``apparmor``: the profile that its last start gave it for want of another, "" for none.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     mounts: list[MountPoint]
     state: State = msgspec.field(default_factory=State)
     links: dict[str, str] = msgspec.field(default_factory=dict)
+    apparmor: str = ""
 
     @property
     def arguments(self) -> list[str]:

@@ -54,9 +54,9 @@ def _with(made: SecurityOptions, option: str) -> SecurityOptions:
     raise InvalidArgument(f'invalid --security-opt 2: "{option}"')
 
 
-def apparmor_profile(options: SecurityOptions, modules: Collection[str]) -> str:
-    """The profile that the user named, on a kernel with AppArmor; "" for none. Where there is none it is ignored."""
-    named = options.apparmor or ""
+def apparmor_profile(options: SecurityOptions, modules: Collection[str], default: str = "") -> str:
+    """The profile that the user named, or the default one; "" for none. On a kernel without AppArmor it is ignored."""
+    named = options.apparmor or default
     return named if "apparmor" in modules and named != UNCONFINED else ""
 
 

@@ -98,7 +98,7 @@ def process(record: Record, linked: Sequence[str] = ()) -> Process:
     size = host.console_size
     if size and size[0] and size[1]:
         made["consoleSize"] = {"height": size[0], "width": size[1]}
-    profile = security.apparmor_profile(options, privileges.security_modules())
+    profile = security.apparmor_profile(options, privileges.security_modules(), record.apparmor)
     if profile:
         made["apparmorProfile"] = profile
     return made

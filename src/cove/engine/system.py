@@ -57,7 +57,10 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Host(NamedTuple):
-    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root."""
+    """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
+
+    ``unprotected``: addresses that anyone may use who reaches them.
+    """
 
     data_root: Path
     labels: Sequence[str]
@@ -74,6 +77,7 @@ class Host(NamedTuple):
     runtimes: Runtimes = Runtimes({})
     remapped: bool = False
     network_drivers: Sequence[str] = ()
+    unprotected: Sequence[str] = ()
 
 
 class System:
@@ -172,7 +176,7 @@ class System:
             firewall_backend=Firewall(driver="nftables"),
             discovered_devices=discovered or None,
             cdi_spec_dirs=list(self._requests.directories),
-            warnings=[*self._requests.warnings()],
+            warnings=[*map(_unprotected, self.host.unprotected), *self._requests.warnings()],
         )
         self._tell_of_limits(info)
         _tell_of_machine(info)
@@ -267,3 +271,12 @@ def _machine_id() -> str:
         machine = os.uname().nodename
     digest = hashlib.sha256(f"cove {machine}".encode()).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+
+
+def _unprotected(address: str) -> str:
+    """Docker's warning; ``address``: ``http://HOST:PORT`` without encryption, ``https://…`` without verification."""
+    missing = "TLS client verification" if address.startswith("https:") else "encryption"
+    return (
+        f"WARNING: API is accessible on {address} without {missing}.\n"
+        "         Access to the remote API is equivalent to root access on the host."
+    )

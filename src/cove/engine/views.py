@@ -64,6 +64,7 @@ class Views:
                 name=STORAGE_DRIVER,
                 data={"UpperDir": str(paths.upper), "WorkDir": str(paths.work), "MergedDir": str(paths.root)},
             ),
+            app_armor_profile=record.apparmor,
             mounts=mounts(container),
             config=record.config,
             network_settings=self._network_settings(container),
