@@ -1,4 +1,6 @@
-"""``cove-oci run`` beside runc and crun: one bundle, each runtime in turn, as a cold command.
+"""``cove-oci run`` beside runc and crun: one bundle, each in turn, as a cold command; and the engine's warm way.
+
+The warm way is a start of the engine's, through its zygote, and the wait for the end: two requests to a daemon.
 
 usage: python -m bench.runtimes [ROUNDS]
 """
@@ -14,9 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.containers import busybox_root
+from harness.daemon import Daemon
 from harness.oci import PROGRAM, Bundle, remove_cgroups
 
 PARENT = f"/cove-bench-{os.getpid()}"
+WARM = "warm"
 
 
 class Taken(NamedTuple):
@@ -37,8 +41,30 @@ def main(rounds: int) -> None:
         bundle.write()
         taken = _in_turns(programs, bundle, rounds)
     remove_cgroups(PARENT)
+    taken[WARM] = _warm(rounds)
     for name, calls in taken.items():
         print(_line(name, calls, taken.get("runc", [])))
+
+
+def _warm(rounds: int) -> list[Taken]:
+    """Only by the clock: whose processor time a start is, is not to be told apart."""
+    daemon = Daemon(f"cove-bench-{os.getpid()}-warm")
+    taken = []
+    try:
+        daemon.start()
+        daemon.load_base_image()
+        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+        for number in range(rounds + 1):
+            daemon.http("POST", f"/containers/create?name=bench{number}", body)
+            began = time.perf_counter()
+            daemon.http("POST", f"/containers/bench{number}/start")
+            daemon.http("POST", f"/containers/bench{number}/wait")
+            if number:
+                taken.append(Taken((time.perf_counter() - began) * 1000, 0.0))
+            daemon.http("DELETE", f"/containers/bench{number}")
+    finally:
+        daemon.close()
+    return taken
 
 
 def _line(name: str, calls: list[Taken], beside: list[Taken]) -> str:

@@ -1,5 +1,6 @@
 """``cove-oci`` below other engines: Debian's Podman, and Docker's daemon with containerd."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,9 @@ import pytest
 from harness import base_image
 from harness.oci import PROGRAM, Done
 from harness.peer import Peer
+
+GROUP = f"cove-test-{os.getpid()}-podman"
+"""Where Podman's containers are, so that they leave nothing in a group that others use too."""
 
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=10000:10000")
 """Podman asks for more than a machine without CAP_SYS_RESOURCE gives, whatever the runtime."""
@@ -35,8 +39,10 @@ class Podman:
             raise AssertionError(f"{words}: {done}")
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    def run(self, *words: str, check: bool = True) -> Done:
-        return self("run", "--network", "none", *LIMITS, *words, check=check)
+    def run(self, *words: str, check: bool = True, flags: tuple[str, ...] = ()) -> Done:
+        """``flags``: Podman's own, before the command."""
+        where = ("--cgroup-parent", f"/{GROUP}", "--network", "none")
+        return self(*flags, "run", *where, *LIMITS, *words, check=check)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +53,21 @@ def podman() -> Iterator[Podman]:
         podman("import", "-", "localhost/busybox", input=base_image.busybox_root())
         yield podman
         podman("rm", "--all", "--force", "--time", "0")
+    for directory in sorted(Path("/sys/fs/cgroup").glob(f"*/{GROUP}/**"), reverse=True):
+        directory.rmdir()
+
+
+@pytest.mark.needs("podman")
+def test_podman_s_hooks(podman: Podman, tmp_path: Path) -> None:
+    for stage in ("prestart", "createRuntime", "poststart", "poststop"):
+        told = {"path": "/bin/sh", "args": ["sh", "-c", f"cat >{tmp_path}/{stage}.told"]}
+        hook = {"version": "1.0.0", "hook": told, "when": {"always": True}, "stages": [stage]}
+        (tmp_path / f"{stage}.json").write_text(json.dumps(hook))
+    podman.run("--rm", "--name", "hooked", "localhost/busybox", "true", flags=("--hooks-dir", str(tmp_path)))
+    seen = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.told")}
+    assert seen.keys() == {"prestart", "createRuntime", "poststart", "poststop"}
+    assert len({state["id"] for state in seen.values()}) == 1
+    assert seen["prestart"]["pid"] > 0 and seen["poststop"]["status"] == "stopped"
 
 
 @pytest.mark.needs("podman")
@@ -81,6 +102,25 @@ def test_podman_and_a_container_that_stays(podman: Podman) -> None:
     podman("stop", "-t", "10", "box")
     assert podman("inspect", "-f", "{{.State.ExitCode}} {{.OCIRuntime}}", "box").out == f"3 {PROGRAM}\n"
     podman("rm", "box")
+
+
+@pytest.mark.needs("podman")
+def test_podman_s_defaults_are_what_the_table_says(podman: Podman) -> None:
+    """Its column in docs/security.md, as far as a container can tell."""
+    script = "grep -E 'CapBnd|CapAmb|NoNewPrivs|Seccomp:' /proc/self/status; cat /sys/fs/cgroup/pids/pids.max"
+    script += "; cat /sys/fs/cgroup/pids.max; touch /sys/fs/cgroup/x /sys/fs/cgroup/pids/x; ls /dev"
+    podman.run("-d", "--name", "plain", "localhost/busybox", "sleep", "600")
+    words = podman("exec", "plain", "sh", "-c", script, check=False).out.split()
+    status = dict(zip(words[:8:2], words[1:8:2], strict=True))
+    held = {number for number in range(64) if int(status["CapBnd:"], 16) >> number & 1}
+    assert len(held) == 11 and not held & {13, 27, 29}, "NET_RAW, MKNOD and AUDIT_WRITE"
+    assert (status["CapAmb:"].strip("0"), status["NoNewPrivs:"], status["Seccomp:"]) == ("", "0", "2")
+    assert "2048" in words
+    assert {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts"} <= set(words)
+    shown = json.loads(podman("inspect", "plain").out)[0]
+    assert shown["HostConfig"]["IpcMode"] == "shareable"
+    assert shown["HostConfig"]["PidsLimit"] == 2048
+    podman("rm", "--force", "--time", "0", "plain")
 
 
 class PeerWithOurs(Peer):

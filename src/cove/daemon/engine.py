@@ -4,12 +4,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cove.daemon import cgroup_driver
+from cove.daemon import apparmor, cgroup_driver
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine import apparmor, groups, privileges
+from cove.engine import groups, privileges
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity

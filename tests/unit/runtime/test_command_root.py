@@ -635,3 +635,56 @@ def test_a_system_call_filter_for_the_program_and_for_execs(box: Bundle) -> None
     box.call("delete", "-f", box.id)
     box.linux["seccomp"]["defaultAction"] = "SCMP_ACT_MAYBE"
     assert "linux.seccomp: " in box.run("true", check=False).err
+
+
+def test_events_tell_of_block_devices_and_huge_pages(box: Bundle, tmp_path: Path) -> None:
+    box.mount("/disk", "bind", tmp_path, "bind")
+    box.begin("dd if=/dev/zero of=/disk/x bs=1M count=2 oflag=direct 2>/dev/null; touch /disk/done; exec sleep 1000")
+    eventually((tmp_path / "done").exists)
+    data = json.loads(box.call("events", "--stats", box.id).out)["data"]
+    device = os.stat(tmp_path).st_dev
+    if Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists() and data["blkio"]:
+        (written,) = [
+            entry["value"]
+            for entry in data["blkio"]["ioServiceBytesRecursive"]
+            if (entry["major"], entry["minor"], entry["op"]) == (os.major(device), os.minor(device), "Write")
+        ]
+        assert written >= 2 << 20
+    there = any("hugetlb" in hierarchy.controllers for hierarchy in cgroups.layout().hierarchies)
+    assert bool(data["hugetlb"]) == (there and bool(os.listdir("/sys/kernel/mm/hugepages")))
+
+
+@pytest.mark.parametrize("how", ["start", "run"])
+def test_a_service_manager_is_told_when_the_program_is_ready(
+    box: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The program says it by its own socket, here with the host's Python in its namespaces."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with manager:
+        manager.bind(str(tmp_path / "manager"))
+        manager.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "manager"))
+        box.process["args"] = ["sh", "-c", "echo $NOTIFY_SOCKET >/told; exec sleep 1000"]
+        box.config["root"]["readonly"] = False
+        box.write()
+        quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+        command = [str(oci.PROGRAM), "--root", str(box.state)]
+        if how == "start":
+            subprocess.run([*command, "create", box.id], cwd=box.directory, check=True, timeout=30, **quiet)
+        with subprocess.Popen([*command, how, box.id], cwd=box.directory, **quiet) as waiting:
+            place = box.state / box.id / "notify/notify.sock"
+            eventually(place.exists)
+            eventually(lambda: box.status() == "running")
+            pid = json.loads(box.call("state", box.id).out)["pid"]
+            assert how == "run" or waiting.poll() is None
+            inside = f"/proc/{pid}/root/run/notify/notify.sock"
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as program:
+                program.sendto(b"STATUS=not yet", inside)
+                program.sendto(b"STATUS=now\nREADY=1", inside)
+            assert manager.recv(4096) == f"READY=1\nMAINPID={pid}".encode()
+            if how == "start":
+                assert waiting.wait(20) == 0
+            else:
+                box.call("kill", box.id, "KILL")
+                waiting.wait(20)
+    monkeypatch.delenv("NOTIFY_SOCKET")

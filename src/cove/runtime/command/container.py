@@ -14,7 +14,7 @@ from cove.runtime import cgroup
 from cove.runtime.command.arguments import Refused
 from cove.runtime.manner import Gate
 
-GO, RESULT = "go.fifo", "result.fifo"
+GO, RESULT, NOTIFY = "go.fifo", "result.fifo", "notify"
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 _MAX_ID = 1024
 _ENDING = 10.0  # seconds for a killed process to go
@@ -133,6 +133,10 @@ class Container:
 
     def remove_directory(self) -> None:
         """Remove all that is kept of it: files only."""
+        if os.path.isdir(f"{self.directory}/{NOTIFY}"):
+            from cove.runtime.command import notify
+
+            notify.remove(self.directory)
         with suppress(FileNotFoundError):
             for name in os.listdir(self.directory):
                 with suppress(FileNotFoundError):

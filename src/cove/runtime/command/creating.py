@@ -11,6 +11,9 @@ from cove.runtime.command.call import Call
 from cove.runtime.command.container import GO, RESULT, Container, Failed, check_id, load, start_time
 from cove.runtime.manner import Manner
 
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+"""The variable of sd_notify(3): a service manager waits for the program."""
+
 CREATE_FLAGS: tuple[Flag, ...] = (
     flag("bundle,b", TEXT, "path to the root of the bundle directory, defaults to the current directory"),
     flag("console-socket", TEXT, "path to an AF_UNIX socket which will receive the master of the console's terminal"),
@@ -47,7 +50,7 @@ def start(call: Call) -> int:
         raise Failed("cannot start a container that has stopped")
     if status != "created":
         raise Failed(f"cannot start an already {status} container" if status == "running" else f"container is {status}")
-    open_gate(container, call)
+    _begin(container, call)
     return 0
 
 
@@ -60,12 +63,12 @@ def run(call: Call) -> int:
     container, born = _make(call, words[0], values, detached=values["detach"])
     try:
         if values["detach"]:
-            open_gate(container, call)
+            _begin(container, call)
             return 0
         from cove.runtime.command.foreground import Foreground
 
         foreground = Foreground(born.pid, born.console)
-        open_gate(container, call)
+        _begin(container, call, waits=False)
         code = foreground.run()
     except BaseException:
         _remove(container, call)
@@ -73,6 +76,19 @@ def run(call: Call) -> int:
     if not values["keep"]:
         _remove(container, call)
     return code
+
+
+def _begin(container: Container, call: Call, *, waits: bool = True) -> None:
+    """Open the gate. A service manager is told when the program says that it is ready; ``waits``: until then."""
+    if not os.environ.get(NOTIFY_SOCKET):
+        open_gate(container, call)
+        return
+    from cove.runtime.command import notify
+
+    with notify.listening(container) as listener:
+        open_gate(container, call)
+        if listener is not None:
+            (notify.forward if waits else notify.forward_beside)(listener, container.pid)
 
 
 def open_gate(container: Container, call: Call) -> None:
@@ -126,6 +142,10 @@ def _make(call: Call, container_id: str, values: dict[str, Any], *, detached: bo
             pivot=not values["no-pivot"],
             preserved=values["preserve-fds"],
         )
+        if os.environ.get(NOTIFY_SOCKET):
+            from cove.runtime.command import notify
+
+            notify.prepare(container, spec)
         with open(f"{container.directory}/config.json", "w", encoding="utf-8") as file:
             file.write(json.dumps(spec))
         if wanted := spec["linux"].get("seccomp"):

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from cove.kernel.cgroups import Cgroup
+from cove.runtime.command import block_usage
 from cove.runtime.command.arguments import BOOL, TEXT, Flag, expect, flag
 from cove.runtime.command.call import Call
 from cove.runtime.command.container import Container, Failed, load
@@ -84,8 +85,8 @@ def usage(group: Cgroup) -> dict[str, Any]:
         "cpu": {"usage": {"total": total, "kernel": modes[1], "user": modes[0]}, "throttling": _throttling(cpu)},
         "memory": {**memory, "usage": dict(zip(("usage", "max", "limit"), sizes, strict=True))},
         "pids": {"current": _number(group, "pids", "pids.current"), "limit": _number(group, "pids", "pids.max")},
-        "blkio": {},
-        "hugetlb": {},
+        "blkio": block_usage.blkio(group),
+        "hugetlb": block_usage.hugetlb(group),
         "intel_rdt": {},
         "network_interfaces": None,
     }

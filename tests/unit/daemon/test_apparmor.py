@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine import apparmor
+from cove.daemon import apparmor
 from cove.engine.security import apparmor_profile, parse
 
 PARSER = """#!/bin/sh
