@@ -118,8 +118,8 @@ class Builder:
         """Keep a context, a tar, in a directory of the build's. Raises InvalidArgument naming a bad entry."""
         name = secrets.token_hex(4)
         job = ReceiveContext(str(directory / f"{name}.tar"), str(directory / f"{name}.index"))
-        await self._worker.run_stream(job, ReceiveContextDone, chunks)
-        return Context(job.tar, job.index)
+        done = await self._worker.run_stream(job, ReceiveContextDone, chunks)
+        return Context(job.tar, job.index, done.digest)
 
     @contextlib.asynccontextmanager
     async def directory(self) -> AsyncIterator[Path]:

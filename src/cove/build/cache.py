@@ -19,6 +19,9 @@ from cove.build.graph import LayerRef, Root
 from cove.digest import chain_ids
 from cove.store import Database, Table
 
+MOST_SELECTED = 10_000
+"""Copies that are remembered by their inputs as a whole."""
+
 
 class Parts(msgspec.Struct, frozen=True):
     """``parts``: by name, what a result depends on. ``listing``: digest of the list of files behind ``files``."""
@@ -81,6 +84,7 @@ class Cache:
         self.directory = directory
         self.records: dict[str, Record] = {}
         self.in_use: set[str] = set()
+        self._selected: dict[str, Parts] = {}
 
     def open(self) -> None:
         """Read the rows. Before any ``Database.run``."""
@@ -101,6 +105,16 @@ class Cache:
     def kept(self) -> Iterable[str]:
         """Chain ids and digests that records stand on."""
         return {name for record in self.records.values() for name in record.names}
+
+    def selected(self, digest: str) -> Parts | None:
+        """What a copy over the same inputs, as a whole, amounted to before: then no file has to be looked at."""
+        return self._selected.get(digest)
+
+    def note_selected(self, digest: str, parts: Parts) -> None:
+        """Remember that, while the daemon runs."""
+        if len(self._selected) >= MOST_SELECTED:
+            del self._selected[next(iter(self._selected))]
+        self._selected[digest] = parts
 
     def find(self, key: str) -> Record | None:
         """The record of a key, which counts as used now."""

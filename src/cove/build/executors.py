@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -101,7 +101,13 @@ class Executors:
         assert isinstance(operation, CopyFiles)
         if operation.link:
             del base["parent"]
-        return await self._copy_parts(operation, base, inputs)
+        whole = _whole(operation, base, inputs)
+        known = self._cache.selected(whole) if whole else None
+        if known is None:
+            known = await self._copy_parts(operation, base, inputs)
+            if whole:
+                self._cache.note_selected(whole, known)
+        return known
 
     async def execute(self, vertex: Vertex, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
         """The step's own layer, None when it changes nothing. Raises StepFailed, CoveError."""
@@ -240,3 +246,11 @@ class Executors:
 def _root(result: Result) -> Root:
     assert isinstance(result, Root)
     return result
+
+
+def _whole(copy: CopyFiles, base: Mapping[str, str], inputs: Sequence[Result]) -> str:
+    """Names a copy by its inputs as a whole; empty when one of them has no name."""
+    names = [each.chain_id if isinstance(each, Root) else each.digest for each in inputs]
+    if not all(names):
+        return ""
+    return hashlib.sha256(repr((copy, sorted(base.items()), names)).encode()).hexdigest()

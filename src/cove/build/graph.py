@@ -42,10 +42,11 @@ class Root(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """Files of the client's. ``tar``, ``index``: see ``layers.context``."""
+    """Files of the client's. ``tar``, ``index``: see ``layers.context``. ``digest``: names them, or is empty."""
 
     tar: str
     index: str
+    digest: str = ""
 
 
 Result = Root | Context

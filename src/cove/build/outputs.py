@@ -9,6 +9,7 @@ import msgspec
 from cove.build.assembling import Assembly
 from cove.build.executors import Left
 from cove.digest import Digest
+from cove.errors import NotFound
 from cove.images import Image, Images
 from cove.oci.image import CONFIG, INDEX, MANIFEST, Config, Descriptor, ImageConfig, Index, Manifest, Platform, RootFS
 from cove.platform import host
@@ -58,11 +59,23 @@ async def _images(images: Images, made: Sequence[Assembly], output: Output) -> B
     packed = [_Packed.of(assembly, output.annotations) for assembly in made]
     index = _index(packed) if len(packed) > 1 else None
     names, indexes = output.names, [index] if index else []
-    done = [await images.add(each.config, each.manifest, each.layers, names, indexes) for each in packed]
+    done = [_present(images, each, names, index) or await each.add(images, names, indexes) for each in packed]
     descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
     best = min(done, key=lambda image: _rank(image))
     name = {"io.containerd.image.name": str(names[0])} if names else {}
     return Built(best.id, msgspec.structs.replace(descriptor, annotations=name), best.id)
+
+
+def _present(images: Images, packed: "_Packed", names: Sequence[Reference], index: bytes | None) -> Image | None:
+    """The image when it is here already and called so: nothing has to be written."""
+    image_id = str(Digest.of(packed.config))
+    try:
+        image = images.get(image_id)
+        if image.hidden or index is not None or image.manifest != packed.descriptor.digest:
+            return None
+        return image if all(images.resolve(str(name)).id == image_id for name in names) else None
+    except NotFound:
+        return None
 
 
 def _rank(image: Image) -> int:
@@ -92,6 +105,9 @@ class _Packed:
         )
         platform = Platform(made.config.architecture, made.config.os, made.config.variant)
         return cls(config, msgspec.json.encode(manifest), layers, platform)
+
+    async def add(self, images: Images, names: Sequence[Reference], indexes: Sequence[bytes]) -> Image:
+        return await images.add(self.config, self.manifest, self.layers, names, indexes)
 
     @property
     def descriptor(self) -> Descriptor:

@@ -4,6 +4,7 @@ Nothing is unpacked: a context of a hundred thousand files is two files here. Th
 parents before children, in msgpack; it lives as long as the build and is read by the same version that wrote it.
 """
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -29,8 +30,9 @@ def receive(job: ReceiveContext, source: int, progress: Callable[[int], None]) -
         done = indexer.run()
     except Unfit as error:
         raise InvalidArgument(f"{error}: sparse files, and more files than fit, cannot be in a context") from error
-    Path(job.index).write_bytes(msgspec.msgpack.encode(list(_nodes(indexer.inodes.top))))
-    return ReceiveContextDone(done.entries, done.size)
+    nodes = list(_nodes(indexer.inodes.top))
+    Path(job.index).write_bytes(msgspec.msgpack.encode(nodes))
+    return ReceiveContextDone(done.entries, done.size, _digest(nodes))
 
 
 def open_context(tar: str, index: str) -> ContextTree:
@@ -54,6 +56,15 @@ def open_context(tar: str, index: str) -> ContextTree:
         if known.children is not None:
             by_path[node.path] = known
     return ContextTree(inodes, os.open(tar, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _digest(nodes: list[ContextNode]) -> str:
+    """Names the files of a context by all but their times and where they lie."""
+    known = sorted(
+        (node.path, node.mode, node.uid, node.gid, node.device, node.target, sorted(node.xattrs.items()), node.digest)
+        for node in nodes
+    )
+    return f"sha256:{hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()}"
 
 
 def _nodes(top: Inode) -> Iterator[ContextNode]:

@@ -490,10 +490,11 @@ class CopyDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReceiveContextDone(msgspec.Struct, frozen=True, tag=True):
-    """``size`` in bytes, of all files."""
+    """``size`` in bytes, of all files. ``digest``: of their names, kinds, owners and contents; not of their times."""
 
     entries: int
     size: int
+    digest: str = ""
 
 
 class SelectDone(msgspec.Struct, frozen=True, tag=True):
