@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.daemon import Daemon
-from harness.engine import Engine
+from harness.engine import BIN, Engine
+from harness.terminal import on_terminal
 
 DOCKERFILE = """\
 FROM busybox
@@ -85,3 +86,41 @@ def test_squash(daemon: Engine, context: Path) -> None:
     layers = json.loads(daemon.docker("inspect", "made:sq").out)[0]["RootFS"]["Layers"]
     assert len(layers) == 2
     assert daemon.docker("run", "--rm", "made:sq", "sh", "-c", "cat /f; ls /made").out == "hello\nfile\n"
+
+
+def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    status = (
+        "Package: tool\nStatus: install ok installed\nVersion: 1.2-3\nArchitecture: amd64\n\nPackage: gone\nStatus: x\n"
+    )
+    (context / "status").write_text(status)
+    (context / "Dockerfile").write_text("FROM busybox\nARG A\nCOPY status /var/lib/dpkg/\n")
+    flags = ["-t", "made:att", "--sbom=true", "--provenance=mode=max", "--build-arg", "A=b"]
+    daemon.cove("build", "-q", *flags, str(context))
+    assert daemon.docker("run", "--rm", "made:att", "echo", "runs").out == "runs\n"
+    daemon.docker("save", "-o", str(tmp_path / "saved.tar"), "made:att")
+    said = {}
+    with tarfile.open(tmp_path / "saved.tar") as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member)
+            data = file.read(1 << 20) if file is not None else b""
+            if data.startswith(b'{"_type"'):
+                statement = json.loads(data)
+                said[statement["predicateType"]] = statement
+    provenance = said["https://slsa.dev/provenance/v0.2"]["predicate"]
+    assert provenance["invocation"]["parameters"]["args"] == {"build-arg:A": "b"}
+    assert provenance["materials"][0]["uri"].startswith("pkg:docker/busybox?platform=linux%2F")
+    packages = said["https://spdx.dev/Document"]["predicate"]["packages"]
+    assert [(package["name"], package["versionInfo"]) for package in packages] == [("tool", "1.2-3")]
+    assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
+
+
+def test_a_shell_in_the_step_that_failed(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nENV A=b\nWORKDIR /w\nRUN echo left >file && false\n")
+    argv = [str(BIN / "cove"), "build", "--progress", "plain", "--debug", str(context)]
+    with on_terminal(argv, daemon.client_environment()) as terminal:
+        terminal.expect("A shell over what the step left")
+        terminal.expect("/w #")
+        terminal.send("cat file; exit\r")
+        terminal.expect("left")
+        assert terminal.wait() == 1
+    assert daemon.docker("images", "-q", "-f", "dangling=true").out == ""

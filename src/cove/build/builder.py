@@ -13,9 +13,11 @@ from typing import Protocol
 
 from cove.build import cache_images
 from cove.build.assembling import Assembly, Stamp, labelled, squashed
+from cove.build.attestations import Material
+from cove.build.attesting import Attesting
 from cove.build.cache import Cache
 from cove.build.dialect import Classic, Dialect
-from cove.build.executors import Executors, StepFailed
+from cove.build.executors import Executors, Fetcher, StepFailed
 from cove.build.following import Finishes, Following
 from cove.build.graph import Context, Given, Root, Vertex
 from cove.build.mounts import MountLocks, Mounts, Secrets
@@ -59,7 +61,8 @@ class Request:
 
     ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
     of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
-    ``debug``: make an image of what a step that fails has left.
+    ``attestations``: ``provenance`` with its mode, ``sbom``. ``debug``: make an image of what a step that
+    fails has left.
     """
 
     dockerfile: str | bytes = "Dockerfile"
@@ -74,6 +77,7 @@ class Request:
     rewrite: bool = False
     debug: bool = False
     squash: bool = False
+    attestations: Mapping[str, str] = field(default_factory=dict)
     cache_from: Sequence[str] = ()
     cache_to: Sequence[CacheTarget] = ()
     outputs: Sequence[Output] = ()
@@ -108,6 +112,7 @@ class Builder:
         self._runner = runner
         self._scratch = data_root / "tmp"
         self._run_root = run_root / "builds"
+        self.fetcher: Fetcher | None = None
         self._inflight = Inflight()
         self._mount_locks = MountLocks()
         processors = os.cpu_count() or 1
@@ -159,7 +164,15 @@ class Builder:
         """A solver for one build."""
         mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks)
         executors = Executors(
-            steps_, self.cache, self._runner, mounts, self._programs, build.scratch, build.debug, build.epoch
+            steps_,
+            self.cache,
+            self._runner,
+            mounts,
+            self._programs,
+            build.scratch,
+            build.debug,
+            build.epoch,
+            self.fetcher,
         )
         return Solver(executors, steps_, self.cache, self._inflight, build.note, build.skips)
 
@@ -191,6 +204,7 @@ class _Build(Inputs):
         self._listener = listener
         self._lease = lease
         self._images: dict[tuple[str, str], asyncio.Task[Image]] = {}
+        self._materials: dict[str, Material] = {}
         self.finishes = Finishes()
         self._contexts = {
             name: Vertex(Given(context, context.tar), name=f"[context] {name or 'build'}", internal=True)
@@ -198,7 +212,7 @@ class _Build(Inputs):
         }
 
     async def run(self, text: bytes) -> Built:
-        request = self._request
+        request, began = self._request, time.time_ns()
         for name in request.cache_from:
             await self._import_cache(name)
         recipes = [await self._recipe(text, platform) for platform in request.platforms or [host()]]
@@ -222,7 +236,8 @@ class _Build(Inputs):
             await layers.ensure(image.root)
         for target in request.cache_to:
             images = await self._export_cache(target, images, recipes, solver, following)
-        return await export(self._builder.images, images, request.outputs)
+        attesting = Attesting(self._builder.images, layers, request, self._materials, began)
+        return await export(self._builder.images, images, request.outputs, attesting.attest)
 
     async def _import_cache(self, name: str) -> None:
         """Know the records of an image; that it cannot be had is no reason not to build."""
@@ -282,6 +297,7 @@ class _Build(Inputs):
             task = asyncio.ensure_future(self._bases.image(name, platform, self._listener))
             self._images[name, str(platform)] = task
         image = await task
+        self._materials[name] = Material(name, image.manifest)
         self._lease.keep(*image.chain_ids, *image.blobs)
         return image
 

@@ -18,6 +18,7 @@ from cove.build.graph import (
     LayerRef,
     MakeDirectory,
     MountOption,
+    Remote,
     Result,
     Root,
     Run,
@@ -26,7 +27,7 @@ from cove.build.graph import (
 from cove.build.mounts import Mounts
 from cove.build.running import Command, Ran, Runner
 from cove.build.steps import StepLayers
-from cove.errors import InvalidArgument
+from cove.errors import InvalidArgument, Unimplemented
 from cove.layers.jobs import Rule, Selection, Source, TreePlace
 
 Log = Callable[[int, bytes], None]
@@ -60,6 +61,13 @@ class Execution(Protocol):
         """What it writes."""
 
 
+class Fetcher(Protocol):
+    """Who gets files by URL, and git repositories."""
+
+    async def fetch(self, remote: Remote, directory: Path) -> Context:
+        """As a context of its own, below ``directory``: one file, or a repository. Raises CoveError."""
+
+
 class Executors:
     """Carries operations out, for one build."""
 
@@ -73,6 +81,7 @@ class Executors:
         scratch: Path,
         debug: bool = False,
         now: int | None = None,
+        fetcher: Fetcher | None = None,
     ) -> None:
         """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's.
 
@@ -86,7 +95,14 @@ class Executors:
         self._scratch = scratch
         self._debug = debug
         self._now = now
+        self._fetcher = fetcher
         self._images: dict[str, asyncio.Future[str]] = {}
+
+    async def fetch(self, remote: Remote) -> Context:
+        """What an ADD takes from elsewhere. Raises CoveError."""
+        if self._fetcher is None:
+            raise Unimplemented(f"ADD of {remote.url} is not supported")
+        return await self._fetcher.fetch(remote, self._scratch)
 
     async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         """What the result of a vertex depends on. Raises NotFound for files that are not there."""

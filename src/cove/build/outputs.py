@@ -1,12 +1,13 @@
 """What a build is for: images with names, of one platform or of several in one index."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from cove.build.assembling import Assembly
+from cove.build.attestations import Attestation
 from cove.build.executors import Left
 from cove.digest import Digest
 from cove.errors import NotFound
@@ -46,18 +47,24 @@ class Built:
         return found
 
 
-async def export(images: Images, made: Sequence[Assembly], outputs: Sequence[Output]) -> Built:
+Attest = Callable[[Descriptor, Assembly], Awaitable[Attestation | None]]
+"""What is said of an image, whose blobs are kept already."""
+
+
+async def export(images: Images, made: Sequence[Assembly], outputs: Sequence[Output], attest: Attest) -> Built:
     """Make everything that was asked for. Raises CoveError."""
     built = Built()
     for output in outputs:
         if output.type != "cacheonly":
-            built = await _images(images, made, output)
+            built = await _images(images, made, output, attest)
     return built
 
 
-async def _images(images: Images, made: Sequence[Assembly], output: Output) -> Built:
+async def _images(images: Images, made: Sequence[Assembly], output: Output, attest: Attest) -> Built:
     packed = [_Packed.of(assembly, output.annotations) for assembly in made]
-    index = _index(packed) if len(packed) > 1 else None
+    said = [await attest(each.descriptor, assembly) for each, assembly in zip(packed, made, strict=True)]
+    about = [each.descriptor for each in said if each is not None]
+    index = _index(packed, about) if len(packed) > 1 or about else None
     names, indexes = output.names, [index] if index else []
     done = [_present(images, each, names, index) or await each.add(images, names, indexes) for each in packed]
     descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
@@ -114,8 +121,8 @@ class _Packed:
         return Descriptor(MANIFEST, str(Digest.of(self.manifest)), len(self.manifest), platform=self.platform)
 
 
-def _index(packed: Sequence[_Packed]) -> bytes:
-    listed = [each.descriptor for each in packed]
+def _index(packed: Sequence[_Packed], about: Sequence[Descriptor]) -> bytes:
+    listed = [*(each.descriptor for each in packed), *about]
     return msgspec.json.encode(Index(schema_version=2, media_type=INDEX, manifests=listed))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from cove.build.cache import Cache, Parts, Record
 from cove.build.executors import Executors
 from cove.build.explaining import reasons
-from cove.build.graph import CopyFiles, Given, LayerRef, Result, Root, Vertex
+from cove.build.graph import CopyFiles, Given, LayerRef, Remote, Result, Root, Vertex
 from cove.build.progress import Explained, Failed, Finished, Listener, Logged, Started
 from cove.build.steps import StepLayers
 from cove.errors import Cancelled, CoveError
@@ -80,6 +80,8 @@ class Solver:
     async def _solved(self, vertex: Vertex, inputs: "list[asyncio.Task[Result]]") -> Result:
         if isinstance(vertex.operation, Given):
             return self._given(vertex, vertex.operation)
+        if isinstance(vertex.operation, Remote):
+            return await self._fetched(vertex, vertex.operation)
         try:
             results = [await asyncio.shield(task) for task in inputs]
         except asyncio.CancelledError:
@@ -91,6 +93,16 @@ class Solver:
         except CoveError as error:
             self._listener(Failed(vertex, time.time_ns(), error.message))
             raise
+
+    async def _fetched(self, vertex: Vertex, remote: Remote) -> Result:
+        self._listener(Started(vertex, time.time_ns()))
+        try:
+            context = await self._executors.fetch(remote)
+        except CoveError as error:
+            self._listener(Failed(vertex, time.time_ns(), error.message))
+            raise
+        self._listener(Finished(vertex, time.time_ns(), context, cached=False))
+        return context
 
     def _given(self, vertex: Vertex, given: Given) -> Result:
         if isinstance(given.result, Root):

@@ -13,7 +13,18 @@ from cove.digest import chain_ids
 from cove.images import Images
 from cove.images.leases import Lease
 from cove.layers import Packed, Worker
-from cove.layers.jobs import CopyStep, PackStep, Select, SelectDone, Selection, Squash, Unpack, UnpackDone
+from cove.layers.jobs import (
+    CopyStep,
+    PackStep,
+    ReadFile,
+    ReadFileDone,
+    Select,
+    SelectDone,
+    Selection,
+    Squash,
+    Unpack,
+    UnpackDone,
+)
 from cove.oci.image import LAYER, Descriptor
 
 
@@ -62,6 +73,16 @@ class StepLayers:
         """What a copy amounts to. Raises NotFound, InvalidArgument."""
         async with self._slots:
             return await self._worker.run(Select(selection, list(lower), listing), SelectDone)
+
+    async def read(self, root: Root, path: str, limit: int) -> str:
+        """A file of text; nothing when it is not there, or too long."""
+        job = ReadFile(await self.lower(root), path, limit)
+        content = (await self._worker.run(job, ReadFileDone)).content
+        return content.decode("utf-8", "replace") if len(content) < limit else ""
+
+    def keep(self, *digests: str) -> None:
+        """Keep blobs until the build is done."""
+        self._lease.keep(*digests)
 
     @property
     def epoch(self) -> int:

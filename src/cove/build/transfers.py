@@ -8,11 +8,12 @@ from cove.build.graph import CopyFiles, CopySource, Remote, Vertex
 from cove.build.wildcards import expression, has_wildcards
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
+from cove.dockerfile.git import is_git
 from cove.errors import InvalidArgument
 from cove.layers import permissions
 from cove.oci.image import Config
 
-_URLS = ("http://", "https://", "git://", "git@", "ssh://")
+_URLS = ("http://", "https://")
 
 
 def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tuple[CopyFiles, tuple[Vertex, ...]]:
@@ -20,11 +21,15 @@ def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tup
     remote: list[Vertex] = []
     sources: list[CopySource] = []
     for path in transfer.sources:
-        if isinstance(transfer, types.Add) and path.startswith(_URLS):
+        if isinstance(transfer, types.Add) and (path.startswith(_URLS) or is_git(path)):
             fetched = Vertex(Remote(path, transfer.checksum, bool(transfer.keep_git_dir)), name=f"ADD {path}")
             remote.append(fetched)
             unpack = bool(transfer.unpack)
-            sources.append(CopySource(input=1 + len(remote), expression="(?s)[^/]*", path="*", unpack=unpack))
+            place = 1 + len(remote)
+            if is_git(path):  # all that is in the repository
+                sources.append(CopySource(input=place))
+            else:  # the one file that there is
+                sources.append(CopySource(input=place, expression="(?s)[^/]*", path="*", unpack=unpack))
         else:
             sources.append(_local(transfer, path))
     sources += [CopySource(name=given.name, content=given.chomped.encode()) for given in transfer.contents]

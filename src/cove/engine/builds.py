@@ -246,6 +246,7 @@ def build_request(options: BuildOptions) -> Request:
         epoch=int(epoch) if epoch else None,
         debug=options.debug,
         squash=options.squash,
+        attestations=options.attestations,
         cache_from=options.cache_from,
         cache_to=[_cache_target(given) for given in options.cache_to],
         rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),

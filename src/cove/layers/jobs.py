@@ -235,6 +235,14 @@ class Squash(msgspec.Struct, frozen=True, tag=True):
     epoch: int = -1
 
 
+class ReadFile(msgspec.Struct, frozen=True, tag=True):
+    """The content of a file in layers, at most ``limit`` bytes of it; nothing when it is not there."""
+
+    lower: list[str]
+    path: str
+    limit: int
+
+
 class Bind(msgspec.Struct, frozen=True):
     """A file or directory of the host that a container sees at ``destination``."""
 
@@ -338,6 +346,7 @@ Job = (
     | Select
     | CopyStep
     | Squash
+    | ReadFile
 )
 
 
@@ -497,6 +506,10 @@ class ReceiveContextDone(msgspec.Struct, frozen=True, tag=True):
     digest: str = ""
 
 
+class ReadFileDone(msgspec.Struct, frozen=True, tag=True):
+    content: bytes
+
+
 class SelectDone(msgspec.Struct, frozen=True, tag=True):
     """``digest``: ``sha256:…``, the same whenever the same would be copied. ``entries``: how many are copied."""
 
@@ -560,5 +573,6 @@ Done = (
     | CopyDone
     | ReceiveContextDone
     | SelectDone
+    | ReadFileDone
 )
 Reply = Progress | Done | Failed

@@ -44,6 +44,7 @@ from cove.layers.jobs import (
     PackStep,
     Populate,
     Progress,
+    ReadFile,
     ReceiveContext,
     Remove,
     RemoveDone,
@@ -59,6 +60,7 @@ from cove.layers.looking import compare_stacks, find_waste, list_files
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
 from cove.layers.populate import populate
+from cove.layers.reading import read_file
 from cove.layers.spool import spool
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
@@ -155,6 +157,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return selection.select(job)
         case CopyStep():
             return step_layers.copy(job)
+        case ReadFile():
+            return read_file(job)
         case Squash():
             return squashing.squash(job)
         case _:

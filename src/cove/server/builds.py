@@ -132,6 +132,7 @@ def build_options(request: Request) -> BuildOptions:
         isolation=request.text("isolation"),
         arguments=_json(request, "buildargs", dict),
         labels=_json(request, "labels", dict),
+        attestations=_json(request, "attestations", dict),
         annotations=_json(request, "annotations", dict),
         platforms=tuple(platform for text in request.texts("platform") for platform in text.split(",") if platform),
         target=request.text("target"),

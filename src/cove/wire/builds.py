@@ -54,6 +54,7 @@ class BuildOptions:
     outputs: tuple[Mapping[str, str], ...] = ()
     auths: Mapping[str, AuthConfig] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    attestations: Mapping[str, str] = field(default_factory=dict)
     events: bool = False
     dialect: str = ""
     debug: bool = False

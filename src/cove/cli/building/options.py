@@ -54,6 +54,7 @@ def query(values: Values) -> Query:
         "securityopt": _json(values.many("security-opt")),
         "isolation": values.text("isolation") or None,
         "outputs": _json([_output(given) for given in outputs(values)]),
+        "attestations": _json(_attestations(values)),
         "squash": values.on("squash") or None,
         "allow": values.many("allow") or None,
         "dialect": "buildkit",
@@ -119,6 +120,24 @@ def fields(flag: str, text: str) -> dict[str, str]:
         if not sign:
             raise Failure(f"invalid value for --{flag}: {field} must be a key=value pair")
         found[name.strip().lower()] = value.strip()
+    return found
+
+
+def _attestations(values: Values) -> dict[str, str]:
+    """``--attest``, ``--provenance`` and ``--sbom``: kinds and their modes."""
+    found: dict[str, str] = {}
+    for text in values.many("attest"):
+        given = fields("attest", text)
+        if given.get("type") not in ("provenance", "sbom"):
+            raise Failure(f"invalid value for --attest: unknown type: {text}")
+        if given.get("disabled") != "true":
+            found[given["type"]] = given.get("mode", "min")
+    for kind in ("provenance", "sbom"):
+        text = values.text(kind)
+        if text in ("false", "0"):
+            found.pop(kind, None)
+        elif text:
+            found[kind] = "max" if "mode=max" in text else "min"
     return found
 
 

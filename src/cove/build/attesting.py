@@ -1,0 +1,87 @@
+"""Makes the attestations of a build that were asked for, and keeps their blobs."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from cove.build import attestations
+from cove.build.assembling import Assembly
+from cove.build.attestations import Attestation, Circumstances, Material
+from cove.build.outputs import Output
+from cove.build.planning import Wishes
+from cove.build.steps import StepLayers
+from cove.digest import Digest
+from cove.images import Images
+from cove.oci.image import Descriptor, Platform
+from cove.reference import Reference
+
+MOST_PACKAGES = 64 << 20
+"""Bytes of a list of packages."""
+LISTS = {"/var/lib/dpkg/status": attestations.debian_packages, "/lib/apk/db/installed": attestations.alpine_packages}
+
+
+class Asked(Protocol):
+    """What of a request is told of."""
+
+    @property
+    def attestations(self) -> Mapping[str, str]: ...
+    @property
+    def wishes(self) -> Wishes: ...
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def dockerfile(self) -> str | bytes: ...
+    @property
+    def outputs(self) -> Sequence[Output]: ...
+
+
+class Attesting:
+    """Of one build. ``began``: nanoseconds since the epoch."""
+
+    def __init__(
+        self, images: Images, layers: StepLayers, asked: Asked, materials: Mapping[str, Material], began: int
+    ) -> None:
+        self._images = images
+        self._layers = layers
+        self._asked = asked
+        self._materials = materials
+        self._began = began
+
+    async def attest(self, subject: Descriptor, made: Assembly) -> Attestation | None:
+        """None when nothing was asked for."""
+        predicates: dict[str, Mapping[str, Any]] = {}
+        wanted = self._asked.attestations
+        names: list[Reference] = [name for output in self._asked.outputs for name in output.names]
+        if "sbom" in wanted:
+            packages = [
+                package
+                for path, parse in LISTS.items()
+                for package in parse(await self._layers.read(made.root, path, MOST_PACKAGES))
+            ]
+            title = names[0].familiar if names else made.id
+            predicates[attestations.SBOM] = attestations.sbom(title, packages, time.time_ns())
+        if "provenance" in wanted:
+            platform = subject.platform or Platform()
+            around = self._circumstances(wanted["provenance"] == "max")
+            predicates[attestations.PROVENANCE] = attestations.provenance(around, platform)
+        if not predicates:
+            return None
+        attestation = attestations.attest(subject, predicates, names)
+        self._layers.keep(*(str(Digest.of(blob)) for blob in attestation.blobs))
+        await self._images.blobs.commit([await self._images.blobs.stage(blob) for blob in attestation.blobs])
+        return attestation
+
+    def _circumstances(self, full: bool) -> Circumstances:
+        asked = self._asked
+        return Circumstances(
+            asked.dockerfile if isinstance(asked.dockerfile, str) else "Dockerfile",
+            asked.target,
+            asked.wishes.arguments,
+            asked.labels,
+            list(self._materials.values()),
+            self._began,
+            time.time_ns(),
+            full,
+        )
