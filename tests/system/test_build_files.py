@@ -158,3 +158,9 @@ def test_scratch(daemon: Engine, context: Path) -> None:
     )
     daemon.cove("build", "-q", "-t", "made:scratch", str(context))
     assert daemon.docker("run", "--rm", "made:scratch").out == "x\n"
+
+
+def test_mistakes_are_shown_where_they_are(daemon: Engine, context: Path) -> None:
+    err = refused(daemon, context, "FROM busybox\nRUNN true\n").err
+    assert "   2 | >>> RUNN true\n" in err
+    assert "unknown instruction: RUNN (did you mean RUN?)" in err

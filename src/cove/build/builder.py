@@ -28,7 +28,7 @@ from cove.build.recipe import Recipe
 from cove.build.running import Runner
 from cove.build.solver import Inflight, Solver
 from cove.build.steps import StepLayers
-from cove.dockerfile import Options, parse, plan
+from cove.dockerfile import DockerfileError, Options, parse, plan
 from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
@@ -212,6 +212,17 @@ class _Build(Inputs):
         }
 
     async def run(self, text: bytes) -> Built:
+        """Raises DockerfileError, with the lines around the mistake where the dialect shows them; CoveError."""
+        try:
+            return await self._run(text)
+        except DockerfileError as error:
+            if not self._request.dialect.shows_place:
+                raise
+            name = self._request.dockerfile if isinstance(self._request.dockerfile, str) else "Dockerfile"
+            place = error.excerpt(name, text.decode("utf-8", "replace"))
+            raise DockerfileError(place + error.message, error.location) from error
+
+    async def _run(self, text: bytes) -> Built:
         request, began = self._request, time.time_ns()
         for name in request.cache_from:
             await self._import_cache(name)
@@ -221,14 +232,13 @@ class _Build(Inputs):
         layers = self._builder.step_layers(self._lease, epoch)
         solver = self._builder.solver(self, layers)
         following = [Following(made, self.finishes, self._builder.cache, self.note, self) for made in recipes]
-        follows = [asyncio.ensure_future(each.run(Stamp(request.epoch))) for each in following]
+        follow = asyncio.ensure_future(_follow(following, Stamp(request.epoch)))
         try:
             await self._solve(solver, [made.target.root for made in recipes])
-            assemblies = [await follow for follow in follows]
+            assemblies = await follow
         finally:
-            for follow in follows:
-                follow.cancel()
-            await asyncio.wait(follows)
+            follow.cancel()
+            await asyncio.wait([follow])
         images = [labelled(made, request.labels, of.target) for made, of in zip(assemblies, recipes, strict=True)]
         if request.squash:
             images = [await self._squashed(image, of, layers) for image, of in zip(images, recipes, strict=True)]
@@ -316,6 +326,11 @@ class _Build(Inputs):
     def skips_stage(self, stage: str) -> bool:
         """Whether the steps of a stage are built anew."""
         return self._request.no_cache or stage in self._request.no_cache_filter
+
+
+async def _follow(following: Sequence[Following], stamp: Stamp) -> list[Assembly]:
+    """One recipe after the other, so that their steps are told of in order."""
+    return [await each.run(stamp) for each in following]
 
 
 def _read(context: Context, path: str) -> bytes:

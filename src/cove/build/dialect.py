@@ -15,9 +15,12 @@ FILES = "{files}"
 
 
 class Dialect(Protocol):
-    """``keeps_owners``: COPY --from leaves files to those who have them in the source."""
+    """``keeps_owners``: COPY --from leaves files to those who have them in the source. ``shows_place``: mistakes in a
+    Dockerfile are shown with the lines around them.
+    """
 
     keeps_owners: bool
+    shows_place: bool
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         """The history's line. ``config``: after the instruction. ``arguments``: declared ones with values."""
@@ -30,6 +33,7 @@ class Classic:
     """``/bin/sh -c #(nop)  ENV A=b``."""
 
     keeps_owners = False
+    shows_place = False
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):
@@ -50,6 +54,7 @@ class BuildKit:
     """``RUN /bin/sh -c make # buildkit``."""
 
     keeps_owners = True
+    shows_place = True
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):

@@ -1,18 +1,24 @@
 """What the build cache takes on disk, and forgetting of it what is not wanted any more."""
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cove.build.cache import Cache, Record
+from cove.build.graph import LayerRef
 from cove.digest import chain_ids
-from cove.errors import InvalidArgument
+from cove.errors import CoveError, InvalidArgument
 from cove.filters import Filters
 from cove.images import Images
 from cove.units import parse_moment
 
+log = logging.getLogger(__name__)
+
+SHARE = 10
+"""The build cache may take one part in so many of the disk, as with Docker's default policy."""
 FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private", "parent", "unused-for")
 
 
@@ -77,6 +83,19 @@ class Pruning:
             total -= 0 if usage.shared else usage.size
         await self._forget([usage.record for usage in gone])
         return PrunedCache([usage.record.key for usage in gone], sum(0 if each.shared else each.size for each in gone))
+
+    async def bound(self) -> None:
+        """Keep what the cache takes for itself to a tenth of the disk; that it cannot be done now is only logged."""
+        try:
+            disk = await asyncio.to_thread(shutil.disk_usage, self._cache.directory)
+            reserved = disk.total // SHARE
+            if sum(max(layer.size, 0) for layer in self._own_layers()) > reserved:
+                await self.prune(everything=False, reserved=reserved, filters=Filters())
+        except (CoveError, OSError) as error:
+            log.warning("the build cache cannot be bounded: %s", error)
+
+    def _own_layers(self) -> Iterable[LayerRef]:
+        return (record.layer for record in self._cache.records.values() if record.layer is not None)
 
     async def _forget(self, records: list[Record]) -> None:
         await self._cache.remove(record.key for record in records)

@@ -43,6 +43,7 @@ class Builds:
         self._events = events
         self._bases = bases
         self._lending = lending
+        self._bounding: asyncio.Future[None] | None = None
         self._pruning = Pruning(builder.cache, images)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
@@ -75,6 +76,12 @@ class Builds:
             self._running.pop(options.build, None)
             work.cancel()
             await asyncio.wait([work])
+            self._bound_cache()
+
+    def _bound_cache(self) -> None:
+        """Beside what comes next, forget what has not been used for longest when the cache takes too much."""
+        if self._bounding is None or self._bounding.done():
+            self._bounding = asyncio.ensure_future(self._pruning.bound())
 
     async def _contexts(
         self, chunks: AsyncIterator[bytes], options: BuildOptions, scratch: Path, lent: Lent | None
@@ -132,7 +139,7 @@ class Builds:
     async def prune(self, *, all: bool, reserved: int, filters: Filters) -> BuildCachePruned:
         pruned = await self._pruning.prune(everything=all, reserved=reserved, filters=filters)
         self._events.publish("builder", "prune", "", {"reclaimed": str(pruned.reclaimed)})
-        return BuildCachePruned(caches_deleted=pruned.keys, space_reclaimed=pruned.reclaimed)
+        return BuildCachePruned(caches_deleted=pruned.keys or None, space_reclaimed=pruned.reclaimed)
 
     async def usage(self) -> list[BuildCacheRecord]:
         """What is in the cache, the newest first."""
