@@ -80,6 +80,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("image_files", ("image ls-files",), "List the files of an image"),
     ("image_waste", ("image waste",), "Show what each layer of an image adds and wastes"),
     ("bootstrap", ("image bootstrap",), "Make a base image from a Debian package mirror"),
+    ("slim", ("image slim",), "Make an image of what some commands need of another"),
     ("network:LS", ("network ls", "network list"), "List networks"),
     ("network:CREATE", ("network create",), "Create a network"),
     ("network:CONNECT", ("network connect",), "Connect a container to a network"),

@@ -9,7 +9,7 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine import groups, privileges
+from cove.engine import groups, privileges, workshop
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
@@ -217,6 +217,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
     await recovery.reconcile()
     stack.push_async_callback(engine.repairs.close)
     engine.repairs.watch()
+    await workshop.collect(engine.registry, engine.removal, stores.images)
     await recovery.apply_policies()
 
 

@@ -10,6 +10,7 @@ from cove.daemon.scoped_sockets import ScopedSockets
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.engine.archives import Archives
+from cove.engine.bootstraps import Bootstraps
 from cove.engine.build_bases import BuildBases
 from cove.engine.build_lending import Lending
 from cove.engine.build_steps import BuildSteps
@@ -28,6 +29,7 @@ from cove.engine.output import Output
 from cove.engine.pruning import Pruning
 from cove.engine.publications import Publications
 from cove.engine.removed import Removed
+from cove.engine.slimming import Slimming
 from cove.engine.statistics import Statistics
 from cove.engine.stillness import Still
 from cove.engine.system import Host, System
@@ -39,6 +41,7 @@ from cove.engine.volume_copies import VolumeCopies
 from cove.engine.volume_files import VolumeFiles
 from cove.engine.volumes import Volumes
 from cove.engine.why import Reasons
+from cove.engine.workshop import ContainerWorkshop
 from cove.registry.client.settings import Patience, Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size
@@ -87,9 +90,11 @@ def make_services(
     reload.listeners += [configure, lambda fresh: system.reloaded(attributes(fresh))]
     removed = Removed(stores.trash)
     output = Output(registry, removed, announcements, Statistics(registry, engine.bundles))
+    lifecycle = Lifecycle(registry, engine.transitions, engine.stopping)
+    workshop = ContainerWorkshop(containers, lifecycle, archives, stores.images)
     return Services(
         containers=containers,
-        lifecycle=Lifecycle(registry, engine.transitions, engine.stopping),
+        lifecycle=lifecycle,
         output=output,
         egress=engine.policies,
         topology=Topology(registry, stores.networks, engine.connectivity),
@@ -100,6 +105,8 @@ def make_services(
         image_contents=ImageContents(stores.images, stores.worker),
         transfers=transfers,
         builds=builds,
+        bootstraps=Bootstraps(stores.images, events, workshop, roots.data / "tmp"),
+        slimming=Slimming(stores.images, registry, events, workshop, roots.data / "tmp"),
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         volume_copies=_volume_copies(stores, engine, volumes),

@@ -1,21 +1,16 @@
-"""The API's requests that bring images in and out: load, save, import, bootstrap; pull and push."""
+"""The API's requests that bring images in and out: load, save, import, pull and push."""
 
-import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from cove.engine.events import Events
 from cove.engine.images import attributes, reference_of
 from cove.engine.platforms import asked
 from cove.engine.transfer_progress import told
 from cove.errors import InvalidArgument, Unimplemented
-from cove.images import Image, Loaded, LoadProgress
 from cove.images import Images as ImageStore
-from cove.images.bootstrap import Options, Root
-from cove.images.bootstrap import Progress as Bootstrapped
-from cove.images.bootstrap import run as make_root
+from cove.images import Loaded, LoadProgress
 from cove.platform import Platform, host
 from cove.reference import Reference
 from cove.registry.client.authorization import NOBODY, Credentials
@@ -110,43 +105,6 @@ class Transfers:
         raise Unimplemented(f"push of {name}: registries are not supported yet; use save")
         yield Progress()
 
-    async def bootstrap(
-        self, recipe: str, *, tag: str, mirror: str, suite: str, keyring: str, platform: str
-    ) -> AsyncIterator[Progress]:
-        if platform:
-            raise Unimplemented("bootstrap for another platform is not supported yet")
-        reference = Reference.parse(tag or recipe)
-        options = Options(mirror=mirror, suite=suite, keyring=keyring, work_dir=self._work_dir)
-        lines: asyncio.Queue[Progress] = asyncio.Queue()
-
-        def report(item: Bootstrapped) -> None:
-            detail = ProgressDetail(current=item.current, total=item.total) if item.total else None
-            lines.put_nowait(Progress(status=item.status, id=item.id, progress_detail=detail))
-
-        async for line in _with_progress(self._bootstrap(recipe, options, reference, report), lines):
-            yield line
-
-    async def _bootstrap(
-        self, recipe: str, options: Options, reference: Reference, report: Callable[[Bootstrapped], None]
-    ) -> Progress:
-        root = await make_root(recipe, options, report)
-        try:
-            image = await self._made(root, reference)
-        finally:
-            await asyncio.to_thread(root.close)
-        self._events.publish("image", "import", image.id, {"name": reference.with_default_tag().familiar})
-        return Progress(status=f"Made {reference.with_default_tag().familiar}", aux={"ID": image.id})
-
-    async def _made(self, root: Root, reference: Reference) -> Image:
-        return await self._store.import_(
-            root.chunks(),
-            reference=reference,
-            message=f"cove image bootstrap {root.recipe}",
-            changes=root.changes(),
-            platform=Platform("linux", root.architecture, root.variant),
-            created=root.created,
-        )
-
 
 def registry_of(reference: Reference) -> str:
     """Where the image is, if it is where its name says."""
@@ -169,27 +127,6 @@ def decoded_auth(text: str) -> str:
         return base64.b64decode(text, validate=True).decode()
     except ValueError as error:
         raise InvalidArgument("auth: it is not base64 of user:password") from error
-
-
-async def _with_progress(
-    work: Coroutine[Any, Any, Progress], lines: "asyncio.Queue[Progress]"
-) -> AsyncIterator[Progress]:
-    """The lines that the work queues while it goes on, and then the one that it returns."""
-    task = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(lines.get())
-    try:
-        while True:
-            await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
-            while waiting.done():
-                yield waiting.result()
-                waiting = asyncio.ensure_future(lines.get())
-                await asyncio.sleep(0)
-            if task.done() and lines.empty():
-                yield task.result()
-                return
-    finally:
-        waiting.cancel()
-        task.cancel()
 
 
 def _layer(item: LoadProgress) -> Progress:

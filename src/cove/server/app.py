@@ -21,6 +21,7 @@ from cove.errors import CoveError, InvalidArgument
 from cove.server.absent import AbsentRoutes
 from cove.server.archives import ArchiveRoutes
 from cove.server.audit import Audit, AuditEntry, worth_writing
+from cove.server.bootstraps import BootstrapRoutes
 from cove.server.builds import BuildRoutes
 from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
@@ -149,6 +150,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         ImageContentsRoutes(services.image_contents),
         TransferRoutes(services.transfers),
         BuildRoutes(services.builds),
+        BootstrapRoutes(services.bootstraps, services.slimming),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         VolumeCopyRoutes(services.volume_copies),

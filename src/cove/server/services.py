@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cove.server.archives import Archives
+from cove.server.bootstraps import Bootstraps, Slimming
 from cove.server.builds import Builds
 from cove.server.containers import Containers
 from cove.server.doctor import Doctor
@@ -38,6 +39,8 @@ class Services:
     images: Images
     image_contents: ImageContents
     transfers: Transfers
+    bootstraps: Bootstraps
+    slimming: Slimming
     networks: Networks
     volumes: Volumes
     volume_copies: VolumeCopies

@@ -1,4 +1,4 @@
-"""Routes that bring images in and out: load, save, import, pull, push, bootstrap."""
+"""Routes that bring images in and out: load, save, import, pull, push."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -40,11 +40,6 @@ class Transfers(Protocol):
 
     def push(self, name: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]: ...
 
-    def bootstrap(
-        self, recipe: str, *, tag: str, mirror: str, suite: str, keyring: str, platform: str
-    ) -> AsyncIterator[Progress]:
-        """Make an image straight from a distribution's packages. Empty strings are the machine's own settings."""
-
 
 TAR = "application/x-tar"
 
@@ -60,7 +55,6 @@ class TransferRoutes:
             Route("GET", "/images/{name*}/get", self.save),
             Route("POST", "/images/create", self.create, stream=True),
             Route("POST", "/images/{name*}/push", self.push, stream=True),
-            Route("POST", "/cove/images/bootstrap", self.bootstrap, stream=True),
         )
 
     async def load(self, request: Request) -> web.StreamResponse:
@@ -107,19 +101,5 @@ class TransferRoutes:
             tag=request.text("tag"),
             platform=request.text("platform"),
             auth=request.registry_auth(),
-        )
-        return await json_lines(request, progress)
-
-    async def bootstrap(self, request: Request) -> web.StreamResponse:
-        recipe = request.text("recipe")
-        if not recipe:
-            raise InvalidArgument("invalid value for recipe: it is empty")
-        progress = self._transfers.bootstrap(
-            recipe,
-            tag=request.text("tag"),
-            mirror=request.text("mirror"),
-            suite=request.text("suite"),
-            keyring=request.text("keyring"),
-            platform=request.text("platform"),
         )
         return await json_lines(request, progress)

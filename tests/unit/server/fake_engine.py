@@ -445,8 +445,10 @@ class FakeTransfers(Part):
         raise Unimplemented("push is not supported yet")
         yield
 
-    async def bootstrap(self, recipe, *, tag, mirror, suite, keyring, platform) -> AsyncIterator[Progress]:
-        self.store.calls.append(("bootstrap", recipe, tag, mirror, suite, keyring))
+
+class FakeBootstraps(Part):
+    async def bootstrap(self, recipe, options) -> AsyncIterator[Progress]:
+        self.store.calls.append(("bootstrap", recipe, options))
         yield Progress(status="Verified")
 
 
@@ -463,6 +465,12 @@ class FakeBuilds(Part):
 
     async def cancel(self, build):
         self.store.calls.append(("build cancel", build))
+
+
+class FakeSlimming(Part):
+    async def slim(self, name, options) -> AsyncIterator[Progress]:
+        self.store.calls.append(("slim", name, options))
+        yield Progress(status="Smaller")
 
 
 class FakeNetworks(Part):
@@ -613,6 +621,8 @@ def fake_services(store: Store) -> Services:
         images=FakeImages(store),
         image_contents=FakeImageContents(),
         transfers=FakeTransfers(store),
+        bootstraps=FakeBootstraps(store),
+        slimming=FakeSlimming(store),
         networks=FakeNetworks(store),
         volumes=FakeVolumes(store),
         volume_copies=FakeVolumeCopies(),

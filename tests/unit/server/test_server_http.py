@@ -11,6 +11,7 @@ import pytest
 from cove import errors
 from cove.server.app import _routes
 from cove.server.status import STATUS, status_of
+from cove.wire.bootstrap import BootstrapOptions
 from unit.server.fake_engine import fake_services
 
 
@@ -279,8 +280,9 @@ def test_every_protocol_is_routed(api: Any) -> None:
     assert api.request("POST", "/commit?container=c&repo=r&pause=0", b"null").json == {"Id": "sha256:1"}
     assert api.store.calls[-1][1].pause is False
     assert api.request("POST", "/auth", {"username": "u"}).json["Status"] == "Login Succeeded"
-    assert api.request("POST", "/cove/images/bootstrap?recipe=busybox&mirror=m").json == {"status": "Verified"}
-    assert api.store.calls[-1] == ("bootstrap", "busybox", "", "m", "", "")
+    path = "/cove/images/bootstrap?recipe=debian:x&mirror=m&include=a&include=b"
+    assert api.request("POST", path).json == {"status": "Verified"}
+    assert api.store.calls[-1] == ("bootstrap", "debian:x", BootstrapOptions(mirror="m", include=["a", "b"]))
 
 
 def test_archives(api: Any) -> None:

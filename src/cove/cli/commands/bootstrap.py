@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cove.cli.command import Command, exactly
 from cove.cli.progress import display
-from cove.flags import BOOL, STRING, Flag
+from cove.flags import BOOL, STRING, STRINGS, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         "mirror": values.text("mirror") or None,
         "keyring": values.text("keyring") or None,
         "suite": values.text("suite") or None,
-        "platform": values.text("platform") or None,
+        "platform": values.text("arch") or values.text("platform") or None,
+        "variant": values.text("variant") or None,
+        "include": values.many("include"),
+        "snapshot": values.text("snapshot") or None,
     }
     identities: list[Any] = []
     response = session.client.stream("POST", "/cove/images/bootstrap", query)
@@ -37,11 +40,15 @@ COMMAND = Command(
     "[OPTIONS] NAME",
     exactly(1),
     (
+        Flag("arch", STRING, "Make it for this processor, in the distribution's words (default: the machine's own)"),
+        Flag("include", STRINGS, "Install these packages too, or in distroless these alone"),
         Flag("keyring", STRING, "Trust the signatures of this keyring (default: the machine's own apt keyrings)"),
         Flag("mirror", STRING, "Fetch from this package mirror (default: the machine's own apt configuration)"),
         Flag("platform", STRING, "Make it for this platform (default: the machine's own)"),
         Flag("quiet", BOOL, "Only show the image ID", "q"),
+        Flag("snapshot", STRING, "Refuse an index of another date (SUITE=DATE, as in the labels of an image)"),
         Flag("suite", STRING, "Release of the distribution (default: the machine's own)"),
         Flag("tag", STRING, "Tag to give the image", "t"),
+        Flag("variant", STRING, "How much of a distribution: minbase, slim, distroless (default: minbase)"),
     ),
 )

@@ -29,6 +29,20 @@ def choose_sources(
     return [replace(source, signed_by=_keyring(keyring) if keyring else source.signed_by) for source in chosen]
 
 
+def suite_sources(configured: Sequence[Source], machine: Machine, suite: str, keyring: str = "") -> list[Source]:
+    """The sources for a suite and its pockets: those that are configured for it, else those of the running release's
+    archives, with the other suite in the place of the release's. Raises NotFound, InvalidArgument.
+    """
+    usable = [source for source in configured if _usable(source, machine.architecture)]
+    chosen = [source for source in usable if source.suite in _pockets(suite)]
+    if not any(source.suite == suite for source in chosen):
+        own = [source for source in usable if machine.codename and source.suite in _pockets(machine.codename)]
+        chosen = [replace(source, suite=suite + source.suite.removeprefix(machine.codename)) for source in own]
+    if not chosen:
+        raise NotFound(f'no apt source on this machine is for suite "{suite}": pass --mirror')
+    return [replace(each, signed_by=_keyring(keyring) if keyring else each.signed_by) for each in _distinct(chosen)]
+
+
 def _usable(source: Source, architecture: str) -> bool:
     for_us = not source.architectures or architecture in source.architectures
     return for_us and COMPONENT in source.components and source.uri.startswith(SCHEMES)

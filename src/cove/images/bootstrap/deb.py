@@ -46,11 +46,16 @@ class Deb:
 
     def control(self) -> deb822.Paragraph:
         """The fields of the package's control file."""
+        return deb822.parse(self.control_file("control"), f"{self.name}: control")[0]
+
+    def control_file(self, name: str) -> str:
+        """The text of a control file, "" when it has none of this name. Raises InvalidArgument without ``control``."""
         for info, content in self._entries("control.tar"):
-            if content and info.name.removeprefix("./") == "control":
-                text = content.read(_MAX_CONTROL).decode(errors="replace")
-                return deb822.parse(text, f"{self.name}: control")[0]
-        raise InvalidArgument(f"{self.name} has no control file")
+            if content and info.name.removeprefix("./") == name:
+                return content.read(_MAX_CONTROL).decode(errors="replace")
+        if name == "control":
+            raise InvalidArgument(f"{self.name} has no control file")
+        return ""
 
     def data(self) -> Iterator[DataEntry]:
         """What the package installs, in its order; read to the end, so that the whole stream is checked."""

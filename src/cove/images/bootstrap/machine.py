@@ -48,6 +48,16 @@ _UNAME = {
 }
 
 
+def debian_architecture(name: str, variant: str = "") -> str:
+    """Debian's name for a processor that is named as images do, or so already; "" for one that Debian has not."""
+    if name in PLATFORMS:
+        return name
+    fitting = [
+        debian for debian, known in PLATFORMS.items() if known.architecture == name and variant in ("", known.variant)
+    ]
+    return fitting[0] if fitting else ""
+
+
 @dataclass(frozen=True)
 class Machine:
     """``etc``: the directory that holds ``apt/``. ``codename``: of the running release, "" if it has none.

@@ -53,18 +53,24 @@ async def find_packages(
 async def _offered(
     wanted: frozenset[str], release: Release, architecture: str, downloads: Downloads, work: Path
 ) -> list[Package]:
-    path = _index_path(release, architecture)
-    target = work.with_name(f"{work.name}-{path.rpartition('/')[2]}")
-    await _download_index(release, path, target, downloads)
+    target = await fetch_index(release, COMPONENT, architecture, downloads, work)
     try:
         return await asyncio.to_thread(_read_index, target, wanted, release, architecture)
     finally:
         target.unlink()
 
 
-def _index_path(release: Release, architecture: str) -> str:
+async def fetch_index(release: Release, component: str, architecture: str, downloads: Downloads, target: Path) -> Path:
+    """Bring a component's index to ``target``, with its compression added to the name. Raises NotFound, Unavailable."""
+    path = _index_path(release, component, architecture)
+    target = target.with_name(f"{target.name}-{path.rpartition('/')[2]}")
+    await _download_index(release, path, target, downloads)
+    return target
+
+
+def _index_path(release: Release, component: str, architecture: str) -> str:
     for suffix in _COMPRESSIONS:
-        path = f"{COMPONENT}/binary-{architecture}/Packages{suffix}"
+        path = f"{component}/binary-{architecture}/Packages{suffix}"
         if path in release.files:
             return path
     raise NotFound(f"{without_password(release.directory)} has no packages for {architecture}")
@@ -95,13 +101,18 @@ def _read_index(index: Path, wanted: frozenset[str], release: Release, architect
 def find_stanzas(index: Readable, wanted: frozenset[str]) -> Iterator[bytes]:
     """The stanzas of the wanted packages, reading an index in pieces. Each begins with its Package field."""
     starts = tuple(b"Package: %s\n" % name.encode() for name in wanted)
+    return (stanza for stanza in split_stanzas(index) if stanza.startswith(starts))
+
+
+def split_stanzas(index: Readable) -> Iterator[bytes]:
+    """All stanzas of an index, which is read in pieces."""
     rest = b""
     while piece := index.read(_READ):
         *stanzas, rest = (rest + piece).split(b"\n\n")
-        yield from (stanza for stanza in stanzas if stanza.startswith(starts))
+        yield from stanzas
         if len(rest) > _MAX_STANZA:
             raise InvalidArgument(f"a stanza is larger than {_MAX_STANZA} bytes")
-    if rest.startswith(starts):
+    if rest:
         yield rest
 
 

@@ -4,23 +4,25 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from cove.errors import InvalidArgument, Unavailable
-from cove.images.bootstrap import busybox
+from cove.images.bootstrap import busybox, debs, distribution, variants
 from cove.images.bootstrap.apt_sources import read_sources
 from cove.images.bootstrap.archive import choose_sources
 from cove.images.bootstrap.deb import Deb
-from cove.images.bootstrap.download import Downloads, without_password
-from cove.images.bootstrap.machine import PLATFORMS, ImagePlatform, Machine
+from cove.images.bootstrap.download import Downloads
+from cove.images.bootstrap.machine import PLATFORMS, Machine
 from cove.images.bootstrap.packages import Package, find_packages
 from cove.images.bootstrap.progress import Progress, Report
+from cove.images.bootstrap.provenance import labels
 from cove.images.bootstrap.release import Release, fetch_release
 from cove.images.bootstrap.root import Root
-from cove.images.bootstrap.tree import Tree, Written
+from cove.images.bootstrap.tree import Tree
+from cove.images.bootstrap.workshop import Workshop
 from cove.oci.image import Config
 
 
@@ -40,11 +42,14 @@ _PREFIX = "bootstrap-"
 
 @dataclass(frozen=True)
 class Options:
-    """Where packages come from, when not from where the machine's apt takes them.
+    """Where packages come from, when not from where the machine's apt takes them, and which.
 
     ``mirror``: the URI above ``dists/``. ``suite``: a suite or codename. ``keyring``: a file of OpenPGP keys, binary
     or armored. "" is: as apt is configured. ``work_dir``: where the files are made, the system's temporary directory
-    if None. ``machine``: instead of the one this runs on.
+    if None. ``machine``: instead of the one this runs on. ``architecture``: Debian's name of another one.
+
+    Of distributions (``NAME:SUITE``) alone: ``variant``; ``include``: more packages; ``snapshot``: dates that the
+    releases must have; ``workshop``: where their scripts run.
     """
 
     mirror: str = ""
@@ -52,22 +57,29 @@ class Options:
     keyring: str = ""
     work_dir: Path | None = None
     machine: Machine | None = None
+    architecture: str = ""
+    variant: str = ""
+    include: tuple[str, ...] = ()
+    snapshot: str = ""
+    workshop: Workshop | None = None
 
 
 async def run(recipe: str, options: Options, report: Report) -> Root:
-    """Make the root file system of ``recipe`` (one of RECIPES). The caller closes the Root.
+    """Make the root file system of ``recipe``: one of RECIPES, or ``NAME:SUITE``. The caller closes the Root.
 
     ``report`` is called on the event loop. Raises InvalidArgument (an unknown recipe, a bad option or apt
     configuration), NotFound (no archive, no such package) and Unavailable (the mirror does not answer, or what it
     serves is not what was signed).
     """
-    if recipe not in RECIPES:
-        raise InvalidArgument(f'unknown recipe "{recipe}" (there is: {", ".join(RECIPES)})')
-    machine = options.machine if options.machine else await asyncio.to_thread(Machine.detect)
+    here = options.machine if options.machine else await asyncio.to_thread(Machine.detect)
+    machine = replace(here, architecture=options.architecture or here.architecture)
     if machine.architecture not in PLATFORMS:
         raise InvalidArgument(f"images cannot name the architecture {machine.architecture}")
+    wish = _wish(recipe, options, native=machine.architecture == here.architecture)
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=options.work_dir))
     try:
+        if wish is not None:
+            return await distribution.make(wish, machine, options.workshop, work, report)
         packages, releases = await _fetch(RECIPES[recipe].packages, options, machine, work, report)
         report(Progress("Unpacking", ", ".join(map(str, packages.values()))))
         return await asyncio.to_thread(_build, recipe, packages, releases, machine, work)
@@ -82,6 +94,30 @@ def remove_stale(work_dir: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _wish(recipe: str, options: Options, *, native: bool) -> distribution.Wish | None:
+    """None for a recipe of one package. Raises InvalidArgument for options that the recipe has not."""
+    if recipe in RECIPES:
+        for name in ("variant", "include", "snapshot"):
+            if getattr(options, name):
+                raise InvalidArgument(f"{recipe} has no {name}: that is of distributions, as in debian:bookworm")
+        return None
+    name, _, suite = recipe.partition(":")
+    if not name or not suite or "/" in suite:
+        there_is = ", ".join([*RECIPES, "NAME:SUITE, as in debian:bookworm"])
+        raise InvalidArgument(f'unknown recipe "{recipe}" (there is: {there_is})')
+    if options.suite:
+        raise InvalidArgument(f"{recipe} names its suite: --suite is not for it")
+    return distribution.wish(
+        recipe,
+        variant_name=options.variant or variants.DEFAULT,
+        include=options.include,
+        snapshot=options.snapshot,
+        mirror=options.mirror,
+        keyring=options.keyring,
+        native=native,
+    )
+
+
 async def _fetch(
     names: tuple[str, ...], options: Options, machine: Machine, work: Path, report: Report
 ) -> tuple[dict[str, Package], list[Release]]:
@@ -94,68 +130,29 @@ async def _fetch(
         if not options.suite:
             releases = [release for release in releases if not release.not_automatic] or releases
         packages = await find_packages(names, releases, machine.architecture, downloads, work)
-        for package in packages.values():
-            if not await downloads.save(package.url, _deb_path(work, package), package.expected, str(package)):
-                raise Unavailable(f"{without_password(package.url)} is missing, though the index lists it")
+        await debs.fetch(packages.values(), downloads, work)
     return packages, releases
-
-
-def _deb_path(work: Path, package: Package) -> Path:
-    return work / f"{package.expected.sha256}.deb"
 
 
 def _build(recipe: str, packages: Mapping[str, Package], releases: list[Release], machine: Machine, work: Path) -> Root:
     with tempfile.TemporaryFile(dir=work) as spool:
         tree = Tree(spool)
         try:
-            debs = {name: _open_deb(package, work) for name, package in packages.items()}
-            RECIPES[recipe].lay_out(tree, debs, work)
+            files = {name: debs.opened(package, work) for name, package in packages.items()}
+            RECIPES[recipe].lay_out(tree, files, work)
         except InvalidArgument as error:
             raise Unavailable(error.message) from error
         written = tree.write(work / "root.tar", tree.newest)
-    for package in packages.values():
-        _deb_path(work, package).unlink()
-    return _root(recipe, packages, releases, PLATFORMS[machine.architecture], work / "root.tar", written, tree.newest)
-
-
-def _open_deb(package: Package, work: Path) -> Deb:
-    """The package's file, which must be the package that the index says it is."""
-    deb = Deb(_deb_path(work, package), str(package))
-    fields = deb.control()
-    found = (fields.get("package"), fields.get("version"), fields.get("architecture"))
-    if found != (package.name, str(package.version), package.architecture):
-        raise InvalidArgument(f"{package} is another package: {' '.join(map(str, found))}")
-    return deb
-
-
-def _root(
-    recipe: str,
-    packages: Mapping[str, Package],
-    releases: list[Release],
-    platform: ImagePlatform,
-    tar: Path,
-    written: Written,
-    made: int,
-) -> Root:
+    debs.remove(packages.values(), work)
+    platform = PLATFORMS[machine.architecture]
     return Root(
-        tar=tar,
+        tar=work / "root.tar",
         size=written.size,
         diff_id=written.diff_id,
         recipe=recipe,
-        config=RECIPES[recipe].config(_labels(recipe, packages, releases)),
+        config=RECIPES[recipe].config(labels(recipe, packages.values(), releases)),
         architecture=platform.architecture,
         variant=platform.variant,
-        created=datetime.fromtimestamp(made, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        created=datetime.fromtimestamp(tree.newest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         packages={name: str(package.version) for name, package in packages.items()},
     )
-
-
-def _labels(recipe: str, packages: Mapping[str, Package], releases: list[Release]) -> dict[str, str]:
-    """Where the content is from, without the mirror: which one served it makes no difference."""
-    suites = {package.suite for package in packages.values()}
-    dates = {r.source.suite: r.date.strftime("%Y-%m-%dT%H:%M:%SZ") for r in releases if r.source.suite in suites}
-    return {
-        "cove.bootstrap.packages": " ".join(f"{name}={package.version}" for name, package in sorted(packages.items())),
-        "cove.bootstrap.recipe": recipe,
-        "cove.bootstrap.snapshot": " ".join(f"{suite}={date}" for suite, date in sorted(dates.items())),
-    }

@@ -9,15 +9,17 @@ import io
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from cove.errors import InvalidArgument
 from cove.images.bootstrap.deb import DataEntry, Deb
 
 MAX_CONTENT = 8 << 30
 MAX_NODES = 500_000
+XATTR = "SCHILY.xattr."
+"""What the header of an extended attribute begins with in a tar."""
 _MAX_LINKS = 40
 """Symbolic links followed in one path, as in the kernel (MAXSYMLINKS)."""
 
@@ -27,6 +29,7 @@ class Node:
     """A file, directory or symbolic link; the same one under several paths is hard links.
 
     ``mtime`` in seconds, None for that of the tree. ``offset``, ``size``: a file's content in the spool.
+    ``attributes``: extended ones, as the headers of a tar have them.
     """
 
     kind: bytes
@@ -37,6 +40,7 @@ class Node:
     target: str = ""
     offset: int = 0
     size: int = 0
+    attributes: tuple[tuple[str, str], ...] = ()
 
 
 class Written(NamedTuple):
@@ -65,6 +69,15 @@ class Tree:
     def file(self, path: str, content: bytes, mode: int = 0o644) -> None:
         self._place(path, self._spooled(io.BytesIO(content), Node(tarfile.REGTYPE, mode)))
 
+    def adopt(self, path: str, file: Path) -> None:
+        """A copy of a file on disk."""
+        with file.open("rb") as content:
+            self._place(path, self._spooled(content, Node(tarfile.REGTYPE, 0o644)))
+
+    def rewrite(self, path: str, content: bytes) -> None:
+        """Give a file another content; its owner, mode and time stay."""
+        self._place(path, self._spooled(io.BytesIO(content), self._file_at(path)))
+
     def symlink(self, path: str, target: str) -> None:
         self._place(path, Node(tarfile.SYMTYPE, 0o777, target=target))
 
@@ -92,6 +105,29 @@ class Tree:
             if path and wanted(path):
                 self._add(path, entry, deb.name)
 
+    def take(self, tar: Path, origin: str, wanted: Callable[[str], bool]) -> None:
+        """Add what a tar of a whole root has at the paths that are ``wanted``; nothing is newer than ``newest``."""
+        with tarfile.open(tar, "r:") as opened:
+            for info in opened:
+                path = _clean(info.name, origin)
+                if path and wanted(path) and (info.isreg() or info.isdir() or info.issym() or info.islnk()):
+                    info.mtime = min(int(info.mtime), self.newest)
+                    self._add(path, DataEntry(info, _content(opened, info)), origin)
+
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        node = self._file_at(path)
+        self._spool.seek(node.offset)
+        return self._spool.read(node.size)
+
+    def below(self, path: str) -> list[str]:
+        """The paths of all that is in a directory, at any depth, sorted."""
+        return sorted(each for each in self._nodes if each.startswith(f"{path}/"))
+
+    def is_file(self, path: str) -> bool:
+        node = self._nodes.get(path)
+        return node is not None and node.kind == tarfile.REGTYPE
+
     def write(self, target: Path, mtime: int) -> Written:
         """Write the tree as a tar, sorted by path: the same tree gives the same bytes."""
         with target.open("wb") as file:
@@ -110,6 +146,7 @@ class Tree:
             info.type, info.mode, info.uid, info.gid = node.kind, node.mode, node.uid, node.gid
             info.mtime = mtime if node.mtime is None else node.mtime
             info.linkname, info.size = node.target, node.size
+            info.pax_headers = dict(node.attributes)
             if node in first:
                 info.type, info.linkname, info.size = tarfile.LNKTYPE, first[node], 0
             first.setdefault(node, path)
@@ -134,7 +171,7 @@ class Tree:
         size = self._spool.tell() - offset
         if offset + size > MAX_CONTENT:
             raise InvalidArgument(f"the root file system is larger than {MAX_CONTENT} bytes")
-        return Node(node.kind, node.mode, node.uid, node.gid, node.mtime, offset=offset, size=size)
+        return replace(node, offset=offset, size=size)
 
     def _place(self, path: str, node: Node) -> None:
         parent, _, name = path.rpartition("/")
@@ -198,9 +235,14 @@ class _Hashed:
         return self._file.write(content)
 
 
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> BinaryIO | None:
+    return cast(BinaryIO, tar.extractfile(info)) if info.isreg() else None
+
+
 def _node(info: tarfile.TarInfo, kind: bytes) -> Node:
     target = info.linkname if kind == tarfile.SYMTYPE else ""
-    return Node(kind, info.mode & 0o7777, info.uid, info.gid, int(info.mtime), target)
+    attributes = tuple(sorted(item for item in info.pax_headers.items() if item[0].startswith(XATTR)))
+    return Node(kind, info.mode & 0o7777, info.uid, info.gid, int(info.mtime), target, attributes=attributes)
 
 
 def _clean(path: str, origin: str) -> str:
