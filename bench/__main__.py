@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import crowded, many, memory, names, processor, traffic
+from bench import crowded, many, memory, names, processor, registries, traffic
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -27,6 +27,8 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("round trip between containers", traffic.trip_between_containers),
     ("round trip to a published port", traffic.trip_to_published),
     (f"run -d with {traffic.PORTS} ports", traffic.many_ports),
+    (registries.PUSH, registries.push),
+    (registries.PULL, registries.pull),
 )
 
 

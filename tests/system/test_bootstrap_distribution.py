@@ -1,12 +1,16 @@
 """``cove image bootstrap debian:SUITE``: real packages of this machine's release, installed in a container of ours."""
 
 import json
+import platform
 import signal
+from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
+from harness.debian_mirror import DebianMirror, directory, regular
 from harness.engine import Completed, Engine
+from harness.openpgp import make_key
 from harness.real_packages import RealPackages, real_packages
 from harness.waiting import eventually
 
@@ -45,12 +49,25 @@ def test_distroless_python(daemon: Engine, packages: RealPackages) -> None:
 
 
 def test_distroless_without_a_list(daemon: Engine, packages: RealPackages) -> None:
-    """For another processor too: nothing of it is run."""
     bootstrap(daemon, packages, "--variant", "distroless", "-t", "static")
     labels = json.loads(daemon.docker("inspect", "static").out)[0]["Config"]["Labels"]
     named = [entry.partition("=")[0] for entry in labels["cove.bootstrap.packages"].split()]
     assert named == ["base-files", "ca-certificates", "netbase", "tzdata"]
     daemon.docker("rmi", "static")
+
+
+@pytest.mark.skipif(platform.machine() == "aarch64", reason="it is this processor")
+def test_another_processor(daemon: Engine, tmp_path: Path) -> None:
+    owner = make_key("The archive <archive@test>")
+    mirror = DebianMirror(tmp_path / "mirror", owner, "gadget", "arm64")
+    mirror.add("thing", "1", [directory("./"), directory("./usr"), regular("./usr/thing", b"a thing\n")])
+    mirror.publish()
+    (tmp_path / "key.gpg").write_bytes(owner.keyring())
+    where = ("--mirror", f"file:{mirror.root}", "--keyring", str(tmp_path / "key.gpg"), "--arch", "arm64")
+    flags = ("--variant", "distroless", "--include", "thing", "-t", "other")
+    daemon.cove("image", "bootstrap", *where, *flags, "gadgets:gadget")
+    assert daemon.docker("inspect", "-f", "{{.Os}}/{{.Architecture}}", "other").out == "linux/arm64\n"
+    daemon.docker("rmi", "other")
 
 
 def test_slim_is_whole_and_the_same_each_time(daemon: Engine, packages: RealPackages) -> None:
