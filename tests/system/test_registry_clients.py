@@ -60,6 +60,18 @@ def test_skopeo_copies_inspects_and_syncs(image: Path, tmp_path: Path) -> None:
         assert json.loads(listed)["Tags"] == []  # both were of one manifest, and skopeo deletes by digest
 
 
+@pytest.mark.needs("skopeo")
+def test_our_archives_go_to_the_registry_and_back(daemon: Engine, tmp_path: Path) -> None:
+    daemon.cove("save", "-o", str(tmp_path / "out.tar"), "busybox")
+    with Registry(tmp_path / "root") as registry:
+        place = f"docker://{registry.host}/ours/busybox:1"
+        skopeo("copy", "--dest-tls-verify=false", f"docker-archive:{tmp_path}/out.tar", place)
+        skopeo("copy", "--src-tls-verify=false", place, f"docker-archive:{tmp_path}/back.tar:back:1")
+    daemon.cove("load", "-i", str(tmp_path / "back.tar"))
+    assert daemon.cove("run", "--rm", "back:1", "echo", "back").out == "back\n"
+    daemon.docker("rmi", "back:1")
+
+
 def test_oras_pushes_artifacts_and_pulls_them(tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "note.txt").write_text("an artifact")
