@@ -64,8 +64,8 @@ async def make(asked: Wish, machine: Machine, workshop: Workshop | None, work: P
         finish = asked.variant.finish(tree, chosen) if asked.variant.finish else None
         if finish is not None:
             report(Progress("Configuring", f"{len(packages)} packages"))
-            tree, finished = await _finished(tree, finish, workshop, work)
-            with finished:
+            tree, other = await finished(tree, finish, workshop, work)
+            with other:
                 return await asyncio.to_thread(_root, asked, tree, packages, releases, machine, work)
         return await asyncio.to_thread(_root, asked, tree, packages, releases, machine, work)
 
@@ -147,7 +147,7 @@ class Spool:
         self.close()
 
 
-async def _finished(tree: Tree, finish: Finish, workshop: Workshop | None, work: Path) -> tuple[Tree, Spool]:
+async def finished(tree: Tree, finish: Finish, workshop: Workshop | None, work: Path) -> tuple[Tree, Spool]:
     """The tree after the packages' scripts have run in it."""
     if workshop is None:
         raise Unavailable("there is no engine here to run the packages' scripts")

@@ -2,18 +2,28 @@
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from cove.errors import InvalidArgument, NotFound
-from cove.images.bootstrap.index import Candidate, Index
+from cove.images.bootstrap.index import Candidate
 from cove.images.bootstrap.relations import Group, Relation
 
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
+
+
+class Offers(Protocol):
+    """An index. ``versions``: of a package, the newest first. ``providers``: of a name, by name."""
+
+    def versions(self, name: str) -> list[Candidate]: ...
+
+    def providers(self, name: str) -> list[Candidate]: ...
+
 
 Ignored = Callable[[Candidate, Relation], bool]
 """Which relations of a package count as met, whatever is there."""
 
 
-def wanted(index: Index, words: Iterable[str]) -> list[Candidate]:
+def wanted(index: Offers, words: Iterable[str]) -> list[Candidate]:
     """The packages that a user names: ``NAME`` or ``NAME=VERSION``, or a name that a package provides.
 
     Raises NotFound with all that are not there.
@@ -31,7 +41,7 @@ def wanted(index: Index, words: Iterable[str]) -> list[Candidate]:
 
 
 def resolve(
-    index: Index, roots: Sequence[Candidate], ignored: Ignored = lambda candidate, relation: False
+    index: Offers, roots: Sequence[Candidate], ignored: Ignored = lambda candidate, relation: False
 ) -> list[Candidate]:
     """The roots and all that they need, those first that others need.
 
@@ -52,7 +62,7 @@ def resolve(
     return selection.ordered()
 
 
-def _chosen(index: Index, group: Group, needed_by: Candidate, selection: "_Selection") -> Candidate:
+def _chosen(index: Offers, group: Group, needed_by: Candidate, selection: "_Selection") -> Candidate:
     for relation in group:
         fitting = [each for each in index.versions(relation.name) if each.meets(relation)]
         providers = [each for each in index.providers(relation.name) if each.meets(relation)]

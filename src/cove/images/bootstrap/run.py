@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove.errors import InvalidArgument, Unavailable
-from cove.images.bootstrap import busybox, debs, distribution, variants
+from cove.images.bootstrap import alpine, busybox, debs, distribution, variants
 from cove.images.bootstrap.apt_sources import read_sources
 from cove.images.bootstrap.archive import choose_sources
 from cove.images.bootstrap.deb import Deb
@@ -78,6 +78,8 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
     wish = _wish(recipe, options, native=machine.architecture == here.architecture)
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=options.work_dir))
     try:
+        if wish is not None and wish.recipe.startswith(f"{alpine.NAME}:"):
+            return await alpine.make(wish, machine, options.workshop, work, report)
         if wish is not None:
             return await distribution.make(wish, machine, options.workshop, work, report)
         packages, releases = await _fetch(RECIPES[recipe].packages, options, machine, work, report)

@@ -8,7 +8,7 @@ import hashlib
 import io
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
@@ -99,11 +99,17 @@ class Tree:
 
     def unpack(self, deb: Deb, wanted: Callable[[str], bool] = lambda path: True) -> None:
         """Add what a package installs at the paths that are ``wanted``, with the package's modes, owners and times."""
-        for entry in deb.data():
+        self.unpack_entries(deb.data(), deb.name, wanted)
+
+    def unpack_entries(
+        self, entries: Iterable[DataEntry], origin: str, wanted: Callable[[str], bool] = lambda path: True
+    ) -> None:
+        """The same with what a package of another kind installs. ``origin``: what errors call it."""
+        for entry in entries:
             self.newest = max(self.newest, int(entry.info.mtime))
-            path = _clean(entry.info.name, deb.name)
+            path = _clean(entry.info.name, origin)
             if path and wanted(path):
-                self._add(path, entry, deb.name)
+                self._add(path, entry, origin)
 
     def take(self, tar: Path, origin: str, wanted: Callable[[str], bool]) -> None:
         """Add what a tar of a whole root has at the paths that are ``wanted``; nothing is newer than ``newest``."""
