@@ -11,6 +11,9 @@ from cove.registry.server.failures import NO_SPACE, UNKNOWN, UNSUPPORTED, Code, 
 from cove.registry.server.request import Request, document
 from cove.registry.server.routing import Router
 
+GONE = 499
+"""For nobody to read: nginx's word for a client that did not wait."""
+
 READING = ("GET", "HEAD")
 
 log = logging.getLogger(__name__)
@@ -38,7 +41,11 @@ class App:
             response = await self._answer(raw)
         except RegistryError as error:
             response = _refusal(error)
-        except (ConnectionError, OSError) as error:
+        except ConnectionError:
+            log.info("%s %s %s %s: the client went away", raw.remote, user, raw.method, raw.path_qs)
+            raw.protocol.force_close()
+            return web.Response(status=GONE)
+        except OSError as error:
             response = _failed_disk(error)
         except Exception:
             log.exception("%s %s failed", raw.method, raw.path)
@@ -61,9 +68,6 @@ def _refusal(error: RegistryError) -> web.Response:
 
 
 def _failed_disk(error: OSError) -> web.Response:
-    """A client that went away is nobody to answer; a disk that fails is."""
-    if isinstance(error, ConnectionError):
-        raise error
     log.error("the store failed: %s", error)
     code: Code = NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else UNKNOWN
     return _refusal(RegistryError(code))

@@ -48,6 +48,7 @@ def main() -> None:
     try:
         settings = msgspec.json.decode(sys.argv[1], type=Settings)
         logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(message)s")
+        logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # a traceback for each bad byte of a stranger
         asyncio.run(serve(settings))
     except (CoveError, OSError) as error:
         print(f"cove registry serve: {error}", file=sys.stderr)
