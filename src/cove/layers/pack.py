@@ -103,28 +103,25 @@ class _Packer:
             os.close(place)
 
     def _plain(self, place: int, name: bytes, kind: bytes, found: os.stat_result) -> None:
-        header = self._header(name, kind, found, place)
-        if kind == b"2":
-            header.link = os.readlink(b"", dir_fd=place)
-        elif found.st_nlink > 1:
-            first = self._linked.setdefault((found.st_dev, found.st_ino), name)
-            if first != name:
-                header.kind, header.link, header.size, header.xattrs = b"1", first, 0, {}
-        if header.kind == b"0":
-            self._file(place, header, sparse=found.st_size - found.st_blocks * 512 >= LEAST_HOLES)
-        else:
+        first = self._linked.setdefault((found.st_dev, found.st_ino), name) if found.st_nlink > 1 else name
+        if kind != b"2" and first != name:
+            header = _header(name, kind, found, {})
+            header.kind, header.link, header.size = b"1", first, 0
+            self._writer.entry(header)
+        elif kind == b"0" and found.st_size:
+            self._file(place, name, found)
+        else:  # an empty file is not even opened: in /proc that can have effects
+            header = self._header(name, kind, found, place)
+            if kind == b"2":
+                header.link = os.readlink(b"", dir_fd=place)
             self._writer.entry(header)
 
-    def _file(self, place: int, header: Header, sparse: bool) -> None:
-        """The header's size of bytes: cut when the file has grown, filled up with zeros when it has shrunk.
-
-        ``sparse``: holes are left out.
-        """
-        if not header.size:  # not even opened: in /proc that can have effects
-            self._writer.entry(header)
-            return
+    def _file(self, place: int, name: bytes, found: os.stat_result) -> None:
+        """The size's bytes: cut when it has grown, filled up with zeros when it has shrunk; holes are left out."""
         file = os.open(b"/proc/self/fd/%d" % place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
+            header = _header(name, b"0", found, _xattrs(file, self._whole))
+            sparse = found.st_size - found.st_blocks * 512 >= LEAST_HOLES
             runs = [(0, header.size)]
             if sparse:
                 runs = header.data_runs = list(file_data.runs(file, header.real_size))
@@ -133,19 +130,21 @@ class _Packer:
                     runs, header.data_runs, header.size = [(0, header.real_size)], None, header.real_size
             self._writer.entry(header)
             for offset, length in runs:
-                self._run(file, offset, length)
+                if sparse:
+                    os.lseek(file, offset, os.SEEK_SET)
+                self._data(file, length)
         finally:
             os.close(file)
 
-    def _run(self, file: int, offset: int, left: int) -> None:
-        os.lseek(file, offset, os.SEEK_SET)
+    def _data(self, file: int, left: int) -> None:
         while left:
             piece = os.read(file, min(left, PIECE)) or bytes(min(left, PIECE))
             self._writer.data(piece)
             left -= len(piece)
 
     def _header(self, name: bytes, kind: bytes, found: os.stat_result, place: int) -> Header:
-        return _header(name, kind, found, place, self._whole)
+        place_name = b"/proc/self/fd/%d" % place
+        return _header(name, kind, found, _xattrs(place_name, self._whole) if kind in (b"0", b"5") else {})
 
 
 class _LayerPacker(_Packer):
@@ -179,7 +178,7 @@ def _is_opaque(directory: int) -> bool:
         return False
 
 
-def _header(name: bytes, kind: bytes, found: os.stat_result, place: int, whole: bool) -> Header:
+def _header(name: bytes, kind: bytes, found: os.stat_result, xattrs: dict[bytes, bytes]) -> Header:
     size = found.st_size if kind == b"0" else 0
     device = found.st_rdev if kind in (b"3", b"4") else 0
     return Header(
@@ -194,13 +193,12 @@ def _header(name: bytes, kind: bytes, found: os.stat_result, place: int, whole: 
         major=os.major(device),
         minor=os.minor(device),
         real_size=size,
-        xattrs=_xattrs(place, whole) if kind in (b"0", b"5") else {},
+        xattrs=xattrs,
     )
 
 
-def _xattrs(place: int, whole: bool) -> dict[bytes, bytes]:
+def _xattrs(path: int | bytes, whole: bool) -> dict[bytes, bytes]:
     """File capabilities and what users set; the rest belongs to the machine, unless the ``whole`` is wanted."""
-    path = b"/proc/self/fd/%d" % place
     kept: dict[bytes, bytes] = {}
     try:
         for name in map(os.fsencode, os.listxattr(path)):
