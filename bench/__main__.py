@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from bench import crowded, many, memory, names, processor, registries, traffic
+from bench import crowded, many, memory, names, processor, pulls, registries, traffic
 from bench.measure import Result, measure
 from bench.rows import ROWS
 from harness.daemon import Daemon
@@ -21,6 +21,7 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("query of a local name", names.per_query),
     (many.RESTART, many.restart),
     (crowded.NAME, crowded.crowded),
+    (pulls.PEAK, pulls.peak),
     ("GB between containers", traffic.between_containers),
     ("GB to a published port", traffic.to_published),
     ("GB to a port at 127.0.0.1", traffic.to_loopback),

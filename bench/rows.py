@@ -1,6 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
-from bench import builds, files, images, many
+from bench import builds, files, images, many, pulls
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -118,5 +118,6 @@ ROWS = (
     *many.ROWS,
     *builds.ROWS,
     *files.ROWS,
+    *pulls.ROWS,
     Row("version (own command line)", _version, target=2.5),
 )

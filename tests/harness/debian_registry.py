@@ -28,7 +28,7 @@ class DebianRegistry:
     def start(self) -> None:
         path = self.root / "config.yml"
         path.write_bytes(msgspec.json.encode(self._config))
-        with (self.root / "log").open("ab") as log:
+        with (self.root / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 self._netns.command(["docker-registry", "serve", str(path)]), stdout=log, stderr=log
             )

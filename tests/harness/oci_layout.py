@@ -48,7 +48,13 @@ class Layout:
         return {"mediaType": media_type, "digest": digest(data), "size": len(data), **more}
 
     def image(
-        self, layers: Sequence[bytes], architecture: str = "amd64", *, compressed: bool = True, **config: Any
+        self,
+        layers: Sequence[bytes],
+        architecture: str = "amd64",
+        *,
+        compressed: bool = True,
+        level: int = 1,
+        **config: Any,
     ) -> Descriptor:
         """A manifest with its layers (tars); its descriptor says what platform it is for. ``config``: of its run."""
         platform = {"architecture": architecture, "os": "linux"}
@@ -58,7 +64,7 @@ class Layout:
             "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
             "history": [{"created_by": f"layer {number}"} for number in range(len(layers))],
         }
-        blobs = [self._layer(layer, compressed) for layer in layers]
+        blobs = [self._layer(layer, compressed, level) for layer in layers]
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
@@ -81,10 +87,10 @@ class Layout:
         argv = ["skopeo", "copy", "--quiet", "--all", "--insecure-policy", "--dest-tls-verify=false", *flags]
         netns.run([*argv, f"oci:{self.directory}:{tag}", f"docker://{target}"])
 
-    def _layer(self, layer: bytes, compressed: bool) -> Descriptor:
+    def _layer(self, layer: bytes, compressed: bool, level: int) -> Descriptor:
         if not compressed:
             return self.blob(layer, LAYER)
-        return self.blob(gzip.compress(layer, 1, mtime=0), f"{LAYER}+gzip")
+        return self.blob(gzip.compress(layer, level, mtime=0), f"{LAYER}+gzip")
 
 
 def busybox_layers(busybox: bytes, count: int = 1) -> list[bytes]:

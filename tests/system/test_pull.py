@@ -7,18 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.debian_registry import DebianRegistry, debian_registry
 from harness.engine import Engine
 from harness.oci_layout import Layout, busybox_layers
+from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
 
 
-@pytest.fixture
-def registry(daemon: Engine) -> Iterator[DebianRegistry]:
-    with debian_registry(daemon) as found:
+@pytest.fixture(params=KINDS)
+def registry(daemon: Engine, request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(daemon, request.param) as found:
         yield found
-    shutil.rmtree(found.root)
 
 
 @pytest.fixture
@@ -30,7 +29,7 @@ def _layers(count: int) -> list[bytes]:
     return busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), count)
 
 
-def _publish(daemon: Engine, registry: DebianRegistry, layout: Layout, name: str, count: int = 3) -> str:
+def _publish(daemon: Engine, registry: Served, layout: Layout, name: str, count: int = 3) -> str:
     """An image of so many layers at the registry; its whole name."""
     tag = name.rpartition(":")[2]
     layout.tag(tag, layout.image(_layers(count), Cmd=["/bin/sh", "-c", "echo hello"]))
@@ -38,7 +37,7 @@ def _publish(daemon: Engine, registry: DebianRegistry, layout: Layout, name: str
     return f"{registry.host}/{name}"
 
 
-def test_a_pulled_image_runs(daemon: Engine, registry: DebianRegistry, layout: Layout) -> None:
+def test_a_pulled_image_runs(daemon: Engine, registry: Served, layout: Layout) -> None:
     name = _publish(daemon, registry, layout, "team/app:1")
     done = daemon.docker("pull", name)
     lines = done.out.splitlines()

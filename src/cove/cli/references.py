@@ -26,3 +26,20 @@ def pull_target(name: str) -> tuple[str, str]:
         return repository.rpartition(":")[0] if ":" in repository.rpartition("/")[2] else repository, digest
     repository, tag = repository_and_tag(name)
     return repository, tag or "latest"
+
+
+def canonical(name: str) -> str:
+    """With the registry and namespace that a short name stands for."""
+    first = name.partition("/")[0]
+    if "/" not in name:
+        return f"docker.io/library/{name}"
+    is_host = "." in first or ":" in first or first == "localhost"
+    return name if is_host else f"docker.io/{name}"
+
+
+def split_reference(name: str) -> tuple[str, str]:
+    """``host:5000/app:1.2`` or ``host:5000/app@sha256:…``: its repository, and its tag or digest if any."""
+    repository, at, digest = name.partition("@")
+    head, colon, tail = repository.rpartition(":")
+    bare, tag = (head, tail) if colon and "/" not in tail else (repository, "")
+    return bare, digest if at else tag

@@ -99,6 +99,12 @@ OPTIONS = (
     Option("max_concurrent_uploads", "max-concurrent-uploads", "uploads at once in a push", reloads=True),
     Option("max_download_attempts", "max-download-attempts", "attempts at each download", reloads=True),
     Option("registry_silence", "registry-silence", "seconds without a byte after which a registry counts as gone"),
+    Option(
+        "registry_certs_dirs",
+        "registry-certs-dir",
+        "directory of certificates and mirrors of registries",
+        reloads=True,
+    ),
     Option("http_proxy", "http-proxy", "proxy for HTTP to registries"),
     Option("https_proxy", "https-proxy", "proxy for HTTPS to registries"),
     Option("no_proxy", "no-proxy", "hosts that are reached without a proxy"),

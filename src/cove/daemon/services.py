@@ -1,5 +1,7 @@
 """What the server calls, put together from the stores and the engine."""
 
+from pathlib import Path
+
 from cove.build.builder import Builder
 from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.engine import Engine, programs
@@ -28,6 +30,7 @@ from cove.engine.networks import Networks
 from cove.engine.output import Output
 from cove.engine.pruning import Pruning
 from cove.engine.publications import Publications
+from cove.engine.registries import Registries as RegistryQuestions
 from cove.engine.removed import Removed
 from cove.engine.slimming import Slimming
 from cove.engine.statistics import Statistics
@@ -76,13 +79,14 @@ def make_services(
         events=events,
         requests=engine.bundles.requests,
     )
+    asked = RegistryQuestions(_registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
 
     def configure(current: Settings) -> None:
         containers.defaults = steps.defaults = _defaults(current)
         engine.bundles.runtimes.configure(programs(current), current.default_runtime)
         system.host = _host(current, roots, stores, engine)
-        transfers.registries = _registries(current)
+        transfers.registries = asked.settings = _registries(current)
         stores.images.arrivals.limit(current.max_concurrent_downloads)
         doctor.standing = _standing(current, roots, stores, engine)
 
@@ -107,6 +111,7 @@ def make_services(
         builds=builds,
         bootstraps=Bootstraps(stores.images, events, workshop, roots.data / "tmp"),
         slimming=Slimming(stores.images, registry, events, workshop, roots.data / "tmp"),
+        registries=asked,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         volume_copies=_volume_copies(stores, engine, volumes),
@@ -228,6 +233,7 @@ def _registries(settings: Settings) -> Registries:
     return Registries(
         mirrors=tuple(map(mirror, settings.registry_mirrors)),
         insecure=settings.insecure_registries,
+        certificates=tuple(map(Path, settings.registry_certs_dirs)),
         proxies=Proxies(
             settings.http_proxy or proxies.http_proxy,
             settings.https_proxy or proxies.https_proxy,

@@ -105,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     max_concurrent_uploads: int = 5
     max_download_attempts: int = 5
     registry_silence: int = 60
+    registry_certs_dirs: tuple[str, ...] = ("/etc/cove/certs.d", "/etc/docker/certs.d")
     proxies: Proxies = Proxies()
     http_proxy: str = ""
     https_proxy: str = ""

@@ -10,7 +10,7 @@ from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.platforms import asked
 from cove.engine.views import STORAGE_DRIVER
-from cove.errors import Internal, InvalidArgument, Unimplemented
+from cove.errors import Internal, InvalidArgument
 from cove.filters import Filters
 from cove.images import Deleted, Image, Target, Untagged, Use
 from cove.images import Images as ImageStore
@@ -27,7 +27,6 @@ from cove.wire.images import (
     ImageSummary,
     ManifestSummary,
     RootFS,
-    SearchResult,
 )
 
 MOST_STATEMENT = 64 << 20
@@ -192,9 +191,6 @@ class Images:
 
     def _uses(self, image_id: str) -> Sequence[Use]:
         return [Use(container.id, container.running) for container in self._users(image_id)]
-
-    async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]:
-        raise Unimplemented("search of registries is not supported yet")
 
 
 def attributes(image: Image, name: str) -> dict[str, str]:

@@ -28,9 +28,4 @@ def message(step: Step) -> Progress:
     if step.current is None and step.aux is None:
         return Progress(status=step.status, id=step.id)
     detail = ProgressDetail(current=step.current or 0, total=step.total)
-    return Progress(status=step.status, id=step.id, progress_detail=detail, progress=_bar(step), aux=step.aux)
-
-
-def _bar(step: Step) -> str:
-    """What Docker's engine itself draws, for clients that only print."""
-    return ""
+    return Progress(status=step.status, id=step.id, progress_detail=detail, aux=step.aux)

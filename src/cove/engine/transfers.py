@@ -1,22 +1,22 @@
 """The API's requests that bring images in and out: load, save, import, pull and push."""
 
-import base64
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from cove.engine.credentials import credentials_of, registry_of
 from cove.engine.events import Events
 from cove.engine.images import attributes, reference_of
 from cove.engine.platforms import asked
 from cove.engine.transfer_progress import told
-from cove.errors import InvalidArgument, Unimplemented
+from cove.errors import InvalidArgument, NotFound, Unimplemented
 from cove.images import Images as ImageStore
 from cove.images import Loaded, LoadProgress
 from cove.platform import Platform, host
 from cove.reference import Reference
-from cove.registry.client.authorization import NOBODY, Credentials
-from cove.registry.client.places import host_of
+from cove.registry.client.authorization import Credentials
 from cove.registry.client.progress import Step, Tell
 from cove.registry.client.pull import Puller
+from cove.registry.client.push import Pusher
 from cove.registry.client.session import Session
 from cove.registry.client.settings import Registries
 from cove.wire.images import AuthConfig, Progress, ProgressDetail
@@ -84,7 +84,7 @@ class Transfers:
         yield Progress(status=image.id)
 
     async def pull(self, image: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:
-        wanted = Platform.parse(platform) if platform else host()
+        wanted = asked(platform) if platform else host()
         reference = reference_of(image, tag) or Reference.parse(image)
         async for line in told(lambda tell: self._pull(reference, wanted, credentials_of(auth), tell)):
             yield line
@@ -102,31 +102,37 @@ class Transfers:
         tell(Step(f"Status: {news} for {reference.familiar}"))
 
     async def push(self, name: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:
-        raise Unimplemented(f"push of {name}: registries are not supported yet; use save")
-        yield Progress()
+        wanted = asked(platform) if platform else None
+        reference = _pushed_name(name, tag)
+        async for line in told(lambda tell: self._push(reference, wanted, credentials_of(auth), tell)):
+            yield line
+
+    async def _push(
+        self, reference: Reference, platform: Platform | None, credentials: Credentials, tell: Tell
+    ) -> None:
+        tell(Step(f"The push refers to repository [{reference.repository}]"))
+        names = [reference] if reference.tag else self._store.tags(reference.repository)
+        if not names or not self._is_here(names[0]):
+            raise NotFound(f"An image does not exist locally with the tag: {reference.familiar_name}")
+        async with Session(registry_of(reference), credentials, self.registries, reading=False) as session:
+            for pushed in await Pusher(session, reference, self._store, tell).tags(names, platform):
+                told_of = attributes(pushed.image, reference.familiar_name)
+                self._events.publish("image", "push", pushed.reference.familiar, told_of)
+
+    def _is_here(self, reference: Reference) -> bool:
+        try:
+            self._store.target(str(reference))
+        except NotFound:
+            return False
+        return True
 
 
-def registry_of(reference: Reference) -> str:
-    """Where the image is, if it is where its name says."""
-    return host_of(reference.domain)
-
-
-def credentials_of(auth: AuthConfig | None) -> Credentials:
-    """What a client sent along for a registry."""
-    if auth is None:
-        return NOBODY
-    username, password = auth.username, auth.password
-    if auth.auth and not username:
-        username, _, password = decoded_auth(auth.auth).partition(":")
-    return Credentials(username, password, auth.identity_token, auth.registry_token)
-
-
-def decoded_auth(text: str) -> str:
-    """``user:password`` from base64, as configuration files have it. Raises InvalidArgument."""
-    try:
-        return base64.b64decode(text, validate=True).decode()
-    except ValueError as error:
-        raise InvalidArgument("auth: it is not base64 of user:password") from error
+def _pushed_name(name: str, tag: str) -> Reference:
+    """What is to be pushed: a tag, or a repository for all its tags. Raises InvalidArgument."""
+    reference = Reference.parse(f"{name}:{tag}" if tag else name)
+    if reference.digest:
+        raise InvalidArgument("cannot push a digest reference")
+    return reference
 
 
 def _layer(item: LoadProgress) -> Progress:

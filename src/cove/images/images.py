@@ -164,6 +164,11 @@ class Images:
         await self._inventory.name(target, reference.with_default_tag())
         return self._inventory.catalog.get(target.image)
 
+    def tags(self, repository: str) -> list[Reference]:
+        """The names with a tag that images have in a repository (its canonical name), sorted."""
+        named = (Reference.parse(name) for name in sorted(self._inventory.catalog.names))
+        return [reference for reference in named if reference.repository == repository and reference.tag]
+
     async def pushed(self, digest: str, reference: Reference) -> None:
         """Note that the target of this digest is in the repository of ``reference`` now. Raises NotFound."""
         named = replace(reference, tag="", digest=digest)

@@ -24,12 +24,13 @@ _DECODER = msgspec.msgpack.Decoder(list[ContextNode])
 
 def receive(job: ReceiveContext, source: int, progress: Callable[[int], None]) -> ReceiveContextDone:
     """Raises InvalidArgument naming a bad entry."""
-    stream = Input(source, "", job.tar, False, progress)
+    stream = Input(source, "", job.tar, False, progress, direct=False)
     indexer = Indexer(stream.pieces(), job.limits, devices=False, plain_names=True)
     try:
         done = indexer.run()
     except Unfit as error:
         raise InvalidArgument(f"{error}: sparse files, and more files than fit, cannot be in a context") from error
+    stream.close(sync=False)
     nodes = list(_nodes(indexer.inodes.top))
     Path(job.index).write_bytes(msgspec.msgpack.encode(nodes))
     return ReceiveContextDone(done.entries, done.size, _digest(nodes))

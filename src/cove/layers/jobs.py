@@ -42,6 +42,13 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     source: str = ""
 
 
+class Compress(msgspec.Struct, frozen=True, tag=True):
+    """Write the tar ``source`` to the new file ``target`` as gzip."""
+
+    source: str
+    target: str
+
+
 class Spool(msgspec.Struct, frozen=True, tag=True):
     """Read the second descriptor (a tar of images, compressed or not) and write each file in it to ``directory``."""
 
@@ -330,6 +337,7 @@ Job = (
     | Populate
     | Unpack
     | Verify
+    | Compress
     | Spool
     | Remove
     | Compare
@@ -369,6 +377,13 @@ class UnpackDone(msgspec.Struct, frozen=True, tag=True):
     entries: int
     size: int
     target: str
+
+
+class CompressDone(msgspec.Struct, frozen=True, tag=True):
+    """``digest`` and ``size`` of what was written."""
+
+    digest: str
+    size: int
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -562,6 +577,7 @@ Done = (
     | PopulateDone
     | UnpackDone
     | VerifyDone
+    | CompressDone
     | SpoolDone
     | RemoveDone
     | CompareDone

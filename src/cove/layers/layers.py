@@ -17,7 +17,7 @@ import msgspec
 from cove.digest import Digest
 from cove.errors import InvalidArgument, NotFound
 from cove.kernel import filesystems, layer_images
-from cove.layers.jobs import Remove, RemoveDone, Unpack, UnpackDone
+from cove.layers.jobs import Compress, CompressDone, Remove, RemoveDone, Unpack, UnpackDone
 from cove.layers.storage_driver import StorageDriver
 from cove.layers.worker_client import Worker
 from cove.store import Database, Table
@@ -136,6 +136,11 @@ class Layers:
         job = Unpack(target=str(target or ""), raw=str(raw), hash_raw=True)
         async with self.discarding([target] if target else []):
             return await self._worker.run_stream(job, UnpackDone, chunks, progress)
+
+    async def compress(self, source: Path, target: Path, progress: Callable[[int], None]) -> CompressDone:
+        """Write a tar to the new file ``target`` as gzip, always in the same way. ``progress`` is told bytes read."""
+        async with self._slots:
+            return await self._worker.run(Compress(str(source), str(target)), CompressDone, None, progress)
 
     async def unpack(self, packed: Packed, progress: Callable[[str, int], None]) -> UnpackDone:
         """Unpack a file, for ``adopt``. Raises InvalidArgument when it is no valid tar or not what its diff id says."""

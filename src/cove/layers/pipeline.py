@@ -1,27 +1,40 @@
-"""The input of a job: read, hashed, decompressed and kept by a thread, while the job's own thread uses the bytes.
+"""The input of a job: read, decompressed, hashed and kept by threads, while the job's own thread uses the bytes.
 
-Reading, hashing, decompressing and writing release the interpreter's lock, so the two run on two cores.
+::
+
+    source ──▶ reader: hash, keep ──▶ decompressor: hash, keep ──▶ pieces()
+                          ╰─ raw file                  ╰─ plain file      (written by threads of their own)
+
+Reading, hashing, decompressing and writing release the interpreter's lock, so that they run on several cores.
 """
 
 import hashlib
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import chain
 
 from cove.content.compression import MAGIC_SIZE, decompressed, detect
+from cove.layers.kept_file import KeptFile
 
 PIECE = 1 << 18
 """Bytes; larger ones leave the processor's cache before they have been hashed and written."""
 AHEAD = 8
-"""Pieces that the thread may be ahead."""
+"""Pieces that a thread may be ahead of the next one."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread that comes back from C waits for one that runs Python: each piece does so several times."""
+
+_Queue = queue.Queue[bytes | BaseException | None]
 
 
 class Input:
-    """Iterate ``pieces()`` to the end, then read the digests. ``raw`` and ``plain``: files to keep the bytes in.
+    """Iterate ``pieces()`` to the end, then read the digests. ``raw`` and ``plain``: files to keep the bytes in, which
+    are whole once ``close`` returns.
 
     ``once``: of bytes that are not compressed only ``raw`` is kept; then ``is_plain`` is true, the digests are one.
+    ``direct``: write past the page cache.
     """
 
     def __init__(
@@ -33,17 +46,20 @@ class Input:
         progress: Callable[[int], None],
         *,
         once: bool = False,
+        direct: bool = True,
     ) -> None:
         self._source = source
-        self._raw_file = _create(raw)
-        self._plain_file = -1
+        self._raw_file = KeptFile(raw) if raw else None
+        self._plain_file: KeptFile | None = None
         self._plain_path = plain
         self._once = once
+        self._direct = direct
         self.is_plain = False
         self._raw_hash = hashlib.sha256() if hash_raw else None
         self._plain_hash = hashlib.sha256()
         self._progress = progress
-        self._queue: queue.Queue[bytes | BaseException | None] = queue.Queue(AHEAD)
+        self._raw_pieces: _Queue = queue.Queue(AHEAD)
+        self._plain_pieces: _Queue = queue.Queue(AHEAD)
         self.raw_size = 0
         self.plain_size = 0
 
@@ -59,41 +75,61 @@ class Input:
 
     def pieces(self) -> Iterator[bytes]:
         """The decompressed bytes. Raises InvalidArgument when they cannot be decompressed, OSError."""
-        threading.Thread(target=self._run, name="input", daemon=True).start()
-        while (piece := self._queue.get()) is not None:
-            if isinstance(piece, BaseException):
-                raise piece
-            yield piece
+        sys.setswitchinterval(SWITCH_SECONDS)
+        threading.Thread(target=_filling, args=(self._raw(), self._raw_pieces), name="reader", daemon=True).start()
+        threading.Thread(target=_filling, args=(self._plain(), self._plain_pieces), name="plain", daemon=True).start()
+        yield from _taken(self._plain_pieces)
 
-    def _run(self) -> None:
-        try:
-            for piece in self._plain():
-                self._plain_hash.update(piece)
-                self.plain_size += len(piece)
-                _write(self._plain_file, piece)
-                self._queue.put(piece)
-            self._queue.put(None)
-        except BaseException as error:
-            self._queue.put(error)
+    def close(self, *, sync: bool = True) -> None:
+        """Wait until the files are written, and on disk if they are to be. Raises OSError."""
+        for file in (self._raw_file, self._plain_file):
+            if file is not None:
+                file.close(sync=sync)
 
     def _plain(self) -> Iterator[bytes]:
-        raw = self._raw()
+        raw = _taken(self._raw_pieces)
         first = next(raw, b"")
         compression = detect(first[:MAGIC_SIZE])
         self.is_plain = not compression
-        if not (self.is_plain and self._once and self._raw_file >= 0):
-            self._plain_file = _create(self._plain_path)
+        if self._plain_path and not (self.is_plain and self._once and self._raw_file):
+            self._plain_file = KeptFile(self._plain_path, direct=self._direct)
         everything = chain((first,) if first else (), raw)
-        return decompressed(everything, compression) if compression else everything
+        for piece in decompressed(everything, compression) if compression else everything:
+            self._plain_hash.update(piece)
+            self.plain_size += len(piece)
+            if self._plain_file is not None:
+                self._plain_file.write(piece)
+            yield piece
+        if self._plain_file is not None:
+            self._plain_file.end()
 
     def _raw(self) -> Iterator[bytes]:
         while piece := _read_full(self._source, PIECE):
             self.raw_size += len(piece)
             if self._raw_hash and not self.is_plain:
                 self._raw_hash.update(piece)
-            _write(self._raw_file, piece)
+            if self._raw_file is not None:
+                self._raw_file.write(piece)
             self._progress(self.raw_size)
             yield piece
+        if self._raw_file is not None:
+            self._raw_file.end()
+
+
+def _filling(pieces: Iterator[bytes], into: _Queue) -> None:
+    try:
+        for piece in pieces:
+            into.put(piece)
+        into.put(None)
+    except BaseException as error:
+        into.put(error)
+
+
+def _taken(source: _Queue) -> Iterator[bytes]:
+    while (piece := source.get()) is not None:
+        if isinstance(piece, BaseException):
+            raise piece
+        yield piece
 
 
 def _read_full(source: int, count: int) -> bytes:
@@ -106,14 +142,3 @@ def _read_full(source: int, count: int) -> bytes:
         parts.append(more)
         missing -= len(more)
     return b"".join(parts)
-
-
-def _create(path: str) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) if path else -1
-
-
-def _write(file: int, piece: bytes) -> None:
-    if file >= 0:
-        view = memoryview(piece)
-        while (written := os.write(file, view)) < len(view):
-            view = view[written:]

@@ -17,10 +17,7 @@ from cove.layers.unpack import Unpacked, unpack
 
 def run(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
     """Raises InvalidArgument naming the entry, OSError; what is half done stays for the caller to remove."""
-    done = _image(job, source, progress) if layer_images.is_image(job.target) else _unpacked(job, source, progress)
-    if job.raw:
-        _sync(Path(job.raw))
-    return done
+    return _image(job, source, progress) if layer_images.is_image(job.target) else _unpacked(job, source, progress)
 
 
 def _unpacked(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
@@ -31,6 +28,7 @@ def _unpacked(job: Unpack, source: int, progress: Callable[[int], None]) -> Unpa
     else:
         for _ in stream.pieces():
             pass
+    stream.close()
     return _done(stream, done, job.target)
 
 
@@ -58,13 +56,13 @@ def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackD
         for _ in pieces:
             pass
         fits = False
+    stream.close()
     if stream.is_plain and job.raw and not linked:
         linked = job.raw
     if linked:
         os.link(linked, tar)
     if not fits:
         return _done(stream, *_instead(job, tar))
-    _sync(tar)
     with (place / layer_images.INDEX).open("xb") as index:
         erofs.write(indexer.inodes.top, stream.plain_size, index)
         index.flush()

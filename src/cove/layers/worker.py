@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal, NoSpace
-from cove.layers import context, selection, squashing, step_layers, tree_work, unpack_job
+from cove.layers import compress, context, selection, squashing, step_layers, tree_work, unpack_job
 from cove.layers.copying import browse, copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -28,6 +28,7 @@ from cove.layers.jobs import (
     Compare,
     CompareDone,
     CompareStacks,
+    Compress,
     CopyDone,
     CopyIn,
     CopyOut,
@@ -126,6 +127,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
     match job:
         case Unpack():
             return unpack_job.run(job, descriptors[0], _Reporter(reply))
+        case Compress():
+            return compress.run(job, _Reporter(reply))
         case Spool():
             source = Input(descriptors[0], "", "", False, _Reporter(reply))
             return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))

@@ -14,13 +14,9 @@ class AbsentRoutes:
         return (
             Route("POST", "/session", self.session, stream=True),
             Route("POST", "/grpc", self.session, stream=True),
-            Route("GET", "/distribution/{name*}/json", self.distribution),
         )
 
     async def session(self, request: Request) -> web.Response:
         if "Upgrade" not in request.raw.headers:
             raise InvalidArgument("no upgrade proto in request")
         raise Unimplemented("build sessions are not supported yet")
-
-    async def distribution(self, request: Request) -> web.Response:
-        raise Unimplemented("looking up images in registries is not supported yet")

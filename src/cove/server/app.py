@@ -38,6 +38,7 @@ from cove.server.networks import NetworkRoutes
 from cove.server.output import OutputRoutes
 from cove.server.plugins import PluginRoutes
 from cove.server.pruning import PruningRoutes
+from cove.server.registries import RegistryRoutes
 from cove.server.reply import error_reply
 from cove.server.request import Request
 from cove.server.routing import Route, Router
@@ -151,6 +152,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         TransferRoutes(services.transfers),
         BuildRoutes(services.builds),
         BootstrapRoutes(services.bootstraps, services.slimming),
+        RegistryRoutes(services.registries),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         VolumeCopyRoutes(services.volume_copies),

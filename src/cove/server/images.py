@@ -1,4 +1,4 @@
-"""Routes of images as records: list, inspect, history, tag, remove, prune, search."""
+"""Routes of images as records: list, inspect, history, tag, remove, prune."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -17,7 +17,6 @@ from cove.wire.images import (
     ImageInspect,
     ImagesPruned,
     ImageSummary,
-    SearchResult,
 )
 
 EMPTY_FIELDS: Sequence[tuple[tuple[int, int], dict[str, object]]] = (
@@ -62,8 +61,6 @@ class Images(Protocol):
 
     async def prune(self, filters: Filters) -> ImagesPruned: ...
 
-    async def search(self, term: str, *, limit: int, filters: Filters) -> Sequence[SearchResult]: ...
-
 
 class ImageRoutes:
     def __init__(self, images: Images) -> None:
@@ -72,7 +69,6 @@ class ImageRoutes:
     def table(self) -> Sequence[Route]:
         return (
             Route("GET", "/images/json", self.list),
-            Route("GET", "/images/search", self.search),
             Route("POST", "/images/prune", self.prune),
             Route("GET", "/images/{name*}/json", self.inspect),
             Route("GET", "/images/{name*}/history", self.history),
@@ -131,12 +127,3 @@ class ImageRoutes:
 
     async def prune(self, request: Request) -> web.Response:
         return reply(await self._images.prune(request.filters()), request.version)
-
-    async def search(self, request: Request) -> web.Response:
-        term = request.text("term")
-        if not term:
-            raise InvalidArgument("invalid value for term: it is empty")
-        limit = request.integer("limit", 25)
-        if not 1 <= limit <= 100:
-            raise InvalidArgument(f"Limit {limit} is outside the range of [1, 100]")
-        return reply(await self._images.search(term, limit=limit, filters=request.filters()), request.version)

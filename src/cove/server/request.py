@@ -110,9 +110,9 @@ class Request:
         asked = Filters.parse(self.text("filters"))
         return self.guard.narrow(asked) if self.guard else asked
 
-    def registry_auth(self) -> AuthConfig | None:
-        """The credentials in ``X-Registry-Auth``: base64url of JSON. What cannot be read is none, as with Docker."""
-        header = self.raw.headers.get("X-Registry-Auth", "")
+    def registry_auth(self, name: str = "X-Registry-Auth") -> AuthConfig | None:
+        """The credentials in a header: base64url of JSON. What cannot be read is none, as with Docker."""
+        header = self.raw.headers.get(name, "")
         if not header:
             return None
         try:

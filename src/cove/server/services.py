@@ -15,6 +15,7 @@ from cove.server.lifecycle import Lifecycle
 from cove.server.networks import Networks
 from cove.server.output import Output
 from cove.server.pruning import Pruning
+from cove.server.registries import Registries
 from cove.server.sockets import Sockets
 from cove.server.system import System
 from cove.server.topology import Topology
@@ -41,6 +42,7 @@ class Services:
     transfers: Transfers
     bootstraps: Bootstraps
     slimming: Slimming
+    registries: Registries
     networks: Networks
     volumes: Volumes
     volume_copies: VolumeCopies

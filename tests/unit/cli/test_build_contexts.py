@@ -101,10 +101,10 @@ def test_only_what_is_needed_is_sent(tmp_path: Path) -> None:
     assert [entry.path for entry in entries] == ["Dockerfile", "src", "src/sub", "src/sub/b"]
 
 
-def test_sockets_are_passed_over_and_devices_refused(tmp_path: Path) -> None:
+def test_sockets_are_passed_over_and_devices_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lay(tmp_path)
     with socket.socket(socket.AF_UNIX) as bound:
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)
         bound.bind("socket")
         _, found = sent(tmp_path)
     assert set(found) == {"Dockerfile"}

@@ -403,8 +403,25 @@ class FakeImages(Part):
     async def prune(self, filters: Filters):
         raise Unimplemented("no")
 
-    async def search(self, term: str, *, limit: int, filters: Filters):
+
+class FakeRegistries(Part):
+    async def search(self, term: str, *, limit: int, filters: Filters, auth):
         return []
+
+    async def look(self, name: str, *, auth):
+        raise NotFound("manifest unknown: manifest unknown")
+
+    async def manifest(self, name: str, *, auth):
+        raise NotFound("manifest unknown: manifest unknown")
+
+    async def put_manifest(self, name: str, manifest, *, auth) -> None:
+        self.store.calls.append(("put_manifest", name, manifest.media_type))
+
+    async def referrers(self, name: str, *, artifact_type: str, auth):
+        return {"manifests": []}
+
+    async def copy(self, source: str, target: str, *, platform: str, auth, target_auth) -> AsyncIterator[Progress]:
+        yield Progress(status=f"{source} to {target}")
 
 
 class FakeImageContents:
@@ -623,6 +640,7 @@ def fake_services(store: Store) -> Services:
         transfers=FakeTransfers(store),
         bootstraps=FakeBootstraps(store),
         slimming=FakeSlimming(store),
+        registries=FakeRegistries(store),
         networks=FakeNetworks(store),
         volumes=FakeVolumes(store),
         volume_copies=FakeVolumeCopies(),

@@ -94,7 +94,7 @@ def test_every_kind_of_error_has_a_status() -> None:
         ("POST", "/plugins/a/enable", 404, 'plugin "a" not found'),
         ("POST", "/plugins/pull", 501, "plugins are not supported"),
         ("POST", "/session", 400, "no upgrade proto in request"),
-        ("GET", "/distribution/a/b/json", 501, "not supported yet"),
+        ("GET", "/distribution/a/b/json", 404, "manifest unknown"),
         ("GET", "/containers/c1/logs", 400, "you must choose at least one stream"),
         ("GET", "/containers/json?limit=x", 400, 'invalid value for limit: "x" is not a number'),
         ("GET", "/containers/json?filters=foo", 400, "invalid filter"),

@@ -6,10 +6,10 @@ import os
 import sys
 from contextlib import contextmanager
 
+from cove.cli import credentials
 from cove.cli.building.options import ARCHIVES, FILES, outputs
 from cove.cli.failure import Failure
 from cove.cli.progress import display
-from cove.cli.pulling import credentials
 from cove.cli.references import repository_and_tag
 
 TYPE_CHECKING = False
@@ -97,7 +97,7 @@ def push(session: Session, names: list[str]) -> None:
         raise Failure("tag is needed when pushing to registry")
     for name in names:
         repository, tag = repository_and_tag(name)
-        headers = {"X-Registry-Auth": credentials(session, repository)}
+        headers = {"X-Registry-Auth": credentials.header(session, repository)}
         response = session.client.stream("POST", f"/images/{repository}/push", {"tag": tag or "latest"}, None, headers)
         display(response.lines(), session.stderr)
 

@@ -14,7 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from cove.cli.session import Session
     from cove.flags import Values
 
     Query = dict[str, Any]
@@ -99,17 +98,6 @@ def _annotations(values: Values) -> dict[str, str]:
             raise Failure(f'invalid annotation "{text}", expected key=value')
         found[rest if colon and kind in ("manifest", "index") else name] = value
     return found
-
-
-def credentials(session: Session) -> str:
-    """What config.json holds for all registries, as ``X-Registry-Config`` has it."""
-    import base64
-
-    found = {}
-    for registry, entry in (session.config.get("auths") or {}).items():
-        user, _, password = base64.b64decode(entry.get("auth") or "").decode("utf-8", "replace").partition(":")
-        found[registry] = {"username": user, "password": password, "identitytoken": entry.get("identitytoken", "")}
-    return base64.urlsafe_b64encode(json.dumps(found).encode()).decode()
 
 
 def fields(flag: str, text: str) -> dict[str, str]:

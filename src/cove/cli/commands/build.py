@@ -12,6 +12,7 @@ from cove.cli.building import exports, lending, options
 from cove.cli.building.caching import Caching
 from cove.cli.building.flags import FLAGS
 from cove.cli.command import Command, exactly
+from cove.cli.credentials import everything
 from cove.cli.failure import Failure
 
 TYPE_CHECKING = False
@@ -42,7 +43,7 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     if isinstance(prepared, Remote):
         query["remote"] = prepared.url
     with lending.lent(session, values, build):
-        headers = {"Content-Type": "application/x-tar", "X-Registry-Config": options.credentials(session)}
+        headers = {"Content-Type": "application/x-tar", "X-Registry-Config": everything(session)}
         response = session.client.stream("POST", "/build", query, _body(prepared), headers)
         display = display_for(session, values)
         outcome = _followed(response.lines(), display)

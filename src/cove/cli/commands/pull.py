@@ -5,6 +5,7 @@ from __future__ import annotations
 from cove.cli.command import Command, exactly
 from cove.cli.failure import Failure
 from cove.cli.pulling import pull
+from cove.cli.references import canonical
 from cove.flags import BOOL, STRING, Flag
 
 TYPE_CHECKING = False
@@ -25,15 +26,6 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     name = image if tagged or every else f"{image}:latest"
     session.print(canonical(name))
     return 0
-
-
-def canonical(name: str) -> str:
-    """With the registry and namespace that a short name stands for."""
-    first = name.partition("/")[0]
-    if "/" not in name:
-        return f"docker.io/library/{name}"
-    is_host = "." in first or ":" in first or first == "localhost"
-    return name if is_host else f"docker.io/{name}"
 
 
 COMMAND = Command(

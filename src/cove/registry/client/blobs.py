@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import aiohttp
 
+from cove.digest import Digest
 from cove.errors import CoveError, Upstream
 from cove.oci.image import Descriptor
 from cove.registry.client import retrying
@@ -26,12 +27,12 @@ class BlobReader:
         self._path = path
         self._scopes = (f"repository:{path}:pull",)
 
-    async def stream(self, blob: Descriptor) -> AsyncGenerator[bytes, None]:
-        """The bytes of a blob: exactly as many as announced. Whoever reads them checks the digest.
+    async def stream(self, blob: Descriptor, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """The bytes of a blob from ``offset`` on: exactly as many as announced. Whoever reads them checks the digest.
 
         Raises Upstream when there are more, when they keep breaking off, or come too slowly; RegistryError.
         """
-        offset, failed, patience = 0, 0, self._session.registries.patience
+        failed, patience = 0, self._session.registries.patience
         while True:
             begun = offset
             try:
@@ -67,6 +68,22 @@ class BlobReader:
 
     def _source(self, blob: Descriptor) -> str:
         return f"{self._path}/blobs/{blob.digest}"
+
+
+async def read_small(reader: BlobReader, blob: Descriptor, limit: int, what: str) -> bytes:
+    """All bytes of a verified blob of at most ``limit`` bytes. Raises Upstream naming ``what`` it is."""
+    if blob.size > limit:
+        raise Upstream(f"{what} {blob.digest} is larger than {limit} bytes")
+    found = bytearray()
+    async with aclosing(reader.stream(blob)) as pieces:
+        async for piece in pieces:
+            found += piece
+    digest = Digest.parse(blob.digest)
+    checksum = digest.hash()
+    checksum.update(bytes(found))
+    if checksum.hexdigest() != digest.hex:
+        raise Upstream(f"{what} verification failed for digest {blob.digest}")
+    return bytes(found)
 
 
 def _check_part(response: aiohttp.ClientResponse, blob: Descriptor, offset: int) -> int:

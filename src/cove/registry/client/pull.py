@@ -3,14 +3,12 @@
 Nothing of an image is visible before all of it is here; what a pull that fails has brought is removed.
 """
 
-import asyncio
-from collections.abc import Awaitable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from cove.digest import Digest, chain_ids
+from cove.digest import chain_ids
 from cove.errors import CoveError, InvalidArgument, NotFound, Upstream
 from cove.images import Image, Images
 from cove.images.arrivals import Layer
@@ -18,8 +16,9 @@ from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference
 from cove.registry.client import layer_progress
-from cove.registry.client.blobs import BlobReader
+from cove.registry.client.blobs import BlobReader, read_small
 from cove.registry.client.choosing import choose
+from cove.registry.client.concurrency import all_or_none
 from cove.registry.client.failures import RegistryError
 from cove.registry.client.manifests import (
     INDEXES,
@@ -130,16 +129,7 @@ class Puller:
     async def _config(self, descriptor: oci.Descriptor) -> bytes:
         if self._images.blobs.get(descriptor.digest):
             return await self._images.blobs.read(descriptor.digest, MAX_CONFIG)
-        if descriptor.size > MAX_CONFIG:
-            raise Upstream(f"configuration {descriptor.digest} is larger than {MAX_CONFIG} bytes")
-        found = bytearray()
-        async with aclosing(self._blobs.stream(descriptor)) as pieces:
-            async for piece in pieces:
-                found += piece
-        body = bytes(found)
-        if str(Digest.of(body)) != descriptor.digest:
-            raise Upstream(f"image config verification failed for digest {descriptor.digest}")
-        return body
+        return await read_small(self._blobs, descriptor, MAX_CONFIG, "image config")
 
     async def _arrive(self, layers: Sequence[Layer], blobs: Sequence[oci.Descriptor]) -> None:
         """Have all layers here, the largest first; they are announced from the lowest on."""
@@ -157,18 +147,6 @@ class Puller:
     async def _one_layer(self, layer: Layer, blob: oci.Descriptor, line: layer_progress.Line) -> None:
         await self._images.arrivals.take(layer, lambda: self._blobs.stream(blob), line.at)
         line.complete()
-
-
-async def all_or_none(work: Sequence[Awaitable[None]]) -> None:
-    """Wait for all; when one fails the others are given up, and gone when this raises."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
 
 
 def translated(error: CoveError, reference: Reference) -> CoveError:

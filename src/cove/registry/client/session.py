@@ -70,7 +70,7 @@ class Session:
         self.registries = registries
         self._credentials = credentials
         self._reading = reading
-        self._places: list[_Reached] = []
+        self._places: list[_Reached] | None = None
 
     async def __aenter__(self) -> "Session":
         timeout = aiohttp.ClientTimeout(
@@ -104,47 +104,42 @@ class Session:
             response.close() if not response.content.at_eof() else response.release()
 
     async def address(self) -> str:
-        """The URL of the API where it answers, without a final slash. Raises Unreachable."""
-        return (await self._reached())[-1].place.api
+        """The URL of the API where the registry itself answers, without a final slash. Raises Unreachable."""
+        async for reached in self._candidates():
+            if not reached.place.mirror:
+                return reached.place.api
+        raise self._failure()
 
     async def _anywhere(self, request: Request) -> aiohttp.ClientResponse:
-        failure: CoveError | None = None
-        for reached in await self._reached():
+        async for reached in self._candidates():
             try:
                 return await reached.perform(request)
-            except CoveError as error:
-                failure = error
+            except CoveError:
                 if not reached.place.mirror:
-                    break
-        assert failure is not None
-        raise failure
+                    raise
+        raise self._failure()
 
-    async def _reached(self) -> list["_Reached"]:
-        """The mirrors that answer, and the registry at the first of its own addresses that does."""
-        if self._places:
-            return self._places
-        failure: CoveError | None = None
-        found: list[_Reached] = []
-        for place in places(self.host, self.registries, reading=self._reading):
-            reached = _Reached(place, self._http, self.registries, self._credentials)
-            try:
-                await reached.ping()
-            except Upstream as error:
-                failure = error if failure is None or not place.mirror else failure
-                continue
-            found.append(reached)
-            if not place.mirror:
-                break
-        if not found:
-            assert failure is not None
-            raise failure
-        self._places = found
-        return found
+    async def _candidates(self) -> AsyncIterator["_Reached"]:
+        """The mirrors that answer, then the registry at the first of its own addresses that does."""
+        if self._places is None:
+            found = await asyncio.to_thread(places, self.host, self.registries, reading=self._reading)
+            self._places = [_Reached(place, self._http, self.registries, self._credentials) for place in found]
+        for reached in self._places:
+            if await reached.answers():
+                yield reached
+                if not reached.place.mirror:
+                    return
+
+    def _failure(self) -> CoveError:
+        """Why the registry itself cannot be reached: what its last address said."""
+        failure = (self._places or [])[-1].failure
+        assert failure is not None
+        return failure
 
     @property
     def identity_token(self) -> str:
         """What the token server gave in exchange for a password, if it did."""
-        return next((reached.authorization.identity_token for reached in self._places), "")
+        return next((token for reached in self._places or [] if (token := reached.authorization.identity_token)), "")
 
 
 class _Reached:
@@ -157,9 +152,24 @@ class _Reached:
         self._http = http
         self._registries = registries
         self._trust: ssl.SSLContext | bool | None = None
+        self._asking = asyncio.Lock()
+        self._asked = False
+        self.failure: Upstream | None = None
+        """Why it cannot be reached, once that has been tried."""
         self.authorization = Authorization(authorization.NOBODY if place.mirror else credentials, self._ask)
 
-    async def ping(self) -> None:
+    async def answers(self) -> bool:
+        """Whether it is there; it is asked once."""
+        async with self._asking:
+            if not self._asked:
+                try:
+                    await self._ping()
+                except Upstream as error:
+                    self.failure = error
+                self._asked = True
+        return self.failure is None
+
+    async def _ping(self) -> None:
         """Learn whether it is there, and what it asks for. Raises Unreachable, RegistryError."""
         url = f"{self.place.api}/"
         response = await self._send("GET", url, {}, (), None)

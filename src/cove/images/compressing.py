@@ -1,0 +1,95 @@
+"""Layers that are kept as plain tars, compressed for a registry: once, so that a later push has the same to say.
+
+What is made is kept beside the plain tar, which is one file with the unpacked layer where layers are images. The
+image's name then points at the manifest of the compressed layers.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from cove.content import Blob
+from cove.errors import InvalidArgument
+from cove.images.leases import Lease
+from cove.images.making import write_manifest
+from cove.images.records import Image
+from cove.images.targets import Target
+from cove.oci import image as oci
+from cove.reference import Reference
+
+if TYPE_CHECKING:
+    from cove.images.images import Images
+
+MAX_CONFIG = 8 << 20
+PLAIN = frozenset((oci.LAYER, oci.DOCKER_LAYER))
+_OCI_TYPES = {oci.DOCKER_LAYER_GZIP: oci.LAYER_GZIP}
+
+Progress = Callable[[str, int], None]
+"""Told a diff id and how many bytes of its tar are compressed."""
+
+
+async def compressed(
+    images: "Images", lease: Lease, reference: Reference, target: Target, image: Image, progress: Progress
+) -> Target:
+    """What a name points at, without plain layers: itself, or a new target that the name points at from now on.
+
+    ``lease``: keeps what is made until then. Raises InvalidArgument when the image is no part of the target.
+    """
+    part = target.part_of(image.id)
+    if part is None:
+        raise InvalidArgument(f"image {image.id} is no part of {target.digest}")
+    layers = part.blobs[1:]
+    if not any(layer.media_type in PLAIN for layer in layers):
+        return target
+    known = _known(images)
+    made = [
+        await _made(images, lease, diff_id, layer, known, progress)
+        for diff_id, layer in zip(image.config.rootfs.diff_ids, layers, strict=True)
+    ]
+    config = await images.blobs.read(image.id, MAX_CONFIG)
+    await images.add(config, write_manifest(config, made), made, [reference])
+    return images.target(str(reference))
+
+
+async def _made(
+    images: "Images",
+    lease: Lease,
+    diff_id: str,
+    layer: oci.Descriptor,
+    known: dict[str, oci.Descriptor],
+    progress: Progress,
+) -> oci.Descriptor:
+    if layer.media_type not in PLAIN:
+        return oci.Descriptor(_OCI_TYPES.get(layer.media_type, layer.media_type), layer.digest, layer.size)
+    if diff_id in known:
+        lease.keep(known[diff_id].digest)
+        return known[diff_id]
+    blobs = images.blobs
+    temporary = blobs.temporary()
+    try:
+        path = blobs.path(layer.digest)
+        done = await images.layers.compress(path, temporary, lambda read: progress(diff_id, read))
+        lease.keep(done.digest)
+        await blobs.commit([(temporary, Blob(done.digest, done.size))])
+    finally:
+        await asyncio.to_thread(temporary.unlink, missing_ok=True)
+    return oci.Descriptor(oci.LAYER_GZIP, done.digest, done.size)
+
+
+def _known(images: "Images") -> dict[str, oci.Descriptor]:
+    """Compressed layers that are here, by their diff ids."""
+    found: dict[str, oci.Descriptor] = {}
+    for listed in images.select():
+        for target in images.targets(listed.image.id):
+            for part in target.parts:
+                if part.image:
+                    found |= _gzipped(images.get(part.image).config.rootfs.diff_ids, part.blobs[1:])
+    return found
+
+
+def _gzipped(diff_ids: Sequence[str], layers: Sequence[oci.Descriptor]) -> dict[str, oci.Descriptor]:
+    return {
+        diff_id: oci.Descriptor(oci.LAYER_GZIP, layer.digest, layer.size)
+        for diff_id, layer in zip(diff_ids, layers, strict=False)
+        if layer.media_type in (oci.LAYER_GZIP, oci.DOCKER_LAYER_GZIP)
+    }

@@ -1,0 +1,188 @@
+"""An image to a registry: blobs first, then manifests, then the index, so that nothing there ever misses a part."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from cove.errors import NotFound, Upstream
+from cove.images import Image, Images
+from cove.images.compressing import compressed
+from cove.images.targets import Part, Target, manifest_type
+from cove.oci import image as oci
+from cove.platform import Platform
+from cove.reference import Reference
+from cove.registry.client.blob_writer import BlobWriter, Source
+from cove.registry.client.concurrency import all_or_none
+from cove.registry.client.failures import NoCredentials
+from cove.registry.client.manifests import MAX_MANIFEST, Fetched, Manifests
+from cove.registry.client.progress import Step, Tell
+from cove.registry.client.push_progress import Line
+from cove.registry.client.session import Session
+
+READ_SIZE = 1 << 20
+MAX_MOUNTS = 4
+"""Repositories that a blob is tried to be mounted from."""
+FOREIGN = ".foreign."
+"""In the media types of layers that are not to be distributed."""
+
+
+class Pushed(NamedTuple):
+    """``reference``: with the tag. ``image``: the one whose name it is."""
+
+    reference: Reference
+    image: Image
+
+
+class Pusher:
+    """Pushes to one repository. ``tell`` is given each step."""
+
+    def __init__(self, session: Session, repository: Reference, images: Images, tell: Tell) -> None:
+        self._session = session
+        self._repository = repository
+        self._images = images
+        self._tell = tell
+        self._writer = BlobWriter(session, repository.path)
+        self._manifests = Manifests(session, repository.path, "pull,push")
+        self._slots = asyncio.Semaphore(session.registries.uploads)
+
+    async def tags(self, references: Sequence[Reference], platform: Platform | None) -> list[Pushed]:
+        """Push these names, one after the other. Raises in Docker's words."""
+        await self._session.address()
+        try:
+            return [await self.one(reference, platform) for reference in references]
+        except NoCredentials as error:
+            raise Upstream("no basic auth credentials") from error
+
+    async def one(self, reference: Reference, platform: Platform | None) -> Pushed:
+        """One image. An index goes with all its platforms if they are here, else the best that is goes alone."""
+        image = self._images.resolve(str(reference), platform)
+        with self._images.hold(image.id):
+            async with self._images.lease() as lease:
+                target = self._images.target(str(reference))
+                lease.keep(*target.blobs, *image.blobs)
+                if target.indexes and platform is None and _is_whole(target):
+                    top = await self._index(target)
+                else:
+                    target = await compressed(self._images, lease, reference, target, image, self._preparing(image))
+                    top = await self._one_platform(target, image)
+                await self._manifests.put(reference.tag, top)
+                if top.digest == target.digest:
+                    await self._images.pushed(top.digest, reference)
+        size = len(top.body)
+        self._tell(Step(f"{reference.tag}: digest: {top.digest} size: {size}"))
+        self._tell(Step(current=0, aux={"Tag": reference.tag, "Digest": top.digest, "Size": size}))
+        return Pushed(reference, image)
+
+    async def _one_platform(self, target: Target, image: Image) -> Fetched:
+        part = target.part_of(image.id)
+        if part is None:
+            raise NotFound(f"image {image.id} is no part of what its name points at")
+        if target.indexes:
+            self._tell(Step(aux=_instead(target, part)))
+        return await self._image(part)
+
+    async def _image(self, part: Part) -> Fetched:
+        """A manifest's blobs; the manifest itself, which is not put yet."""
+        image = self._images.get(part.image)
+        config, *layers = part.blobs
+        lines = [Line(diff_id, self._tell) for diff_id in image.config.rootfs.diff_ids]
+        for line in reversed(lines):
+            line.preparing()
+        await all_or_none([self._layer(*each) for each in reversed(list(zip(layers, lines, strict=True)))])
+        if not await self._writer.has(config.digest):
+            await self._writer.upload(config, self._source(config.digest))
+        body = await self._images.blobs.read(part.descriptor.digest, MAX_MANIFEST)
+        return Fetched(part.descriptor.digest, part.descriptor.media_type, body)
+
+    async def _index(self, target: Target) -> Fetched:
+        """All that an index lists, and the indexes in it; the outermost is not put yet."""
+        for part in target.parts:
+            manifest = await self._image(part) if part.image else await self._bare(part)
+            await self._manifests.put(manifest.digest, manifest)
+        for digest in reversed(target.indexes[1:]):
+            await self._manifests.put(digest, await self._read_index(digest))
+        return await self._read_index(target.digest)
+
+    async def _bare(self, part: Part) -> Fetched:
+        """The blobs and the manifest of what is no image: an attestation, an artifact."""
+        for blob in part.blobs:
+            if not await self._writer.has(blob.digest):
+                await self._writer.upload(blob, self._source(blob.digest))
+        body = await self._images.blobs.read(part.descriptor.digest, MAX_MANIFEST)
+        return Fetched(part.descriptor.digest, part.descriptor.media_type, body)
+
+    async def _read_index(self, digest: str) -> Fetched:
+        body = await self._images.blobs.read(digest, MAX_MANIFEST)
+        return Fetched(digest, manifest_type(body), body)
+
+    async def _layer(self, blob: oci.Descriptor, line: Line) -> None:
+        """One layer, by the cheapest way that there is."""
+        if FOREIGN in blob.media_type:
+            line.skipped()
+            return
+        if self._slots.locked():
+            line.waiting()
+        async with self._slots:
+            if await self._writer.has(blob.digest):
+                line.exists()
+                return
+            for source in self._neighbours(blob.digest):
+                if await self._writer.mount(blob.digest, source):
+                    line.mounted(source)
+                    return
+            await self._writer.upload(blob, self._source(blob.digest, line.progress(blob.size)))
+            line.pushed()
+
+    def _neighbours(self, digest: str) -> list[str]:
+        """Repositories of the same registry that have a blob, as far as is known here."""
+        return neighbours(self._images, self._repository, digest)[:MAX_MOUNTS]
+
+    def _source(self, digest: str, progress: Callable[[int], None] = lambda sent: None) -> Source:
+        path = self._images.blobs.path(digest)
+        return lambda offset: _pieces(path, offset, progress)
+
+    def _preparing(self, image: Image) -> Callable[[str, int], None]:
+        sizes = dict(zip(image.config.rootfs.diff_ids, image.layers, strict=True))
+        lines = {diff_id: Line(diff_id, self._tell) for diff_id in sizes}
+        return lambda diff_id, done: lines[diff_id].compressing(done, sizes[diff_id].size)
+
+
+def neighbours(images: Images, repository: Reference, digest: str) -> list[str]:
+    """The paths of other repositories of a registry that images here with this blob were pulled from or pushed to."""
+    found: dict[str, None] = {}
+    for listed in images.select():
+        for target in images.targets(listed.image.id):
+            if digest in target.blobs:
+                located = (Reference.parse(name) for name in target.repositories)
+                found |= {each.path: None for each in located if each.domain == repository.domain}
+    found.pop(repository.path, None)
+    return list(found)
+
+
+async def _pieces(path: Path, offset: int, progress: Callable[[int], None]) -> AsyncGenerator[bytes, None]:
+    file = await asyncio.to_thread(path.open, "rb", 0)
+    try:
+        await asyncio.to_thread(file.seek, offset)
+        while piece := await asyncio.to_thread(file.read, READ_SIZE):
+            yield piece
+            offset += len(piece)
+            progress(offset)
+    finally:
+        file.close()
+
+
+def _is_whole(target: Target) -> bool:
+    """Whether everything that a target lists is here, so that it can go as it is."""
+    return all(part.image or (part.kind != "image" and part.blobs) for part in target.parts)
+
+
+def _instead(target: Target, part: Part) -> dict[str, Any]:
+    """What tells a client that one platform was pushed, not the index (moby's auxprogress)."""
+    return {
+        "manifestPushedInsteadOfIndex": True,
+        "originalIndex": msgspec.to_builtins(target.descriptor),
+        "selectedManifest": msgspec.to_builtins(part.descriptor),
+    }

@@ -1,0 +1,117 @@
+"""A pull or a push that is cut off: by its client, by an error, by ``kill -9`` of the daemon at a random moment.
+
+``COVE_TEST_MOMENTS=100`` in the environment is the number of moments.
+"""
+
+import os
+import random
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.engine import Engine
+from harness.oci_layout import Layout, busybox_layers, tar
+from harness.registries import KINDS, Served, served
+from harness.waiting import eventually
+
+pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static", "cove")
+
+MOMENTS = int(os.environ.get("COVE_TEST_MOMENTS", "3"))
+LONGEST_SECONDS = 0.5
+MEGABYTES = 24
+
+
+def _publish(engine: Engine, registry: Served, directory: Path) -> str:
+    """An image of several layers, one of them large; its name."""
+    layout = Layout(directory / "layout")
+    large = tar({"large": random.Random(1).randbytes(MEGABYTES << 20)})
+    layout.tag("1", layout.image([*busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), 4), large]))
+    layout.push(engine.netns, "1", f"{registry.host}/team/app:1")
+    return f"{registry.host}/team/app:1"
+
+
+@pytest.fixture(params=KINDS)
+def registry(fresh_daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(fresh_daemon, request.param) as found:
+        yield found
+
+
+def _kept(daemon: Engine) -> set[str]:
+    """Blobs, layers and unfinished files."""
+    places = ("blobs/sha256", "layers", "tmp")
+    return {f"{place}/{name}" for place in places for name in os.listdir(daemon.data_root / place)}
+
+
+def test_killed_at_any_moment_of_a_pull(fresh_daemon: Daemon, registry: Served, tmp_path: Path) -> None:
+    name = _publish(fresh_daemon, registry, tmp_path)
+    before = _kept(fresh_daemon)
+    for moment in range(MOMENTS):
+        with fresh_daemon.spawned("docker", "pull", name):
+            time.sleep(random.Random(moment).uniform(0, LONGEST_SECONDS))  # the moment is the input of this test
+            fresh_daemon.kill9()
+        fresh_daemon.start()
+        if fresh_daemon.docker("image", "inspect", name, check=False).code == 0:
+            assert fresh_daemon.docker("run", "--rm", name, "/bin/busybox", "echo", "hello").out == "hello\n"
+            fresh_daemon.docker("rmi", name)
+        eventually(lambda: _kept(fresh_daemon) == before)
+    fresh_daemon.docker("pull", name)
+    fresh_daemon.cove("image", "verify")
+    fresh_daemon.docker("rmi", name)
+
+
+def test_killed_at_any_moment_of_a_push(fresh_daemon: Daemon, registry: Served, tmp_path: Path) -> None:
+    source = _publish(fresh_daemon, registry, tmp_path)
+    fresh_daemon.docker("tag", "busybox", f"{registry.host}/team/built:1")  # has to be compressed
+    fresh_daemon.docker("pull", source)
+    names = [source, f"{registry.host}/team/built:1"]
+    for moment in range(MOMENTS):
+        fresh_daemon.docker("tag", names[moment % 2], f"{registry.host}/team/pushed{moment}:1")
+        with fresh_daemon.spawned("docker", "push", f"{registry.host}/team/pushed{moment}:1"):
+            time.sleep(random.Random(moment).uniform(0, LONGEST_SECONDS))
+            fresh_daemon.kill9()
+        fresh_daemon.start()
+        assert (
+            fresh_daemon.docker("run", "--rm", f"{registry.host}/team/pushed{moment}:1", "/bin/busybox", "true").code
+            == 0
+        )
+        fresh_daemon.docker("push", f"{registry.host}/team/pushed{moment}:1")
+        fresh_daemon.docker("rmi", f"{registry.host}/team/pushed{moment}:1")
+    fresh_daemon.cove("image", "verify")
+    assert not list((fresh_daemon.data_root / "tmp").glob("blob-*"))
+    fresh_daemon.docker("rmi", *names)
+
+
+def test_a_client_that_goes_away_leaves_nothing(fresh_daemon: Daemon, registry: Served, tmp_path: Path) -> None:
+    name = _publish(fresh_daemon, registry, tmp_path)
+    before = _kept(fresh_daemon)
+    for moment in range(MOMENTS):
+        with fresh_daemon.spawned("docker", "pull", name):
+            time.sleep(random.Random(moment).uniform(0, LONGEST_SECONDS))
+        eventually(lambda: _gone(fresh_daemon, name) and _kept(fresh_daemon) == before)
+
+
+def _gone(daemon: Engine, name: str) -> bool:
+    """Remove what a pull brought to its end before it was told that its client is gone."""
+    return daemon.docker("rmi", name, check=False).code in (0, 1)
+
+
+def test_a_layer_of_two_pulls_comes_once(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    with served(fresh_daemon, "debian") as registry:
+        name = _publish(fresh_daemon, registry, tmp_path)
+        other = name.replace(":1", ":2")
+        fresh_daemon.netns.run(
+            ["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", "--dest-tls-verify=false",
+             f"docker://{name}", f"docker://{other}"]
+        )  # fmt: skip
+        log = fresh_daemon.base / "registry-5000" / "log"
+        with fresh_daemon.spawned("docker", "pull", name) as one, fresh_daemon.spawned("docker", "pull", other) as two:
+            assert one.wait(60) == 0 and two.wait(60) == 0
+        asked = [
+            line for line in log.read_text().splitlines() if "GET /v2/team/app/blobs/" in line and '"cove"' in line
+        ]
+        assert len(asked) <= 5 + 2, asked  # the layers once, the configuration twice at most
+        fresh_daemon.docker("rmi", name, other)

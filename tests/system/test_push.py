@@ -1,0 +1,82 @@
+"""``docker push`` to a real registry, as a user sees it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from harness.engine import Engine
+from harness.registries import KINDS, Served, served
+
+pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
+
+
+@pytest.fixture(params=KINDS)
+def registry(daemon: Engine, request: pytest.FixtureRequest) -> Iterator[Served]:
+    with served(daemon, request.param) as found:
+        yield found
+
+
+def _lines(text: str, *statuses: str) -> list[str]:
+    return [line for line in text.splitlines() if line.partition(": ")[2].startswith(statuses)]
+
+
+def test_what_is_pushed_can_be_pulled(daemon: Engine, registry: Served) -> None:
+    name = f"{registry.host}/team/app:1"
+    daemon.docker("tag", "busybox", name)
+    first = daemon.docker("push", name).out.splitlines()
+    assert first[0] == f"The push refers to repository [{registry.host}/team/app]"
+    assert first[1].endswith(": Preparing") and first[2].endswith(": Pushed")
+    digest = first[-1].split()[2]
+    assert first[-1].startswith("1: digest: sha256:") and " size: " in first[-1]
+    inspected = json.loads(daemon.docker("image", "inspect", name).out)[0]
+    assert f"{registry.host}/team/app@{digest}" in inspected["RepoDigests"]
+    daemon.docker("rmi", name)
+    assert daemon.docker("run", "--rm", f"{registry.host}/team/app@{digest}", "echo", "hello").out == "hello\n"
+    daemon.docker("pull", name)
+    pulled = json.loads(daemon.docker("image", "inspect", name).out)[0]
+    assert pulled["Id"] == inspected["Id"]
+
+
+def test_a_second_push_sends_nothing(daemon: Engine, registry: Served) -> None:
+    name = f"{registry.host}/team/app"
+    daemon.docker("tag", "busybox", f"{name}:1")
+    digest = daemon.docker("push", f"{name}:1").out.splitlines()[-1].split()[2]
+    again = daemon.docker("push", f"{name}:1").out
+    assert len(_lines(again, "Layer already exists")) == 1 and not _lines(again, "Pushed")
+    assert digest in again
+    daemon.docker("tag", f"{name}:1", f"{registry.host}/team/other:1")
+    other = daemon.docker("push", f"{registry.host}/team/other:1").out
+    assert len(_lines(other, "Mounted from team/app")) == 1 and digest in other
+
+
+def test_all_tags_of_a_repository(daemon: Engine, registry: Served) -> None:
+    name = f"{registry.host}/team/app"
+    for tag in ("b", "a"):
+        daemon.docker("tag", "busybox", f"{name}:{tag}")
+    out = daemon.docker("push", "--all-tags", name).out
+    digests = {line.split()[2] for line in out.splitlines() if ": digest: " in line}
+    assert len(digests) == 1 and "\na: digest: " in out and "\nb: digest: " in out
+    daemon.docker("rmi", f"{name}:a", f"{name}:b")
+    pulled = daemon.docker("pull", "--all-tags", name).out
+    assert {line for line in pulled.splitlines() if "Pulling from" in line} == {
+        "a: Pulling from team/app",
+        "b: Pulling from team/app",
+    }
+    assert f"Status: Downloaded newer image for {name}" in pulled
+
+
+def test_the_sdk_sees_the_digest(daemon: Engine, registry: Served) -> None:
+    name = f"{registry.host}/team/app"
+    daemon.sdk.images.get("busybox").tag(name, "1")
+    messages = list(daemon.sdk.images.push(name, "1", stream=True, decode=True))
+    (aux,) = [message["aux"] for message in messages if "aux" in message]
+    assert aux["Tag"] == "1" and aux["Digest"].startswith("sha256:") and aux["Size"] > 100
+    daemon.sdk.images.remove(f"{name}:1")
+    assert daemon.sdk.images.pull(name, "1").id == daemon.sdk.images.get("busybox").id
+
+
+def test_an_image_that_is_not_here(daemon: Engine, registry: Served) -> None:
+    done = daemon.docker("push", f"{registry.host}/team/nothing:1", check=False)
+    assert done.code == 1
+    assert done.err.strip() == f"An image does not exist locally with the tag: {registry.host}/team/nothing"
