@@ -1,13 +1,14 @@
 """Builds, by the stock command line and the classic API of both engines."""
 
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.measure import Row, docker
-from harness.engine import Engine
+from bench.measure import Row, client, docker
+from harness.engine import BIN, Engine
 
 FILES = 20_000
 STAGES = 50
@@ -93,8 +94,25 @@ def _clean_files(engine: Engine) -> None:
     shutil.rmtree(_ROOT, ignore_errors=True)
 
 
+def _large_context(engine: Engine) -> None:
+    """A gibibyte, of which the image takes a few bytes; the first build is not what is measured."""
+    place = _context("large")
+    (place / "Dockerfile").write_text("FROM busybox\nCOPY file /file\n")
+    for number in range(16):
+        if not (place / f"{number}.bin").exists():
+            (place / f"{number}.bin").write_bytes(os.urandom(1 << 20) * 64)
+    _send_context(engine)
+
+
+def _send_context(engine: Engine) -> None:
+    """By the command line that belongs to the engine: what is sent is up to it."""
+    program = str(BIN / "cove") if engine.cli == "cove" else "docker"
+    client(engine, program, "build", "-q", "-t", "bench-built", str(_ROOT / "large"))
+
+
 ROWS = (
     Row("build, 6 steps, all cached", _build("cached", CACHED), after=_clean, target=0.8),
+    Row("build, context of 1 GiB, unchanged", _send_context, before=_large_context, after=_clean_files, target=0.2),
     Row("build, 3 RUN and a COPY", _build("steps", STEPS), after=_clean, target=0.3),
     Row("build, two stages of 5 s", _build("slow", SLOW), after=_clean, limit=6000),
     Row(f"build, {STAGES} stages", _build("graph", GRAPH), after=_clean, target=0.3),

@@ -131,6 +131,7 @@ def test_rows_name_only_lower_floors() -> None:
         ("images", "content"),
         ("images", "layers"),
         ("build", "registry.client"),
+        ("build", "contexts"),
         ("resolver", "runtime"),
     }
     for package, row in PACKAGES.items():

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from cove.build.configuring import command_line, quoted_list, shell
 from cove.dockerfile import instructions as types
-from cove.dockerfile.ports import parse_port
 from cove.oci.image import Config
 from cove.units import format_duration
 
@@ -32,7 +31,7 @@ class Dialect(Protocol):
 class Classic:
     """``/bin/sh -c #(nop)  ENV A=b``."""
 
-    keeps_owners = False
+    keeps_owners = True
     shows_place = False
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
@@ -44,6 +43,9 @@ class Classic:
             return f"{prefix}{instruction.name} {flag}{FILES} in {instruction.destination} "
         if isinstance(instruction, types.Workdir):
             return f"{prefix}WORKDIR {config.working_dir}"
+        if isinstance(instruction, types.Arg):
+            declared = (_argument(types.Argument(each.name, each.declared)) for each in instruction.arguments)
+            return f"{prefix} {' '.join(['ARG', *declared])}"
         return f"{prefix} {_classic(instruction, config)}"
 
     def comment(self, changes_files: bool) -> str:
@@ -105,8 +107,7 @@ def _classic(instruction: types.Instruction, config: Config) -> str:
         case types.Arg():
             return " ".join(["ARG", *(_argument(argument) for argument in instruction.arguments)])
         case types.Expose():
-            ports = (port.removesuffix("/tcp") for word in instruction.ports for port in parse_port(word).ports)
-            return " ".join(["EXPOSE", *ports])
+            return " ".join(["EXPOSE", *instruction.ports])
         case types.Volume():
             return f"VOLUME [{' '.join(instruction.paths)}]"
         case types.User():

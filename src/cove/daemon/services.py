@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cove.build.builder import Builder
+from cove.build.contexts import KeptContexts, RemoteContexts
 from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.engine import Engine, programs
 from cove.daemon.flag_values import mirror
@@ -14,6 +15,7 @@ from cove.daemon.stores import Stores
 from cove.engine.archives import Archives
 from cove.engine.bootstraps import Bootstraps
 from cove.engine.build_bases import BuildBases
+from cove.engine.build_contexts import BuildContexts
 from cove.engine.build_lending import Lending
 from cove.engine.build_steps import BuildSteps
 from cove.engine.builds import Builds
@@ -67,7 +69,8 @@ def make_services(
     images = Images(stores.images, containers.image_users, events)
     transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
     steps = _build_steps(roots, engine)
-    builds = _builds(roots, stores, engine, steps, transfers)
+    contexts = KeptContexts(stores.worker, roots.data / "contexts", roots.data / "tmp")
+    builds = _builds(roots, stores, engine, steps, transfers, contexts)
     volumes = Volumes(stores.volumes, registry, events, stores.trash)
     system = System(
         host=_host(settings, roots, stores, engine),
@@ -112,6 +115,7 @@ def make_services(
         bootstraps=Bootstraps(stores.images, events, workshop, roots.data / "tmp"),
         slimming=Slimming(stores.images, registry, events, workshop, roots.data / "tmp"),
         registries=asked,
+        contexts=contexts,
         networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
         volumes=volumes,
         volume_copies=_volume_copies(stores, engine, volumes),
@@ -136,14 +140,18 @@ def _build_steps(roots: Roots, engine: Engine) -> BuildSteps:
     )
 
 
-def _builds(roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers) -> Builds:
+def _builds(
+    roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers, contexts: KeptContexts
+) -> Builds:
     builder = Builder(stores.images, stores.build_cache, stores.worker, steps, roots.data, roots.run)
+    remote = builder.fetcher = RemoteContexts(builder.receive)
     return Builds(
         builder,
         stores.images,
         engine.events,
         BuildBases(stores.images, transfers),
         Lending(builder, roots.data / "tmp"),
+        BuildContexts(builder, contexts, remote),
     )
 
 

@@ -12,6 +12,7 @@ from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.heredocs import Heredoc
 from cove.dockerfile.mounts import parse_mount
+from cove.dockerfile.signals import check_signal
 from cove.dockerfile.splitting import Pair
 from cove.dockerfile.words import Lexer
 
@@ -94,6 +95,12 @@ def _run(instruction: types.Run, expand: _Expander) -> types.Run:
     return replace(instruction, mounts=tuple(parse_mount(flag, expand) for flag in instruction.mount_flags))
 
 
+def _stop_signal(instruction: types.StopSignal, expand: _Expander) -> types.StopSignal:
+    expanded = replace(instruction, signal=expand(instruction.signal))
+    check_signal(expanded.signal)
+    return expanded
+
+
 _RULES: dict[type[types.Instruction], Callable[..., types.Instruction]] = {
     types.Env: lambda env, expand: replace(env, pairs=expand.pairs(env.pairs)),
     types.Label: lambda label, expand: replace(label, pairs=expand.pairs(label.pairs)),
@@ -103,6 +110,6 @@ _RULES: dict[type[types.Instruction], Callable[..., types.Instruction]] = {
     types.Workdir: lambda workdir, expand: replace(workdir, path=expand(workdir.path)),
     types.User: lambda user, expand: replace(user, user=expand(user.user)),
     types.Volume: lambda volume, expand: replace(volume, paths=expand.all(volume.paths)),
-    types.StopSignal: lambda stop, expand: replace(stop, signal=expand(stop.signal)),
+    types.StopSignal: _stop_signal,
     types.Expose: lambda expose, expand: replace(expose, ports=expand.split(expose.ports)),
 }

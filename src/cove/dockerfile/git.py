@@ -44,6 +44,14 @@ class GitSource:
         """The repository's name."""
         return self.remote.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".git")
 
+    def with_flags(self, checksum: str, *, keep_git_dir: bool) -> "GitSource":
+        """The same with what the flags of ADD say. Raises InvalidArgument where the address says something else."""
+        if self.checksum and checksum and self.checksum != checksum:
+            raise InvalidArgument(f"checksum mismatch {quoted(checksum)} != {quoted(self.checksum)}")
+        if checksum and not _COMMIT.fullmatch(checksum):
+            raise InvalidArgument(f"invalid checksum {quoted(checksum)}: expected the digits of a commit")
+        return replace(self, checksum=checksum or self.checksum, keep_git_dir=self.keep_git_dir or keep_git_dir)
+
 
 def is_git(text: str) -> bool:
     """Whether a source of ADD is a git repository, be what else it says right or wrong."""

@@ -43,10 +43,14 @@ class From(Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A name that ARG declares, with its default, which may be empty or not there."""
+    """A name that ARG declares, with its default, which may be empty or not there.
+
+    After expansion ``default`` is the value that it has, and ``declared`` what the Dockerfile says.
+    """
 
     name: str
     default: str | None = None
+    declared: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,10 +83,10 @@ class Scope:
     def _declare(self, arg: types.Arg) -> Expanded:
         used, missing, values = set[str](), set[str](), []
         for argument in arg.arguments:
-            value = self.given.get(argument.name)
+            value, declared = self.given.get(argument.name), argument.default
             if value is None and argument.default is not None:
                 expansion = _lexed(Lexer(self.escape), argument.default, self.environment, arg)
-                value = expansion.text
+                value = declared = expansion.text
                 used |= expansion.used
                 missing |= expansion.missing
             elif value is None:
@@ -94,7 +94,7 @@ class Scope:
             if value is not None:
                 self.environment[argument.name] = value
             self.arguments[argument.name] = value
-            values.append(types.Argument(argument.name, value))
+            values.append(types.Argument(argument.name, value, declared))
         return Expanded(replace(arg, arguments=tuple(values)), frozenset(used), frozenset(missing))
 
     @property

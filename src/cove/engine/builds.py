@@ -18,10 +18,11 @@ from cove.build.pruning import Pruning, Usage
 from cove.build.running import Limits
 from cove.build.solve_status import SolveStatus
 from cove.engine.build_bases import BuildBases
+from cove.engine.build_contexts import BuildContexts
 from cove.engine.build_lending import Lending, Lent
 from cove.engine.events import Events
 from cove.engine.images import attributes
-from cove.errors import Cancelled, CoveError, InvalidArgument, Unimplemented
+from cove.errors import Cancelled, CoveError, InvalidArgument
 from cove.filters import Filters
 from cove.images import Images
 from cove.platform import Platform
@@ -37,13 +38,22 @@ EVENT, RESULT, DEBUG = "cove.build", "cove.result", "cove.debug"
 class Builds:
     """Builds images, and shows how it goes."""
 
-    def __init__(self, builder: Builder, images: Images, events: Events, bases: BuildBases, lending: Lending) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        images: Images,
+        events: Events,
+        bases: BuildBases,
+        lending: Lending,
+        contexts: BuildContexts,
+    ) -> None:
         self._builder = builder
         self._images = images
         self._events = events
         self._bases = bases
         self._lending = lending
         self._bounding: asyncio.Future[None] | None = None
+        self._contexts = contexts
         self._pruning = Pruning(builder.cache, images)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
@@ -51,9 +61,10 @@ class Builds:
         request = build_request(options)
         async with self._builder.directory() as scratch:
             with self._lending.taken(options.build) as lent:
-                contexts = await self._contexts(chunks, options, scratch, lent)
-                async for line in self._built(request, contexts, options, scratch, lent):
-                    yield line
+                async with self._contexts.of(request, options, chunks, scratch) as (whole, contexts):
+                    named = lent.contexts if lent is not None else {}
+                    async for line in self._built(whole, {**contexts, **named}, options, scratch, lent):
+                        yield line
 
     async def _built(
         self,
@@ -83,14 +94,6 @@ class Builds:
         if self._bounding is None or self._bounding.done():
             self._bounding = asyncio.ensure_future(self._pruning.bound())
 
-    async def _contexts(
-        self, chunks: AsyncIterator[bytes], options: BuildOptions, scratch: Path, lent: Lent | None
-    ) -> dict[str, Context]:
-        if options.remote:
-            raise Unimplemented("builds from a remote context are not supported yet")
-        named = lent.contexts if lent is not None else {}
-        return {"": await self._builder.receive(chunks, scratch), **named}
-
     async def _shown(
         self, queue: "asyncio.Queue[Event | None]", work: "asyncio.Task[Built]", options: BuildOptions
     ) -> AsyncIterator[Progress]:
@@ -108,7 +111,7 @@ class Builds:
                 raise
             raise Cancelled("the build was cancelled") from None
         except CoveError as error:
-            if not begun:
+            if not begun and not isinstance(error, StepFailed):
                 raise
             for line in _failure(error):
                 yield line

@@ -7,7 +7,7 @@ parents before children, in msgpack; it lives as long as the build and is read b
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -66,6 +66,22 @@ def _digest(nodes: list[ContextNode]) -> str:
         for node in nodes
     )
     return f"sha256:{hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()}"
+
+
+def read_file(tar: str, index: str, path: bytes, limit: int) -> bytes | None:
+    """The first ``limit`` bytes of a file of a context, without making its tree; None when there is no such file."""
+    node = next((node for node in _DECODER.decode(Path(index).read_bytes()) if node.path == path), None)
+    if node is None or not stat.S_ISREG(node.mode):
+        return None
+    with open(tar, "rb") as file:
+        return os.pread(file.fileno(), min(node.size, limit), node.data)
+
+
+def hide(index: str, paths: Collection[bytes]) -> str:
+    """Take files out of a context's index; the digest of what is left."""
+    nodes = [node for node in _DECODER.decode(Path(index).read_bytes()) if node.path not in paths]
+    Path(index).write_bytes(msgspec.msgpack.encode(nodes))
+    return _digest(nodes)
 
 
 def _nodes(top: Inode) -> Iterator[ContextNode]:

@@ -135,6 +135,29 @@ class ReceiveContext(msgspec.Struct, frozen=True, tag=True):
     limits: Limits = Limits()
 
 
+class ListContext(msgspec.Struct, frozen=True, tag=True):
+    """Read the list of a context's files from the second descriptor, and see which contents are not in ``known``.
+
+    ``listing``: a file to write what was read to, or ``index``, as the context's index, when all are known.
+    """
+
+    known: str
+    listing: str
+    index: str
+    limits: Limits = Limits()
+
+
+class FillContext(msgspec.Struct, frozen=True, tag=True):
+    """Read the contents that a list was found to lack from the second descriptor, append them to ``data``, note where
+    they are in ``known``, and write the context's index.
+    """
+
+    known: str
+    listing: str
+    index: str
+    data: str
+
+
 class TreePlace(msgspec.Struct, frozen=True):
     """Where a tree of files is: a context that was received, or the layers of an image, uppermost first."""
 
@@ -355,6 +378,8 @@ Job = (
     | CopyStep
     | Squash
     | ReadFile
+    | ListContext
+    | FillContext
 )
 
 
@@ -525,6 +550,14 @@ class ReadFileDone(msgspec.Struct, frozen=True, tag=True):
     content: bytes
 
 
+class ListContextDone(msgspec.Struct, frozen=True, tag=True):
+    """``size`` in bytes, of all files. ``missing``: the files of the list, counted from 0, whose contents lack."""
+
+    entries: int
+    size: int
+    missing: list[int]
+
+
 class SelectDone(msgspec.Struct, frozen=True, tag=True):
     """``digest``: ``sha256:…``, the same whenever the same would be copied. ``entries``: how many are copied."""
 
@@ -590,5 +623,6 @@ Done = (
     | ReceiveContextDone
     | SelectDone
     | ReadFileDone
+    | ListContextDone
 )
 Reply = Progress | Done | Failed

@@ -36,8 +36,10 @@ from cove.layers.jobs import (
     Done,
     Export,
     Failed,
+    FillContext,
     FindWaste,
     Job,
+    ListContext,
     ListFiles,
     Look,
     PackLayer,
@@ -57,6 +59,8 @@ from cove.layers.jobs import (
     Unpack,
     Verify,
 )
+from cove.layers.kept_context import compare as list_context
+from cove.layers.kept_context import fill as fill_context
 from cove.layers.looking import compare_stacks, find_waste, list_files
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
@@ -156,6 +160,10 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return step_layers.pack(job)
         case ReceiveContext():
             return context.receive(job, descriptors[0], _Reporter(reply))
+        case ListContext():
+            return list_context(job, descriptors[0])
+        case FillContext():
+            return fill_context(job, descriptors[0])
         case Select():
             return selection.select(job)
         case CopyStep():

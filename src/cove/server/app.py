@@ -26,6 +26,7 @@ from cove.server.builds import BuildRoutes
 from cove.server.caller import caller_of
 from cove.server.connection import Connection, answered
 from cove.server.containers import ContainerRoutes
+from cove.server.contexts import ContextRoutes
 from cove.server.doctor import DoctorRoutes
 from cove.server.egress import EgressRoutes
 from cove.server.execs import ExecRoutes
@@ -153,6 +154,7 @@ def _routes(services: Services, oldest: versions.ApiVersion = versions.OLDEST) -
         BuildRoutes(services.builds),
         BootstrapRoutes(services.bootstraps, services.slimming),
         RegistryRoutes(services.registries),
+        ContextRoutes(services.contexts),
         NetworkRoutes(services.networks),
         VolumeRoutes(services.volumes),
         VolumeCopyRoutes(services.volume_copies),

@@ -6,6 +6,7 @@ from cove.server.archives import Archives
 from cove.server.bootstraps import Bootstraps, Slimming
 from cove.server.builds import Builds
 from cove.server.containers import Containers
+from cove.server.contexts import Contexts
 from cove.server.doctor import Doctor
 from cove.server.egress import EgressPolicies
 from cove.server.execs import Execs
@@ -36,6 +37,7 @@ class Services:
     output: Output
     archives: Archives
     builds: Builds
+    contexts: Contexts
     execs: Execs
     images: Images
     image_contents: ImageContents

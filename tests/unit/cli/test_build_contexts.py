@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cove.cli.build_contexts.preparing import Directory, Remote, Stream, prepare
-from cove.cli.build_contexts.tarring import tar_pieces
-from cove.cli.build_contexts.walking import Selection, walk
 from cove.cli.failure import Failure
+from cove.contexts import Selection, tar_pieces, walk
 from cove.dockerfile.ignore import Matcher
+from cove.errors import InvalidArgument
 
 TEXT = b"FROM scratch\n"
 
@@ -120,7 +120,7 @@ def test_a_file_that_changes_while_it_is_read_is_no_part_of_a_build(tmp_path: Pa
     entries = list(walk(str(tmp_path), Selection(Matcher(()))))
     for text in ("1", "1234567"):
         (tmp_path / "a").write_text(text)
-        with pytest.raises(Failure, match="changed while it was read"):
+        with pytest.raises(InvalidArgument, match="changed while it was read"):
             list(tar_pieces(entries))
 
 
@@ -140,7 +140,7 @@ def test_a_tree_deeper_than_a_path_can_name_is_refused_in_words(tmp_path: Path) 
         os.close(here)
         here = deeper
     os.close(here)
-    with pytest.raises(Failure, match="file name too long"):
+    with pytest.raises(InvalidArgument, match="file name too long"):
         list(walk(str(tmp_path), Selection(Matcher(()))))
 
 

@@ -10,6 +10,7 @@ import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 from cove.errors import Conflict, InvalidArgument, NotFound, NotModified, Unimplemented
 from cove.filters import Filters
@@ -490,6 +491,18 @@ class FakeSlimming(Part):
         yield Progress(status="Smaller")
 
 
+class FakeContexts(Part):
+    async def offer(self, key, chunks):
+        self.store.calls.append(("context", key, [chunk async for chunk in chunks]))
+        return SimpleNamespace(id="0" * 32, missing=[0])
+
+    async def fill(self, id, chunks):
+        self.store.calls.append(("context files", id, [chunk async for chunk in chunks]))
+
+    async def usage(self):
+        return 7
+
+
 class FakeNetworks(Part):
     async def list(self, filters: Filters):
         return [Network(name="bridge", id="f" * 64, created="2026-01-02T03:04:05Z")]
@@ -634,6 +647,7 @@ def fake_services(store: Store) -> Services:
         output=FakeOutput(store),
         archives=FakeArchives(store),
         builds=FakeBuilds(store),
+        contexts=FakeContexts(store),
         execs=FakeExecs(store),
         images=FakeImages(store),
         image_contents=FakeImageContents(),

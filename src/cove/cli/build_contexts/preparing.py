@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from cove.cli.build_contexts.tarring import tar_pieces
-from cove.cli.build_contexts.walking import Selection, walk
 from cove.cli.failure import Failure
 from cove.cli.files import read_pieces
 from cove.cli.terminal import STDIN
+from cove.contexts import Selection, tar_pieces, walk
 from cove.dockerfile.git import is_git
 from cove.dockerfile.ignore import FILE_NAME, Matcher, parse_ignore_file
 from cove.dockerfile.source import SIZE_LIMIT
@@ -40,8 +39,11 @@ class Directory:
     extra: tuple[tuple[str, bytes], ...] = ()
 
     def pieces(self) -> Iterator[bytes]:
-        """The whole of it as a tar."""
-        return tar_pieces(walk(self.root, self.selection), self.extra)
+        """The whole of it as a tar. Raises Failure."""
+        try:
+            yield from tar_pieces(walk(self.root, self.selection), self.extra)
+        except InvalidArgument as error:
+            raise Failure(error.message) from error
 
 
 @dataclass(slots=True)

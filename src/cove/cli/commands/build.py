@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 
-from cove.cli.build_contexts.preparing import Prepared, Remote, Stream, prepare
+from cove.cli.build_contexts.preparing import prepare
+from cove.cli.build_contexts.sending import send
 from cove.cli.build_display import results
 from cove.cli.build_display.choice import display_for
 from cove.cli.building import exports, lending, options
@@ -33,18 +34,11 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     prepared = prepare(arguments[0], values.text("file"))
     build = secrets.token_hex(16)
     caching = Caching(session, values, build)
-    query = {
-        **options.query(values),
-        **caching.query,
-        "dockerfile": prepared.dockerfile or None,
-        "buildid": build,
-        "events": True,
-    }
-    if isinstance(prepared, Remote):
-        query["remote"] = prepared.url
     with lending.lent(session, values, build):
+        sent, body = send(session.client, prepared)
+        query = {**options.query(values), **caching.query, **sent, "buildid": build, "events": True}
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": everything(session)}
-        response = session.client.stream("POST", "/build", query, _body(prepared), headers)
+        response = session.client.stream("POST", "/build", query, body, headers)
         display = display_for(session, values)
         outcome = _followed(response.lines(), display)
     try:
@@ -62,12 +56,6 @@ def _ended(session: Session, values: Values, outcome: results.Outcome, caching: 
         raise Failure(outcome.error, outcome.code)
     caching.finish(lambda name: exports.push(session, [name]))
     return results.finish(session, values, outcome)
-
-
-def _body(prepared: Prepared) -> Iterable[bytes] | None:
-    if isinstance(prepared, Remote):
-        return None
-    return prepared.body if isinstance(prepared, Stream) else prepared.pieces()
 
 
 def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:

@@ -1,13 +1,11 @@
 """A context as a tar, piece by piece, as the stock client makes it: owned by root, times in whole seconds."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from cove.cli.build_contexts.walking import Entry
-from cove.cli.failure import Failure
+from cove.contexts.walking import Entry
+from cove.errors import InvalidArgument
 
 PIECE = 1 << 20
 BLOCK = 512
@@ -21,7 +19,10 @@ _LARGEST = 0o77777777777
 
 
 def tar_pieces(entries: Iterable[Entry], extra: Iterable[tuple[str, bytes]] = ()) -> Iterator[bytes]:
-    """The bytes of a tar. ``extra``: names and contents of files to add. Raises Failure for a file that changes."""
+    """The bytes of a tar. ``extra``: names and contents of files to add.
+
+    Raises InvalidArgument for a file that changes meanwhile.
+    """
     packed = bytearray()
     for entry in entries:
         packed += header(entry)
@@ -42,7 +43,7 @@ def tar_pieces(entries: Iterable[Entry], extra: Iterable[tuple[str, bytes]] = ()
 
 
 def contents(entry: Entry) -> Iterator[bytes]:
-    """The bytes of a file, as many as stat(2) said. Raises Failure when there are fewer, or more."""
+    """The bytes of a file, as many as stat(2) said. Raises InvalidArgument when there are fewer, or more."""
     left = entry.status.st_size
     try:
         with open(entry.place, "rb", buffering=0, opener=_opener) as file:
@@ -55,15 +56,15 @@ def contents(entry: Entry) -> Iterator[bytes]:
             if file.read(1):
                 raise _changed(entry)
     except OSError as error:
-        raise Failure(f"error from sender: open {entry.place}: {(error.strerror or '').lower()}") from error
+        raise InvalidArgument(f"error from sender: open {entry.place}: {(error.strerror or '').lower()}") from error
 
 
 def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
-def _changed(entry: Entry) -> Failure:
-    return Failure(f"{entry.place} changed while it was read")
+def _changed(entry: Entry) -> InvalidArgument:
+    return InvalidArgument(f"{entry.place} changed while it was read")
 
 
 def header(entry: Entry) -> bytes:

@@ -1,14 +1,12 @@
 """A directory of a context, entry by entry, without what is left out. Only names are read, and what stat(2) says."""
 
-from __future__ import annotations
-
 import os
 import stat
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from cove.cli.failure import Failure
 from cove.dockerfile.ignore import Matcher
+from cove.errors import InvalidArgument
 
 _CAPABILITY = "security.capability"
 
@@ -69,7 +67,7 @@ class _Directory:
 
 
 def walk(root: str, selection: Selection) -> Iterator[Entry]:
-    """The entries of a context in the order of names, a directory before what is in it. Raises Failure."""
+    """The entries of a context in the order of names, a directory before what is in it. Raises InvalidArgument."""
     stack = [_Directory(iter(_names(root)), "", root, (), None)]
     while stack:
         above = stack[-1]
@@ -107,11 +105,11 @@ def _names(place: str) -> list[str]:
     try:
         return sorted(os.listdir(place), key=os.fsencode)
     except OSError as error:
-        raise Failure(f"error from sender: open {place}: {(error.strerror or '').lower()}") from error
+        raise InvalidArgument(f"error from sender: open {place}: {(error.strerror or '').lower()}") from error
 
 
 def _entry(path: str, place: str) -> Entry | None:
-    """What is at a place; nothing for a socket, and for what has gone meanwhile. Raises Failure."""
+    """What is at a place; nothing for a socket, and for what has gone meanwhile. Raises InvalidArgument."""
     try:
         status = os.lstat(place)
         if stat.S_ISLNK(status.st_mode):
@@ -121,17 +119,17 @@ def _entry(path: str, place: str) -> Entry | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Failure(f"error from sender: lstat {place}: {(error.strerror or '').lower()}") from error
+        raise InvalidArgument(f"error from sender: lstat {place}: {(error.strerror or '').lower()}") from error
     return None if stat.S_ISSOCK(status.st_mode) else Entry(path, place, status)
 
 
 def _check(entry: Entry) -> None:
-    """Raises Failure for what no context can have in it."""
+    """Raises InvalidArgument for what no context can have in it."""
     mode = entry.status.st_mode
     if not (entry.is_file or entry.is_directory or stat.S_ISLNK(mode)):
         kind = "named pipe" if stat.S_ISFIFO(mode) else "device"
         message = f"{entry.place} is a {kind}, which cannot be in a build context"
-        raise Failure(f"{message}; leave it out with a .dockerignore file")
+        raise InvalidArgument(f"{message}; leave it out with a .dockerignore file")
 
 
 def _capability(place: str) -> bytes:

@@ -1,0 +1,191 @@
+"""What the daemon fetches itself: git repositories, and files and archives by URL; for ``remote=`` and for ADD."""
+
+import asyncio
+import contextlib
+import email.utils
+import hashlib
+import os
+import posixpath
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+from cove.build.graph import Context, Remote
+from cove.contexts import Selection, tar_pieces, walk
+from cove.contexts.git import Clone
+from cove.dockerfile.git import is_git, parse_git
+from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, parse_ignore_file
+from cove.dockerfile.source import SIZE_LIMIT as MOST_DOCKERFILE
+from cove.errors import InvalidArgument, NotFound, Unavailable
+
+MOST_BYTES = 64 << 30
+"""Of a file that is fetched."""
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=30, sock_read=60)
+_CHUNK = 1 << 18
+_ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_BEGINNINGS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
+_UNNAMED = "__unnamed__"
+
+Receive = Callable[[AsyncIterator[bytes], Path], Awaitable[Context]]
+"""Keeps a tar as a context, in a directory of the build's."""
+
+
+class RemoteContexts:
+    """``receive``: see ``Builder.receive``."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+
+    async def context(self, url: str, dockerfile: str, directory: Path) -> tuple[Context | None, bytes | None]:
+        """What ``remote=`` names: a context, or a Dockerfile alone. Raises InvalidArgument, Unavailable."""
+        if is_git(url) or url.startswith("github.com/"):
+            return await self._repository(url, directory, ignoring=dockerfile or "Dockerfile"), None
+        if not url.startswith(("http://", "https://")):
+            raise InvalidArgument(f"remote URL {url} could not be recognized as git or HTTP")
+        place = _fresh(directory)
+        try:
+            await _download(url, place)
+        except (NotFound, Unavailable) as error:
+            raise type(error)(f"error downloading remote context {url}: {error.message}") from error
+        begin = await asyncio.to_thread(_begin, place)
+        if begin.startswith(_BEGINNINGS) or begin[257:262] == b"ustar":
+            return await self._receive(_threaded(_pieces(place)), directory), None
+        if place.stat().st_size > MOST_DOCKERFILE:
+            raise InvalidArgument(f"{url} is neither a tar nor a Dockerfile")
+        return None, place.read_bytes()
+
+    async def fetch(self, remote: Remote, directory: Path) -> Context:
+        """What an ADD names, as a context of its own: one file, or a repository. Raises CoveError."""
+        if is_git(remote.url):
+            return await self._repository(remote.url, directory, remote)
+        holder = _fresh(directory)
+        holder.mkdir(mode=0o700)
+        place = holder / _name(remote.url)
+        checksum = _checksum(remote.checksum)
+        got = await _download(remote.url, place, checksum[0])
+        if checksum[1] and got != checksum[1]:
+            raise InvalidArgument(f"digest mismatch {checksum[0]}:{got}: {remote.checksum}")
+        return await self._of_directory(holder, Selection(Matcher(())), directory)
+
+    async def _repository(
+        self, url: str, directory: Path, remote: Remote | None = None, *, ignoring: str = ""
+    ) -> Context:
+        source = parse_git(url, local_looking=remote is None)
+        if remote is not None:
+            source = source.with_flags(remote.checksum, keep_git_dir=remote.keep_git_dir)
+        place = _fresh(directory)
+        clone = Clone(source, place)
+        try:
+            await _cancellable(clone)
+            selection = await asyncio.to_thread(_selection, clone.root, ignoring)
+            return await self._of_directory(clone.root, selection, directory)
+        finally:
+            await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
+
+    async def _of_directory(self, root: Path, selection: Selection, directory: Path) -> Context:
+        return await self._receive(_threaded(tar_pieces(walk(str(root), selection))), directory)
+
+
+async def _cancellable(clone: Clone) -> None:
+    work = asyncio.ensure_future(asyncio.to_thread(clone.run))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        clone.cancel()
+        await asyncio.wait([work])
+        raise
+
+
+async def _download(url: str, place: Path, algorithm: str = "sha256") -> str:
+    """Write what is at a URL to a file with its time of last change; the hash. Raises NotFound, Unavailable."""
+    checksum, size = hashlib.new(algorithm), 0
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False, trust_env=True) as session,
+            session.get(url, headers={"Accept-Encoding": "identity"}) as response,
+        ):
+            _check(url, response)
+            with place.open("xb") as file:
+                async for chunk in response.content.iter_chunked(_CHUNK):
+                    size += len(chunk)
+                    if size > MOST_BYTES:
+                        raise InvalidArgument(f"{url} has more than {MOST_BYTES} bytes")
+                    await asyncio.to_thread(_keep, file.write, checksum.update, chunk)
+            moment = _moment(response.headers.get("Last-Modified", ""))
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(f"failed to GET {url}: {error or type(error).__name__}") from error
+    place.chmod(0o600)
+    os.utime(place, (moment, moment))
+    return checksum.hexdigest()
+
+
+def _keep(write: Callable[[bytes], object], update: Callable[[bytes], object], chunk: bytes) -> None:
+    write(chunk)
+    update(chunk)
+
+
+def _check(url: str, response: aiohttp.ClientResponse) -> None:
+    if response.status == 404:
+        raise NotFound(f"failed to GET {url} with status 404 Not Found")
+    if response.status >= 400:
+        raise Unavailable(f"failed to GET {url} with status {response.status} {response.reason}")
+
+
+def _moment(text: str) -> float:
+    """Seconds of an HTTP date; 0 when there is none."""
+    with contextlib.suppress(TypeError, ValueError):
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp())
+    return 0.0
+
+
+def _name(url: str) -> str:
+    """What a file is called that comes from a URL: the last part of its path."""
+    base = posixpath.basename(unquote(urlsplit(url).path))
+    return base if base not in ("", ".", "..") and "\0" not in base and "/" not in base else _UNNAMED
+
+
+def _checksum(text: str) -> tuple[str, str]:
+    """Algorithm and digits; no digits when there is no checksum. Raises InvalidArgument."""
+    if not text:
+        return "sha256", ""
+    algorithm, _, digits = text.partition(":")
+    if _ALGORITHMS.get(algorithm) != len(digits) or not all(digit in "0123456789abcdef" for digit in digits):
+        raise InvalidArgument(f"invalid checksum digest format: {text}")
+    return algorithm, digits
+
+
+def _selection(root: Path, dockerfile: str) -> Selection:
+    """What of a repository belongs to the context; all of it where ``dockerfile`` is empty. Raises InvalidArgument."""
+    if dockerfile:
+        for path in (root / f"{dockerfile}{FILE_NAME}", root / FILE_NAME):
+            if path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(root.resolve()):
+                with path.open("rb") as file:
+                    patterns = parse_ignore_file(file.read(SIZE_LIMIT + 1))
+                return Selection(Matcher(patterns), (dockerfile,))
+    return Selection(Matcher(()))
+
+
+def _fresh(directory: Path) -> Path:
+    return directory / f"fetched-{secrets.token_hex(8)}"
+
+
+def _begin(place: Path) -> bytes:
+    with place.open("rb") as file:
+        return file.read(512)
+
+
+def _pieces(place: Path) -> Iterator[bytes]:
+    with place.open("rb", buffering=0) as file:
+        while piece := file.read(_CHUNK):
+            yield piece
+
+
+async def _threaded(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Pieces that take time to be made, off the event loop."""
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

@@ -1,0 +1,195 @@
+"""Contexts that the daemon keeps: only new contents are sent, and what is built is what the files say."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cove.cli.build_contexts.preparing import prepare
+from cove.cli.build_contexts.sending import send
+from cove.client.api import Client
+from cove.client.transport import Endpoint
+from cove.errors import InvalidArgument, NotFound
+from harness.engine import Engine
+
+DOCKERFILE = "FROM busybox\nCOPY . /c\nRUN cat /c/sub/small; readlink /c/link; stat -c %a /c/sub/small; ls /c | wc -l\n"
+LARGE = 3 << 20
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = tmp_path / "context"
+    (root / "sub").mkdir(parents=True)
+    (root / "Dockerfile").write_text(DOCKERFILE)
+    (root / "large").write_bytes(os.urandom(LARGE))
+    (root / "copy").write_bytes((root / "large").read_bytes())
+    (root / "empty").touch()
+    (root / os.fsdecode(b"odd\xff\nname")).write_text("odd")
+    (root / "sub/small").write_text("one\n")
+    (root / "sub/small").chmod(0o640)
+    (root / "link").symlink_to("sub/small")
+    return root
+
+
+class Counting:
+    """A client that counts the bytes of contents that it sends."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._client = Client(Endpoint(f"unix://{engine.socket}"))
+        self.sent = 0
+
+    def json(self, *arguments: Any) -> Any:
+        return self._client.json(*arguments)
+
+    def stream(self, method: str, path: str, query: Any = None, body: Any = None, headers: Any = None) -> Any:
+        if path.endswith("/files"):
+            body = self._counted(body)
+        return self._client.stream(method, path, query, body, headers)
+
+    def _counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.sent += len(piece)
+            yield piece
+
+    def close(self) -> None:
+        self._client.close()
+
+
+@pytest.fixture
+def client(daemon: Engine) -> Iterator[Counting]:
+    made = Counting(daemon)
+    yield made
+    made.close()
+
+
+def build(client: Counting, root: Path) -> str:
+    """What the build prints."""
+    query, body = send(client, prepare(str(root)))  # type: ignore[arg-type]
+    assert query["remote"].startswith("cove-context:")
+    response = client.stream("POST", "/build", query, body)
+    lines = [json.loads(line) for line in response.lines()]
+    response.close()
+    assert not any("error" in line for line in lines), lines
+    return "".join(line.get("stream", "") for line in lines)
+
+
+def test_a_file_is_sent_once_and_only_once_it_has_changed(client: Counting, context: Path) -> None:
+    out = build(client, context)
+    for expected in ("one\n", "sub/small\n", "640\n", "7\n"):
+        assert expected in out
+    assert LARGE < client.sent < LARGE + 4096  # the copy is not sent
+    client.sent = 0
+    assert "Using cache" in build(client, context)
+    assert client.sent == 0
+    (context / "large").rename(context / "moved")
+    build(client, context)
+    assert client.sent == 0
+    (context / "sub/small").write_text("two\n")
+    assert "two\n" in build(client, context)
+    assert client.sent == 4
+
+
+def test_a_change_that_leaves_size_and_times_alone_is_seen(client: Counting, context: Path) -> None:
+    build(client, context)
+    status = (context / "sub/small").stat()
+    (context / "sub/small").write_text("abc\n")
+    os.utime(context / "sub/small", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "abc\n" in build(client, context)
+
+
+def test_a_cache_of_the_client_that_is_broken_or_gone_is_of_no_consequence(client: Counting, context: Path) -> None:
+    build(client, context)
+    (cache,) = (context.parent / "cache/cove/contexts").iterdir()
+    for content in (b"", b"{", b'[1, 99999999999999999999]\n["x"]\n', os.urandom(100)):
+        cache.write_bytes(content)
+        build(client, context)
+
+
+def test_what_a_daemon_that_was_killed_kept_is_of_use(
+    fresh_daemon: Engine, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Counting(fresh_daemon)
+    build(client, context)
+    client.close()
+    fresh_daemon.kill9()
+    fresh_daemon.start()
+    client = Counting(fresh_daemon)
+    build(client, context)
+    client.close()
+    assert client.sent == 0
+
+
+def listing(*lines: list[Any]) -> list[bytes]:
+    return [json.dumps(line).encode() + b"\n" for line in lines]
+
+
+EMPTY = hashlib.sha256(b"").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([["a"]], "cannot be read"),
+        ([["../a", 0o100644, 0, 0, EMPTY]], "no path in a context"),
+        ([["/a", 0o100644, 0, 0, EMPTY]], "no path in a context"),
+        ([["a/b", 0o100644, 0, 0, EMPTY]], "not where it belongs"),
+        ([["a", 0o120777, 0, 0, "/etc"], ["a/b", 0o100644, 0, 0, EMPTY]], "not where it belongs"),
+        ([["a", 0o100644, 0, 0, EMPTY], ["a", 0o100644, 0, 0, EMPTY]], "not where it belongs"),
+        ([["a", 0o020644, 0, 0, ""]], "nothing that a context can have"),
+        ([["a", 0o100644, 0, -1, EMPTY]], "nothing that a context can have"),
+        ([["a", 0o100644, 0, 0, "zz"]], "no digest"),
+        ([["a" * 300, 0o100644, 0, 0, EMPTY]], "too long"),
+        ([["\u2028", 0o100644, 0, 0, EMPTY]], "cannot be read"),
+    ],
+)
+def test_a_bad_list_is_refused(client: Counting, lines: list[list[Any]], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        client.stream("POST", "/cove/contexts", {"key": "0" * 64}, iter(listing(*lines)))
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"other", b"right and more"])
+def test_contents_that_are_not_what_was_listed_are_refused(client: Counting, content: bytes) -> None:
+    digest = hashlib.sha256(b"right").hexdigest()
+    lines = iter(listing(["a", 0o100644, 0, 5, digest]))
+    answer = json.loads(client.stream("POST", "/cove/contexts", {"key": "1" * 64}, lines).read())
+    assert answer["Missing"] == [0]
+    with pytest.raises(InvalidArgument):
+        client.stream("POST", f"/cove/contexts/{answer['Id']}/files", None, iter([content]))
+    with pytest.raises(NotFound, match="no such context"):
+        client.stream("POST", "/build", {"remote": f"cove-context:{answer['Id']}"})
+
+
+def test_an_offer_that_nobody_made_is_not_found(client: Counting) -> None:
+    for method in (f"/cove/contexts/{'2' * 32}/files", "/build?remote=cove-context:nothing"):
+        path, _, query = method.partition("?")
+        with pytest.raises(NotFound, match="no such context"):
+            client.stream("POST", path, dict([query.split("=", 1)]) if query else None, iter([b""]))
+    with pytest.raises(InvalidArgument, match="key"):
+        client.stream("POST", "/cove/contexts", {"key": "../x"}, iter([b""]))
+
+
+def test_many_at_once_of_one_directory(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY sub /c\n")
+    failures: list[BaseException] = []
+
+    def one() -> None:
+        client = Counting(daemon)
+        try:
+            build(client, context)
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            client.close()
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
