@@ -92,6 +92,18 @@ RUN --mount=type=cache,target=/cache,id=mine,mode=0700,uid=5 --mount=type=tmpfs,
     assert "exec.cachemount" in records
 
 
+def test_a_cache_begins_with_what_another_stage_has(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox AS seed
+RUN mkdir -p /seed/deep && echo seeded >/seed/deep/file
+FROM busybox
+ARG ROUND
+RUN --mount=type=cache,target=/c,from=seed,source=/seed cat /c/deep/file; echo $ROUND >/c/deep/file
+"""
+    assert out_of(daemon, context, dockerfile, "--build-arg", "ROUND=1") == "seeded\n"
+    assert out_of(daemon, context, dockerfile, "--build-arg", "ROUND=2") == "1\n"
+
+
 def test_secrets_are_nowhere(daemon: Engine, context: Path, tmp_path: Path) -> None:
     secret = "hunter" + "2-very-secret"
     (tmp_path / "secret").write_text(secret)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.compose import Compose
 from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.waiting import eventually
@@ -75,3 +76,10 @@ def test_the_sdk(daemon: Engine, context: Path) -> None:
     assert image.tags == ["made:sdk"]
     assert any("Step 1/" in line.get("stream", "") for line in lines)
     assert daemon.sdk.containers.run("made:sdk", ["cat", "/to/a"], remove=True) == b"7\n"
+
+
+def test_compose_builds(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text('FROM busybox\nARG N\nRUN echo $N >/n\nCMD ["cat", "/n"]\n')
+    service = f"build: {{context: {context}, args: {{N: '5'}}}}\n    image: made:compose\n"
+    Compose(daemon, context, f"services:\n  one:\n    {service}")("build")
+    assert daemon.docker("run", "--rm", "made:compose").out == "5\n"

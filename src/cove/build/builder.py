@@ -162,7 +162,7 @@ class Builder:
 
     def solver(self, build: "_Build", steps_: StepLayers) -> Solver:
         """A solver for one build."""
-        mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks)
+        mounts = Mounts(self.cache, build.secrets, self._run_root, self._mount_locks, steps_.fill)
         executors = Executors(
             steps_,
             self.cache,

@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,14 +38,19 @@ class Prepared:
     environment: list[str] = field(default_factory=list)
 
 
+Fill = Callable[[Sequence[str], str, str], Awaitable[None]]
+"""Copies what layers have at a path into a directory that is empty."""
+
+
 class Mounts:
     """``run_root``: a directory of this build's below the run root; it is made when it is needed."""
 
-    def __init__(self, cache: Cache, secrets: Secrets, run_root: Path, locks: "MountLocks") -> None:
+    def __init__(self, cache: Cache, secrets: Secrets, run_root: Path, locks: "MountLocks", fill: Fill) -> None:
         self._cache = cache
         self._secrets = secrets
         self._run_root = run_root
         self._locks = locks
+        self._fill = fill
 
     @asynccontextmanager
     async def prepared(self, run: Run, container: str, trees: Mapping[int, list[str]]) -> AsyncIterator[Prepared]:
@@ -80,6 +85,8 @@ class Mounts:
             await self._agent(mount, place / f"agent-{number}", made)
         elif mount.type == "cache":
             directory = await stack.enter_async_context(self._locks.held(self._cache, mount))
+            if lower:  # from=: what it begins with
+                await self._fill(lower, mount.source, directory)
             made.mounts.append(StepMount("bind", mount.target, directory, writable=not mount.readonly))
         else:
             assert lower is not None

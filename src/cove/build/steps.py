@@ -16,6 +16,8 @@ from cove.layers import Packed, Worker
 from cove.layers.jobs import (
     CopyStep,
     PackStep,
+    Populate,
+    PopulateDone,
     ReadFile,
     ReadFileDone,
     Select,
@@ -73,6 +75,10 @@ class StepLayers:
         """What a copy amounts to. Raises NotFound, InvalidArgument."""
         async with self._slots:
             return await self._worker.run(Select(selection, list(lower), listing), SelectDone)
+
+    async def fill(self, lower: Sequence[str], path: str, directory: str) -> None:
+        """Copy what layers have at a path into a directory, unless there is something in it."""
+        await self._worker.run(Populate(list(lower), path or "/", directory), PopulateDone)
 
     async def read(self, root: Root, path: str, limit: int) -> str:
         """A file of text; nothing when it is not there, or too long."""
