@@ -39,6 +39,9 @@ BATCH = 1 << 20
 IOV_LIMIT = 1024
 """Pieces of one writev(2) (IOV_MAX of limits.h)."""
 
+SILENCE_SECONDS = 120.0
+"""How long a client may send nothing in the middle of a body; then it may go on with another request."""
+
 SWEEP_SECONDS = 600.0
 """How often uploads are looked for that were given up."""
 
@@ -237,7 +240,10 @@ async def _batches(body: Body) -> AsyncIterator[list[bytes]]:
     broken: Exception | None = None
     while True:
         try:
-            piece = await body.readany()
+            async with asyncio.timeout(SILENCE_SECONDS):
+                piece = await body.readany()
+        except TimeoutError:
+            broken, piece = ConnectionAbortedError("the client fell silent"), b""
         except Exception as error:  # a client that went away: keep what it sent
             broken, piece = error, b""
         if piece:
