@@ -50,6 +50,7 @@ def test_containers_of_each_platform(daemon: Engine, loaded: Multi) -> None:
     for name in ("amd64", "arm64"):
         daemon.docker("create", "--name", f"box-{name}", "--platform", f"linux/{name}", "multi:1", "none")
         daemon.docker("cp", f"box-{name}:/etc/arch", "-")
+        assert daemon.docker("ps", "-a", "--filter", f"name=box-{name}", "--format", "{{.Image}}").out == "multi:1\n"
         assert daemon.docker("inspect", "-f", "{{.Image}}", f"box-{name}").out.strip() == digest(loaded.configs[name])
     answer = daemon.http("POST", "/containers/create?platform=linux/s390x", {"Image": "multi:1", "Cmd": ["none"]})
     assert answer.status == 404 and b"does not provide the specified platform" in answer.body

@@ -206,7 +206,7 @@ class Containers:
     def _image_name(self, record: Record) -> str:
         """What the user called the image, while that name still means it; its id after that."""
         with contextlib.suppress(CoveError):
-            if self._images.resolve(record.image_name).id == record.image:
+            if record.image in self._images.target(record.image_name).images:
                 return record.image_name
         return record.image
 

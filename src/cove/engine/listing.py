@@ -104,10 +104,11 @@ def _ports(filters: Filters, name: str) -> set[tuple[int, str]]:
 def _ancestors(images: Images, filters: Filters) -> set[str] | None:
     if "ancestor" not in filters:
         return None
-    found = set()
+    found: set[str] = set()
     for name in filters["ancestor"]:
         try:
-            found.add(images.resolve(name).id)
+            image, target = images.resolve(name), images.target(name)
+            found.update(target.images if target.image == image.id else (image.id,))
         except CoveError:
             continue
     return found

@@ -36,12 +36,12 @@ class Indexer:
     """Call ``run`` once; then ``inodes`` are the layer's."""
 
     def __init__(
-        self, pieces: Iterator[bytes], limits: Limits, devices: bool = True, *, plain_names: bool = False
+        self, pieces: Iterator[bytes] | ByteStream, limits: Limits, devices: bool = True, *, plain_names: bool = False
     ) -> None:
         """``devices``: whether device nodes are made or refused. ``plain_names``: files that are called as whiteouts
         are files, and the data of all are hashed: the tar is no layer.
         """
-        self._stream = ByteStream(pieces)
+        self._stream = pieces if isinstance(pieces, ByteStream) else ByteStream(pieces)
         self._limits = limits
         self._devices = devices
         self._plain_names = plain_names

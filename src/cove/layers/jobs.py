@@ -31,6 +31,8 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     in; or empty. ``raw``, ``plain``: files to write the bytes to as they come, and decompressed; or empty. ``source``:
     the file that is read, or empty: an image of a tar that is not compressed is given a link to it. ``hash_raw``:
     whether the digest of the bytes as they come is wanted.
+    ``known``: the digest of ``source``, when that is a tar that is not compressed and was verified: then it need not be
+    read but for its headers, for an image.
     """
 
     target: str = ""
@@ -40,6 +42,7 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     devices: bool = True
     limits: Limits = Limits()
     source: str = ""
+    known: str = ""
 
 
 class Compress(msgspec.Struct, frozen=True, tag=True):

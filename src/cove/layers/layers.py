@@ -246,11 +246,12 @@ class Layers:
         return {chain_id: task.result() for chain_id, task in tasks.items()}
 
     async def _unpack(self, packed: Packed, target: Path, progress: Callable[[str, int], None]) -> UnpackDone:
+        known = packed.diff_id if packed.digest == packed.diff_id else ""
         async with self._slots:
             source = os.open(packed.path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 done = await self._worker.run(
-                    Unpack(target=str(target), source=str(packed.path)),
+                    Unpack(target=str(target), source=str(packed.path), known=known),
                     UnpackDone,
                     source,
                     lambda read: progress(packed.diff_id, read),

@@ -1,8 +1,12 @@
 """A stream of bytes read by exact counts, from an iterator of large pieces."""
 
+import os
 from collections.abc import Iterator
 
 from cove.errors import InvalidArgument
+
+NEAR = 1 << 14
+"""Bytes that are read at once of a file of which only headers are wanted."""
 
 
 class Truncated(InvalidArgument):
@@ -70,3 +74,36 @@ class ByteStream:
             self.position += len(found)
             count -= len(found)
             yield found
+
+
+class FileStream(ByteStream):
+    """The same of a file that can be read anywhere: what is passed over is not read."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(self._read())
+        self._file = descriptor
+        self._size = os.fstat(descriptor).st_size
+        self._offset = 0
+
+    def skip(self, count: int) -> None:
+        """Pass over ``count`` bytes. Raises Truncated."""
+        rest = count - (len(self._view) - self._at)
+        if rest <= 0:
+            super().skip(count)
+            return
+        if self._offset + rest > self._size:
+            raise Truncated("unexpected end of input")
+        self._view, self._at = memoryview(b""), 0
+        self._offset += rest
+        self.position += count
+
+    def drain(self) -> None:
+        """Pass over all of the rest."""
+        self._view, self._at = memoryview(b""), 0
+        self.position += self._size - self._offset
+        self._offset = self._size
+
+    def _read(self) -> Iterator[bytes]:
+        while piece := os.pread(self._file, NEAR, self._offset):
+            self._offset += len(piece)
+            yield piece

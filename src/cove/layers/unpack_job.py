@@ -11,13 +11,17 @@ from cove.layers import erofs
 from cove.layers.indexer import Indexer, Unfit
 from cove.layers.jobs import Unpack, UnpackDone
 from cove.layers.pipeline import PIECE, Input
+from cove.layers.stream import FileStream
 from cove.layers.tree import remove_tree
 from cove.layers.unpack import Unpacked, unpack
 
 
 def run(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
     """Raises InvalidArgument naming the entry, OSError; what is half done stays for the caller to remove."""
-    return _image(job, source, progress) if layer_images.is_image(job.target) else _unpacked(job, source, progress)
+    if layer_images.is_image(job.target):
+        known = _indexed(job, source, progress) if job.known else None
+        return known or _image(job, source, progress)
+    return _unpacked(job, source, progress)
 
 
 def _unpacked(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
@@ -39,6 +43,22 @@ def _directory(job: Unpack, target: str, pieces: Iterator[bytes]) -> Unpacked:
         return unpack(pieces, top, job.limits, job.devices)
     finally:
         os.close(top)
+
+
+def _indexed(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone | None:
+    """An image over a tar that is known, of which only the headers are read; None when it does not suit an image."""
+    size = os.fstat(source).st_size
+    indexer = Indexer(FileStream(source), job.limits, job.devices)
+    try:
+        done = indexer.run()
+    except Unfit:
+        return None
+    place = Path(job.target)
+    place.mkdir(0o700)
+    os.link(job.source, place / layer_images.TAR)
+    _write_index(place, indexer, size)
+    progress(size)
+    return UnpackDone("", size, job.known, size, done.entries, done.size, job.target)
 
 
 def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:
@@ -63,12 +83,16 @@ def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackD
         os.link(linked, tar)
     if not fits:
         return _done(stream, *_instead(job, tar))
+    _write_index(place, indexer, stream.plain_size)
+    return _done(stream, done, job.target)
+
+
+def _write_index(place: Path, indexer: Indexer, tar_size: int) -> None:
     with (place / layer_images.INDEX).open("xb") as index:
-        erofs.write(indexer.inodes.top, stream.plain_size, index)
+        erofs.write(indexer.inodes.top, tar_size, index)
         index.flush()
         os.fsync(index.fileno())
     _sync(place)
-    return _done(stream, done, job.target)
 
 
 def _instead(job: Unpack, tar: Path) -> tuple[Unpacked, str]:

@@ -1,5 +1,6 @@
 """A layer's image shows, byte for byte, what unpacking its tar makes; and is well formed."""
 
+import io
 import os
 import stat
 import time
@@ -11,6 +12,7 @@ import pytest
 from cove.kernel import layer_images, mounts
 from cove.layers import erofs
 from cove.layers.indexer import Indexer
+from cove.layers.stream import FileStream, Truncated
 from cove.layers.tar import Limits
 from cove.layers.unpack import unpack
 from harness.erofs_check import Image
@@ -130,6 +132,27 @@ def test_it_shows_what_unpacking_makes(place: Path, make: object) -> None:
     assert image.keys() == directory.keys()
     assert image == directory
     assert len(image) > 60
+
+
+@pytest.mark.parametrize("cut", [0, 1024, 1024 + 700, 1024 + 50_000])
+def test_headers_alone_say_the_same(tmp_path: Path, cut: int) -> None:
+    """Of a file that is known only the headers are read; where it ends too early that is seen all the same."""
+    data = odd_tree()[:-1024] + Tar().add("last", os.urandom(100_000)).bytes()
+    data = data[: len(data) - cut]
+    (tmp_path / "tar").write_bytes(data)
+    written = []
+    with (tmp_path / "tar").open("rb") as tar:
+        for source in (iter([data]), FileStream(tar.fileno())):
+            out = io.BytesIO()
+            indexer = Indexer(source, Limits())
+            try:
+                indexer.run()
+            except Truncated:
+                written.append(b"truncated")
+                continue
+            erofs.write(indexer.inodes.top, len(data), out)
+            written.append(out.getvalue())
+    assert written[0] == written[1]
 
 
 def test_content_beyond_four_gigabytes(place: Path) -> None:
