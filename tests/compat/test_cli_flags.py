@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -82,6 +84,43 @@ def test_api_socket(tmp_path: Path, fake: ModuleType, host: str) -> None:
     for archive in archives:
         assert archive.body.lstrip(b"/").startswith(b"run/secrets/docker/config.json\0")
         assert b'"r.example"' in archive.body
+
+
+HELPER = """#!/bin/sh
+case $1 in
+  list) echo '{"https://index.docker.io/v1/": "me", "t.example": "<token>"}' ;;
+  get) read -r registry
+    case $registry in
+      t.example) echo '{"ServerURL": "t.example", "Username": "<token>", "Secret": "abc"}' ;;
+      none.example) echo "credentials not found in native keychain"; exit 1 ;;
+      *) echo "{\\"ServerURL\\": \\"$registry\\", \\"Username\\": \\"me\\", \\"Secret\\": \\"s $registry\\"}" ;;
+    esac ;;
+esac
+"""
+
+
+def test_api_socket_and_programs_that_keep_credentials(tmp_path: Path, fake: ModuleType, host: str) -> None:
+    config = {"auths": {"https://index.docker.io/v1/": {}}, "credsStore": "keeper"}
+    config["credHelpers"] = {"h.example": "keeper", "none.example": "keeper"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "docker-credential-keeper").write_text(HELPER)
+    (tmp_path / "docker-credential-keeper").chmod(0o755)
+    environment = {**os.environ, "DOCKER_CONFIG": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    contents = []
+    for argv in (["docker"], COVE):
+        (tmp_path / "engine.sock").unlink(missing_ok=True)
+        answers = {f"PUT /containers/{fake.IDENTITY}/archive": fake.Reply()}
+        with fake.FakeEngine(tmp_path, "1.50", answers) as engine:
+            command = [*argv, "-H", engine.host, "create", "--use-api-socket", "busybox"]
+            subprocess.run(command, check=True, timeout=30, env=environment)
+            archive = engine.sent("PUT", f"/containers/{fake.IDENTITY}/archive").body
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            (member,) = [each for each in tar if each.name.endswith("config.json")]
+            file = tar.extractfile(member)
+            assert file is not None
+            contents.append(json.loads(file.read()))
+    assert contents[1]["auths"] == contents[0]["auths"]
+    assert set(contents[1]["auths"]) >= {"https://index.docker.io/v1/", "t.example", "h.example"}
 
 
 def test_api_socket_of_a_daemon_elsewhere(runner: Any) -> None:

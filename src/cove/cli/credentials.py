@@ -63,6 +63,24 @@ def everything(session: Session) -> str:
     return base64.urlsafe_b64encode(json.dumps(found).encode()).decode()
 
 
+def as_auths(session: Session) -> dict[str, Any]:
+    """All of them as ``auths`` of a config.json without programs, by registry. Raises Failure."""
+    general = session.config.get("credsStore") or ""
+    found: dict[str, Any] = {} if general else dict(session.config.get("auths") or {})
+    for key in json.loads((general and _call(general, "list", "")) or "{}"):
+        found[key] = _entry(_from_program(general, key))
+    for key, program in (session.config.get("credHelpers") or {}).items():
+        found[key] = _entry(_from_program(program, key))
+    return found
+
+
+def _entry(known: dict[str, str]) -> dict[str, str]:
+    if "identitytoken" in known:
+        return {"identitytoken": known["identitytoken"]}
+    words = f"{known['username']}:{known['password']}" if known else ""
+    return {"auth": base64.b64encode(words.encode()).decode()} if known else {}
+
+
 def store(session: Session, key: str, username: str, secret: str, identity_token: str) -> str:
     """Keep credentials; the path of the file when they are in it unencrypted, else nothing. Raises Failure."""
     program = _program(session, key)
@@ -156,7 +174,7 @@ def _call(program: str, action: str, words: str) -> str:
     raise Failure(f"error {_DOING[action]} credentials - err: exit status {done.returncode}, out: `{said}`")
 
 
-_DOING = {"get": "getting", "store": "storing", "erase": "erasing"}
+_DOING = {"get": "getting", "list": "getting", "store": "storing", "erase": "erasing"}
 
 
 def _path(session: Session) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from cove.cli.credentials import as_auths
 from cove.cli.failure import Failure
 
 TYPE_CHECKING = False
@@ -29,8 +30,10 @@ def lend(session: Session, body: dict[str, Any]) -> dict[str, Any]:
     mount = {"Type": "bind", "Source": endpoint.address, "Target": SOCKET, "BindOptions": {}}
     body["HostConfig"].setdefault("Mounts", []).append(mount)
     environment = body["Env"] or []
-    credentials: dict[str, Any] = session.config.get("auths") or {}
-    if not credentials or any(variable.startswith("DOCKER_CONFIG=") for variable in environment):
+    if any(variable.startswith("DOCKER_CONFIG=") for variable in environment):
+        return {}
+    credentials = as_auths(session)
+    if not credentials:
         return {}
     body["Env"] = [*environment, f"DOCKER_CONFIG={DIRECTORY}"]
     return credentials
