@@ -1,6 +1,6 @@
 """What is measured: one row per thing that a user waits for."""
 
-from bench import builds, files, images, many, pulls
+from bench import builds, files, images, many, pulls, volumes
 from bench.measure import Row, client, docker
 from bench.root_tar import root_tar
 from harness.engine import BIN, Engine
@@ -119,5 +119,6 @@ ROWS = (
     *builds.ROWS,
     *files.ROWS,
     *pulls.ROWS,
+    *volumes.ROWS,
     Row("version (own command line)", _version, target=2.5),
 )

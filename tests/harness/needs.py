@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from cove.kernel import capabilities
 from cove.kernel.rtnetlink import RouteSocket
 from cove.layers import storage_driver
 
@@ -97,6 +98,10 @@ NEEDS = {
         "the distribution's Python, for probes in containers", lambda: Path("/usr/bin/python3").exists()
     ),
     "cove": Need("Cove's own engine, not Docker's in its place", lambda: not TESTING_THE_TESTS),
+    "growing-disks": Need(
+        "file systems in files that grow while they are mounted: CAP_SYS_RESOURCE for ext4, else mkfs.xfs",
+        lambda: bool(capabilities.bounding() & capabilities.mask(["CAP_SYS_RESOURCE"])) or _program("mkfs.xfs")(),
+    ),
     "crun": Need("the OCI runtime crun", _program("crun")),
     "runc": Need("the OCI runtime runc", _program("runc")),
     "podman": Need("Podman, which calls our runtime", _program("podman")),

@@ -121,6 +121,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("volume_copies:DIFF", ("volume diff",), "Show what has changed in a volume since a snapshot"),
     ("volume_copies:BACKUP", ("volume backup",), "Write a volume to an archive"),
     ("volume_browse", ("volume browse",), "Look into a volume and copy its files"),
+    ("volume:RESIZE", ("volume resize",), "Change how much a volume may take, also while it is in use"),
     ("prune:VOLUME", ("volume prune",), "Remove unused local volumes"),
     ("inspect:VOLUME", ("volume inspect",), "Display detailed information on one or more volumes"),
     ("df", ("system df",), "Show cove disk usage"),

@@ -115,7 +115,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         announcements=announcements,
         learned=learned,
     )
-    mounts = VolumeMounts(registry, stores.volumes)
+    mounts = VolumeMounts(registry, stores.volumes, stores.images)
     transitions = Transitions(
         registry=registry,
         images=stores.images,

@@ -34,6 +34,7 @@ from cove.engine.pruning import Pruning
 from cove.engine.publications import Publications
 from cove.engine.registries import Registries as RegistryQuestions
 from cove.engine.removed import Removed
+from cove.engine.resizing import Resizing
 from cove.engine.slimming import Slimming
 from cove.engine.statistics import Statistics
 from cove.engine.stillness import Still
@@ -71,7 +72,8 @@ def make_services(
     steps = _build_steps(roots, engine)
     contexts = KeptContexts(stores.worker, roots.data / "contexts", roots.data / "tmp")
     builds = _builds(roots, stores, engine, steps, transfers, contexts)
-    volumes = Volumes(stores.volumes, registry, events, stores.trash)
+    resizing = Resizing(stores.volumes, registry, stores.worker, events)
+    volumes = Volumes(stores.volumes, registry, events, stores.trash, resizing)
     system = System(
         host=_host(settings, roots, stores, engine),
         registry=registry,

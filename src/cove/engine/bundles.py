@@ -98,7 +98,8 @@ class Bundles:
         self._files.write(container)
         self._files.links.running(container)
         record.apparmor = "" if record.host_config.privileged else self._apparmor
-        spec = specification(record, self._surroundings(container)._replace(sources=mounted.sources))
+        around = self._surroundings(container)
+        spec = specification(record, around._replace(sources=mounted.sources, mapped=mounted.mapped))
         foreign = self.runtimes.foreign(record.host_config.runtime)
         if foreign is not None:
             self._spell_out(spec, container)

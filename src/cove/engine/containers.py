@@ -124,12 +124,27 @@ class Containers:
         self._join_others(record)
         self._links.settle(record)
         await self._bundles.prepare(record.host_config)
-        with self._images.hold(image.id):
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._images.hold(image.id))
+            self._hold_mounted(record, held)
             container = await self._trash.making_room(lambda: self._make(record))
         if uses_resolver(container):
             self._names.warm()  # while its user gets to the start
         self._announcements.publish(container, "create")
         return ContainerCreated(id=record.id, warnings=warnings + discards.about_network(record.host_config, can))
+
+    def _hold_mounted(self, record: Record, held: contextlib.ExitStack) -> None:
+        """Look up the images that are mounted, and have them stay. Raises InvalidArgument.
+
+        Their absence is no 404, which clients take for a missing image of the container's own.
+        """
+        for mount in record.mounts:
+            if mount.kind == "image":
+                try:
+                    mount.image = self._images.resolve(mount.source).id
+                except NotFound as error:
+                    raise InvalidArgument(f'invalid mount config for type "image": {error.message}') from error
+                held.enter_context(self._images.hold(mount.image))
 
     async def _make(self, record: Record) -> Container:
         await self._settle_mounts(record)
@@ -162,12 +177,14 @@ class Containers:
                 setattr(host, field, f"container:{self._joined(mode).id}")
         if host.network_mode.startswith("container:"):
             record.config.hostname = self._joined(host.network_mode).record.config.hostname
+        brought: dict[str, MountPoint] = {}  # of several that bring something to a place the last one does
+        taken = [mount.destination for mount in record.mounts if not mount.anonymous]
         for reference in host.volumes_from or []:
             other = self._registry.get(reference.partition(":")[0])
-            taken = [mount.destination for mount in record.mounts if not mount.anonymous]
-            brought = mounts.inherited(reference, other.record.mounts, taken)
-            covered = {mount.destination for mount in brought}
-            record.mounts = [mount for mount in record.mounts if mount.destination not in covered] + brought
+            found = mounts.inherited(reference, other.record.mounts, taken)
+            brought |= {mount.destination: mount for mount in found}
+        kept = [mount for mount in record.mounts if mount.destination not in brought]
+        record.mounts = [*kept, *brought.values()]
 
     def _joined(self, mode: str) -> Container:
         """The container of a ``container:NAME`` mode. Its absence is no 404, which clients take for a missing image."""
@@ -333,8 +350,12 @@ class Containers:
         return await self._commits.commit(options)
 
     def image_users(self, image_id: str) -> Sequence[Container]:
-        """The containers made from an image."""
-        return [container for container in self._registry if container.record.image == image_id]
+        """The containers made from an image, or that mount it."""
+        return [
+            container
+            for container in self._registry
+            if container.record.image == image_id or image_id in container.record.mounted_images
+        ]
 
 
 def _make_directories(container: Container) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 
 from cove.engine.record import MountPoint
 from cove.errors import InvalidArgument
+from cove.oci.idmaps import IDS
 from cove.wire.config import Config
-from cove.wire.host_config import DriverConfig, HostConfig, Mount, VolumeOptions
+from cove.wire.host_config import BindOptions, DriverConfig, HostConfig, Mount, VolumeOptions
 
 PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
 _ACCESS = ("ro", "rw")
@@ -56,6 +57,7 @@ def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]
                     no_copy=True,
                     subpath=point.subpath,
                     idmap=point.idmap,
+                    recursion=point.recursion,
                 )
             )
     return found
@@ -124,7 +126,7 @@ def _config(kind: str) -> str:
 
 
 def _mount(mount: Mount, driver: str) -> MountPoint:
-    if mount.type not in ("bind", "volume", "tmpfs"):
+    if mount.type not in ("bind", "volume", "tmpfs", "image"):
         raise InvalidArgument(f"{_config(mount.type)}mount type unknown")
     if not mount.target:
         raise InvalidArgument(f"{_config(mount.type)}field Target must not be empty")
@@ -140,10 +142,23 @@ def _mount(mount: Mount, driver: str) -> MountPoint:
             writable=not mount.read_only,
             propagation=(options.propagation if options else "") or "rprivate",
             create_source=bool(options and options.create_mountpoint),
+            idmap=_idmap(options.idmap) if options else "",
+            recursion=_recursion(options) if options else "",
         )
+    if mount.type == "image":
+        return _image(mount, destination)
     if mount.type == "volume":
         return _volume(mount, destination, driver)
     return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
+
+
+def _image(mount: Mount, destination: str) -> MountPoint:
+    if not mount.source:
+        raise InvalidArgument(f"{_config('image')}field Source must not be empty")
+    subpath = mount.image_options.subpath if mount.image_options else ""
+    if subpath.startswith("/") or ".." in subpath.split("/"):
+        raise InvalidArgument(f"{_config('image')}image subpath must be a relative path within the image")
+    return MountPoint("image", destination, source=mount.source, writable=False, subpath=subpath)
 
 
 def _volume(mount: Mount, destination: str, driver: str) -> MountPoint:
@@ -164,6 +179,26 @@ def _volume(mount: Mount, destination: str, driver: str) -> MountPoint:
         no_copy=options.no_copy,
         subpath=options.subpath,
     )
+
+
+def _recursion(options: BindOptions) -> str:
+    if options.non_recursive:
+        return "disabled"
+    if options.read_only_non_recursive:
+        return "writable"
+    return "readonly" if options.read_only_force_recursive else ""
+
+
+def _idmap(words: str) -> str:
+    """``match-user``, or ``HOST:CONTAINER:COUNT``. Raises InvalidArgument."""
+    if words in ("", "match-user"):
+        return words
+    parts = words.split(":")
+    if len(parts) == 3 and all(part.isascii() and part.isdecimal() and len(part) < 11 for part in parts):
+        disk, shown, count = map(int, parts)
+        if count > 0 and max(disk, shown) + count <= IDS:
+            return words
+    raise InvalidArgument(f"{_config('bind')}invalid IDMap: {words!r} is neither match-user nor HOST:CONTAINER:COUNT")
 
 
 def _mount_tmpfs_options(mount: Mount) -> list[str]:

@@ -53,7 +53,8 @@ class Populating:
     async def _copy(self, container: Container, mount: MountPoint, source: Source) -> None:
         layers = await self._images.lower_directories(container.record.image)
         lower = [str(directory) for directory in (container.paths.upper, *layers)]
-        plain = self._volumes.get(mount.name).driver == LOCAL and not source.staged
+        volume = self._volumes.get(mount.name)
+        plain = volume.driver == LOCAL and not volume.options  # a directory of a quota is no other
         job = Populate(
             lower,
             mount.destination,

@@ -19,7 +19,8 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
     ``create_source``: a missing directory on the host is made, as ``-v`` has it. ``labels``, ``driver_options``: of a
     volume that the mount makes. ``no_copy``: nothing of the image is copied into an empty volume.
     ``subpath``: the part of the volume or image that is mounted. ``image``: the id of the image. ``idmap``: the
-    mapping that a bind was asked for.
+    mapping that a bind was asked for. ``recursion``: what becomes of mounts below a bind's source, in the words of
+    ``bind-recursive``.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
     subpath: str = ""
     image: str = ""
     idmap: str = ""
+    recursion: str = ""
 
 
 class State(msgspec.Struct, omit_defaults=True):
@@ -80,10 +82,29 @@ class Record(msgspec.Struct, omit_defaults=True):
     apparmor: str = ""
 
     @property
+    def mounted_images(self) -> set[str]:
+        """The ids of the images that it mounts."""
+        return {mount.image for mount in self.mounts if mount.image}
+
+    @property
     def arguments(self) -> list[str]:
         """The program and its arguments: entry point, then command."""
         return [*(self.config.entrypoint or []), *(self.config.cmd or [])]
 
+
+class ImageMount(msgspec.Struct):
+    """An image that a container mounts."""
+
+    container: str
+    image: str
+
+
+IMAGE_MOUNTS: Table[ImageMount] = Table(
+    "image_mounts",
+    ImageMount,
+    ("container", "image"),
+    {"container": lambda mount: mount.container, "image": lambda mount: mount.image},
+)
 
 CONTAINERS: Table[Record] = Table(
     "containers",

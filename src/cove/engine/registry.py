@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import msgspec
 
 from cove.engine.container import Container
-from cove.engine.record import CONTAINERS, Record
+from cove.engine.record import CONTAINERS, IMAGE_MOUNTS, ImageMount, Record
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NotFound
 from cove.store import Database
 
@@ -150,9 +150,12 @@ class Registry:
 
     async def _insert(self, record: Record, also: Sequence[Change]) -> None:
         insert = CONTAINERS.inserting(record)
+        images = [IMAGE_MOUNTS.inserting(ImageMount(record.id, image)) for image in record.mounted_images]
 
         def change(connection: sqlite3.Connection) -> None:
             insert(connection)
+            for mounted in images:
+                mounted(connection)
             for other in also:
                 other(connection)
 

@@ -92,7 +92,8 @@ class Removal:
             container.claim = None
             raise
         container.drop_waiting()
-        await self._images.released(container.record.image)
+        for image in (container.record.image, *container.record.mounted_images):
+            await self._images.released(image)
         if volumes:
             await self._remove_anonymous_volumes(container)
         self._announcements.publish(container, "destroy")

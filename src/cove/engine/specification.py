@@ -8,6 +8,7 @@ from cove.engine import privileges, security
 from cove.engine.devices import BlockLimits, Given
 from cove.engine.record import MountPoint, Record
 from cove.engine.remap import Remap
+from cove.oci.idmaps import exchanged
 from cove.oci.runtime import (
     CpuLimits,
     DeviceRule,
@@ -40,7 +41,7 @@ class Surroundings(NamedTuple):
     and ``block``: what the settings ask for of the host's devices, by their numbers.
     ``environment``: what links bring; image and user have the last word. ``remap``: the ids of a container in a user
     namespace. ``edits``: of CDI devices, which change the whole in the end. ``sources``: of mounts,
-    by destination, where the record does not have them.
+    by destination, where the record does not have them. ``mapped``: destinations of those that have the mapping.
     """
 
     root_path: str
@@ -54,6 +55,7 @@ class Surroundings(NamedTuple):
     remap: Remap | None = None
     edits: cdi.Edits | None = None
     sources: Mapping[str, str] = {}
+    mapped: frozenset[str] = frozenset()
 
 
 def specification(record: Record, around: Surroundings) -> Spec:
@@ -262,8 +264,7 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
     if around.remap is not None:  # where the kernel lets nobody make a node
         made += [_bind(place, path, ["bind", "nosuid", "noexec"]) for path, place in around.devices.places.items()]
     made += [
-        _user_mount(mount, around.sources.get(mount.destination, mount.source), mapped)
-        for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
+        _user_mount(mount, around) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
     ]
     return made
 
@@ -317,13 +318,24 @@ def _bind(source: str, destination: str, options: Sequence[str]) -> Mount:
     return {"destination": destination, "type": "bind", "source": source, "options": list(options)}
 
 
-def _user_mount(mount: MountPoint, source: str, mapped: Sequence[str]) -> Mount:
+def _user_mount(mount: MountPoint, around: Surroundings) -> Mount:
     """``mapped``: options by which our own files have on the disk the ids that the container sees; binds stay."""
     if mount.kind == "layers":
         options = [*mount.options, "rw" if mount.writable else "ro"]
         return {"destination": mount.destination, "type": "layers", "source": mount.source, "options": options}
     if mount.kind == "tmpfs":
         return {"destination": mount.destination, "type": "tmpfs", "source": "tmpfs", "options": mount.options}
-    options = ["rbind", mount.propagation or "rprivate", "rw" if mount.writable else "ro", *mount.options]
-    options += mapped if mount.kind == "volume" else ()
-    return _bind(source, mount.destination, options)
+    access = "rw" if mount.writable else "rro" if mount.kind == "bind" and mount.recursion in ("", "readonly") else "ro"
+    bind = "bind" if mount.recursion == "disabled" else "rbind"
+    options = [bind, mount.propagation or "rprivate", access, *mount.options]
+    if mount.kind == "volume" and mount.destination not in around.mapped:
+        options += ["idmap"] if around.remap is not None else []
+    made = _bind(around.sources.get(mount.destination, mount.source), mount.destination, options)
+    if mount.idmap == "match-user":
+        made["matchUser"] = True
+    elif mount.idmap:
+        disk, shown, count = map(int, mount.idmap.split(":"))
+        users, groups = (0, 0) if around.remap is None else around.remap.root
+        made["uidMappings"] = exchanged(disk, users + shown, count)
+        made["gidMappings"] = exchanged(disk, groups + shown, count)
+    return made

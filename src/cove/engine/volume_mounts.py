@@ -7,6 +7,8 @@ from typing import NamedTuple
 from cove.engine.container import Container
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
+from cove.errors import Conflict
+from cove.images import Images
 from cove.kernel.staged_mounts import StagedMount
 from cove.volumes import Source, Volumes
 
@@ -15,10 +17,14 @@ MEMORY = ("tmpfs", "ramfs")
 
 
 class Mounted(NamedTuple):
-    """``sources``: of mounts, by destination. ``staged``: what is to be mounted before they are there, in order."""
+    """``sources``: of mounts, by destination. ``staged``: what is to be mounted before they are there, in order.
+
+    ``mapped``: destinations of those that have another container's mapping of ids.
+    """
 
     sources: Mapping[str, str]
     staged: Sequence[StagedMount]
+    mapped: frozenset[str] = frozenset()
 
 
 NOTHING_MOUNTED = Mounted({}, ())
@@ -27,8 +33,9 @@ NOTHING_MOUNTED = Mounted({}, ())
 class VolumeMounts:
     """Asks drivers for the volumes of containers."""
 
-    def __init__(self, registry: Registry, volumes: Volumes) -> None:
+    def __init__(self, registry: Registry, volumes: Volumes, images: Images) -> None:
         self._registry = registry
+        self._images = images
         self._volumes = volumes
 
     @contextlib.asynccontextmanager
@@ -38,11 +45,11 @@ class VolumeMounts:
         Of those that begin with the same volume in memory the second waits until the first has mounted it. Raises
         NotFound, Internal in Docker's words.
         """
-        mounts = [mount for mount in container.record.mounts if mount.kind == "volume" or mount.subpath]
+        mounts = [mount for mount in container.record.mounts if mount.kind in ("volume", "image")]
         if not mounts:
             yield NOTHING_MOUNTED
             return
-        async with self._volumes.locked(*(mount.name for mount in mounts)):
+        async with self._volumes.locked(*(mount.name for mount in mounts if mount.kind == "volume")):
             pass  # what is being copied into one of them is there
         async with self._volumes.locked(*(mount.name for mount in mounts if self._in_memory(mount))):
             yield await self._mount(container, mounts)
@@ -53,19 +60,27 @@ class VolumeMounts:
         container.paths.run.mkdir(mode=0o711, parents=True, exist_ok=True)  # so that the next daemon knows of it
         try:
             for number, mount in enumerate(mounts):
-                source = await self._volumes.mount(mount.name, container.id)
-                if not mount.subpath:
-                    mount.source = source.path
-                staged |= dict.fromkeys(self._shared(container, mount, source))
+                place = str(container.paths.places / str(number))
+                source = await self._source(container, mount, place)
+                staged |= dict.fromkeys(source.staged)
                 sources[mount.destination] = source.path
                 if mount.subpath:
-                    part = str(container.paths.places / str(number))
-                    staged[StagedMount("part", part, source.path, mount.subpath)] = None
-                    sources[mount.destination] = part
+                    sources[mount.destination] = f"{place}-part"
+                    staged[StagedMount("part", f"{place}-part", source.path, mount.subpath)] = None
         except BaseException:
             await self.ended(container)
             raise
-        return Mounted(sources, list(staged))
+        copied = {mount.place for mount in staged if mount.kind == "copy"}
+        mapped = {place for place, source in sources.items() if source in copied}
+        return Mounted(sources, list(staged), frozenset(mapped))
+
+    async def _source(self, container: Container, mount: MountPoint, place: str) -> Source:
+        if mount.kind == "image":
+            layers = tuple(map(str, await self._images.lower_directories(mount.image)))
+            return Source(place, (StagedMount("layers", place, layers=layers),))
+        source = await self._volumes.mount(mount.name, container.id)
+        mount.source = source.path
+        return source._replace(staged=tuple(self._shared(container, mount, source)))
 
     def _shared(self, container: Container, mount: MountPoint, source: Source) -> Sequence[StagedMount]:
         """A volume in memory that another container has is that container's."""
@@ -73,10 +88,12 @@ class VolumeMounts:
             return source.staged
         for user in self._registry.volume_users(mount.name):
             theirs = _whole(user, mount.name)
-            if user is not container and user.running and theirs is not None:
-                kind = source.staged[0].type
-                namespace = f"/proc/{user.pid}/ns/mnt"
-                return (StagedMount("copy", source.path, namespace, theirs.destination, kind),)
+            if user is container or not user.running or theirs is None:
+                continue
+            if _userns(user) != _userns(container):
+                raise Conflict(f"volume {mount.name} is in memory, and container {user.id} has it with other user ids")
+            namespace = f"/proc/{user.pid}/ns/mnt"
+            return (StagedMount("copy", source.path, namespace, theirs.destination, source.staged[0].type),)
         return source.staged
 
     def _in_memory(self, mount: MountPoint) -> bool:
@@ -92,6 +109,10 @@ class VolumeMounts:
         """It needs its volumes no longer. Raises nothing for those that it never had."""
         for name in {mount.name: None for mount in container.record.mounts if mount.kind == "volume"}:
             await self._volumes.unmount(name, container.id)
+
+
+def _userns(container: Container) -> str:
+    return container.record.host_config.userns_mode
 
 
 def _whole(container: Container, volume: str) -> MountPoint | None:

@@ -7,6 +7,7 @@ from cove.engine import removed_volumes
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
+from cove.engine.resizing import Resizing
 from cove.engine.sizes import Sizes
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
@@ -15,7 +16,7 @@ from cove.units import format_time
 from cove.volumes import LOCAL, Seen
 from cove.volumes import Volume as VolumeRecord
 from cove.volumes import Volumes as VolumeStore
-from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumesPruned
+from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumeResize, VolumesPruned
 
 REMEMBERED = 60
 """Seconds that the size of a volume which no container uses is taken to be the same."""
@@ -24,12 +25,15 @@ REMEMBERED = 60
 class Volumes:
     """Shows, makes and removes volumes."""
 
-    def __init__(self, store: VolumeStore, registry: Registry, events: Events, trash: Trash) -> None:
+    def __init__(
+        self, store: VolumeStore, registry: Registry, events: Events, trash: Trash, resizing: Resizing
+    ) -> None:
         self._trash = trash
         self._store = store
         self._registry = registry
         self._events = events
         self._sizes = Sizes()
+        self._resizing = resizing
 
     async def usage(self) -> list[Volume]:
         """All volumes, with what they take on disk and how many containers have them."""
@@ -47,6 +51,9 @@ class Volumes:
         """Bytes, or -1 for what lies with a plug-in."""
         if record.driver != LOCAL:
             return -1
+        space = self._store.space(record.name)
+        if space is not None:
+            return space.used
         return await self._sizes.of(record.name, self._store.path(record.name), _mark(users))
 
     async def list(self, filters: Filters) -> VolumeList:
@@ -92,6 +99,11 @@ class Volumes:
         else:
             await self._store.remove(record.name, force=force)
         self._events.publish("volume", "destroy", record.name, {"driver": record.driver})
+
+    async def resize(self, name: str, request: VolumeResize) -> Volume:
+        """Raises NotFound, InvalidArgument, Conflict."""
+        await self._resizing.resize(name, request.size)
+        return await self.inspect(name)
 
     async def prunable(self, filters: Filters, *, every: bool) -> Sequence[tuple[VolumeRecord, int]]:
         """The volumes that no container has, with their sizes: the anonymous ones, or ``every`` one."""

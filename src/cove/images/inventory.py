@@ -36,6 +36,7 @@ JSON_LIMIT = 16 << 20
 """Bytes of the largest manifest, index or configuration."""
 _USES = (
     "SELECT 'containers' FROM containers WHERE image = ? "
+    "UNION ALL SELECT 'containers' FROM image_mounts WHERE image = ? "
     f"UNION ALL SELECT '{IN_TRASH}' FROM trash WHERE image = ? LIMIT 1"
 )
 
@@ -221,7 +222,7 @@ class Inventory:
             TARGETS.put(connection, target)
         kept = {}
         for image in hidden:
-            used = connection.execute(_USES, (image.id, image.id)).fetchone()
+            used = connection.execute(_USES, (image.id,) * 3).fetchone()
             if used or self._holds[image.id] > 0:
                 IMAGES.put(connection, image)
                 kept[image.id] = used[0] if used else "held"

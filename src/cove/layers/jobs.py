@@ -315,6 +315,22 @@ class Populate(msgspec.Struct, frozen=True, tag=True):
     replaces: bool = False
 
 
+class GrowDisk(msgspec.Struct, frozen=True, tag=True):
+    """Have the file system at ``place``, once ``staged`` is mounted, take up ``size`` bytes of its device."""
+
+    staged: list[Staged]
+    place: str
+    size: int
+
+
+class CopyDisk(msgspec.Struct, frozen=True, tag=True):
+    """Copy all that is at ``place`` to the empty directory ``target``, once ``staged`` is mounted, and sync it."""
+
+    staged: list[Staged]
+    place: str
+    target: str
+
+
 class Export(msgspec.Struct, frozen=True, tag=True):
     """Write the whole root as a tar to the second descriptor, without what is mounted below it."""
 
@@ -361,6 +377,8 @@ Job = (
     TreeJob
     | Browse
     | Populate
+    | GrowDisk
+    | CopyDisk
     | Unpack
     | Verify
     | Compress

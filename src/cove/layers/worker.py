@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import CoveError, Internal, NoSpace
-from cove.layers import compress, context, selection, squashing, step_layers, tree_work, unpack_job
+from cove.layers import compress, context, disks, selection, squashing, step_layers, tree_work, unpack_job
 from cove.layers.copying import browse, copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -29,6 +29,7 @@ from cove.layers.jobs import (
     CompareDone,
     CompareStacks,
     Compress,
+    CopyDisk,
     CopyDone,
     CopyIn,
     CopyOut,
@@ -38,6 +39,7 @@ from cove.layers.jobs import (
     Failed,
     FillContext,
     FindWaste,
+    GrowDisk,
     Job,
     ListContext,
     ListFiles,
@@ -144,6 +146,10 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return RemoveDone()
         case Populate():
             return populate(job)
+        case GrowDisk():
+            return disks.grow(job)
+        case CopyDisk():
+            return disks.copy(job)
         case Compare():
             return CompareDone(differences(job.lower, job.upper))
         case ListFiles():

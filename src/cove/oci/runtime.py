@@ -101,9 +101,11 @@ class Mount(TypedDict):
     """With mappings it is an idmapped mount: files of ``containerID`` on the disk are shown as of ``hostID``.
 
     ``namespace`` (ours): the file of the mount namespace in which a bind's source is looked up, without links.
+    ``matchUser`` (ours): mappings that show the source's owner as the container's user (``cove.runtime.owners``).
     """
 
     namespace: NotRequired[str]
+    matchUser: NotRequired[bool]
     destination: str
     source: NotRequired[str]
     type: NotRequired[str]

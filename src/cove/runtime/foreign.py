@@ -209,6 +209,10 @@ class _Start(NamedTuple):
             staged_mounts.attach_all([staged_mounts.StagedMount(*fields) for fields in self.start.staged])
         root = rootfs.mount_root(self.start.root, self.spec["root"]["path"])
         layer_images.forget_all()
+        if any(entry.get("matchUser") for entry in self.spec.get("mounts", [])):
+            from cove.runtime import owners
+
+            owners.match(self.spec, root)
         self.spec["process"] = _numeric(self.spec["process"], root)
         self.spec["ociVersion"] = _OCI_VERSION
         os.close(root)

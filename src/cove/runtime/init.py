@@ -135,11 +135,18 @@ def _isolate(spec: Spec, start: Beginning, channel: socket.socket, manner: Manne
 
 def _open(spec: Spec, start: Beginning) -> _Opened:
     """Before a user namespace is entered, whose root may reach nothing of it."""
-    sources = rootfs.open_sources(spec)
     if start.root is None or "mappings" not in start.root:
-        return _Opened(None, sources)
+        return _Opened(None, rootfs.open_sources(spec))
     root = rootfs.mount_mapped(start.root)
-    return _Opened(root, sources)
+    _match_owners(spec, root)
+    return _Opened(root, rootfs.open_sources(spec))
+
+
+def _match_owners(spec: Spec, root: int) -> None:
+    if any(entry.get("matchUser") for entry in spec.get("mounts", [])):
+        from cove.runtime import owners
+
+        owners.match(spec, root)
 
 
 def _stage(start: Beginning) -> None:
@@ -175,6 +182,7 @@ def _furnish(spec: Spec, start: Beginning, cgroup: Cgroup, opened: _Opened) -> i
         root = rootfs.mount_root(start.root, spec["root"]["path"])
     else:
         root = rootfs.attach_mapped(opened.root)
+    _match_owners(spec, root)
     for operation in rootfs.plan(spec, cgroup.layout, cgroup.path, opened.sources):
         operation.apply(root)
     return root

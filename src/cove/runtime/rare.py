@@ -16,7 +16,9 @@ def load(spec: Spec) -> None:
         from cove.runtime import hooks  # noqa: F401
     kinds = {entry["type"] for entry in linux.get("namespaces", [])}
     if "user" in kinds or any(entry.get("uidMappings") for entry in spec.get("mounts", [])):
-        from cove.runtime import mappings  # noqa: F401
+        from cove.runtime import mappings
+    if any(entry.get("matchUser") for entry in spec.get("mounts", [])):
+        from cove.runtime import mappings, owners  # noqa: F401
     if any("tmpcopyup" in entry.get("options", []) for entry in spec.get("mounts", [])):
         from cove.runtime import copyup  # noqa: F401
     if linux.get("intelRdt"):

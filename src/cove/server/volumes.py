@@ -9,7 +9,7 @@ from cove.filters import Filters
 from cove.server.reply import empty_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
-from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumesPruned
+from cove.wire.volumes import Volume, VolumeCreate, VolumeList, VolumeResize, VolumesPruned
 
 PRUNES_ANONYMOUS = (1, 42)
 """From this version of the API on ``prune`` leaves volumes alone that a user has named."""
@@ -28,6 +28,9 @@ class Volumes(Protocol):
 
     async def prune(self, filters: Filters, *, now: bool = False) -> VolumesPruned: ...
 
+    async def resize(self, name: str, request: VolumeResize) -> Volume:
+        """Raises Conflict when it cannot be smaller now, or has no size."""
+
 
 class VolumeRoutes:
     def __init__(self, volumes: Volumes) -> None:
@@ -40,6 +43,7 @@ class VolumeRoutes:
             Route("POST", "/volumes/prune", self.prune),
             Route("GET", "/volumes/{name}", self.inspect),
             Route("DELETE", "/volumes/{name}", self.remove),
+            Route("POST", "/cove/volumes/{name}/resize", self.resize),
         )
 
     async def list(self, request: Request) -> web.Response:
@@ -54,6 +58,10 @@ class VolumeRoutes:
     async def remove(self, request: Request) -> web.Response:
         await self._volumes.remove(request.variable("name"), force=request.flag("force"), now=request.flag("now"))
         return empty_reply()
+
+    async def resize(self, request: Request) -> web.Response:
+        body = await request.json(VolumeResize)
+        return reply(await self._volumes.resize(request.variable("name"), body), request.version)
 
     async def prune(self, request: Request) -> web.Response:
         filters = request.filters()

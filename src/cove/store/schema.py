@@ -17,6 +17,7 @@ networks       one row per network
 endpoints      attachments of containers to networks; an address is in use while its row is there
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
+image_mounts   images that containers mount, which stay for them; goes with the container's row
 runs           how containers of a name ended; bounded, see ``cove.engine.runs``
 learned        where containers went under the egress policy ``learn``, see ``cove.engine.learned``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
@@ -90,5 +91,12 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     CREATE TABLE last_use (kind TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (kind, id)) STRICT;
+    """,
+    """
+    CREATE TABLE image_mounts (
+        container TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE, image TEXT NOT NULL, record BLOB NOT NULL,
+        PRIMARY KEY (container, image)
+    ) STRICT;
+    CREATE INDEX image_mounts_image ON image_mounts (image);
     """,
 )

@@ -6,6 +6,7 @@ and others are plug-ins.
 
 from cove.volumes.driver import Details, Driver, Source
 from cove.volumes.record import LOCAL, Volume
+from cove.volumes.spaces import Space, Spaces
 from cove.volumes.volumes import Seen, Volumes
 
-__all__ = ["LOCAL", "Details", "Driver", "Seen", "Source", "Volume", "Volumes"]
+__all__ = ["LOCAL", "Details", "Driver", "Seen", "Source", "Space", "Spaces", "Volume", "Volumes"]

@@ -22,6 +22,7 @@ from cove.volumes.local import Local, has_file_system
 from cove.volumes.plugin import Places
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 from cove.volumes.snapshots import Snapshots
+from cove.volumes.spaces import Space, Spaces
 
 Change = Callable[[sqlite3.Connection], None]
 
@@ -41,7 +42,8 @@ class Volumes:
         """``plugins``: the directory of plug-ins that are this daemon's alone."""
         self._database = database
         self._root = data_root / "volumes"
-        self._local = Local(self._root)
+        self.spaces = Spaces()
+        self._local = Local(self._root, self.spaces)
         self._drivers = Drivers(self._local, Places(plugins))
         self.snapshots = Snapshots(self._root)
         self._volumes: dict[str, Volume] = {}
@@ -83,6 +85,17 @@ class Volumes:
         """The directory of a local volume. What has a file system of its own is not mounted there on the host."""
         return self._local.data(name)
 
+    def space(self, name: str) -> Space | None:
+        """What bounds a local volume with a size; None for others."""
+        return self.spaces.look(self.path(name)) if self.get(name).options.get("size") else None
+
+    async def note_size(self, name: str, size: int) -> None:
+        """It has another size, in bytes. While it is ``locked``."""
+        volume = self.get(name)
+        resized = msgspec.structs.replace(volume, options={**volume.options, "size": str(size)})
+        await self._database.run(VOLUMES.putting(resized))
+        self._volumes[name] = resized
+
     @property
     def drivers(self) -> Sequence[str]:
         """The names of those that have been used."""
@@ -90,7 +103,7 @@ class Volumes:
 
     def is_directory(self, volume: Volume) -> bool:
         """Whether its files lie in ``path``, and are this engine's alone."""
-        return volume.driver == LOCAL and not has_file_system(volume)
+        return volume.driver == LOCAL and not has_file_system(volume) and not volume.options.get("size")
 
     async def find(self, name: str) -> Seen:
         """A volume as an inspection shows it, those that only a plug-in knows as well. Raises NotFound, Internal."""

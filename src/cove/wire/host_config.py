@@ -63,8 +63,17 @@ class Ulimit(Wire):
 
 
 class BindOptions(Wire):
+    """``idmap``: ours, match-user or HOST:CONTAINER:COUNT; other clients do not see it unless it is set."""
+
     omit_empty: ClassVar[frozenset[str]] = frozenset(
-        {"propagation", "non_recursive", "create_mountpoint", "read_only_non_recursive", "read_only_force_recursive"}
+        {
+            "propagation",
+            "non_recursive",
+            "create_mountpoint",
+            "read_only_non_recursive",
+            "read_only_force_recursive",
+            "idmap",
+        }
     )
 
     propagation: str = ""
@@ -72,6 +81,7 @@ class BindOptions(Wire):
     create_mountpoint: bool = False
     read_only_non_recursive: bool = False
     read_only_force_recursive: bool = False
+    idmap: str = field(name="IDMap", default="")
 
 
 class DriverConfig(Wire):

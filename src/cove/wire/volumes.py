@@ -37,6 +37,12 @@ class VolumeCreate(Wire):
     labels: dict[str, str] | None = None
 
 
+class VolumeResize(Wire):
+    """Body of ``POST /cove/volumes/{name}/resize``, ours. ``size``: bytes."""
+
+    size: int = 0
+
+
 class VolumeList(Wire):
     volumes: list[Volume]
     warnings: list[str] | None = None

@@ -192,7 +192,7 @@ def test_mounts_come_parents_first_and_in_place_of_the_engine_s() -> None:
         "destination": "/dev/shm",
         "type": "bind",
         "source": "/s",
-        "options": ["rbind", "rprivate", "ro"],
+        "options": ["rbind", "rprivate", "rro"],
     }
 
 

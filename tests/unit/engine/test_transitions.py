@@ -108,7 +108,7 @@ def with_container(tmp_path: Path) -> Callable[..., None]:
                     removal=removal,
                     trash=trash,
                     runs=Runs(database),
-                    mounts=VolumeMounts(registry, Volumes(database, tmp_path)),
+                    mounts=VolumeMounts(registry, Volumes(database, tmp_path), images),
                 )
                 made = container("c1", host=host, **changes)
                 await registry.add(made)

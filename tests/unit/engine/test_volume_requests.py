@@ -10,10 +10,12 @@ from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
+from cove.engine.resizing import Resizing
 from cove.engine.sizes import tree_size
 from cove.engine.volumes import Volumes
 from cove.errors import Conflict, InvalidArgument, NotFound
 from cove.filters import Filters
+from cove.layers import Worker
 from cove.store import Database
 from cove.trash import Budget, Trash
 from cove.volumes import Volumes as Store
@@ -31,7 +33,8 @@ def with_volumes(tmp_path: Path) -> Callable[[Body], None]:
         trash = Trash(database, tmp_path, Budget(minutes=0), tree_size)
         try:
             store.open()
-            await body(Volumes(store, registry, events, trash), registry, events)
+            resizing = Resizing(store, registry, Worker(), events)
+            await body(Volumes(store, registry, events, trash, resizing), registry, events)
         finally:
             database.close()
 

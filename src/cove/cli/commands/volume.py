@@ -1,12 +1,14 @@
-"""``cove volume``: ls, create, rm"""
+"""``cove volume``: ls, create, rm, resize"""
 
 from __future__ import annotations
 
-from cove.cli.command import NO_ARGUMENTS, Arguments, Command, at_least
+from urllib.parse import quote
+
+from cove.cli.command import NO_ARGUMENTS, Arguments, Command, at_least, exactly
 from cove.cli.creation.kinds import LABEL
 from cove.cli.failure import Failure
 from cove.cli.formatter import config_format, show
-from cove.cli.humanize import size
+from cove.cli.humanize import parse_memory, size
 from cove.cli.options import LIST_FORMAT, encode_filters, filters
 from cove.cli.session import for_each
 from cove.cli.view import View
@@ -40,6 +42,8 @@ def volume_view() -> View:
             "Group": ("GROUP", lambda item: MISSING),
             "Availability": ("AVAILABILITY", lambda item: MISSING),
             "Status": ("STATUS", lambda item: MISSING),
+            "Used": ("USED", lambda item: _bounded(item, "Used")),
+            "Limit": ("LIMIT", lambda item: _bounded(item, "Size")),
         },
     )
 
@@ -51,6 +55,12 @@ def _labels(item: Item) -> str:
 def _usage(item: Item, key: str, write: Any) -> str:
     usage = item.get("UsageData")
     return MISSING if not usage else str(write(usage[key]))
+
+
+def _bounded(item: Item, key: str) -> str:
+    """Of a volume with a size."""
+    status = item.get("Status") or {}
+    return size(status[key]) if "Backing" in status else MISSING
 
 
 def _ls(session: Session, values: Values, arguments: list[str]) -> int:
@@ -69,10 +79,13 @@ def _create(session: Session, values: Values, arguments: list[str]) -> int:
                 "conflicting options: cannot specify a volume-name through both --name and as a positional arg"
             )
         name = arguments[0]
+    options = dict(values.many("opt"))
+    if values.text("size"):
+        options["size"] = values.text("size")
     body = {
         "Name": name,
         "Driver": values.text("driver"),
-        "DriverOpts": dict(values.many("opt")),
+        "DriverOpts": options,
         "Labels": dict(label.partition("=")[::2] for label in values.many("label")),
     }
     session.print(session.client.json("POST", "/volumes/create", body=body)["Name"])
@@ -82,6 +95,13 @@ def _create(session: Session, values: Values, arguments: list[str]) -> int:
 def _rm(session: Session, values: Values, arguments: list[str]) -> int:
     query = {"force": 1 if values.on("force") else None, "now": 1 if values.on("now") else None}
     return for_each(session, arguments, lambda name: session.client.json("DELETE", f"/volumes/{name}", query))
+
+
+def _resize(session: Session, values: Values, arguments: list[str]) -> int:
+    name, size = arguments
+    session.client.json("POST", f"/cove/volumes/{quote(name, safe='')}/resize", body={"Size": parse_memory(size)})
+    session.print(name)
+    return 0
 
 
 LS = Command(
@@ -103,6 +123,7 @@ CREATE = Command(
         Flag("driver", STRING, "Specify volume driver name", "d", "local"),
         Flag("label", LABEL, "Set metadata for a volume"),
         Flag("name", STRING, "Specify volume name", hidden=True),
+        Flag("size", STRING, 'How much it may take, such as "10G": "volume resize" changes it'),
         Flag("opt", MAP, "Set driver specific options", "o", shown="map[]"),
     ),
 )
@@ -114,4 +135,9 @@ RM = Command(
         Flag("force", BOOL, "Force the removal of one or more volumes", "f"),
         Flag("now", BOOL, "Delete at once, past the trash"),
     ),
+)
+RESIZE = Command(
+    _resize,
+    "VOLUME SIZE",
+    exactly(2),
 )

@@ -69,6 +69,8 @@ def _bare(mount: Mount, key: str, field: str) -> None:
         _volume_options(mount)["NoCopy"] = True
     elif key == "bind-nonrecursive":
         mount.setdefault("BindOptions", {})["NonRecursive"] = True
+    elif key == "bind-create-src":
+        mount.setdefault("BindOptions", {})["CreateMountpoint"] = True
     else:
         raise ValueError(f"invalid field '{field}' must be a key=value pair")
 
@@ -107,6 +109,10 @@ def _bind_pair(options: Mount, key: str, value: str, field: str) -> None:
             choices = '"enabled", "disabled", "writable", or "readonly"'
             raise ValueError(f"invalid value for {key}: {value} (must be {choices})")
         options.update(_RECURSION[value])
+    elif key == "bind-create-src":
+        _set(options, "CreateMountpoint", _boolean(key, value))
+    elif key == "bind-idmap":
+        options["IDMap"] = value
     else:
         raise ValueError(f"unexpected key '{key}' in '{field}'")
 
