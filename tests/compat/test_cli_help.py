@@ -16,7 +16,7 @@ from cove.cli.catalog import ALIASES, COMMANDS
 ONLY_OURS = re.compile(
     r"(container )?why|undo|doctor|network (egress|graph|trace)|registry serve|trash .*|socket .*|daemon|install-.*"
     r"|image (bootstrap|verify|diff|ls-files|waste)|completion|version"
-    r"|volume (rename|clone|snapshots?|restore|diff|backup|browse)"
+    r"|volume (rename|clone|snapshots?|restore|diff|backup|browse|resize)"
 )
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
 
@@ -44,6 +44,7 @@ OURS = {
     "rm": ("--now",),
     "run": ("--egress", "--health-on-failure"),
     "update": ("--egress", "--health-on-failure", "--mount-add", "--mount-rm", "--publish-add", "--publish-rm"),
+    "volume create": ("--size",),
     "inspect": ("--as",),
     "container inspect": ("--as",),
 }

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +120,45 @@ def test_a_build_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> No
             assert "No space left" in done.err or "disk is full" in done.err
         assert daemon.cove("build", "-q", "-t", "made", str(tmp_path)).out.startswith("sha256:")
         assert daemon.docker("run", "--rm", "made", "wc", "-c", "/again").out == f"{1 << 20} /again\n"
+
+
+@pytest.mark.parametrize("lacks", ["blocks", "inodes"])
+def test_a_volume_that_is_filled(lacks: str) -> None:
+    """What an image has is copied into a volume wholly, or not at all."""
+    with _small("data_root", "40m" if lacks == "blocks" else "64m,nr_inodes=3000") as daemon:
+        make = "mkdir /d; for n in $(seq 300); do echo $n > /d/$n; done; dd if=/dev/zero of=/d/big bs=1M count=6"
+        daemon.docker("run", "--name", "box", "--net", "none", "busybox", "sh", "-c", make)
+        daemon.docker("commit", "box", "content")
+        daemon.docker("rm", "box")
+        daemon.cove("trash", "empty", "-f")
+        place = daemon.docker("volume", "inspect", "-f", "{{.Mountpoint}}", _volume(daemon)).out.strip()
+        with _lacking(daemon.data_root, lacks):
+            refused = daemon.docker("create", "-v", "data:/d", "content", "true", check=False)
+            assert refused.code == 1 and "No space left on device" in refused.err, refused.err
+            assert os.listdir(place) == [] and os.listdir(os.path.dirname(place)) == ["_data"]
+        listed = daemon.docker("run", "--rm", "--net", "none", "-v", "data:/d", "content", "ls", "/d").out.split()
+        assert len(listed) == 301
+        daemon.docker("volume", "rm", "data")
+        daemon.docker("rmi", "content")
+
+
+def _volume(daemon: Daemon) -> str:
+    return daemon.docker("volume", "create", "data").out.strip()
+
+
+@contextlib.contextmanager
+def _lacking(directory: Path, what: str) -> Iterator[None]:
+    """With room for a few megabytes, or a hundred files."""
+    filler = directory / "filler"
+    filler.mkdir()
+    found = os.statvfs(directory)
+    if what == "inodes":
+        for number in range(found.f_ffree - 100):
+            (filler / str(number)).touch()
+    else:
+        with open(filler / "one", "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize - (4 << 20))
+    try:
+        yield
+    finally:
+        shutil.rmtree(filler)

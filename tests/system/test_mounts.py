@@ -1,10 +1,13 @@
 """What ``-v``, ``--mount``, ``--tmpfs`` and ``--volumes-from`` put into a container."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.remapped import Remapped
 
@@ -220,3 +223,24 @@ def test_volumes_from_several_in_their_order(daemon: Engine) -> None:
     )
     assert shown.out.startswith("second\n") or shown.out.startswith("first\n")
     daemon.docker("rm", "first", "second")
+
+
+@pytest.mark.needs("cove")
+def test_the_data_root_on_another_disk(fresh_daemon: Daemon) -> None:
+    fresh_daemon.cove("volume", "create", "--size", "16M", "small")
+    words = ["-v", "plain:/a", "-v", "small:/b", "-v", "/c", "busybox", "sh", "-c"]
+    work = "cat /a/x /b/x /c/x /x; echo here | tee /a/x /b/x /c/x > /x"
+    fresh_daemon.docker("run", "--name", "box", *words, work, check=False)
+    fresh_daemon.stop()
+    before, moved = fresh_daemon.data_root, fresh_daemon.base / "moved"
+    subprocess.run(["cp", "-a", "--sparse=always", str(before), str(moved)], check=True)
+    shutil.rmtree(before)
+    fresh_daemon.data_root = moved
+    fresh_daemon.start()
+    assert fresh_daemon.docker("start", "-a", "box").out == "here\n" * 4
+    assert fresh_daemon.docker("inspect", "-f", "{{range .Mounts}}{{.Source}} {{end}}", "box").out.count("/moved/") == 3
+    fresh_daemon.docker("rm", "-v", "box")
+    fresh_daemon.stop()
+    shutil.move(moved, before)
+    fresh_daemon.data_root = before
+    fresh_daemon.start()

@@ -210,6 +210,7 @@ def _containers(roots: Roots, stores: Stores, engine: Engine) -> Containers:
         policies=engine.policies,
         views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,
+        volume_mounts=engine.mounts,
         trash=stores.trash,
         data_root=roots.data,
         run_root=roots.run,

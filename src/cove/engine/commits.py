@@ -12,13 +12,14 @@ from cove.engine.announcements import Announcements
 from cove.engine.container import Container
 from cove.engine.images import attributes, reference_of
 from cove.engine.registry import Registry
+from cove.engine.root_sizes import RootSizes
 from cove.engine.stopping import Stopping
 from cove.errors import Conflict, InvalidArgument
 from cove.images import Image, Images
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import now
 from cove.layers import Worker
-from cove.layers.jobs import PackLayer, PackLayerDone
+from cove.layers.jobs import PackLayer, PackLayerDone, Staged
 from cove.oci import image as oci
 from cove.reference import Reference
 from cove.wire.config import Config, HealthConfig
@@ -35,12 +36,14 @@ class Commits:
         announcements: Announcements,
         images: Images,
         worker: Worker,
+        roots: RootSizes,
     ) -> None:
         self._registry = registry
         self._stopping = stopping
         self._announcements = announcements
         self._images = images
         self._worker = worker
+        self._roots = roots
 
     async def commit(self, options: CommitOptions) -> str:
         """The new image's id. Raises InvalidArgument naming a bad change or name, before anything is done."""
@@ -67,8 +70,9 @@ class Commits:
         return image.id
 
     async def _packed(self, container: Container, file: Path, pause: bool) -> PackLayerDone:
-        async with self._still(container, pause):
-            return await self._worker.run(PackLayer(str(container.paths.upper), str(file)), PackLayerDone)
+        async with self._still(container, pause), self._roots.attached(container, f"{container.id}-commit") as staged:
+            job = PackLayer(str(container.paths.upper), str(file), [Staged.of(mount) for mount in staged])
+            return await self._worker.run(job, PackLayerDone)
 
     @contextlib.asynccontextmanager
     async def _still(self, container: Container, pause: bool) -> AsyncIterator[None]:

@@ -26,12 +26,17 @@ class Paths(NamedTuple):
         shutil.rmtree(self.run, ignore_errors=True)
 
     @property
+    def bounded(self) -> Path:
+        """Of a container that may take only so much: what is bounded."""
+        return self.data / "writable"
+
+    @property
     def upper(self) -> Path:
-        return self.data / "upper"
+        return (self.bounded if self.bounded.is_dir() else self.data) / "upper"
 
     @property
     def work(self) -> Path:
-        return self.data / "work"
+        return (self.bounded if self.bounded.is_dir() else self.data) / "work"
 
     @property
     def root(self) -> Path:

@@ -26,12 +26,13 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
+from cove.engine.volume_mounts import VolumeMounts
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound
 from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.layers import Worker
-from cove.layers.jobs import Compare, CompareDone
+from cove.layers.jobs import Compare, CompareDone, Staged
 from cove.trash import Trash
 from cove.units import parse_moment
 from cove.volumes import LOCAL, Volumes
@@ -71,6 +72,7 @@ class Containers:
         publications: Publications,
         views: Views,
         worker: Worker,
+        volume_mounts: VolumeMounts,
         trash: Trash,
         data_root: Path,
         run_root: Path,
@@ -89,10 +91,11 @@ class Containers:
         self._publications = publications
         self._views = views
         self._worker = worker
+        self._mounts = volume_mounts
         self._populating = Populating(registry, images, volumes, worker)
         self._trash = trash
         self._live_mounts = LiveMounts(registry, volumes, worker)
-        self._commits = Commits(registry, stopping, announcements, images, worker)
+        self._commits = Commits(registry, stopping, announcements, images, worker, volume_mounts.roots)
         self._data_root = data_root
         self._run_root = run_root
         self._sizes = Sizes()
@@ -151,7 +154,7 @@ class Containers:
         container = Container(record, self.paths(record.id))
         log_target.check(container)
         try:
-            _make_directories(container)
+            await self._make_directories(container)
             await self._populating.fill(container)
             await self._registry.add(container)
         except OSError as error:
@@ -162,6 +165,13 @@ class Containers:
             container.paths.discard()
             raise
         return container
+
+    async def _make_directories(self, container: Container) -> None:
+        container.paths.data.mkdir(mode=0o710)
+        await self._mounts.roots.make(container)
+        for directory in (container.paths.upper, container.paths.work):
+            directory.mkdir(mode=0o755)
+        _make_files(container)
 
     def _free_name(self) -> str:
         while self._registry.name_taken(name := names.made_up()):
@@ -241,7 +251,8 @@ class Containers:
     async def own_size(self, container: Container) -> int:
         """Bytes of its writable layer; measured again only when it has run or been written to."""
         mark = None if container.running else (container.record.state.finished_at, container.writes)
-        return await self._sizes.of(container.id, container.paths.upper, mark)
+        used = self._mounts.roots.used(container)
+        return used if used is not None else await self._sizes.of(container.id, container.paths.upper, mark)
 
     async def rename(self, ref: str, name: str) -> None:
         if not name:
@@ -341,9 +352,11 @@ class Containers:
     async def changes(self, ref: str) -> Sequence[Change]:
         container = self._registry.get(ref)
         lower = await self._images.lower_directories(container.record.image)
-        job = Compare([str(directory) for directory in lower], str(container.paths.upper))
-        with self._registry.needed(container):
-            done = await self._worker.run(job, CompareDone)
+        async with self._mounts.roots.attached(container, f"{container.id}-diff") as staged:
+            mounts = [Staged.of(mount) for mount in staged]
+            job = Compare([str(directory) for directory in lower], str(container.paths.upper), mounts)
+            with self._registry.needed(container):
+                done = await self._worker.run(job, CompareDone)
         return [Change(path=found.path, kind=found.kind) for found in done.differences]
 
     async def commit(self, options: CommitOptions) -> str:
@@ -358,11 +371,9 @@ class Containers:
         ]
 
 
-def _make_directories(container: Container) -> None:
+def _make_files(container: Container) -> None:
     paths = container.paths
-    paths.data.mkdir(mode=0o710)
-    for directory in (paths.upper, paths.work, paths.root):
-        directory.mkdir(mode=0o755)
+    paths.root.mkdir(mode=0o755)
     for file in (paths.hosts, paths.hostname, paths.resolv_conf):
         file.touch(mode=0o644)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from cove.engine import limits, log_options, modes, mounts, nul, privileges, restarts, security, signals
+from cove.engine import limits, log_options, modes, mounts, nul, privileges, restarts, root_sizes, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.defaults import Defaults
 from cove.engine.etcfiles import HOST_GATEWAY
@@ -169,6 +169,7 @@ def check(config: Config, host: HostConfig) -> None:
     if host.isolation not in ("", "default"):
         raise InvalidArgument(f"invalid isolation: \"{host.isolation}\" - linux only supports 'default'")
     limits.check(host)
+    root_sizes.of(host)
     limits.terminal_size("HostConfig.ConsoleSize", host.console_size)
 
 

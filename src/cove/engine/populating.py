@@ -47,12 +47,12 @@ class Populating:
     async def _worth_mounting(self, container: Container, mount: MountPoint) -> bool:
         """Whether the image has anything, before a plug-in is asked."""
         lower = await self._images.lower_directories(container.record.image)
-        job = Populate([str(container.paths.upper), *map(str, lower)], mount.destination, "")
+        job = Populate([str(directory) for directory in lower], mount.destination, "")
         return (await self._worker.run(job, PopulateDone)).found
 
     async def _copy(self, container: Container, mount: MountPoint, source: Source) -> None:
         layers = await self._images.lower_directories(container.record.image)
-        lower = [str(directory) for directory in (container.paths.upper, *layers)]
+        lower = [str(directory) for directory in layers]
         volume = self._volumes.get(mount.name)
         plain = volume.driver == LOCAL and not volume.options  # a directory of a quota is no other
         job = Populate(

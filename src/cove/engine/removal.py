@@ -15,6 +15,7 @@ from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.learned import Learned
 from cove.engine.registry import Registry
+from cove.engine.root_sizes import RootSizes
 from cove.engine.stopping import Stopping
 from cove.errors import Conflict, CoveError
 from cove.images import Images
@@ -42,6 +43,7 @@ class Removal:
         self._registry = registry
         self._images = images
         self._volumes = volumes
+        self._roots = RootSizes(volumes.spaces)
         self._connectivity = connectivity
         self._bundles = bundles
         self._announcements = announcements
@@ -136,6 +138,7 @@ class Removal:
     async def _delete(self, container: Container) -> None:
         """Delete what lies on disk of a container whose row is gone."""
         self._bundles.discard(container)
+        self._roots.forget(container)
         await asyncio.to_thread(shutil.rmtree, container.paths.data, ignore_errors=True)
 
     async def _remove_anonymous_volumes(self, container: Container) -> None:

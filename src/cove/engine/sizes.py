@@ -16,7 +16,7 @@ def tree_size(root: Path) -> int:
             if (found.st_dev, found.st_ino) in seen:
                 continue
             seen.add((found.st_dev, found.st_ino))
-        total += found.st_size
+        total += min(found.st_size, found.st_blocks * 512) if found.st_blocks else found.st_size  # a disk has holes
     return total
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cove.engine.container import Container
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
+from cove.engine.root_sizes import RootSizes
 from cove.errors import Conflict
 from cove.images import Images
 from cove.kernel.staged_mounts import StagedMount
@@ -35,6 +36,7 @@ class VolumeMounts:
 
     def __init__(self, registry: Registry, volumes: Volumes, images: Images) -> None:
         self._registry = registry
+        self.roots = RootSizes(volumes.spaces)
         self._images = images
         self._volumes = volumes
 
@@ -46,7 +48,7 @@ class VolumeMounts:
         NotFound, Internal in Docker's words.
         """
         mounts = [mount for mount in container.record.mounts if mount.kind in ("volume", "image")]
-        if not mounts:
+        if not mounts and not container.record.host_config.storage_opt:
             yield NOTHING_MOUNTED
             return
         async with self._volumes.locked(*(mount.name for mount in mounts if mount.kind == "volume")):
@@ -56,7 +58,7 @@ class VolumeMounts:
 
     async def _mount(self, container: Container, mounts: Sequence[MountPoint]) -> Mounted:
         sources: dict[str, str] = {}
-        staged: dict[StagedMount, None] = {}
+        staged = dict.fromkeys(await self.roots.attach(container, container.id))
         container.paths.run.mkdir(mode=0o711, parents=True, exist_ok=True)  # so that the next daemon knows of it
         try:
             for number, mount in enumerate(mounts):
@@ -107,6 +109,7 @@ class VolumeMounts:
 
     async def ended(self, container: Container) -> None:
         """It needs its volumes no longer. Raises nothing for those that it never had."""
+        self.roots.release(container, container.id)
         for name in {mount.name: None for mount in container.record.mounts if mount.kind == "volume"}:
             await self._volumes.unmount(name, container.id)
 

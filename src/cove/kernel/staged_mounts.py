@@ -17,7 +17,8 @@ from cove.lean import Iterable, NamedTuple, Sequence
 class StagedMount(NamedTuple):
     """What to mount at ``place``, which is made when it is missing.
 
-    ``file system``: by mount(2), of ``type``, ``device``, ``flags`` and ``data``. ``copy``: what is mounted at ``path``
+    ``file system``: by mount(2), of ``type``, ``device``, ``flags`` and ``data``; ``path``: directories that it is to
+    have, with commas between them. ``copy``: what is mounted at ``path``
     in the mount namespace whose file is ``device``, and is of that ``type``. ``layers``: an image's, uppermost first,
     to be read. ``part``: the ``path`` below the directory ``device``, no link of which leads out of it.
     """
@@ -57,6 +58,8 @@ def _mount(mount: StagedMount) -> None:
     os.makedirs(mount.place, mode=0o755, exist_ok=True)
     try:
         mounts.mount_with_flags(mount.device, mount.place, mount.type, mount.flags & ~mounts.MS_PROPAGATION, mount.data)
+        for name in filter(None, mount.path.split(",")):
+            os.makedirs(f"{mount.place}/{name}", mode=0o755, exist_ok=True)
         rest = mount.flags & ~(mounts.MS_BIND | mounts.MS_REC | mounts.MS_PROPAGATION)
         if mount.flags & mounts.MS_BIND and rest:
             mounts.mount_with_flags("", mount.place, "", rest | mounts.MS_BIND | mounts.MS_REMOUNT, "")

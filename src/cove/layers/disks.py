@@ -3,9 +3,10 @@
 import os
 
 from cove.errors import Forbidden
-from cove.kernel import filesystems, loops, mounts, namespaces, staged_mounts
+from cove.kernel import filesystems, loops
 from cove.layers.copy_tree import copy_tree
 from cove.layers.jobs import CopyDisk, CopyDone, GrowDisk
+from cove.layers.staging import stage
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -29,7 +30,5 @@ def copy(job: CopyDisk) -> CopyDone:
 
 
 def _mounted(job: GrowDisk | CopyDisk) -> int:
-    namespaces.unshare(["mount"])
-    mounts.set_propagation("/", mounts.PRIVATE)
-    staged_mounts.attach_all(mount.made() for mount in job.staged)
+    stage(job.staged)
     return os.open(job.place, _DIRECTORY)

@@ -24,6 +24,26 @@ CONTROL = 3
 """The worker's descriptor of the socket that jobs come by."""
 
 
+class Staged(msgspec.Struct, frozen=True):
+    """A ``kernel.staged_mounts.StagedMount``, field by field."""
+
+    kind: str
+    place: str
+    device: str = ""
+    path: str = ""
+    type: str = ""
+    flags: int = 0
+    data: str = ""
+    layers: list[str] = msgspec.field(default_factory=list)
+
+    @classmethod
+    def of(cls, mount: StagedMount) -> "Staged":
+        return cls(*mount[:-1], list(mount.layers))
+
+    def made(self) -> StagedMount:
+        return StagedMount(*(getattr(self, name) for name in self.__struct_fields__))
+
+
 class Unpack(msgspec.Struct, frozen=True, tag=True):
     """Read the second descriptor (a tar, compressed or not) to its end.
 
@@ -81,10 +101,11 @@ class Verify(msgspec.Struct, frozen=True, tag=True):
 
 
 class Compare(msgspec.Struct, frozen=True, tag=True):
-    """What the directory ``upper`` changes of the layers ``lower``, uppermost first."""
+    """What the directory ``upper`` changes of the layers ``lower``, uppermost first, once ``staged`` is mounted."""
 
     lower: list[str]
     upper: str
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class ListFiles(msgspec.Struct, frozen=True, tag=True):
@@ -108,10 +129,14 @@ class FindWaste(msgspec.Struct, frozen=True, tag=True):
 
 
 class PackLayer(msgspec.Struct, frozen=True, tag=True):
-    """Write what an overlay's upper directory says as a layer, a tar, to the new file ``target``."""
+    """Write what an overlay's upper directory says as a layer, a tar, to the new file ``target``.
+
+    ``staged``: what that directory lies on.
+    """
 
     upper: str
     target: str
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class PackStep(msgspec.Struct, frozen=True, tag=True):
@@ -233,26 +258,6 @@ class CopyStep(msgspec.Struct, frozen=True, tag=True):
     plain: str
     now: int
     epoch: int = -1
-
-
-class Staged(msgspec.Struct, frozen=True):
-    """A ``kernel.staged_mounts.StagedMount``, field by field."""
-
-    kind: str
-    place: str
-    device: str = ""
-    path: str = ""
-    type: str = ""
-    flags: int = 0
-    data: str = ""
-    layers: list[str] = msgspec.field(default_factory=list)
-
-    @classmethod
-    def of(cls, mount: StagedMount) -> "Staged":
-        return cls(*mount[:-1], list(mount.layers))
-
-    def made(self) -> StagedMount:
-        return StagedMount(*(getattr(self, name) for name in self.__struct_fields__))
 
 
 class Squash(msgspec.Struct, frozen=True, tag=True):

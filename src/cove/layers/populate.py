@@ -9,9 +9,10 @@ import contextlib
 import os
 import stat
 
-from cove.kernel import layer_images, mounts, namespaces, overlay, paths, staged_mounts
+from cove.kernel import layer_images, overlay, paths
 from cove.layers.copy_tree import copy_tree
 from cove.layers.jobs import Populate, PopulateDone
+from cove.layers.staging import stage
 from cove.layers.tree import remove_tree
 
 BESIDE = "_copy"
@@ -26,12 +27,11 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 def populate(job: Populate) -> PopulateDone:
     """Copy, unless the volume has something or the image has no directory there. Raises OSError."""
-    namespaces.unshare(["mount"])
-    mounts.set_propagation("/", mounts.PRIVATE)
+    stage(())
     source = _source(job)
     if source is None or not job.target:
         return PopulateDone(source is not None)
-    staged_mounts.attach_all(mount.made() for mount in job.staged)
+    stage(job.staged)
     target = os.open(job.target, _DIRECTORY)
     if not _is_empty(target):
         return PopulateDone(True)

@@ -10,8 +10,9 @@ import os
 import stat
 
 from cove.errors import InvalidArgument
-from cove.kernel import mounts, namespaces, overlay, paths, processes, staged_mounts
+from cove.kernel import mounts, namespaces, overlay, paths, processes
 from cove.layers.jobs import Bind, View
+from cove.layers.staging import stage
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -44,6 +45,7 @@ def open_bare_root(view: View, namespace: int | None) -> int:
     if namespace is not None:
         namespaces.unshare(["mount"])
         return _of_namespace(namespace, whole=False)
+    stage(view.staged)
     if not view.lower:
         return os.open(view.upper, _ROOT)
     return overlay.mount_read_only([view.upper, *view.lower])
@@ -66,8 +68,7 @@ def _of_namespace(namespace: int, whole: bool) -> int:
 
 def _mounted(view: View) -> int:
     """Mount the overlay and the binds in this job's mount namespace; without layers the root is ``upper`` itself."""
-    mounts.set_propagation("/", mounts.PRIVATE)
-    staged_mounts.attach_all(mount.made() for mount in view.staged)
+    stage(view.staged)
     if not view.lower:
         root = os.open(view.upper, _ROOT)
         for bind in view.binds:

@@ -69,6 +69,7 @@ from cove.layers.pipeline import Input
 from cove.layers.populate import populate
 from cove.layers.reading import read_file
 from cove.layers.spool import spool
+from cove.layers.staging import stage
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import remove_tree
 from cove.layers.tree_jobs import AttachMount, BackUp, CompareTrees, CopyTree, DetachMount, Restore
@@ -151,6 +152,7 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
         case CopyDisk():
             return disks.copy(job)
         case Compare():
+            stage(job.staged)
             return CompareDone(differences(job.lower, job.upper))
         case ListFiles():
             return list_files(job)
@@ -201,6 +203,7 @@ def _with_view(job: Export | Look | CopyOut | CopyIn | Browse, descriptors: list
 
 
 def _pack_layer(job: PackLayer) -> PackLayerDone:
+    stage(job.staged)
     checksum = hashlib.sha256()
     with open(job.target, "xb", buffering=1 << 18) as file:
 
