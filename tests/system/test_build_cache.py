@@ -8,6 +8,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.registries import served
 
 DOCKERFILE = """\
 FROM busybox AS base
@@ -111,3 +112,15 @@ def test_caches_travel(daemon: Engine, context: Path, tmp_path: Path) -> None:
     daemon.cove("builder", "prune", "-a", "-f")
     assert hits(explained(daemon, context, "--cache-from", f"type=local,src={place}")) == ["HIT"] * 3
     assert "cove-build-cache" not in daemon.docker("images").out
+
+
+def test_caches_and_images_go_to_registries(daemon: Engine, context: Path) -> None:
+    with served(daemon, "cove") as registry:
+        image, cache = f"{registry.host}/team/app:1", f"{registry.host}/team/app:cache"
+        to = f"type=registry,ref={cache},mode=max"
+        made = daemon.cove("build", "-q", "-t", image, "--push", "--cache-to", to, str(context)).out
+        daemon.docker("rmi", "-f", image, cache)
+        daemon.cove("builder", "prune", "-a", "-f")
+        assert hits(explained(daemon, context, "--cache-from", f"type=registry,ref={cache}")) == ["HIT"] * 3
+        daemon.docker("pull", "-q", image)
+        assert daemon.docker("inspect", "-f", "{{.Id}}", image).out == made
