@@ -152,6 +152,8 @@ class _Reached:
         self._http = http
         self._registries = registries
         self._trust: ssl.SSLContext | bool | None = None
+        seconds = registries.patience
+        self._patient = aiohttp.ClientTimeout(total=None, sock_connect=seconds.seconds, sock_read=seconds.taking)
         self._asking = asyncio.Lock()
         self._asked = False
         self.failure: Upstream | None = None
@@ -292,6 +294,7 @@ class _Reached:
                 headers=headers,
                 params=list(query) or None,
                 data=body() if body else None,
+                timeout=self._patient if body else self._http.timeout,
                 allow_redirects=False,
                 ssl=self._trust,
                 proxy=proxy_for(url, self._registries.proxies),

@@ -18,7 +18,8 @@ class Proxies(NamedTuple):
 class Patience(NamedTuple):
     """``seconds``: of silence until a registry counts as gone. ``rate``: bytes per second that a body must have, as
     looked at every ``window`` seconds. ``backoff``: seconds before the second attempt, doubled for each further one;
-    ``longest``: the most that a wait, also one that a registry asks for, may be.
+    ``longest``: the most that a wait, also one that a registry asks for, may be. ``taking``:
+    seconds for an answer to what was sent, of which much may still be in buffers on the way.
     """
 
     seconds: float = 60.0
@@ -26,6 +27,7 @@ class Patience(NamedTuple):
     window: float = 60.0
     backoff: float = 0.5
     longest: float = 30.0
+    taking: float = 600.0
 
 
 class Registries(NamedTuple):
