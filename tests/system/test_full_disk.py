@@ -162,3 +162,26 @@ def _lacking(directory: Path, what: str) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(filler)
+
+
+def test_copies_of_volumes(tmp_path: Path) -> None:
+    """What does not fit is refused and leaves nothing; the volume is what it was."""
+    with _small("data_root", "32m", "--trash-minutes", "0") as daemon:
+        script = "head -c 9000000 /dev/urandom > /d/file"
+        daemon.docker("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", script)
+        place = daemon.data_root / "volumes"
+        content = (place / "data" / "_data" / "file").read_bytes()
+        daemon.cove("volume", "backup", "data", "-o", str(tmp_path / "backup"))
+        with _filled(daemon.data_root):
+            for words in (
+                ["clone", "data", "copy"],
+                ["snapshot", "data", "one"],
+                ["restore", "data", "-i", str(tmp_path / "backup")],
+                ["restore", "fresh", "-i", str(tmp_path / "backup")],
+            ):
+                done = daemon.cove("volume", *words, check=False)
+                assert done.code == 1 and "No space left" in done.err, done
+            assert os.listdir(place) == ["data"] and os.listdir(place / "data") == ["_data"]
+        assert (place / "data" / "_data" / "file").read_bytes() == content
+        daemon.cove("volume", "clone", "data", "copy")
+        assert (place / "copy" / "_data" / "file").read_bytes() == content
