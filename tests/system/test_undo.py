@@ -68,7 +68,7 @@ def test_what_is_gone_meanwhile_is_told(daemon: Engine) -> None:
     daemon.docker("rm", "box")
     daemon.docker("network", "rm", "mine")
     daemon.docker("volume", "rm", "named")
-    done = daemon.cove("undo")
+    done = daemon.cove("undo", "box")
     assert "network mine no longer exists" in done.err
     assert "volume named was removed meanwhile" in done.err
     assert daemon.docker("volume", "ls", "-q").out == "named\n"
@@ -113,7 +113,7 @@ def test_list_remove_empty(daemon: Engine) -> None:
         daemon.docker("create", "--name", name, "-v", "/v", "busybox")
         daemon.docker("rm", "-v", name)
     titles, *rows = daemon.cove("trash", "ls").out.splitlines()
-    assert titles.split("  ")[0] == "CONTAINER ID" and [row.split()[1] for row in rows] == ["three", "two", "one"]
+    assert titles.split("  ")[0] == "ID" and [row.split()[2] for row in rows] == ["three", "two", "one"]
     eventually(
         lambda: [json.loads(line)["Size"] for line in daemon.cove("trash", "ls", "--format", "json").out.splitlines()],
         lambda sizes: "-" not in sizes,
@@ -139,7 +139,7 @@ def test_logs_of_a_removed_container(daemon: Engine) -> None:
         assert (done.out, done.err) == ("out\n", "err\n")
     assert daemon.cove("logs", "--removed", "-n", "1", "tty").out == "out\n"
     missing = daemon.cove("logs", "--removed", "nobody", check=False)
-    assert missing.code == 1 and "No such container or volume in the trash: nobody" in missing.err
+    assert missing.code == 1 and "No such container in the trash: nobody" in missing.err
 
 
 def test_a_daemon_that_is_killed_amid_removals_and_returns(fresh_daemon: Daemon) -> None:
