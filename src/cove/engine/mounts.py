@@ -131,6 +131,7 @@ def _mount(mount: Mount, driver: str) -> MountPoint:
     if not mount.target:
         raise InvalidArgument(f"{_config(mount.type)}field Target must not be empty")
     destination = _destination(mount.target, _config(mount.type))
+    _check_fields(mount)
     if mount.type == "bind":
         if not mount.source.startswith("/"):
             raise InvalidArgument(f"{_config('bind')}invalid mount path: '{mount.source}' mount path must be absolute")
@@ -150,6 +151,29 @@ def _mount(mount: Mount, driver: str) -> MountPoint:
     if mount.type == "volume":
         return _volume(mount, destination, driver)
     return MountPoint("tmpfs", destination, writable=not mount.read_only, options=_mount_tmpfs_options(mount))
+
+
+_OWN_OPTIONS = {"bind": "BindOptions", "volume": "VolumeOptions", "image": "ImageOptions", "tmpfs": "TmpfsOptions"}
+
+
+def _check_fields(mount: Mount) -> None:
+    """Raises InvalidArgument, in Docker's words, for fields that a mount of this type must or must not have."""
+    given = {
+        "BindOptions": mount.bind_options,
+        "VolumeOptions": mount.volume_options,
+        "ImageOptions": mount.image_options,
+        "TmpfsOptions": mount.tmpfs_options,
+    }
+    for field, options in given.items():
+        if options is not None and field != _OWN_OPTIONS[mount.type]:
+            raise InvalidArgument(f"{_config(mount.type)}field {field} must not be specified")
+    if mount.type == "bind" and not mount.source:
+        raise InvalidArgument(f"{_config('bind')}field Source must not be empty")
+    if mount.type == "tmpfs" and mount.source:
+        raise InvalidArgument(f"{_config('tmpfs')}field Source must not be specified")
+    propagation = mount.bind_options.propagation if mount.bind_options else ""
+    if propagation and propagation not in PROPAGATIONS:
+        raise InvalidArgument(f"{_config('bind')}invalid propagation mode: {propagation}")
 
 
 def _image(mount: Mount, destination: str) -> MountPoint:

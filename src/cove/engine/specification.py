@@ -256,6 +256,9 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
     mapped = ["idmap"] if around.remap is not None else []
     if mapped and host.ipc_mode == "host":  # a queue of messages of the host's is none of this user namespace's
         made = [mount for mount in made if mount["destination"] != "/dev/mqueue"]
+    users = sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
+    above = [mount for mount in users if any(file.startswith(f"{mount.destination}/") for file in around.etc_files)]
+    made += [_user_mount(mount, around) for mount in above]
     for destination, source in around.etc_files.items():
         if destination not in asked:
             made.append(_bind(source, destination, ["rbind", "rprivate", *mapped]))
@@ -263,9 +266,7 @@ def _mounts(record: Record, around: Surroundings) -> list[Mount]:
         made.append(_bind(around.init_path, INIT, ["bind", "ro"]))
     if around.remap is not None:  # where the kernel lets nobody make a node
         made += [_bind(place, path, ["bind", "nosuid", "noexec"]) for path, place in around.devices.places.items()]
-    made += [
-        _user_mount(mount, around) for mount in sorted(record.mounts, key=lambda mount: mount.destination.count("/"))
-    ]
+    made += [_user_mount(mount, around) for mount in users if mount not in above]
     return made
 
 
