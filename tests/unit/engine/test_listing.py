@@ -151,7 +151,7 @@ def test_filters_that_are_none(shown: Callable[[Callable[[Show], Awaitable[None]
             ({"status": "bad"}, "invalid filter 'status=bad'"),
             ({"health": "bad"}, "unrecognized filter value for health: bad"),
             ({"exited": "x"}, "invalid filter 'exited=x'"),
-            ({"is_task": "zz"}, r"invalid filter 'is-task=\['zz'\]'"),
+            ({"is_task": "zz"}, r"invalid filter 'is-task=\[zz\]'"),
             ({"publish": "x"}, "invalid port specification"),
             ({"expose": "90-x"}, "invalid port specification"),
         ):
