@@ -7,7 +7,7 @@ from typing import Any
 from cove.daemon import cgroup_driver, flag_values
 from cove.daemon.flag_values import RESERVED_RUNTIMES
 from cove.daemon.settings import Settings
-from cove.engine import log_options
+from cove.engine.logs import options as log_options
 from cove.errors import InvalidArgument
 from cove.layers import storage_driver
 

@@ -9,7 +9,7 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine import groups, privileges, workshop
+from cove.engine import groups, privileges
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.connectivity import Connectivity
@@ -19,6 +19,7 @@ from cove.engine.eventlog import Bounds, EventLog
 from cove.engine.events import Events
 from cove.engine.execs import Execs
 from cove.engine.health import Probes
+from cove.engine.images import workshop
 from cove.engine.last_use import LastUse
 from cove.engine.learned import Learned
 from cove.engine.link_exceptions import LinkExceptions
@@ -38,7 +39,7 @@ from cove.engine.seccomp import Seccomp
 from cove.engine.shims import Zygote
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
-from cove.engine.volume_mounts import VolumeMounts
+from cove.engine.volumes.mounts import VolumeMounts
 from cove.kernel.cgroups import layout
 from cove.store import Database
 

@@ -16,7 +16,7 @@ from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.container import Container
 from cove.engine.registry import Registry
-from cove.engine.volume_mounts import NOTHING_MOUNTED, Mounted, VolumeMounts
+from cove.engine.volumes.mounts import NOTHING_MOUNTED, Mounted, VolumeMounts
 from cove.errors import InvalidArgument, NotFound
 from cove.images import Images
 from cove.kernel import namespaces

@@ -10,14 +10,14 @@ from cove.engine.connectivity import Connectivity, network_mode
 from cove.engine.container import Container
 from cove.engine.device_requests import DeviceRequests
 from cove.engine.group_names import GroupNames
-from cove.engine.log_target import log_target
+from cove.engine.logs.target import log_target
 from cove.engine.namefiles import NameFiles
 from cove.engine.registry import Registry
 from cove.engine.remap import Remap
 from cove.engine.runtimes import Runtimes
 from cove.engine.seccomp import Seccomp
 from cove.engine.specification import Surroundings, specification
-from cove.engine.volume_mounts import NOTHING_MOUNTED, Mounted
+from cove.engine.volumes.mounts import NOTHING_MOUNTED, Mounted
 from cove.errors import Conflict
 from cove.oci.runtime import Spec
 from cove.runtime.messages import OverlayRoot, StartShim

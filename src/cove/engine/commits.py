@@ -10,7 +10,7 @@ import msgspec
 from cove.engine import creation, signals
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
-from cove.engine.images import attributes, reference_of
+from cove.engine.images.images import attributes, reference_of
 from cove.engine.registry import Registry
 from cove.engine.root_sizes import RootSizes
 from cove.engine.stopping import Stopping

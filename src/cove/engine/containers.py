@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine import capacities, creation, discards, listing, log_target, mounts, names, platforms, updates
+from cove.engine import capacities, creation, discards, listing, mounts, names, platforms, updates
 from cove.engine.announcements import Announcements
 from cove.engine.bundles import Bundles
 from cove.engine.commits import Commits
@@ -14,9 +14,9 @@ from cove.engine.container import Container, Paths
 from cove.engine.defaults import Defaults
 from cove.engine.links import Links
 from cove.engine.live_mounts import LiveMounts
+from cove.engine.logs import target as log_target
 from cove.engine.nameservice import NameService
 from cove.engine.policies import Policies
-from cove.engine.populating import Populating
 from cove.engine.processes import table
 from cove.engine.publications import Edit, Publications
 from cove.engine.record import MountPoint, Record
@@ -26,7 +26,8 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.sizes import Sizes
 from cove.engine.stopping import Stopping
 from cove.engine.views import Views
-from cove.engine.volume_mounts import VolumeMounts
+from cove.engine.volumes.mounts import VolumeMounts
+from cove.engine.volumes.populating import Populating
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound
 from cove.filters import Filters
 from cove.images import Images

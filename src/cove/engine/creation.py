@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from cove.engine import limits, log_options, modes, mounts, nul, privileges, restarts, root_sizes, security, signals
+from cove.engine import limits, modes, mounts, nul, privileges, restarts, root_sizes, security, signals
 from cove.engine.connectivity import split_port
 from cove.engine.defaults import Defaults
 from cove.engine.etcfiles import HOST_GATEWAY
+from cove.engine.logs import options as log_options
 from cove.engine.record import Record
 from cove.errors import InvalidArgument
 from cove.network import parse_policy

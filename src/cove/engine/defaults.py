@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from cove.engine import log_options
-from cove.engine.log_options import LogDefaults
+from cove.engine.logs import options as log_options
+from cove.engine.logs.options import LogDefaults
 from cove.wire.host_config import HostConfig, Ulimit
 
 

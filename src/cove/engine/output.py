@@ -4,11 +4,13 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from cove.engine import log_options, logreader, streams
+from cove.engine import streams
 from cove.engine.announcements import Announcements
 from cove.engine.container import Container
-from cove.engine.log_formats import BlockLog, JsonLines
-from cove.engine.log_search import Search
+from cove.engine.logs import options as log_options
+from cove.engine.logs import reader as logreader
+from cove.engine.logs.formats import BlockLog, JsonLines
+from cove.engine.logs.search import Search
 from cove.engine.patterns import compile_pattern
 from cove.engine.registry import Registry
 from cove.engine.removed import Removed

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from cove.engine.containers import Containers
-from cove.engine.images import Images
+from cove.engine.images.images import Images
 from cove.engine.last_use import IMAGE, VOLUME, LastUse
-from cove.engine.volumes import Volumes
+from cove.engine.volumes.volumes import Volumes
 from cove.errors import CoveError, InvalidArgument
 from cove.filters import Filters
 from cove.units import format_time, parse_moment

@@ -18,7 +18,7 @@ from cove.engine.registry import Registry
 from cove.engine.removal import Removal
 from cove.engine.shims import Shim
 from cove.engine.transitions import Transitions
-from cove.engine.volume_mounts import VolumeMounts
+from cove.engine.volumes.mounts import VolumeMounts
 from cove.errors import CoveError, NotFound
 from cove.network import Networks, parse_policy
 from cove.runtime.messages import Exited, decode

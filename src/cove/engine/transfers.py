@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from cove.engine.credentials import credentials_of, registry_of
 from cove.engine.events import Events
-from cove.engine.images import attributes, reference_of
+from cove.engine.images.credentials import credentials_of, registry_of
+from cove.engine.images.images import attributes, reference_of
+from cove.engine.images.transfer_progress import told
 from cove.engine.platforms import asked
-from cove.engine.transfer_progress import told
 from cove.errors import InvalidArgument, NotFound, Unimplemented
 from cove.images import Images as ImageStore
 from cove.images import Loaded, LoadProgress

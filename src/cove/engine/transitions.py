@@ -32,7 +32,7 @@ from cove.engine.sandboxes import uses_resolver
 from cove.engine.shims import Shim, Zygote
 from cove.engine.stopping import Stopping, stop_signal
 from cove.engine.timeline import Timeline
-from cove.engine.volume_mounts import Mounted, VolumeMounts
+from cove.engine.volumes.mounts import Mounted, VolumeMounts
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotModified
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cove.engine import names, removed, removed_volumes
+from cove.engine import names, removed
 from cove.engine.announcements import Announcements
 from cove.engine.connectivity import Connectivity
 from cove.engine.container import Container
 from cove.engine.containers import Containers
 from cove.engine.learned import Learned
 from cove.engine.registry import Registry
+from cove.engine.volumes import removed as removed_volumes
 from cove.errors import Conflict, CoveError, Internal
 from cove.trash import Entry, Trash
 from cove.units import format_time

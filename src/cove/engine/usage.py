@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from cove.engine.builds import Builds
+from cove.engine.builds.builds import Builds
 from cove.engine.containers import Containers
-from cove.engine.images import Images
-from cove.engine.volumes import Volumes
+from cove.engine.images.images import Images
+from cove.engine.volumes.volumes import Volumes
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.wire.builds import BuildCacheRecord

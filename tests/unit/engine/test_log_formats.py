@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from cove.engine import logreader
-from cove.engine.log_formats import BlockLog, Format, JsonLines
-from cove.engine.log_options import LogDefaults, check, complete, rotation
-from cove.engine.log_search import Search
+from cove.engine.logs import reader as logreader
+from cove.engine.logs.formats import BlockLog, Format, JsonLines
+from cove.engine.logs.options import LogDefaults, check, complete, rotation
+from cove.engine.logs.search import Search
 from cove.engine.patterns import compile_pattern
 from cove.errors import InvalidArgument
 from cove.runtime.logs.blocks import Blocks

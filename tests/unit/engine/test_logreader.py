@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cove.engine import log_formats, logreader
-from cove.engine.log_files import CHUNK
+from cove.engine.logs import formats as log_formats
+from cove.engine.logs import reader as logreader
+from cove.engine.logs.files import CHUNK
 from cove.runtime.logs.container_log import ContainerLog
 from cove.wire.streams import LogEntry
 from harness.logs import open_log

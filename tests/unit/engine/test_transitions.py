@@ -33,7 +33,7 @@ from cove.engine.shims import Zygote
 from cove.engine.sizes import tree_size
 from cove.engine.stopping import Stopping
 from cove.engine.transitions import Transitions
-from cove.engine.volume_mounts import VolumeMounts
+from cove.engine.volumes.mounts import VolumeMounts
 from cove.errors import Conflict, NotFound, NotModified
 from cove.network import Networks, NetworkSettings
 from cove.runtime.messages import Exited

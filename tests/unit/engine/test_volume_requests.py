@@ -10,9 +10,9 @@ from cove.engine.eventlog import EventLog
 from cove.engine.events import Events
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
-from cove.engine.resizing import Resizing
 from cove.engine.sizes import tree_size
-from cove.engine.volumes import Volumes
+from cove.engine.volumes.resizing import Resizing
+from cove.engine.volumes.volumes import Volumes
 from cove.errors import Conflict, InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.layers import Worker

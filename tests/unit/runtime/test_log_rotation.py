@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine import logreader
-from cove.engine.log_formats import BlockLog
+from cove.engine.logs import reader as logreader
+from cove.engine.logs.formats import BlockLog
 from cove.runtime.logs import blocks
 from cove.runtime.logs.compression import compress
 from cove.runtime.loop import Loop

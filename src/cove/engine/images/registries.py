@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from cove.engine.credentials import credentials_of, registry_of
-from cove.engine.transfer_progress import told
+from cove.engine.images.credentials import credentials_of, registry_of
+from cove.engine.images.transfer_progress import told
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.oci.image import Index

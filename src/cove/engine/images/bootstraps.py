@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from cove.engine.events import Events
-from cove.engine.transfer_progress import told
-from cove.engine.workshop import ContainerWorkshop
+from cove.engine.images.transfer_progress import told
+from cove.engine.images.workshop import ContainerWorkshop
 from cove.errors import InvalidArgument
 from cove.images import Image
 from cove.images import Images as ImageStore

@@ -3,12 +3,12 @@
 import time
 from collections.abc import Hashable, Sequence
 
-from cove.engine import removed_volumes
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
-from cove.engine.resizing import Resizing
 from cove.engine.sizes import Sizes
+from cove.engine.volumes import removed as removed_volumes
+from cove.engine.volumes.resizing import Resizing
 from cove.errors import Conflict, CoveError, NotFound
 from cove.filters import Filters
 from cove.trash import Trash

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from cove.engine import image_views
 from cove.engine.container import Container
 from cove.engine.events import Events
+from cove.engine.images import views as image_views
 from cove.engine.platforms import asked
 from cove.engine.views import STORAGE_DRIVER
 from cove.errors import Internal, InvalidArgument

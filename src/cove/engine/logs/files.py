@@ -7,7 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-from cove.engine.log_formats import Format
+from cove.engine.logs.formats import Format
 from cove.wire.streams import LogEntry
 
 CHUNK = 1 << 18

@@ -17,11 +17,11 @@ from cove.build.progress import Event
 from cove.build.pruning import Pruning, Usage
 from cove.build.running import Limits
 from cove.build.solve_status import SolveStatus
-from cove.engine.build_bases import BuildBases
-from cove.engine.build_contexts import BuildContexts
-from cove.engine.build_lending import Lending, Lent
+from cove.engine.builds.bases import BuildBases
+from cove.engine.builds.contexts import BuildContexts
+from cove.engine.builds.lending import Lending, Lent
 from cove.engine.events import Events
-from cove.engine.images import attributes
+from cove.engine.images.images import attributes
 from cove.errors import Cancelled, CoveError, InvalidArgument
 from cove.filters import Filters
 from cove.images import Images

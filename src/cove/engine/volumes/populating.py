@@ -6,7 +6,7 @@ import os
 from cove.engine.container import Container
 from cove.engine.record import MountPoint
 from cove.engine.registry import Registry
-from cove.engine.volume_mounts import MEMORY
+from cove.engine.volumes.mounts import MEMORY
 from cove.images import Images
 from cove.layers import Worker
 from cove.layers.jobs import Populate, PopulateDone, Staged

@@ -4,8 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from cove.engine import log_options, log_values
 from cove.engine.container import Container
+from cove.engine.logs import options as log_options
+from cove.engine.logs import values as log_values
 from cove.engine.patterns import compile_pattern
 from cove.errors import InvalidArgument
 from cove.runtime.messages import LogTarget, RemoteLog

@@ -15,8 +15,8 @@ import msgspec
 from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
-from cove.engine.renamed_volumes import renamed
-from cove.engine.stillness import Still
+from cove.engine.volumes.renamed import renamed
+from cove.engine.volumes.stillness import Still
 from cove.errors import Conflict, InvalidArgument
 from cove.layers import Worker
 from cove.layers.jobs import Difference, Remove, RemoveDone

@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
-from cove.engine.log_files import File, inode, snapshot
-from cove.engine.log_formats import Format, JsonLines
+from cove.engine.logs.files import File, inode, snapshot
+from cove.engine.logs.formats import Format, JsonLines
 from cove.kernel import inotify
 from cove.kernel.inotify import Inotify
 from cove.wire.streams import LogEntry

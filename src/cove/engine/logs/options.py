@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from cove.engine import log_values
+from cove.engine.logs import values as log_values
 from cove.engine.patterns import compile_pattern
 from cove.errors import InvalidArgument
 from cove.wire.host_config import HostConfig
