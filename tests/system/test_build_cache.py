@@ -66,6 +66,8 @@ def test_a_renamed_source_of_the_same_content_is_the_same(daemon: Engine, contex
     (context / "src" / "a").rename(context / "other")
     (context / "Dockerfile").write_text("FROM busybox\nCOPY other /file\n")
     assert hits(explained(daemon, context)) == ["HIT"]
+    (context / "other").write_text("changed\n")
+    assert "file other differs: sha256:" in explained(daemon, context)[-1]
 
 
 def test_it_survives_restarts_and_the_removal_of_images(fresh_daemon: Daemon, context: Path) -> None:

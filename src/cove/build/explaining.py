@@ -9,8 +9,11 @@ MOST_FILES = 20
 """Files that are named; there may be more that differ."""
 
 
-def reasons(parts: Parts, nearest: Record | None, listings: Path) -> tuple[str, ...]:
-    """One line for each input that differs, files by name with their digests."""
+def reasons(parts: Parts, nearest: Record | None, listings: Path, single: str = "") -> tuple[str, ...]:
+    """One line for each input that differs, files by name with their digests.
+
+    ``single``: what a file is called that is copied under a name of its own, and so has none in the listing.
+    """
     if nearest is None:
         return ("no step like this has been built here",)
     found: list[str] = []
@@ -19,7 +22,7 @@ def reasons(parts: Parts, nearest: Record | None, listings: Path) -> tuple[str, 
         if before == now:
             continue
         if name == "files":
-            found += _files(listings / nearest.listing, listings / parts.listing)
+            found += _files(listings / nearest.listing, listings / parts.listing, single)
         elif name == "parent":
             found.append(f"what it is built on differs: {_short(before)} → {_short(now)}")
         else:
@@ -35,7 +38,7 @@ def _changed(name: str, before: str | None, now: str | None) -> str:
     return f"{name} differs: {_quoted(before)} → {_quoted(now)}"
 
 
-def _files(before: Path, now: Path) -> list[str]:
+def _files(before: Path, now: Path, single: str) -> list[str]:
     old, new = _entries(before), _entries(now)
     found: list[str] = []
     for name in sorted({*old, *new}):
@@ -44,7 +47,7 @@ def _files(before: Path, now: Path) -> list[str]:
         if len(found) == MOST_FILES:
             found.append("… and further files")
             break
-        found.append(_file(name, old.get(name), new.get(name)))
+        found.append(_file(name or single, old.get(name), new.get(name)))
     return found
 
 

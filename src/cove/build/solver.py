@@ -122,11 +122,16 @@ class Solver:
                 self._listener(Explained(vertex, True, ()))
                 self._listener(Started(vertex, began))
                 return self._finished(vertex, inputs, record, cached=True)
-            nearest = self._cache.nearest(parts.parts)
-            why = ("the cache is not used",) if self._skips(vertex) else reasons(parts, nearest, self._cache.listings)
-            self._listener(Explained(vertex, False, why))
+            self._listener(Explained(vertex, False, self._why(vertex, parts)))
             record = await self._built(vertex, inputs, parts)
         return self._finished(vertex, inputs, record, cached=False)
+
+    def _why(self, vertex: Vertex, parts: Parts) -> tuple[str, ...]:
+        """Why a step is not in the cache."""
+        if self._skips(vertex):
+            return ("the cache is not used",)
+        nearest = self._cache.nearest(parts.parts)
+        return reasons(parts, nearest, self._cache.listings, _single(vertex))
 
     def _found(self, parts: Parts) -> Record | None:
         record = self._cache.find(parts.key)
@@ -181,6 +186,13 @@ class _Execution:
 
     def log(self, stream: int, data: bytes) -> None:
         self._listener(Logged(self._vertex, stream, data))
+
+
+def _single(vertex: Vertex) -> str:
+    """The path of what a copy takes, when that is one thing."""
+    operation = vertex.operation
+    sources = operation.sources if isinstance(operation, CopyFiles) else ()
+    return sources[0].path.lstrip("/") if len(sources) == 1 else ""
 
 
 def _stands_alone(vertex: Vertex) -> bool:
