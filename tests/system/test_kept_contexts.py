@@ -125,6 +125,18 @@ def test_what_a_daemon_that_was_killed_kept_is_of_use(
     assert client.sent == 0
 
 
+def test_what_is_kept_is_part_of_the_build_cache(client: Counting, daemon: Engine, context: Path) -> None:
+    daemon.cove("builder", "prune", "-a", "-f")
+    build(client, context)
+    usage = json.loads(daemon.http("GET", "/v1.41/system/df?type=build-cache").body)["BuildCache"]
+    (kept,) = (record for record in usage if record["Type"] == "source.local")
+    assert kept["Size"] >= LARGE
+    daemon.docker("builder", "prune", "-f", "--filter", "type=source.local")
+    client.sent = 0
+    build(client, context)
+    assert client.sent > LARGE
+
+
 def listing(*lines: list[Any]) -> list[bytes]:
     return [json.dumps(line).encode() + b"\n" for line in lines]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cove.build.cache import Cache, Record
+from cove.build.contexts import KeptContext, KeptContexts
 from cove.build.graph import LayerRef
 from cove.digest import chain_ids
 from cove.errors import CoveError, InvalidArgument
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 SHARE = 10
 """The build cache may take one part in so many of the disk, as with Docker's default policy."""
 FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private", "parent", "unused-for")
+
+
+LOCAL = "source.local"
+"""The kind of what is kept of a context, as with BuildKit."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,19 @@ class PrunedCache:
 
 
 class Pruning:
-    """Looks at the cache and its layers."""
+    """Looks at the cache, its layers, and what is kept of contexts."""
 
-    def __init__(self, cache: Cache, images: Images) -> None:
+    def __init__(self, cache: Cache, images: Images, contexts: KeptContexts) -> None:
         self._cache = cache
         self._images = images
+        self._contexts = contexts
 
     async def usage(self) -> list[Usage]:
-        """Every record, the newest first."""
+        """Every record, and one for each context, the newest first."""
         imaged = {chain_id for listed in self._images.select() for chain_id in listed.image.chain_ids}
         sizes = await asyncio.to_thread(self._mount_sizes, list(self._cache.records.values()))
         found = [self._usage(record, imaged, sizes) for record in self._cache.records.values()]
+        found += [_context_usage(kept) for kept in await self._contexts.kept()]
         return sorted(found, key=lambda usage: usage.record.used, reverse=True)
 
     def _usage(self, record: Record, imaged: set[str], sizes: dict[str, int]) -> Usage:
@@ -97,7 +104,9 @@ class Pruning:
     def _own_layers(self) -> Iterable[LayerRef]:
         return (record.layer for record in self._cache.records.values() if record.layer is not None)
 
-    async def _forget(self, records: list[Record]) -> None:
+    async def _forget(self, gone: list[Record]) -> None:
+        await self._contexts.forget(record.key for record in gone if record.kind == LOCAL)
+        records = [record for record in gone if record.kind != LOCAL]
         await self._cache.remove(record.key for record in records)
         names = {name for record in records for name in record.names}
         await self._images.collect(names)
@@ -110,6 +119,11 @@ class Pruning:
                 shutil.rmtree(self._cache.mounts / record.directory, ignore_errors=True)
             if record.listing and record.listing not in listings:
                 (self._cache.listings / record.listing).unlink(missing_ok=True)
+
+
+def _context_usage(kept: KeptContext) -> Usage:
+    used = int(kept.used * 1e9)
+    return Usage(Record(kept.key, LOCAL, "local source for context", used, used), kept.size, False, kept.in_use)
 
 
 def _until(filters: Filters) -> int | None:

@@ -18,7 +18,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,6 +49,16 @@ class Offer:
 
     id: str
     missing: list[int]
+
+
+@dataclass(frozen=True)
+class KeptContext:
+    """What is kept for one key. ``size``: bytes on the disk. ``used``: when last, in seconds since the epoch."""
+
+    key: str
+    size: int
+    used: float
+    in_use: bool
 
 
 @dataclass
@@ -133,13 +143,18 @@ class KeptContexts:
         finally:
             await asyncio.shield(self._drop(ticket))
 
+    async def kept(self) -> list[KeptContext]:
+        """What there is."""
+        sizes = await asyncio.to_thread(self._sizes)
+        return [KeptContext(path.name, size, used, self._in_use(path.name)) for size, used, path in sizes]
+
     async def usage(self) -> int:
         """Bytes on the disk."""
-        return await asyncio.to_thread(lambda: sum(size for size, _, _ in self._sizes()))
+        return sum(each.size for each in await self.kept())
 
-    async def prune(self, keep: int = 0) -> int:
-        """Forget what no build uses until at most ``keep`` bytes are left; the bytes that this frees."""
-        return await asyncio.to_thread(self._prune, keep)
+    async def forget(self, keys: Iterable[str]) -> None:
+        """Remove what is kept for these keys, but for what a build uses."""
+        await asyncio.to_thread(self._remove, [key for key in keys if not self._in_use(key)])
 
     def close(self) -> None:
         """Let no offer expire any more."""
@@ -163,16 +178,22 @@ class KeptContexts:
         newest = directory / f"{numbers[-1] if numbers else 0}.data"
         return directory / f"{int(newest.stem) + 1}.data" if _is_spent(newest) else newest
 
-    def _prune(self, keep: int) -> int:
+    def _prune(self, keep: int) -> None:
         freed, found = 0, sorted(self._sizes(), key=lambda each: each[1])
         total = sum(size for size, _, _ in found)
         for size, _, directory in found:
             if total - freed <= keep:
                 break
-            if not self._kept.get(directory.name, _Kept()).users:
+            if not self._in_use(directory.name):
                 shutil.rmtree(directory, ignore_errors=True)
                 freed += size
-        return freed
+
+    def _remove(self, keys: list[str]) -> None:
+        for key in keys:
+            shutil.rmtree(self._root / key, ignore_errors=True)
+
+    def _in_use(self, key: str) -> bool:
+        return key in self._kept and bool(self._kept[key].users)
 
     def _sizes(self) -> list[tuple[int, float, Path]]:
         """Bytes, time of last use, and directory of each key."""

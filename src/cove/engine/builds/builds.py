@@ -54,7 +54,7 @@ class Builds:
         self._lending = lending
         self._bounding: asyncio.Future[None] | None = None
         self._contexts = contexts
-        self._pruning = Pruning(builder.cache, images)
+        self._pruning = Pruning(builder.cache, images, contexts.kept)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
     async def build(self, chunks: AsyncIterator[bytes], options: BuildOptions) -> AsyncIterator[Progress]:

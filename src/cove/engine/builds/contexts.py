@@ -19,7 +19,7 @@ class BuildContexts:
 
     def __init__(self, builder: Builder, kept: KeptContexts, remote: RemoteContexts) -> None:
         self._builder = builder
-        self._kept = kept
+        self.kept = kept
         self._remote = remote
 
     @contextlib.asynccontextmanager
@@ -28,7 +28,7 @@ class BuildContexts:
     ) -> AsyncIterator[tuple[Request, dict[str, Context]]]:
         """The context, as long as the build lasts, and the request, which may get its Dockerfile here."""
         if options.remote.startswith(KEPT):
-            async with self._kept.taken(options.remote.removeprefix(KEPT)) as context:
+            async with self.kept.taken(options.remote.removeprefix(KEPT)) as context:
                 yield await asyncio.to_thread(_without_hidden, request, context)
         elif options.remote:
             found, dockerfile = await self._remote.context(options.remote, options.dockerfile, scratch)
