@@ -7,12 +7,17 @@ import os
 from cove.cli.build_contexts.preparing import Directory, prepare
 from cove.cli.building.options import arguments
 from cove.cli.failure import Failure
-from cove.dockerfile import Options
+from cove.dockerfile import DockerfileError, ImageOrigin, Options, parse, plan
 from cove.dockerfile.checks import Surroundings, check_text
+from cove.dockerfile.checks.surroundings import Base
 from cove.dockerfile.ignore import FILE_NAME, Matcher, parse_ignore_file
+from cove.errors import CoveError, Unavailable
+from cove.platform import Platform
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from cove.cli.session import Session
     from cove.flags import Values
 
@@ -25,9 +30,38 @@ def check(session: Session, values: Values, place: str) -> int:
         raise Failure("--check needs a Dockerfile in a directory, or on stdin")
     root = prepared.root if isinstance(prepared, Directory) else ""
     options = Options(values.text("target"), arguments(values))
-    report = check_text(text, options, Surroundings(ignored=_ignored(root)))
+    report = check_text(text, options, Surroundings(_bases(session, text, options), _ignored(root)))
     session.print(report.text(prepared.dockerfile, text.decode("utf-8", "replace")).rstrip("\n"))
     return 1 if report.error is not None or report.failure is not None else 0
+
+
+def _bases(session: Session, text: bytes, options: Options) -> dict[str, Base]:
+    """The base images that the engine has, if it runs: for a check nothing is pulled."""
+    try:
+        planned = plan(parse(text), options)
+    except DockerfileError:  # the report tells of it
+        return {}
+    names = {stage.base.name for stage in planned.stages if isinstance(stage.base, ImageOrigin)}
+    found = {}
+    for name in sorted(names):
+        try:
+            found[name] = _base(session.client.json("GET", f"/images/{name}/json"))
+        except Unavailable:
+            break
+        except CoveError:
+            continue
+    return found
+
+
+def _base(image: dict[str, Any]) -> Base:
+    config = image.get("Config") or {}
+    variables = (variable.partition("=") for variable in config.get("Env") or ())
+    return Base(
+        {name: value for name, _, value in variables},
+        bool(config.get("Shell")),
+        config.get("User") or "",
+        Platform(image.get("Os") or "", image.get("Architecture") or "", image.get("Variant") or ""),
+    )
 
 
 def _ignored(root: str) -> Matcher | None:
