@@ -12,10 +12,12 @@ import pytest
 
 from cove.cli.catalog import ALIASES, COMMANDS
 
-# Commands that Docker's command line does not have, or that are about the program itself.
+# Commands that Docker's command line does not have, or that are about the program itself. ``build`` is what it is with
+# BuildKit, which is a program of its own there; the stock command line alone shows the older builder's options.
 ONLY_OURS = re.compile(
-    r"(container )?why|undo|doctor|network (egress|graph|trace)|registry serve|trash .*|socket .*|daemon|install-.*"
-    r"|image (bootstrap|verify|diff|ls-files|waste)|completion|version"
+    r"((image|builder) )?build|(container )?why|undo|doctor|network (egress|graph|trace)"
+    r"|registry serve|trash .*|socket .*|daemon|install-.*"
+    r"|image (bootstrap|copy|verify|diff|ls-files|referrers|slim|waste)|completion|version"
     r"|volume (rename|clone|snapshots?|restore|diff|backup|browse|resize)"
 )
 SHARED = [name for name in COMMANDS if name not in ALIASES and not ONLY_OURS.fullmatch(name)]
@@ -65,6 +67,7 @@ def _help(program: str, command: str, directory: Path, fake: ModuleType) -> str:
 
 
 def as_cove(text: str) -> str:
+    text = re.sub(r"\n*EXPERIMENTAL:\n.*?/experimental/(?=\n|$)", "", text, flags=re.S)
     return re.sub(r"(?<!docs\.)\bdocker\b", "cove", text)
 
 

@@ -74,7 +74,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("rmi", ("image rm", "image remove", "rmi"), "Remove one or more images"),
     ("prune:IMAGE", ("image prune",), "Remove unused images"),
     ("inspect:IMAGE", ("image inspect",), "Display detailed information on one or more images"),
-    ("build", ("builder build", "image build", "build"), "Build an image from a Dockerfile"),
+    ("build", ("image build", "build", "builder build"), "Build an image from a Dockerfile"),
     ("builder_prune", ("builder prune",), "Remove build cache"),
     ("image_verify", ("image verify",), "Read images and compare them with their digests"),
     ("image_diff", ("image diff",), "Show what changes from one image to another"),

@@ -17,7 +17,7 @@ def usage_line(path: str, command: Command) -> str:
     """``cove ps [OPTIONS]``; a command with several forms has a line for each, in which it is not in its group."""
     first, *others = command.usage.split("\n")
     short = path.rpartition(" ")[2]
-    return "\n\t".join([f"{PROGRAM} {path} {first}", *(f"{PROGRAM} {short} {form}" for form in others)])
+    return "\n\t".join([f"{PROGRAM} {path} {first}".rstrip(), *(f"{PROGRAM} {short} {form}" for form in others)])
 
 
 def command_help(path: str, command: Command, width: int | None = None) -> str:

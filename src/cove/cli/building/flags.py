@@ -23,6 +23,7 @@ FLAGS = (
     Flag("cpuset-cpus", STRING, "CPUs in which to allow execution (0-3, 0,1)"),
     Flag("cpuset-mems", STRING, "MEMs in which to allow execution (0-3, 0,1)"),
     Flag("debug", BOOL, "Open a shell in the step that failed"),
+    Flag("disable-content-trust", BOOL, "Skip image verification", default=True, hidden=True),
     Flag("explain", BOOL, "Say for every step why it was found in the cache, or what differs"),
     Flag("file", STRING, 'Name of the Dockerfile (default: "PATH/Dockerfile")', "f"),
     Flag("force-rm", BOOL, "Always remove intermediate containers", hidden=True),

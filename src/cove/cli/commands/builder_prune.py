@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
 from cove.cli.commands.prune import SURE, confirmed
-from cove.cli.failure import Failure
+from cove.cli.creation.kinds import BYTES
 from cove.cli.humanize import size
 from cove.cli.options import encode_filters
-from cove.errors import InvalidArgument
-from cove.flags import BOOL, FILTER, STRING, Flag
-from cove.units import parse_size
+from cove.flags import BOOL, FILTER, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     query = {
         "all": everything or None,
         "filters": encode_filters(values.many("filter")),
-        "reserved-space": _bytes(values.text("keep-storage")) or None,
+        "reserved-space": values.number("keep-storage") or None,
     }
     report = session.client.json("POST", "/build/prune", query)
     if deleted := report.get("CachesDeleted"):
@@ -34,21 +32,14 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     return 0
 
 
-def _bytes(text: str) -> int:
-    try:
-        return parse_size(text) if text else 0
-    except InvalidArgument as error:
-        raise Failure(f'invalid argument "{text}" for "--keep-storage" flag: {error.message}') from error
-
-
 COMMAND = Command(
     _run,
     "",
     NO_ARGUMENTS,
     (
         Flag("all", BOOL, "Remove all unused build cache, not just dangling ones", "a"),
-        Flag("filter", FILTER, 'Provide filter values (e.g., "until=24h")'),
+        Flag("filter", FILTER, 'Provide filter values (e.g. "until=24h")'),
         Flag("force", BOOL, "Do not prompt for confirmation", "f"),
-        Flag("keep-storage", STRING, "Amount of disk space to keep for cache", shown="bytes"),
+        Flag("keep-storage", BYTES, "Amount of disk space to keep for cache"),
     ),
 )

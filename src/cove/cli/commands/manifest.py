@@ -10,7 +10,7 @@ from cove.cli.failure import Failure
 from cove.cli.manifest_lists import LIST_TYPE
 from cove.cli.progress import display
 from cove.cli.references import canonical, split_reference
-from cove.flags import BOOL, LIST, STRING, Flag
+from cove.flags import BOOL, STRING, STRINGS, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ ANNOTATE = Command(
     (
         Flag("arch", STRING, "Set architecture"),
         Flag("os", STRING, "Set operating system"),
-        Flag("os-features", LIST, "Set operating system feature"),
+        Flag("os-features", STRINGS, "Set operating system feature"),
         Flag("os-version", STRING, "Set operating system version"),
         Flag("variant", STRING, "Set architecture variant"),
     ),

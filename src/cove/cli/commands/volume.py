@@ -45,6 +45,7 @@ def volume_view() -> View:
             "Used": ("USED", lambda item: _bounded(item, "Used")),
             "Limit": ("LIMIT", lambda item: _bounded(item, "Size")),
         },
+        ours=("Used", "Limit"),
     )
 
 
