@@ -112,7 +112,7 @@ ROWS = (
         "import of 250 MB",
         lambda engine: docker(engine, "import", str(root_tar()), "bench-import"),
         reset=lambda engine: docker(engine, "rmi", "bench-import"),
-        target=0.4,
+        target=0.3,
     ),
     *images.ROWS,
     *many.ROWS,
