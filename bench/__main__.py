@@ -84,8 +84,11 @@ def _measure(engines: list[Engine], wanted: list[str], rounds: int) -> list[Resu
 
 
 def _announced(name: str, take: Callable[[], Result]) -> Result:
+    """Measure, and tell of it at once: a run that is cut short has said what it found."""
     print(f"measuring {name}", file=sys.stderr)
-    return take()
+    result = take()
+    print(_line(result), file=sys.stderr)
+    return result
 
 
 def _heading(engines: list[Engine]) -> str:
