@@ -128,7 +128,7 @@ ROWS = (
     ),
     Row(
         f"export of {CHANGED} MB",
-        lambda engine: docker(engine, "export", "-o", "/dev/null", "box"),
+        lambda engine: docker(engine, "export", "box"),
         before=_changed,
         after=_gone,
         target=0.8,
