@@ -33,8 +33,8 @@ from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
 from cove.layers import Worker
+from cove.layers.build_jobs import ReceiveContext, ReceiveContextDone
 from cove.layers.context import open_context
-from cove.layers.jobs import ReceiveContext, ReceiveContextDone
 from cove.layers.tree import split
 from cove.layers.trees import resolve
 from cove.platform import Platform, host

@@ -13,20 +13,8 @@ from cove.digest import chain_ids
 from cove.images import Images
 from cove.images.leases import Lease
 from cove.layers import Packed, Worker
-from cove.layers.jobs import (
-    CopyStep,
-    PackStep,
-    Populate,
-    PopulateDone,
-    ReadFile,
-    ReadFileDone,
-    Select,
-    SelectDone,
-    Selection,
-    Squash,
-    Unpack,
-    UnpackDone,
-)
+from cove.layers.build_jobs import CopyStep, PackStep, ReadFile, ReadFileDone, Select, SelectDone, Selection, Squash
+from cove.layers.jobs import Populate, PopulateDone, Unpack, UnpackDone
 from cove.oci.image import LAYER, Descriptor
 
 

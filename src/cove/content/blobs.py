@@ -15,6 +15,7 @@ import msgspec
 
 from cove.digest import Digest
 from cove.errors import InvalidArgument, NotFound
+from cove.kernel import file_data
 from cove.store import Database, Table
 
 READ_SIZE = 1 << 20
@@ -168,17 +169,9 @@ class Blobs:
 
     def _settle(self, finished: list[tuple[Path, Blob]]) -> None:
         for path, blob in finished:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            file_data.sync(path)
             os.rename(path, self._root / Digest.parse(blob.digest).hex)
-        directory = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        file_data.sync(self._root)
 
     def _unlink(self, digests: list[str]) -> None:
         for digest in digests:

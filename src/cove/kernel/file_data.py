@@ -1,4 +1,4 @@
-"""What is in a file, copied without passing through this process: FICLONE (ioctl_ficlone(2)) and copy_file_range(2)."""
+"""What is in a file: copied without passing through this process (ioctl_ficlone(2), copy_file_range(2)), and synced."""
 
 import errno
 import fcntl
@@ -21,6 +21,15 @@ def copy(source: int, target: int, size: int) -> None:
     os.ftruncate(target, size)
     for offset, length in runs(source, size):
         _copy_run(source, target, offset, length)
+
+
+def sync(path: str | os.PathLike[str]) -> None:
+    """Wait until what is in a file, or which names are in a directory, is on the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def runs(file: int, size: int) -> Iterator[tuple[int, int]]:

@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import InvalidArgument
+from cove.layers.build_jobs import ReceiveContext, ReceiveContextDone
 from cove.layers.indexer import Indexer, Unfit
 from cove.layers.inodes import Inode, Inodes
-from cove.layers.jobs import ReceiveContext, ReceiveContextDone
 from cove.layers.pipeline import Input
 from cove.layers.trees import ContextNode, ContextTree
 

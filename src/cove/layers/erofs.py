@@ -5,12 +5,15 @@ begin at a block; the tar is a second device, whose blocks follow the image's ow
 of the extended kind, 64 bytes. What is small, and all of a symbolic link, lies inline after its inode.
 """
 
+import os
 import stat
 import struct
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from cove.errors import InvalidArgument
+from cove.kernel import file_data, layer_images
 from cove.layers.inodes import Inode
 
 BLOCK = 512
@@ -43,6 +46,15 @@ class Target(Protocol):
     """Takes the image from its first byte to its last."""
 
     def write(self, data: bytes, /) -> object: ...
+
+
+def write_index(place: Path, top: Inode, tar_size: int) -> None:
+    """Write the image beside the tar in the directory ``place``, and have both on the disk. Raises as ``write``."""
+    with (place / layer_images.INDEX).open("xb") as index:
+        write(top, tar_size, index)
+        index.flush()
+        os.fsync(index.fileno())
+    file_data.sync(place)
 
 
 def write(top: Inode, tar_size: int, target: Target) -> None:

@@ -1,11 +1,22 @@
 """One 512-byte tar header block: V7, ustar and GNU (tar(5), POSIX.1-2017 pax)."""
 
+import stat
 from dataclasses import dataclass, field
 
 from cove.errors import InvalidArgument
 
 BLOCK = 512
 ZEROS = bytes(BLOCK)
+
+KINDS = {
+    stat.S_IFREG: b"0",
+    stat.S_IFLNK: b"2",
+    stat.S_IFCHR: b"3",
+    stat.S_IFBLK: b"4",
+    stat.S_IFDIR: b"5",
+    stat.S_IFIFO: b"6",
+}
+"""The type flag of each kind of file; sockets have no place in a tar."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from cove.errors import InvalidArgument
-from cove.layers.jobs import FillContext, ListContext, ListContextDone, ReceiveContextDone
+from cove.layers.build_jobs import FillContext, ListContext, ListContextDone, ReceiveContextDone
 from cove.layers.tar import Limits, shown
 from cove.layers.tree import MAX_DEPTH
 from cove.layers.trees import ContextNode

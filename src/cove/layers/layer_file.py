@@ -18,7 +18,7 @@ _SECOND = 1_000_000_000
 
 
 class LayerFile(Writer):
-    """Write entries, then ``finish``. ``target``, ``plain``: as of ``jobs.Unpack``; ``epoch``: as of ``PackStep``."""
+    """Write entries, then ``finish``. ``target``, ``plain``: as of ``jobs.Unpack``. ``epoch``: as of ``PackStep``."""
 
     def __init__(self, target: str, plain: str, epoch: int = -1) -> None:
         self._file = open(plain, "xb", buffering=BUFFER)  # noqa: SIM115
@@ -67,15 +67,7 @@ class LayerFile(Writer):
         place = Path(self._target)
         place.mkdir(0o700)
         os.link(self._plain, place / layer_images.TAR)
-        with (place / layer_images.INDEX).open("xb") as index:
-            erofs.write(self._indexer.inodes.top, self._size, index)
-            index.flush()
-            os.fsync(index.fileno())
-        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        erofs.write_index(place, self._indexer.inodes.top, self._size)
         return self._target
 
     def _directory(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from cove.errors import InvalidArgument, NotFound
 from cove.layers.contents import Entry, Hidden, Stack, Tops, content, opened, read, shown
 from cove.layers.differences import ADDED, DELETED, MODIFIED
-from cove.layers.jobs import (
+from cove.layers.looking_jobs import (
     CompareStacks,
     FileChange,
     FindWaste,

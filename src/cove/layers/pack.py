@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from cove.kernel import file_data
-from cove.layers.header import Header
+from cove.layers.header import KINDS, Header
 from cove.layers.sparse import MAX_RUNS
 from cove.layers.tar_writer import Writer
 from cove.layers.tree import OPAQUE, is_whiteout
@@ -22,15 +22,6 @@ LEAST_HOLES = 1 << 16
 _CAPABILITY = b"security.capability"
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KINDS = {
-    stat.S_IFREG: b"0",
-    stat.S_IFLNK: b"2",
-    stat.S_IFCHR: b"3",
-    stat.S_IFBLK: b"4",
-    stat.S_IFDIR: b"5",
-    stat.S_IFIFO: b"6",
-}
-"""Sockets have no place in a tar."""
 
 MOUNTED_FILES = frozenset((b"etc/hostname", b"etc/hosts", b"etc/resolv.conf"))
 """Where the engine mounts files; an empty one in the upper directory was made for that."""
@@ -91,7 +82,7 @@ class _Packer:
         """Write one entry; a descriptor to list when it is a directory. ``place`` is closed."""
         try:
             found = os.fstat(place)
-            kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+            kind = KINDS.get(stat.S_IFMT(found.st_mode))
             if kind == b"5":
                 if name:
                     self._writer.entry(self._header(name if name.endswith(b"/") else name + b"/", kind, found, place))

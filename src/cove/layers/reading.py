@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from cove.layers.jobs import ReadFile, ReadFileDone
+from cove.layers.build_jobs import ReadFile, ReadFileDone
 from cove.layers.trees import open_layers, resolve
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from cove.errors import InvalidArgument, NotFound
 from cove.layers import accounts
 from cove.layers.archives import is_archive
+from cove.layers.build_jobs import Select, SelectDone, Selection, Source, TreePlace
 from cove.layers.context import open_context
-from cove.layers.jobs import Select, SelectDone, Selection, Source, TreePlace
 from cove.layers.tar import shown
 from cove.layers.tree import MAX_DEPTH, split
 from cove.layers.trees import Found, Parts, Tree, open_layers, resolve

@@ -1,16 +1,17 @@
 """Several layers as one: what they say together, with the whiteouts that what is below them still needs."""
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 
 from cove.errors import InvalidArgument
+from cove.layers.build_jobs import Squash
 from cove.layers.header import Header
 from cove.layers.indexer import Indexer
 from cove.layers.inodes import Inode, Inodes
-from cove.layers.jobs import Squash, UnpackDone
+from cove.layers.jobs import UnpackDone
 from cove.layers.layer_file import LayerFile
+from cove.layers.nodes import header_of
 from cove.layers.stream import ByteStream
 from cove.layers.tar import Limits, Reader, shown
 from cove.layers.tree import OPAQUE, split
@@ -18,14 +19,6 @@ from cove.layers.trees import Tree, open_layers
 from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
 
 PIECE = 1 << 18
-_KINDS = {
-    stat.S_IFREG: b"0",
-    stat.S_IFLNK: b"2",
-    stat.S_IFCHR: b"3",
-    stat.S_IFBLK: b"4",
-    stat.S_IFDIR: b"5",
-    stat.S_IFIFO: b"6",
-}
 
 
 def squash(job: Squash) -> UnpackDone:
@@ -123,19 +116,6 @@ def _walk(inodes: Inodes) -> Iterator[tuple[bytes, Inode]]:
 
 
 def _header(path: bytes, inode: Inode) -> Header:
-    kind = _KINDS[stat.S_IFMT(inode.mode)]
-    size = inode.size if kind == b"0" else 0
-    return Header(
-        name=path + b"/" if kind == b"5" else path,
-        kind=kind,
-        mode=inode.mode & 0o7777,
-        uid=inode.uid,
-        gid=inode.gid,
-        size=size,
-        mtime=inode.mtime,
-        link=inode.target,
-        major=inode.device[0],
-        minor=inode.device[1],
-        real_size=size,
-        xattrs={name: value for name, value in inode.xattrs.items() if name != OPAQUE} if kind != b"2" else {},
-    )
+    header = header_of(path, inode)
+    header.xattrs = {name: value for name, value in header.xattrs.items() if name != OPAQUE}
+    return header

@@ -6,24 +6,18 @@ from contextlib import closing
 from cove.errors import InvalidArgument
 from cove.layers import permissions
 from cove.layers.archives import members
+from cove.layers.build_jobs import CopyStep, PackStep
 from cove.layers.header import Header
-from cove.layers.jobs import CopyStep, PackStep, UnpackDone
+from cove.layers.jobs import UnpackDone
 from cove.layers.layer_file import LayerFile
 from cove.layers.mount_stubs import Stubs
+from cove.layers.nodes import header_of
 from cove.layers.pack import pack_layer
 from cove.layers.selection import Chosen, Item
 from cove.layers.tar import shown
 from cove.layers.tree import split
 from cove.layers.trees import Found, Parts, open_layers
 
-_KINDS = {
-    stat.S_IFREG: b"0",
-    stat.S_IFLNK: b"2",
-    stat.S_IFCHR: b"3",
-    stat.S_IFBLK: b"4",
-    stat.S_IFDIR: b"5",
-    stat.S_IFIFO: b"6",
-}
 _NEW_DIRECTORY = stat.S_IFDIR | 0o755
 
 
@@ -127,10 +121,10 @@ class _Copying:
                 continue
             there = self._chosen.target.look(above)
             if there is not None and there.is_directory:
-                self._layer.entry(_header_of(above, there))
+                self._layer.entry(header_of(b"/".join(above), there))
             else:
                 uid, gid = self._owner or (0, 0)
-                self._layer.entry(_header_of(above, Found(_NEW_DIRECTORY, uid, gid, self._now, 0)))
+                self._layer.entry(header_of(b"/".join(above), Found(_NEW_DIRECTORY, uid, gid, self._now, 0)))
             self._written.add(above)
 
     def _refuse_over_directory(self, place: Parts) -> None:
@@ -139,7 +133,7 @@ class _Copying:
             raise InvalidArgument(f"cannot replace to directory {shown(b'/' + b'/'.join(place))} with file")
 
     def _header(self, place: Parts, found: Found) -> Header:
-        header = _header_of(place, found)
+        header = header_of(b"/".join(place), found)
         if self._owner is not None:
             header.uid, header.gid = self._owner
         if self._chmod is not None and not found.is_link:
@@ -147,25 +141,3 @@ class _Copying:
         if header.mtime < 0:
             header.mtime = self._now
         return header
-
-
-def _header_of(place: Parts, found: Found) -> Header:
-    kind = _KINDS.get(stat.S_IFMT(found.mode))
-    name = b"/".join(place)
-    if kind is None:
-        raise InvalidArgument(f"{shown(name)}: a socket cannot be copied")
-    size = found.size if kind == b"0" else 0
-    return Header(
-        name=name + b"/" if kind == b"5" else name,
-        kind=kind,
-        mode=found.mode & 0o7777,
-        uid=found.uid,
-        gid=found.gid,
-        size=size,
-        mtime=found.mtime,
-        link=found.target,
-        major=found.device[0],
-        minor=found.device[1],
-        real_size=size,
-        xattrs=found.xattrs if kind != b"2" else {},
-    )

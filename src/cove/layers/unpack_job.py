@@ -56,7 +56,7 @@ def _indexed(job: Unpack, source: int, progress: Callable[[int], None]) -> Unpac
     place = Path(job.target)
     place.mkdir(0o700)
     os.link(job.source, place / layer_images.TAR)
-    _write_index(place, indexer, size)
+    erofs.write_index(place, indexer.inodes.top, size)
     progress(size)
     return UnpackDone("", size, job.known, size, done.entries, done.size, job.target)
 
@@ -83,16 +83,8 @@ def _image(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackD
         os.link(linked, tar)
     if not fits:
         return _done(stream, *_instead(job, tar))
-    _write_index(place, indexer, stream.plain_size)
+    erofs.write_index(place, indexer.inodes.top, stream.plain_size)
     return _done(stream, done, job.target)
-
-
-def _write_index(place: Path, indexer: Indexer, tar_size: int) -> None:
-    with (place / layer_images.INDEX).open("xb") as index:
-        erofs.write(indexer.inodes.top, tar_size, index)
-        index.flush()
-        os.fsync(index.fileno())
-    _sync(place)
 
 
 def _instead(job: Unpack, tar: Path) -> tuple[Unpacked, str]:
@@ -117,14 +109,6 @@ def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         while piece := file.read(PIECE):
             yield piece
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: str) -> None:

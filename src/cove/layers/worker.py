@@ -20,6 +20,16 @@ import msgspec
 
 from cove.errors import CoveError, Internal, NoSpace
 from cove.layers import compress, context, disks, selection, squashing, step_layers, tree_work, unpack_job
+from cove.layers.build_jobs import (
+    CopyStep,
+    FillContext,
+    ListContext,
+    PackStep,
+    ReadFile,
+    ReceiveContext,
+    Select,
+    Squash,
+)
 from cove.layers.copying import browse, copy_in, copy_out, look
 from cove.layers.differences import differences
 from cove.layers.jobs import (
@@ -27,43 +37,33 @@ from cove.layers.jobs import (
     Browse,
     Compare,
     CompareDone,
-    CompareStacks,
     Compress,
     CopyDisk,
     CopyDone,
     CopyIn,
     CopyOut,
-    CopyStep,
     Done,
     Export,
     Failed,
-    FillContext,
-    FindWaste,
     GrowDisk,
     Job,
-    ListContext,
-    ListFiles,
     Look,
     PackLayer,
     PackLayerDone,
-    PackStep,
     Populate,
     Progress,
-    ReadFile,
-    ReceiveContext,
     Remove,
     RemoveDone,
     Reply,
-    Select,
     Spool,
     SpoolDone,
-    Squash,
     Unpack,
     Verify,
 )
 from cove.layers.kept_context import compare as list_context
 from cove.layers.kept_context import fill as fill_context
 from cove.layers.looking import compare_stacks, find_waste, list_files
+from cove.layers.looking_jobs import CompareStacks, FindWaste, ListFiles
 from cove.layers.pack import pack, pack_layer
 from cove.layers.pipeline import Input
 from cove.layers.populate import populate

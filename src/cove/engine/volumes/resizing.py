@@ -9,6 +9,7 @@ from cove.engine.container import Container
 from cove.engine.events import Events
 from cove.engine.registry import Registry
 from cove.errors import Conflict, Forbidden, Internal, NoSpace
+from cove.kernel import file_data
 from cove.kernel.staged_mounts import StagedMount
 from cove.layers import Worker
 from cove.layers.jobs import CopyDisk, CopyDone, GrowDisk, Staged
@@ -103,6 +104,5 @@ def _fields(staged: Sequence[StagedMount]) -> list[Staged]:
 
 
 def _replace(new: Path, old: Path) -> None:
-    with open(new, "rb") as file:
-        os.fsync(file.fileno())
+    file_data.sync(new)
     os.rename(new, old)

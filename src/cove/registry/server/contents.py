@@ -10,7 +10,8 @@ import weakref
 from pathlib import Path
 
 from cove.digest import Digest
-from cove.registry.server import files, manifests
+from cove.kernel import file_data
+from cove.registry.server import manifests
 from cove.registry.server.failures import BLOB_UNKNOWN, MANIFEST_UNKNOWN, RegistryError
 from cove.registry.server.files import Files
 from cove.registry.server.index import Index, Manifest
@@ -26,7 +27,7 @@ class Contents:
 
     async def adopt(self, repository: str, source: Path, digest: Digest, size: int, upload: str) -> None:
         """The repository has these bytes, which are verified; ``upload`` is over and ``source`` gone."""
-        await asyncio.to_thread(files.sync, source)
+        await asyncio.to_thread(file_data.sync, source)
         async with self._changing(digest):
             await self._settle(source, digest)
             await self._index.link(repository, str(digest), size, upload)
@@ -80,7 +81,7 @@ class Contents:
         source = self._files.upload(f"manifest-{secrets.token_hex(8)}")
         try:
             await asyncio.to_thread(source.write_bytes, content)
-            await asyncio.to_thread(files.sync, source)
+            await asyncio.to_thread(file_data.sync, source)
             await asyncio.to_thread(self._files.settle, source, digest)
         finally:
             await asyncio.to_thread(self._files.discard, source)

@@ -6,10 +6,11 @@ another class with these methods.
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from cove.digest import LENGTHS, Digest
+from cove.kernel import file_data
 
 
 class Files:
@@ -43,9 +44,8 @@ class Files:
         target = self.path(digest)
         with contextlib.suppress(FileNotFoundError):
             target.unlink()
-        with _directory(target.parent) as directory:
-            os.link(source, target)
-            os.fsync(directory)
+        os.link(source, target)
+        file_data.sync(target.parent)
 
     def discard(self, source: Path) -> None:
         """Remove what was on its way in."""
@@ -54,24 +54,6 @@ class Files:
     def remove(self, digest: Digest) -> None:
         """Remove a blob that the index has forgotten."""
         self.path(digest).unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Wait until the file's bytes are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _directory(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _remove(paths: Iterable[str]) -> None:
