@@ -14,8 +14,7 @@ from bench.root_tar import root_tar
 from harness.debian_registry import DebianRegistry
 from harness.engine import Engine
 from harness.oci_layout import Layout
-from harness.registry import DebianRegistry as LocalRegistry
-from harness.registry import skopeo
+from harness.registry import free_port, skopeo
 
 CACHE = Path("/tmp/cove-bench-registry")
 LAYERS = 20
@@ -36,7 +35,7 @@ def content() -> Path:
         whole = root_tar().read_bytes()
         layout.tag("one", layout.image([whole], level=LEVEL))
         layout.tag("many", layout.image(_split(), level=LEVEL))
-        with LocalRegistry(part / "registry") as registry:
+        with DebianRegistry(None, part / "registry", free_port()) as registry:
             for tag in ("one", "many"):
                 target = f"docker://{registry.host}/bench/{tag}:latest"
                 source = f"oci:{layout.directory}:{tag}"

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from bench.measure import Result, spread
 from bench.root_tar import root_tar
+from harness.debian_registry import DebianRegistry
 from harness.engine import Engine
-from harness.registry import DebianRegistry, Registry, skopeo
+from harness.registry import Registry, free_port, skopeo
 
+QUIET = {"level": "info", "accesslog": {"disabled": True}}
 ROUNDS = 9
 PUSH, PULL = "registry: push of 250 MB", "registry: pull of 250 MB"
 IMAGE = Path("/tmp/cove-bench-image")
@@ -74,7 +76,7 @@ def _registries() -> Iterator[tuple[Registry, DebianRegistry, Path]]:
         place = Path(name)
         with (
             Registry(place / "ours", "--log-level", "warning") as ours,
-            DebianRegistry(place / "peer") as peer,
+            DebianRegistry(None, place / "peer", free_port(), log=QUIET) as peer,
         ):
             yield ours, peer, place
 

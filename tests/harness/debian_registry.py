@@ -1,4 +1,4 @@
-"""Debian's ``docker-registry`` (the distribution project's own server) on the loopback of an engine's namespace."""
+"""Debian's ``docker-registry`` (the distribution project's own server) on a loopback: an engine's, or the machine's."""
 
 import contextlib
 import subprocess
@@ -16,9 +16,12 @@ PORT = 5000
 
 
 class DebianRegistry:
-    """A registry at ``host``, which is ``localhost:PORT`` in the namespace. ``root``: its directory."""
+    """A registry at ``host``, which is ``localhost:PORT`` in the namespace, None for the machine's own.
 
-    def __init__(self, netns: NetworkNamespace, root: Path, port: int = PORT, **more: Any) -> None:
+    ``root``: its directory. ``more``: sections of its configuration.
+    """
+
+    def __init__(self, netns: NetworkNamespace | None, root: Path, port: int = PORT, **more: Any) -> None:
         self.host = f"localhost:{port}"
         self.root = root
         self._netns = netns
@@ -26,12 +29,13 @@ class DebianRegistry:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
         path = self.root / "config.yml"
         path.write_bytes(msgspec.json.encode(self._config))
         with (self.root / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                self._netns.command(["docker-registry", "serve", str(path)]), stdout=log, stderr=log
-            )
+            command = ["docker-registry", "serve", str(path)]
+            inside = self._netns.command(command) if self._netns else command
+            self._process = subprocess.Popen(inside, stdout=log, stderr=log)
         deadline = time.monotonic() + READY_SECONDS
         while "listening on" not in self.log:
             assert self._process.poll() is None and time.monotonic() < deadline, self.log
@@ -43,6 +47,13 @@ class DebianRegistry:
             self._process.wait(10)
             self._process = None
 
+    def __enter__(self) -> "DebianRegistry":
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.stop()
+
     @property
     def log(self) -> str:
         return (self.root / "log").read_text()
@@ -51,14 +62,8 @@ class DebianRegistry:
 @contextlib.contextmanager
 def debian_registry(engine: Engine, port: int = PORT, **more: Any) -> Iterator[DebianRegistry]:
     """One that runs beside an engine. ``more``: sections of its configuration."""
-    root = engine.base / f"registry-{port}"
-    root.mkdir(exist_ok=True)
-    registry = DebianRegistry(engine.netns, root, port, **more)
-    registry.start()
-    try:
+    with DebianRegistry(engine.netns, engine.base / f"registry-{port}", port, **more) as registry:
         yield registry
-    finally:
-        registry.stop()
 
 
 def _configuration(root: Path, port: int, more: Mapping[str, Any]) -> dict[str, Any]:

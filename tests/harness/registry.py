@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.engine import BIN, Engine
-from harness.waiting import eventually
 
 
 class Answer(NamedTuple):
@@ -84,39 +83,6 @@ class Registry:
     def files(self) -> set[str]:
         """Names of blobs and uploads that are on the disk."""
         return {str(path.relative_to(self.root)) for path in self.root.glob("*/**/*") if path.is_file()}
-
-
-class DebianRegistry:
-    """Debian's docker-registry, as a peer, on the machine's loopback."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.host = f"127.0.0.1:{free_port()}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "DebianRegistry":
-        self.root.mkdir(parents=True, exist_ok=True)
-        configuration = self.root / "config.yml"
-        configuration.write_text(
-            f"version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n"
-            f"storage: {{filesystem: {{rootdirectory: {self.root}/data}}, delete: {{enabled: true}}}}\n"
-            f"http: {{addr: '{self.host}'}}\n"
-        )
-        self.process = subprocess.Popen(
-            ["docker-registry", "serve", str(configuration)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        eventually(self._answers)
-        return self
-
-    def _answers(self) -> bool:
-        name, port = self.host.split(":")
-        with socket.socket() as probe:
-            return probe.connect_ex((name, int(port))) == 0
-
-    def __exit__(self, *_exception: object) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
 
 
 def free_port() -> int:

@@ -18,10 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TextIO
 
+    from cove.cli.session import Session
+
     Message = dict[str, Any]
 
 BAR = 50
 NARROW = 110
+
+
+def display_made(lines: Iterable[bytes], session: Session, *, quiet: bool) -> None:
+    """Show how an image is made; ``quiet``: on stderr, with the image's id alone on stdout. Raises Failure."""
+    notes: list[Any] = []
+    display(lines, session.stderr if quiet else session.stdout, notes.append)
+    if quiet and notes:
+        session.print(str(notes[-1].get("ID", "")))
 
 
 def display(lines: Iterable[bytes], out: TextIO, aux: Callable[[Any], object] | None = None) -> None:

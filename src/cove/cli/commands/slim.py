@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from cove.cli.command import Command, exactly
-from cove.cli.progress import display
+from cove.cli.progress import display_made
 from cove.flags import BOOL, LIST, STRING, UINT, Flag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from cove.cli.session import Session
     from cove.flags import Values
 
@@ -23,11 +21,8 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
         "keepPackage": values.many("keep-package"),
         "seconds": values.number("probe-seconds"),
     }
-    identities: list[Any] = []
     response = session.client.stream("POST", "/cove/images/slim", query)
-    display(response.lines(), session.stderr if values.on("quiet") else session.stdout, identities.append)
-    if values.on("quiet") and identities:
-        session.print(str(identities[-1].get("ID", "")))
+    display_made(response.lines(), session, quiet=values.on("quiet"))
     return 0
 
 
