@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
 
@@ -55,6 +56,29 @@ def test_of_a_stopped_container(daemon: Engine, tmp_path: Path) -> None:
     (tmp_path / "seen").touch()
     daemon.cove("update", "--mount-add", f"type=bind,source={tmp_path},target=/dir", "box")
     assert daemon.docker("start", "-a", "box").out == "seen\n"
+
+
+def test_a_volume_with_a_size_comes_with_the_next_start(daemon: Engine) -> None:
+    daemon.docker("volume", "create", "-o", "size=16m", "small")
+    daemon.docker("create", "--name", "box", "busybox", "df", "-m", "/dir")
+    daemon.cove("update", "--mount-add", "type=volume,source=small,target=/dir", "box")
+    assert "/dev/loop" in daemon.docker("start", "-a", "box").out
+    daemon.docker("rm", "box")
+    daemon.docker("volume", "rm", "small")
+
+
+@pytest.mark.needs("cgroup-v1")  # version 2 ends processes instead
+def test_all_of_an_update_or_nothing(daemon: Engine, tmp_path: Path) -> None:
+    """A limit that the kernel refuses takes the mount back."""
+    fill = "dd if=/dev/zero of=/dev/shm/x bs=1M count=40 2>/dev/null; touch /full; sleep 600"
+    daemon.docker("run", "-d", "--name", "box", "-m", "64m", "--memory-swap", "64m", "busybox", "sh", "-c", fill)
+    eventually(lambda: daemon.docker("exec", "box", "test", "-e", "/full", check=False).code == 0)
+    before = daemon.http("GET", "/containers/box/json").json()
+    add = ("--mount-add", f"type=bind,source={tmp_path},target=/dir")
+    done = daemon.cove("update", "-m", "8m", "--memory-swap", "8m", *add, "box", check=False)
+    assert done.code == 1 and "memory" in done.err, done
+    assert daemon.http("GET", "/containers/box/json").json() == before
+    assert _inside(daemon, "sh", "-c", "grep -c ' /dir ' /proc/mounts || true") == "0\n"
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,45 @@ def test_a_volume_from_its_creation_to_its_end(daemon: Engine, plugin: VolumePlu
     assert plugin.asked("Remove") == [{"Name": "far"}] and plugin.volumes == {}
 
 
+def balanced(plugin: VolumePlugin) -> int:
+    """Mounts that were asked for, each of which has had its end."""
+    assert plugin.mounted.get("far", set()) == set()
+    mounts = len(plugin.asked("Mount"))
+    assert mounts == len(plugin.asked("Unmount"))
+    return mounts
+
+
+def test_one_mount_for_all_places_of_a_container(daemon: Engine, plugin: VolumePlugin, name: str) -> None:
+    daemon.docker("volume", "create", "-d", name, "far")
+    daemon.docker("run", "--rm", "-v", "far:/one", "-v", "far:/two", "busybox", "touch", "/one/file", "/two/more")
+    assert balanced(plugin) == 1
+    daemon.docker("volume", "rm", "far")
+
+
+@pytest.mark.needs("cove")
+def test_mounts_that_come_and_go_while_a_container_runs(daemon: Engine, plugin: VolumePlugin, name: str) -> None:
+    daemon.docker("volume", "create", "-d", name, "far")
+    add, bad = "type=volume,source=far,target=/data", "type=volume,source=far,target=/proc/sys"
+    daemon.docker("create", "--name", "idle", "busybox", "true")
+    daemon.cove("update", "--mount-add", add, "idle")
+    assert balanced(plugin) == 0
+    daemon.docker("start", "-a", "idle")
+    assert balanced(plugin) == 1
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    assert daemon.cove("update", "--mount-add", bad, "box", check=False).code == 1
+    assert balanced(plugin) == 2
+    daemon.cove("update", "--mount-add", add, "box")
+    daemon.cove("update", "--mount-add", "type=volume,source=far,target=/more", "box")
+    daemon.cove("update", "--mount-rm", "/data", "box")
+    assert len(plugin.mounted["far"]) == 1
+    daemon.docker("exec", "box", "touch", "/more/file")
+    daemon.cove("update", "--mount-rm", "/more", "box")
+    assert balanced(plugin) == 3
+    daemon.docker("rm", "-f", "box", "idle")
+    assert balanced(plugin) == 3
+    daemon.docker("volume", "rm", "far")
+
+
 def test_volumes_that_only_the_plug_in_knows(daemon: Engine, plugin: VolumePlugin, name: str) -> None:
     plugin.answer("VolumeDriver.Create", {"Name": "theirs"})
     assert f"{name} theirs\n" in daemon.docker("volume", "ls", "--format", "{{.Driver}} {{.Name}}").out

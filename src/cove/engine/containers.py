@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from cove.engine.defaults import Defaults
 from cove.engine.links import Links
 from cove.engine.live_mounts import LiveMounts
 from cove.engine.logs import target as log_target
+from cove.engine.mount_sources import MountSources
 from cove.engine.nameservice import NameService
 from cove.engine.policies import Policies
 from cove.engine.processes import table
@@ -36,7 +36,7 @@ from cove.layers import Worker
 from cove.layers.jobs import Compare, CompareDone, Staged
 from cove.trash import Trash
 from cove.units import parse_moment
-from cove.volumes import LOCAL, Volumes
+from cove.volumes import Volumes
 from cove.wire.containers import (
     Change,
     CommitOptions,
@@ -95,7 +95,8 @@ class Containers:
         self._mounts = volume_mounts
         self._populating = Populating(registry, images, volumes, worker)
         self._trash = trash
-        self._live_mounts = LiveMounts(registry, volumes, worker)
+        self._sources = MountSources(volumes, bundles, announcements)
+        self._live_mounts = LiveMounts(registry, volumes, worker, self._sources)
         self._commits = Commits(registry, stopping, announcements, images, worker, volume_mounts.roots)
         self._data_root = data_root
         self._run_root = run_root
@@ -151,7 +152,7 @@ class Containers:
                 held.enter_context(self._images.hold(mount.image))
 
     async def _make(self, record: Record) -> Container:
-        await self._settle_mounts(record)
+        await self._sources.settle(record.mounts, record.host_config)
         container = Container(record, self.paths(record.id))
         log_target.check(container)
         try:
@@ -203,22 +204,6 @@ class Containers:
             return self._registry.get(mode.removeprefix("container:"))
         except NotFound as error:
             raise Conflict(error.message) from error
-
-    async def _settle_mounts(self, record: Record) -> None:
-        """Give every mount its source on the host: volumes are made, missing ``-v`` directories too."""
-        for mount in record.mounts:
-            if mount.kind == "volume" and not mount.source:
-                new = not mount.name or not self._volumes.has(mount.name)
-                driver = "" if mount.driver == LOCAL else mount.driver  # a volume that is there may have another
-                volume = await self._volumes.create(
-                    mount.name, driver=driver, options=mount.driver_options, labels=mount.labels
-                )
-                if new:
-                    self._announcements.volume_made(volume.name, volume.driver)
-                mount.name, mount.driver = volume.name, volume.driver
-                mount.source = (await self._volumes.find(volume.name)).details.mountpoint
-            elif mount.kind == "bind":
-                _settle_bind(mount, self._bundles.root(record.host_config))
 
     async def list(self, *, all: bool, limit: int, size: bool, filters: Filters) -> Sequence[ContainerSummary]:
         self._sizes.retain(self._registry)
@@ -278,28 +263,34 @@ class Containers:
         """Change limits, of a running container at once, and the restart policy. Raises Conflict, InvalidArgument."""
         container = self._registry.get(ref)
         async with self._registry.locked(container):
-            record = container.record
             try:
                 warnings = discards.discard(request, capacities.look(layout(), self._group))
-                before, host = record.host_config, updates.updated(record.host_config, request)
+                updates.updated(container.record.host_config, request)  # what is wrong with it is said first
                 ports = self._publications.plan(container, request)
-                if mounts := self._live_mounts.plan(container, request):
-                    await self._live_mounts.apply(container, mounts)
-                    record = container.record
-                    before, host = record.host_config, updates.updated(record.host_config, request)
-                if container.running:
-                    await container.require_shim().update(updates.resources(host, request))
+                edit = self._live_mounts.plan(container, request)
             except Conflict as error:
-                raise Conflict(f"Cannot update container {container.id}: {error.message}") from error
-            record.host_config = host
-            if ports is None:
-                await self._registry.save(container)
-            else:
-                await self._publish(container, ports, before)
-            if request.egress and container.running:
-                await self._policies.apply(container, before.egress)
+                raise _not_updated(container, error) from error
+            async with self._live_mounts.applied(container, edit):
+                await self._update(container, request, ports)
         self._announcements.publish(container, "update")
         return ContainerUpdated(warnings=warnings)
+
+    async def _update(self, container: Container, request: ContainerUpdate, ports: Edit | None) -> None:
+        """Limits, then ports, then where it may go."""
+        record, before = container.record, container.record.host_config
+        host = updates.updated(before, request)
+        try:
+            if container.running:
+                await container.require_shim().update(updates.resources(host, request))
+        except Conflict as error:
+            raise _not_updated(container, error) from error
+        record.host_config = host
+        if ports is None:
+            await self._registry.save(container)
+        else:
+            await self._publish(container, ports, before)
+        if request.egress and container.running:
+            await self._policies.apply(container, before.egress)
 
     async def _publish(self, container: Container, ports: Edit, before: HostConfig) -> None:
         """Change what is published; where that fails, the limits of ``before`` hold again too."""
@@ -379,22 +370,5 @@ def _make_files(container: Container) -> None:
         file.touch(mode=0o644)
 
 
-def _settle_bind(mount: MountPoint, owner: tuple[int, int]) -> None:
-    if os.path.lexists(mount.source):
-        return
-    if not mount.create_source:
-        raise InvalidArgument(f'invalid mount config for type "bind": bind source path does not exist: {mount.source}')
-    try:
-        _make_source(mount.source, owner)
-    except OSError as error:
-        raise Internal(f"error while creating mount source path '{mount.source}': {error.strerror}") from error
-
-
-def _make_source(path: str, owner: tuple[int, int]) -> None:
-    """Make a directory, and those above it that are missing, for who is to have them."""
-    parent = os.path.dirname(path)
-    if not os.path.lexists(parent):
-        _make_source(parent, owner)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o755)
-        os.chown(path, *owner)
+def _not_updated(container: Container, error: Conflict) -> Conflict:
+    return Conflict(f"Cannot update container {container.id}: {error.message}")

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from cove.engine import mounts
 from cove.engine.archives import open_mount_namespace
 from cove.engine.container import Container
+from cove.engine.mount_sources import MountSources
 from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
-from cove.errors import Conflict, CoveError, InvalidArgument
+from cove.errors import Conflict, InvalidArgument
 from cove.layers import Worker
 from cove.layers.tree_jobs import AttachMount, DetachMount, TreeDone
 from cove.volumes import Volumes
@@ -32,10 +33,11 @@ class MountEdit(NamedTuple):
 class LiveMounts:
     """Changes the record, and the namespace of what runs. Under the container's lock."""
 
-    def __init__(self, registry: Registry, volumes: Volumes, worker: Worker) -> None:
+    def __init__(self, registry: Registry, volumes: Volumes, worker: Worker, sources: MountSources) -> None:
         self._registry = registry
         self._volumes = volumes
         self._worker = worker
+        self._sources = sources
 
     def plan(self, container: Container, request: ContainerUpdate) -> MountEdit | None:
         """What the request changes. Raises InvalidArgument, Conflict naming the mount."""
@@ -55,53 +57,60 @@ class LiveMounts:
                 raise Conflict(f"Duplicate mount point: {point.destination}")
         return MountEdit(added, removed, request.mount_add or [])
 
-    async def apply(self, container: Container, edit: MountEdit) -> None:
-        """All of it or, when something fails, nothing of it."""
-        async with contextlib.AsyncExitStack() as undo:
-            for point in edit.removed:
-                await self._detach(container, point)
-                undo.push_async_callback(self._attach, container, point)
-            for point in edit.added:
-                await self._attach(container, point)
-                undo.push_async_callback(self._detach, container, point)
-            before = container.record
-            container.record = _edited(before, edit)
-            try:
-                await self._registry.save(container)
-            except Exception:
-                container.record = before
-                raise
-            undo.pop_all()
+    @contextlib.asynccontextmanager
+    async def applied(self, container: Container, edit: MountEdit | None) -> AsyncIterator[None]:
+        """While the rest of the request is done: all of it or, when that or the rest fails, nothing of it."""
+        if edit is None:
+            yield
+            return
+        before = container.record
+        had, has = _volumes_of(before.mounts), _volumes_of([*_left(before, edit), *edit.added])
+        try:
+            async with contextlib.AsyncExitStack() as undo:
+                for point in edit.removed:
+                    await self._detach(container, point)
+                    undo.push_async_callback(self._attach, container, point)
+                await self._sources.settle(edit.added, before.host_config)
+                for point in edit.added:
+                    await self._attach(container, point)
+                    undo.push_async_callback(self._detach, container, point)
+                undo.push_async_callback(self._save, container, before)
+                await self._save(container, _edited(before, edit))
+                yield
+                undo.pop_all()
+        except BaseException:
+            await self._release(container, {point.name for point in edit.added} - had)
+            raise
+        await self._release(container, had - has)
+
+    async def _save(self, container: Container, record: Record) -> None:
+        container.record = record
+        await self._registry.save(container)
+
+    async def _release(self, container: Container, volumes: Iterable[str]) -> None:
+        """It needs these volumes no longer."""
+        for name in volumes:
+            await self._volumes.unmount(name, container.id)
 
     async def _attach(self, container: Container, point: MountPoint) -> None:
-        if point.kind == "volume":
-            volume = await self._volumes.create(
-                point.name, driver=point.driver, options=point.driver_options, labels=point.labels
-            )
-            point.name = volume.name
-            source = await self._volumes.mount(volume.name, container.id)
-            if source.staged:
-                raise InvalidArgument(f"volume {volume.name} has a file system of its own: it cannot come to what runs")
-            point.source = source.path
-        elif point.create_source:
-            with contextlib.suppress(FileExistsError):
-                os.makedirs(point.source, mode=0o755)
-        elif not os.path.exists(point.source):
-            raise InvalidArgument(
-                f'invalid mount config for type "bind": bind source path does not exist: {point.source}'
-            )
+        """A container that does not run has it with its next start."""
         async with self._namespace(container) as namespace:
-            if namespace is not None:
-                job = AttachMount(point.source, point.destination, point.writable, mapped=point.kind == "volume")
-                await self._worker.run(job, TreeDone, namespace=namespace)
+            if namespace is None:
+                return
+            if point.kind == "volume":
+                source = await self._volumes.mount(point.name, container.id)
+                if source.staged:
+                    raise InvalidArgument(
+                        f"volume {point.name} has a file system of its own: it cannot come to what runs"
+                    )
+                point.source = source.path
+            job = AttachMount(point.source, point.destination, point.writable, mapped=point.kind == "volume")
+            await self._worker.run(job, TreeDone, namespace=namespace)
 
     async def _detach(self, container: Container, point: MountPoint) -> None:
         async with self._namespace(container) as namespace:
             if namespace is not None:
                 await self._worker.run(DetachMount(point.destination), TreeDone, namespace=namespace)
-        if point.kind == "volume" and self._volumes.has(point.name):
-            with contextlib.suppress(CoveError):
-                await self._volumes.unmount(point.name, container.id)
 
     @contextlib.asynccontextmanager
     async def _namespace(self, container: Container) -> AsyncIterator[int | None]:
@@ -121,6 +130,16 @@ def _check(point: MountPoint) -> None:
         raise InvalidArgument(f"MountAdd: propagation {point.propagation} at {point.destination} needs a restart")
 
 
+def _volumes_of(points: Iterable[MountPoint]) -> set[str]:
+    return {point.name for point in points if point.kind == "volume"}
+
+
+def _left(record: Record, edit: MountEdit) -> list[MountPoint]:
+    """The mounts that stay."""
+    gone = {point.destination for point in edit.removed}
+    return [mount for mount in record.mounts if mount.destination not in gone]
+
+
 def _edited(record: Record, edit: MountEdit) -> Record:
     """A copy of the record with the mounts, and the request that they would have come by."""
     gone = {point.destination for point in edit.removed}
@@ -138,7 +157,7 @@ def _edited(record: Record, edit: MountEdit) -> Record:
         record,
         config=msgspec.structs.replace(record.config, volumes=volumes or None),
         host_config=msgspec.structs.replace(host, mounts=[*kept, *named] or None, binds=binds or None),
-        mounts=[*(mount for mount in record.mounts if mount.destination not in gone), *edit.added],
+        mounts=[*_left(record, edit), *edit.added],
     )
 
 

@@ -18,14 +18,15 @@ IMPLEMENTS = "VolumeDriver"
 class PluginDriver:
     """``scope``: as it says of itself.
 
-    ``_users``: who has which volume mounted, as plug-ins count and must not be told twice of an end.
+    ``_users``: who has which volume mounted, and where, as plug-ins count: for a user there is one mount and one end,
+    at however many places it has the volume. Empty: an earlier daemon knew where.
     """
 
     def __init__(self, plugin: Plugin, scope: str) -> None:
         self._plugin = plugin
         self.name = plugin.name
         self.scope = scope
-        self._users: set[tuple[str, str]] = set()
+        self._users: dict[tuple[str, str], str] = {}
 
     async def details(self, volume: Volume) -> Details:
         found = await self._get(volume.name)
@@ -65,11 +66,13 @@ class PluginDriver:
             raise Internal(f"remove {volume.name}: {error.message}") from error
 
     async def mount(self, volume: Volume, user: str) -> Source:
+        if path := self._users.get((volume.name, user)):
+            return Source(path)
         self.adopt(volume, user)
         try:
             answer = await self._call("Mount", {"Name": volume.name, "ID": user})
         except BaseException as error:
-            self._users.discard((volume.name, user))
+            self._users.pop((volume.name, user), None)
             if isinstance(error, Internal):
                 raise Internal(f"error while mounting volume '': {error.message}") from error
             raise
@@ -77,19 +80,20 @@ class PluginDriver:
         if not isinstance(path, str) or not os.path.isabs(path):
             await self.unmount(volume, user)
             raise Internal(f"error while mounting volume '': {self.name} gave no absolute path: {path!r}")
+        self._users[volume.name, user] = path
         return Source(path)
 
     async def unmount(self, volume: Volume, user: str) -> None:
         if (volume.name, user) not in self._users:
             return
-        self._users.discard((volume.name, user))
+        del self._users[volume.name, user]
         try:
             await self._call("Unmount", {"Name": volume.name, "ID": user})
         except CoveError as error:
             log.warning("volume %s: %s: %s", volume.name, self.name, error.message)
 
     def adopt(self, volume: Volume, user: str) -> None:
-        self._users.add((volume.name, user))
+        self._users.setdefault((volume.name, user), "")
 
     async def _call(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         return await self._plugin.call(f"{IMPLEMENTS}.{method}", body)
