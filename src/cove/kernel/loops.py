@@ -3,6 +3,7 @@
 A device clears itself with the last that has it open or mounted, so there is none to collect, whatever was killed.
 """
 
+import errno
 import fcntl
 import os
 import struct
@@ -106,9 +107,9 @@ def _configured(backing: int, file: str) -> tuple[int, str]:
                 return opened, device
             except OSError as error:
                 os.close(opened)
-                if not isinstance(error, BlockingIOError) and error.errno != 16:  # EBUSY: another was quicker
+                if error.errno not in (errno.EAGAIN, errno.EBUSY):  # another was quicker
                     raise
-        raise OSError(16, "no loop device is free", file)
+        raise OSError(errno.EBUSY, "no loop device is free", file)
     finally:
         os.close(control)
 

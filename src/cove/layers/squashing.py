@@ -1,5 +1,6 @@
 """Several layers as one: what they say together, with the whiteouts that what is below them still needs."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import closing
@@ -93,7 +94,7 @@ class _Merged:
         while left:
             piece = os.pread(file, min(left, PIECE), at)
             if not piece:
-                raise OSError(5, "a layer is cut short")
+                raise OSError(errno.EIO, "a layer is cut short")
             layer.data(piece)
             at, left = at + len(piece), left - len(piece)
 

@@ -4,6 +4,7 @@ A tree does not change while it is read. Paths are components, canonical: what `
 perhaps the last.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -157,7 +158,7 @@ class ContextTree:
         while left:
             piece = os.pread(self._file, min(left, PIECE), at)
             if not piece:
-                raise OSError(5, "the context is cut short")
+                raise OSError(errno.EIO, "the context is cut short")
             yield piece
             at += len(piece)
             left -= len(piece)

@@ -4,6 +4,7 @@ their own, a sparse file beside the directory with an ext4 or XFS that is mounte
 
 import asyncio
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -150,7 +151,7 @@ def make_disk(disk: Path, size: int) -> None:
             subprocess.run([*words, str(part)], check=True, capture_output=True, stdin=subprocess.DEVNULL)
         except subprocess.CalledProcessError as error:
             part.unlink()
-            raise OSError(5, f"{words[0]}: {error.stderr.decode(errors='replace').strip()}") from error
+            raise OSError(errno.EIO, f"{words[0]}: {error.stderr.decode(errors='replace').strip()}") from error
     os.rename(part, disk)
 
 
@@ -180,7 +181,7 @@ def _free_project(place: Path) -> int:
 
 
 def _failed(error: OSError, place: Path) -> Internal:
-    kind = NoSpace if error.errno == 28 else Internal
+    kind = NoSpace if error.errno == errno.ENOSPC else Internal
     if isinstance(error, FileNotFoundError) and error.filename in (_MAKE_EXT4[0], _EMPTY_EXT4[0]):
         return kind(f"{error.filename} is not installed, and the file system of {place} has no project quotas")
     return kind(f"{place}: {error.strerror or error}")

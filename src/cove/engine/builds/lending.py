@@ -23,8 +23,8 @@ MOST_LENT = 100
 WAITS = 600.0
 """Seconds that a build has to begin."""
 IMAGE = "docker-image://"
-AGENT_LOOKS, AGENT_PAUSE = 100, 0.05
-"""How often, and how many seconds apart, to look for a client that waits."""
+AGENT_SECONDS = 5.0
+"""How long a program waits for a client's next connection."""
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -37,7 +37,7 @@ class Lent:
         self.secrets: dict[str, bytes] = {}
         self.contexts: dict[str, Context] = {}
         self.remotes: dict[str, str] = {}
-        self.agents: dict[str, list[asyncio.Future[socket.socket]]] = {}
+        self.agents: dict[str, asyncio.Queue[asyncio.Future[socket.socket]]] = {}
         self._servers: list[asyncio.Task[None]] = []
 
     async def secret(self, name: str) -> bytes | None:
@@ -62,21 +62,23 @@ class Lent:
 
     async def _give(self, name: str, connection: socket.socket) -> None:
         """The client opens its next connection when the last one is in use: give it a moment for that."""
-        for _ in range(AGENT_LOOKS):
-            for client in self.agents[name]:
-                self.agents[name].remove(client)
-                if not client.done():
-                    client.set_result(connection)
-                    return
-            await asyncio.sleep(AGENT_PAUSE)
-        connection.close()
+        try:
+            async with asyncio.timeout(AGENT_SECONDS):
+                while (client := await self.agents[name].get()).done():
+                    pass  # it has gone
+        except BaseException as error:
+            connection.close()
+            if not isinstance(error, TimeoutError):
+                raise
+        else:
+            client.set_result(connection)
 
     async def wait_for_program(self, name: str) -> socket.socket:
         """The connection of the next program that wants the agent."""
-        if name not in self.agents or len(self.agents[name]) >= MOST_LENT:
+        if name not in self.agents or self.agents[name].qsize() >= MOST_LENT:
             raise InvalidArgument(f"no agent {name} is lent to this build, or too many clients wait")
         client: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
-        self.agents[name].append(client)
+        self.agents[name].put_nowait(client)
         return await client
 
     def close(self) -> None:
@@ -84,8 +86,8 @@ class Lent:
         for server in self._servers:
             server.cancel()
         for clients in self.agents.values():
-            for client in clients:
-                if not client.done():
+            while not clients.empty():
+                if not (client := clients.get_nowait()).done():
                     client.set_exception(Unavailable("the build is over"))
                     client.exception()
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -126,7 +128,7 @@ class Lending:
         lent = self._of(build)
         if len(lent.agents) >= MOST_LENT:
             raise InvalidArgument(f"more than {MOST_LENT} agents")
-        lent.agents.setdefault(_named(name), [])
+        lent.agents.setdefault(_named(name), asyncio.Queue())
 
     async def agent(self, build: str, name: str) -> Stream:
         """Wait until a program of the build wants the agent. Raises Unavailable when the build ends before."""

@@ -1,6 +1,7 @@
 """The API's request to give a volume another size."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ class Resizing:
             try:
                 await self._change(name, self._volumes.path(name), space, size)
             except OSError as error:
-                kind = NoSpace if error.errno == 28 else Internal
+                kind = NoSpace if error.errno == errno.ENOSPC else Internal
                 raise kind(f"resize {name}: {error.strerror or error}") from error
             await self._volumes.note_size(name, size)
         self._events.publish("volume", "resize", name, {"driver": volume.driver, "size": str(size)})
