@@ -98,12 +98,15 @@ class Clients:
             self.done[f"{method} {target.split('/')[1]}"] += answer is not None and answer.status < 300
 
     def _ask(self, method: str, target: str, body: Any = None) -> Response | None:
-        """The answer; None when the daemon was not there, or died of it."""
-        try:
-            return self.daemon.http(method, target, body)
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.005)
-            return None
+        """The answer of the daemon, once there is one; None when it died meanwhile, or none came any more."""
+        while not self._stop.is_set():
+            try:
+                return self.daemon.http(method, target, body)
+            except (ConnectionRefusedError, FileNotFoundError):
+                time.sleep(0.005)
+            except (OSError, http.client.HTTPException):
+                break
+        return None
 
 
 @pytest.mark.parametrize("seed", SEEDS)

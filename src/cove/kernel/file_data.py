@@ -38,14 +38,13 @@ def runs(file: int, size: int) -> Iterator[tuple[int, int]]:
     while end < size:
         try:
             start = os.lseek(file, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # only a hole is left
+            if start >= size:
                 return
-            yield end, size - end
+            end = min(os.lseek(file, start, os.SEEK_HOLE), size)
+        except OSError as error:
+            if error.errno != errno.ENXIO:  # else only a hole is left, or somebody has cut the file
+                yield end, size - end
             return
-        if start >= size:
-            return
-        end = min(os.lseek(file, start, os.SEEK_HOLE), size)
         yield start, end - start
 
 

@@ -5,14 +5,13 @@ that reads slowly has a bounded amount of output kept for it; what writes the ou
 client that is gone is forgotten at once.
 """
 
-import select
 import socket
 import struct
 from contextlib import suppress
 from typing import Protocol
 
 from cove.runtime import detach, messages
-from cove.runtime.loop import READ, WRITE, Loop
+from cove.runtime.loop import ERROR, READ, WRITE, Loop
 
 MAX_PENDING = 1 << 20
 """Bytes that are kept for a client that does not read (Docker's too)."""
@@ -151,7 +150,7 @@ class Attachment:
     def _on_event(self, events: int) -> None:
         if self._pending and events & WRITE:
             self._flush()
-        if events & (select.EPOLLHUP | select.EPOLLERR):
+        if events & ERROR:
             self._lose_client()
         if self._reading and self.open:
             self._receive()

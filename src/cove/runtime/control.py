@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from cove.runtime import messages
-from cove.runtime.loop import READ, WRITE, Loop
+from cove.runtime.loop import ERROR, READ, WRITE, Loop
 
 SOCKET_NAME = "shim.sock"
 
@@ -26,13 +26,14 @@ class Connection:
     """One connection of the daemon. What its socket does not take at once is queued."""
 
     def __init__(self, loop: Loop, peer: socket.socket, handle: Handle, on_end: Callable[["Connection"], None]) -> None:
+        """``on_end``: called when the daemon asks nothing more on it, and again when it is closed."""
         peer.setblocking(False)
         self._loop = loop
         self._peer = peer
         self._handle = handle
         self._on_end = on_end
         self._queue: deque[tuple[messages.Message, list[int]]] = deque()
-        self.open = True
+        self.open = self.asking = True
         loop.watch(peer.fileno(), READ, self._on_event)
 
     def send(self, message: messages.Message, descriptors: tuple[int, ...] = ()) -> None:
@@ -45,7 +46,7 @@ class Connection:
     def close(self) -> None:
         if not self.open:
             return
-        self.open = False
+        self.open = self.asking = False
         self._loop.forget(self._peer.fileno())
         self._peer.close()
         while self._queue:
@@ -64,7 +65,7 @@ class Connection:
         if not self.open or len(self._queue) > _MAX_QUEUED:
             self.close()
         elif len(self._queue) == 1:
-            self._loop.change(self._peer.fileno(), READ | WRITE)
+            self._watch(WRITE)
 
     def _sent(self, message: messages.Message, descriptors: list[int]) -> bool:
         """Whether the socket took the message, or will never take one."""
@@ -89,11 +90,15 @@ class Connection:
             while self._queue and self._send_next():
                 pass
             if self.open and not self._queue:
-                self._loop.change(self._peer.fileno(), READ)
+                self._watch(0)
         if self.open and events & ~WRITE:
-            self._receive()
+            self._receive(gone=bool(events & ERROR))
 
-    def _receive(self) -> None:
+    def _watch(self, writing: int) -> None:
+        """``writing``: WRITE while something is queued, else 0."""
+        self._loop.change(self._peer.fileno(), (READ if self.asking else 0) | writing)
+
+    def _receive(self, *, gone: bool) -> None:
         try:
             received = messages.receive(self._peer)
         except BlockingIOError:
@@ -102,9 +107,13 @@ class Connection:
             self._refuse(error)
             return
         except (OSError, ValueError):
-            received = None
-        if received is None:
             self.close()
+            return
+        if received is None:
+            if gone:
+                self.close()
+            else:
+                self._end_of_requests()
             return
         message, descriptors = received
         try:
@@ -114,6 +123,12 @@ class Connection:
             raise  # for the report
         finally:
             close_all(descriptors)
+
+    def _end_of_requests(self) -> None:
+        """The daemon has shut down its side alone: it asks nothing more, and waits to be told of the end."""
+        self.asking = False
+        self._watch(WRITE if self._queue else 0)
+        self._on_end(self)
 
     def _refuse(self, error: messages.UnknownMessage) -> None:
         if error.request is None:
@@ -126,7 +141,7 @@ class Control:
     """All control connections of one shim."""
 
     def __init__(self, loop: Loop, handle: Handle, on_alone: Callable[[], None]) -> None:
-        """``on_alone``: called when the last connection has ended."""
+        """``on_alone``: called when no connection is left on which the daemon may still ask something."""
         self._loop = loop
         self._handle = handle
         self._on_alone = on_alone
@@ -158,10 +173,6 @@ class Control:
         for connection in self._connections.copy():
             connection.send(message, descriptors)
 
-    @property
-    def alone(self) -> bool:
-        return not self._connections
-
     def stop_listening(self) -> None:
         if self._listener is not None:
             self._loop.forget(self._listener.fileno())
@@ -188,8 +199,9 @@ class Control:
             peer.close()
 
     def _ended(self, connection: Connection) -> None:
-        self._connections.remove(connection)
-        if not self._connections:
+        if not connection.open:
+            self._connections.remove(connection)
+        if not any(other.asking for other in self._connections):
             self._on_alone()
 
 

@@ -306,22 +306,30 @@ class _Exec(NamedTuple):
     def _follow(self, pid: int, pid_file: str) -> int:
         """Until the runtime's command ends. Raises CannotStart when it does before the program has begun."""
         command = os.pidfd_open(pid)
-        begun = False
-        while not begun:
+        program = None
+        while program is None:
             ended = bool(select.select([command], [], [], _LOOK)[0])
-            begun = os.path.exists(pid_file)
+            program = _written(pid_file)
             if ended:
                 break
-        if begun:
-            with open(pid_file, encoding="ascii") as file:
-                channels.send(self.channel, Program(int(file.read())))
+        if program is not None:
+            channels.send(self.channel, Program(program))
             channels.send(self.channel, Ready())
             self.channel.close()
         _pid, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        if not begun:
+        if program is None:
             raise self.runtime.failure(f"exec: exit status {code}")
         return code if code >= 0 else 128 - code
+
+
+def _written(pid_file: str) -> int | None:
+    """What is in it; None before the runtime has made it, or while it does."""
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            return int(file.read() or 0) or None
+    except FileNotFoundError:
+        return None
 
 
 def _drive(channel: socket.socket, stdio: Stdio, layers: Sequence[int], body: Callable[[], None]) -> NoReturn:

@@ -14,6 +14,7 @@ from cove.lean import Callable, signal
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+ERROR = select.EPOLLERR | select.EPOLLHUP
 
 Callback = Callable[[int], None]
 """Is given the epoll events (``select.EPOLLIN`` …) of its file descriptor."""

@@ -4,6 +4,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,18 @@ def test_a_start_whose_daemon_goes_before_the_network_is_there_is_undone(start: 
     recorded = exit_record.read(str(shim.directory))
     assert recorded is not None and recorded.exit_code == 128
     assert shim.isolation.cgroup_removed.exists()
+
+
+def test_a_daemon_that_asks_nothing_more_is_told_of_the_end_once_it_is_recorded(start: Start) -> None:
+    shim = start("sleep", "100")
+    shim.started()
+    shim.ask(messages.Signal(1, None, signal.SIGKILL, False))
+    shim.control.shutdown(socket.SHUT_WR)
+    shim.expect(messages.Done)
+    told = shim.expect(messages.Exited)
+    recorded = exit_record.read(str(shim.directory))
+    assert recorded is not None and recorded.exit_code == told.exit_code
+    shim.gone()
 
 
 def test_an_undone_start_ends_though_its_directory_is_gone(start: Start) -> None:
