@@ -25,7 +25,7 @@ POLL_SECONDS = 0.01
 DESCRIPTOR_SLACK = 6
 """Descriptors by which the daemon may grow: connections of a client pool and the like."""
 
-PASSING = ("-m cove.layers.worker", "cove.resolver.service")
+PASSING = ("-m cove.layers.worker.process", "cove.resolver.service")
 """Processes that come when there is work for them, and go when there was none for a while."""
 
 RESOLVER_SOCKET = "exec/resolver.sock"

@@ -43,7 +43,7 @@ def _workers(daemon: Engine) -> list[int]:
                 parents = (entry / "status").read_text()
             except OSError:
                 continue
-            if b"cove.layers.worker" in words:
+            if b"cove.layers.worker.process" in words:
                 parent = int(re.findall(r"PPid:\s+(\d+)", parents)[0])
                 found.append((int(entry.name), parent))
     ours = {pid for pid, parent in found if parent == daemon.pid}

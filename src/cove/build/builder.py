@@ -33,10 +33,10 @@ from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
 from cove.layers import Worker
-from cove.layers.build_jobs import ReceiveContext, ReceiveContextDone
-from cove.layers.context import open_context
+from cove.layers.builds.context import open_context
+from cove.layers.builds.trees import resolve
 from cove.layers.tree import split
-from cove.layers.trees import resolve
+from cove.layers.worker.build_jobs import ReceiveContext, ReceiveContextDone
 from cove.platform import Platform, host
 from cove.reference import Reference
 

@@ -28,7 +28,7 @@ from cove.build.mounts import Mounts
 from cove.build.running import Command, Ran, Runner
 from cove.build.steps import StepLayers
 from cove.errors import InvalidArgument, Unimplemented
-from cove.layers.build_jobs import Rule, Selection, Source, TreePlace
+from cove.layers.worker.build_jobs import Rule, Selection, Source, TreePlace
 
 Log = Callable[[int, bytes], None]
 

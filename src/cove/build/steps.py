@@ -13,8 +13,17 @@ from cove.digest import chain_ids
 from cove.images import Images
 from cove.images.leases import Lease
 from cove.layers import Packed, Worker
-from cove.layers.build_jobs import CopyStep, PackStep, ReadFile, ReadFileDone, Select, SelectDone, Selection, Squash
-from cove.layers.jobs import Populate, PopulateDone, Unpack, UnpackDone
+from cove.layers.worker.build_jobs import (
+    CopyStep,
+    PackStep,
+    ReadFile,
+    ReadFileDone,
+    Select,
+    SelectDone,
+    Selection,
+    Squash,
+)
+from cove.layers.worker.jobs import Populate, PopulateDone, Unpack, UnpackDone
 from cove.oci.image import LAYER, Descriptor
 
 

@@ -10,7 +10,7 @@ from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.git import is_git
 from cove.errors import InvalidArgument
-from cove.layers import permissions
+from cove.layers.builds import permissions
 from cove.oci.image import Config
 
 _URLS = ("http://", "https://")

@@ -21,7 +21,7 @@ from cove.errors import InvalidArgument, NotFound
 from cove.images import Images
 from cove.kernel import namespaces
 from cove.layers import Worker
-from cove.layers.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, Staged, View
+from cove.layers.worker.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, Staged, View
 from cove.wire.containers import PathStat
 
 _GO_KINDS = {

@@ -19,7 +19,7 @@ from cove.images import Image, Images
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import now
 from cove.layers import Worker
-from cove.layers.jobs import PackLayer, PackLayerDone, Staged
+from cove.layers.worker.jobs import PackLayer, PackLayerDone, Staged
 from cove.oci import image as oci
 from cove.reference import Reference
 from cove.wire.config import Config, HealthConfig

@@ -33,7 +33,7 @@ from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.layers import Worker
-from cove.layers.jobs import Compare, CompareDone, Staged
+from cove.layers.worker.jobs import Compare, CompareDone, Staged
 from cove.trash import Trash
 from cove.units import parse_moment
 from cove.volumes import Volumes

@@ -15,7 +15,7 @@ from cove.engine.record import MountPoint, Record
 from cove.engine.registry import Registry
 from cove.errors import Conflict, InvalidArgument
 from cove.layers import Worker
-from cove.layers.tree_jobs import AttachMount, DetachMount, TreeDone
+from cove.layers.worker.tree_jobs import AttachMount, DetachMount, TreeDone
 from cove.volumes import Volumes
 from cove.wire.config import Config
 from cove.wire.containers import ContainerUpdate

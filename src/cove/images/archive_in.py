@@ -17,7 +17,7 @@ from cove.errors import InvalidArgument
 from cove.images.catalog import named
 from cove.images.making import Parts, check_lengths, parse_config, write_manifest
 from cove.images.targets import MAX_NESTING, decode, is_image, manifest_type
-from cove.layers.jobs import Member
+from cove.layers.worker.jobs import Member
 from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference

@@ -14,7 +14,7 @@ from cove.images.catalog import Catalog
 from cove.images.inventory import Inventory
 from cove.images.records import Image
 from cove.images.targets import Target
-from cove.layers.header import BLOCK
+from cove.layers.tar.header import BLOCK
 from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import DEFAULT_TAG, Reference

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from cove.content import Blob, Blobs
 from cove.errors import Internal, Upstream
 from cove.layers import Layers, Packed
-from cove.layers.jobs import UnpackDone
+from cove.layers.worker.jobs import UnpackDone
 
 CONCURRENT = 3
 """Downloads at once of all pulls together, unless configured (as with Docker)."""

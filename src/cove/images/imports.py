@@ -10,7 +10,7 @@ from cove.content import Blob
 from cove.images.inventory import Inventory, now
 from cove.images.making import Named, Parts, make, write_manifest
 from cove.images.records import Image
-from cove.layers.jobs import UnpackDone
+from cove.layers.worker.jobs import UnpackDone
 from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference

@@ -12,8 +12,8 @@ from cove.images.inventory import Inventory
 from cove.images.making import Named, Parts, make, parse_config
 from cove.images.records import Loaded, LoadProgress
 from cove.layers import Worker
-from cove.layers.jobs import Spool, SpoolDone
-from cove.layers.tar import Limits
+from cove.layers.tar.reader import Limits
+from cove.layers.worker.jobs import Spool, SpoolDone
 from cove.platform import Platform
 from cove.reference import Reference
 

@@ -20,7 +20,7 @@ from cove.images.records import Image
 from cove.images.targets import Target
 from cove.kernel import layer_images
 from cove.layers import Packed, Worker
-from cove.layers.jobs import Check, Flaw, Verify, VerifyDone
+from cove.layers.worker.jobs import Check, Flaw, Verify, VerifyDone
 
 BATCH = 64
 """Files of one job; a job is one datagram."""

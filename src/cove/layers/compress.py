@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from isal import isal_zlib
 
-from cove.layers.jobs import Compress, CompressDone
+from cove.layers.worker.jobs import Compress, CompressDone
 
 LEVEL = 2
 """Of isal: a root becomes 0.44 of its size at 190 MB/s of processor time; 3, its best, makes 0.43 at 126 MB/s."""

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 from cove.errors import Forbidden, InvalidArgument, NotFound
 from cove.kernel import paths
-from cove.layers.header import Header
-from cove.layers.jobs import BrowseDone, CopyIn, Found, LookDone
 from cove.layers.pack import pack
-from cove.layers.stream import ByteStream
-from cove.layers.tar import Reader, shown
-from cove.layers.tar_writer import Writer
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Reader, shown
+from cove.layers.tar.stream import ByteStream
+from cove.layers.tar.writer import Writer
 from cove.layers.tree import split
 from cove.layers.unpack import Unpacker
 from cove.layers.view import mount_of
+from cove.layers.worker.jobs import BrowseDone, CopyIn, Found, LookDone
 
 MAX_LINKS = 40
 MOST_SHOWN = 100_000

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from cove.kernel import layer_images
-from cove.layers import erofs
-from cove.layers.header import Header
-from cove.layers.indexer import MOST_ENTRIES, Indexer
-from cove.layers.jobs import UnpackDone
-from cove.layers.tar import Limits
-from cove.layers.tar_writer import Writer
+from cove.layers.erofs import image as erofs
+from cove.layers.erofs.indexer import MOST_ENTRIES, Indexer
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Limits
+from cove.layers.tar.writer import Writer
 from cove.layers.unpack import named, unpack
+from cove.layers.worker.jobs import UnpackDone
 
 BUFFER = 1 << 18
 _SECOND = 1_000_000_000

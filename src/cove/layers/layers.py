@@ -17,9 +17,9 @@ import msgspec
 from cove.digest import Digest
 from cove.errors import InvalidArgument, NotFound
 from cove.kernel import filesystems, layer_images
-from cove.layers.jobs import Compress, CompressDone, Remove, RemoveDone, Unpack, UnpackDone
 from cove.layers.storage_driver import StorageDriver
-from cove.layers.worker_client import Worker
+from cove.layers.worker.client import Worker
+from cove.layers.worker.jobs import Compress, CompressDone, Remove, RemoveDone, Unpack, UnpackDone
 from cove.store import Database, Table
 
 NAME_BYTES = 4

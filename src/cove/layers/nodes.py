@@ -4,8 +4,8 @@ import stat
 from typing import Protocol
 
 from cove.errors import InvalidArgument
-from cove.layers.header import KINDS, Header
-from cove.layers.tar import shown
+from cove.layers.tar.header import KINDS, Header
+from cove.layers.tar.reader import shown
 
 
 class Node(Protocol):

@@ -9,9 +9,9 @@ import stat
 from collections.abc import Callable, Iterator
 
 from cove.kernel import file_data
-from cove.layers.header import KINDS, Header
-from cove.layers.sparse import MAX_RUNS
-from cove.layers.tar_writer import Writer
+from cove.layers.tar.header import KINDS, Header
+from cove.layers.tar.sparse import MAX_RUNS
+from cove.layers.tar.writer import Writer
 from cove.layers.tree import OPAQUE, is_whiteout
 from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
 

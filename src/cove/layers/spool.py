@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cove.errors import InvalidArgument
-from cove.layers.header import Header
-from cove.layers.jobs import Member
-from cove.layers.stream import ByteStream
-from cove.layers.tar import Limits, Reader, shown
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Limits, Reader, shown
+from cove.layers.tar.stream import ByteStream
 from cove.layers.tree import split
+from cove.layers.worker.jobs import Member
 
 
 def spool(pieces: Iterator[bytes], directory: Path, limits: Limits) -> list[Member]:

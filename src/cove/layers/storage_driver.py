@@ -10,8 +10,8 @@ from typing import Literal
 
 from cove.errors import InvalidArgument
 from cove.kernel import layer_images, overlay
-from cove.layers import erofs
-from cove.layers.inodes import directory
+from cove.layers.erofs import image as erofs
+from cove.layers.erofs.inodes import directory
 
 StorageDriver = Literal["overlay2", "erofs"]
 NAMES: tuple[StorageDriver, ...] = ("erofs", "overlay2")

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from cove.errors import Internal, InvalidArgument
-from cove.layers.header import Header
-from cove.layers.stream import ByteStream
-from cove.layers.tar import Limits, Reader, shown
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Limits, Reader, shown
+from cove.layers.tar.stream import ByteStream
 from cove.layers.tree import Tree, make_directory, open_directory, set_opaque, split
 
 WHITEOUT = b".wh."

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from cove.content.compression import MAGIC_SIZE, detect
 from cove.kernel import layer_images
-from cove.layers import erofs
-from cove.layers.indexer import Indexer, Unfit
-from cove.layers.jobs import Unpack, UnpackDone
-from cove.layers.pipeline import PIECE, Input
-from cove.layers.stream import FileStream
+from cove.layers.erofs import image as erofs
+from cove.layers.erofs.indexer import Indexer, Unfit
+from cove.layers.tar.stream import FileStream
 from cove.layers.tree import remove_tree
 from cove.layers.unpack import Unpacked, unpack
+from cove.layers.worker.jobs import Unpack, UnpackDone
+from cove.layers.worker.pipeline import PIECE, Input
 
 
 def run(job: Unpack, source: int, progress: Callable[[int], None]) -> UnpackDone:

@@ -11,8 +11,8 @@ import stat
 
 from cove.errors import InvalidArgument
 from cove.kernel import mounts, namespaces, overlay, paths, processes
-from cove.layers.jobs import Bind, View
-from cove.layers.staging import stage
+from cove.layers.worker.jobs import Bind, View
+from cove.layers.worker.staging import stage
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 

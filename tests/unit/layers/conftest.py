@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from cove.kernel import layer_images, mounts
-from cove.layers import erofs
-from cove.layers.indexer import Indexer, Unfit
-from cove.layers.tar import Limits
+from cove.layers.erofs import image as erofs
+from cove.layers.erofs.indexer import Indexer, Unfit
+from cove.layers.tar.reader import Limits
 from cove.layers.unpack import Unpacked, unpack
 
 DEFAULT = Limits()

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cove.kernel import layer_images, mounts
-from cove.layers import erofs
-from cove.layers.indexer import Indexer
-from cove.layers.stream import FileStream, Truncated
-from cove.layers.tar import Limits
+from cove.layers.erofs import image as erofs
+from cove.layers.erofs.indexer import Indexer
+from cove.layers.tar.reader import Limits
+from cove.layers.tar.stream import FileStream, Truncated
 from cove.layers.unpack import unpack
 from harness.erofs_check import Image
 from unit.layers.tars import Tar

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cove.layers.kept_file import BUFFER, KeptFile
+from cove.layers.worker.kept_file import BUFFER, KeptFile
 
 
 @pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, BUFFER - 1, BUFFER, BUFFER + 1, 5 * BUFFER + 123])

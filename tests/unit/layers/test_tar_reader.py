@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cove.errors import InvalidArgument
-from cove.layers.header import Header
-from cove.layers.stream import ByteStream
-from cove.layers.tar import Limits, Reader
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Limits, Reader
+from cove.layers.tar.stream import ByteStream
 from unit.layers.tars import Tar
 
 DEFAULT = Limits()

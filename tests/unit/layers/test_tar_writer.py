@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cove.layers.header import Header
 from cove.layers.pack import pack
-from cove.layers.stream import ByteStream
-from cove.layers.tar import Limits, Reader
-from cove.layers.tar_writer import Writer
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import Limits, Reader
+from cove.layers.tar.stream import ByteStream
+from cove.layers.tar.writer import Writer
 
 
 def _header(name: bytes, kind: bytes = b"0", **fields: object) -> Header:

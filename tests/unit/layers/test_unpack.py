@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cove.errors import InvalidArgument
-from cove.layers.tar import Limits
+from cove.layers.tar.reader import Limits
 from cove.layers.tree import OPAQUE
 from unit.layers.conftest import Unpack
 from unit.layers.tars import Tar

@@ -13,7 +13,7 @@ import pytest
 
 from cove.errors import CoveError, Internal, InvalidArgument
 from cove.layers import Worker
-from cove.layers.jobs import Remove, RemoveDone, Spool, SpoolDone, Unpack, UnpackDone
+from cove.layers.worker.jobs import Remove, RemoveDone, Spool, SpoolDone, Unpack, UnpackDone
 from unit.layers.tars import Tar
 
 

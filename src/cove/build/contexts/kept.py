@@ -25,7 +25,7 @@ from pathlib import Path
 from cove.build.graph import Context
 from cove.errors import InvalidArgument, NotFound
 from cove.layers import Worker
-from cove.layers.build_jobs import FillContext, ListContext, ListContextDone, ReceiveContextDone
+from cove.layers.worker.build_jobs import FillContext, ListContext, ListContextDone, ReceiveContextDone
 
 SCHEME = "cove-context:"
 """What ``remote`` begins with for a context that was offered."""

@@ -10,7 +10,7 @@ from cove.build.builder import MOST_DOCKERFILE, Builder, Request
 from cove.build.contexts import KEPT, KeptContexts, RemoteContexts
 from cove.build.graph import Context
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, cleaned, parse_ignore_file
-from cove.layers.context import hide, read_file
+from cove.layers.builds.context import hide, read_file
 from cove.wire.builds import BuildOptions
 
 

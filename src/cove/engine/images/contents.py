@@ -9,7 +9,14 @@ from cove.errors import InvalidArgument
 from cove.images import Image
 from cove.images import Images as ImageStore
 from cove.layers import Worker
-from cove.layers.looking_jobs import CompareStacks, FindWaste, ListFiles, ListFilesDone, StacksCompared, WasteFound
+from cove.layers.worker.looking_jobs import (
+    CompareStacks,
+    FindWaste,
+    ListFiles,
+    ListFilesDone,
+    StacksCompared,
+    WasteFound,
+)
 from cove.wire.image_contents import (
     ImageDifference,
     ImageFile,

@@ -19,8 +19,8 @@ from cove.engine.volumes.renamed import renamed
 from cove.engine.volumes.stillness import Still
 from cove.errors import Conflict, InvalidArgument
 from cove.layers import Worker
-from cove.layers.jobs import Difference, Remove, RemoveDone
-from cove.layers.tree_jobs import BackUp, CompareTrees, CopyTree, Restore, TreeDone
+from cove.layers.worker.jobs import Difference, Remove, RemoveDone
+from cove.layers.worker.tree_jobs import BackUp, CompareTrees, CopyTree, Restore, TreeDone
 from cove.units import format_time
 from cove.volumes import Volume as Record
 from cove.volumes import Volumes

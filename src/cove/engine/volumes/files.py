@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from cove.engine.archives import cleaned, go_mode, go_time, path_stat
 from cove.errors import InvalidArgument, NotFound
 from cove.layers import Worker
-from cove.layers.jobs import Browse, BrowseDone, CopyDone, CopyIn, CopyOut, Found, Look, LookDone, View
+from cove.layers.worker.jobs import Browse, BrowseDone, CopyDone, CopyIn, CopyOut, Found, Look, LookDone, View
 from cove.volumes import Volumes
 from cove.wire.containers import PathStat
 from cove.wire.volume_copies import VolumeFile

@@ -9,7 +9,7 @@ from cove.engine.registry import Registry
 from cove.engine.volumes.mounts import MEMORY
 from cove.images import Images
 from cove.layers import Worker
-from cove.layers.jobs import Populate, PopulateDone, Staged
+from cove.layers.worker.jobs import Populate, PopulateDone, Staged
 from cove.volumes import LOCAL, Source, Volumes
 
 

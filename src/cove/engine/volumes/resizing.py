@@ -13,7 +13,7 @@ from cove.errors import Conflict, Forbidden, Internal, NoSpace
 from cove.kernel import file_data
 from cove.kernel.staged_mounts import StagedMount
 from cove.layers import Worker
-from cove.layers.jobs import CopyDisk, CopyDone, GrowDisk, Staged
+from cove.layers.worker.jobs import CopyDisk, CopyDone, GrowDisk, Staged
 from cove.units import human_binary_size
 from cove.volumes import Space, Volumes, spaces
 

@@ -1,0 +1,1 @@
+"""What a build copies from, and the layers that its steps make."""

@@ -1,0 +1,143 @@
+"""The layers that the steps of a build make: of what a RUN left in its upper directory, and of what a COPY selects."""
+
+import stat
+from contextlib import closing
+
+from cove.errors import InvalidArgument
+from cove.layers.builds import permissions
+from cove.layers.builds.archives import members
+from cove.layers.builds.mount_stubs import Stubs
+from cove.layers.builds.selection import Chosen, Item
+from cove.layers.builds.trees import Found, Parts, open_layers
+from cove.layers.layer_file import LayerFile
+from cove.layers.nodes import header_of
+from cove.layers.pack import pack_layer
+from cove.layers.tar.header import Header
+from cove.layers.tar.reader import shown
+from cove.layers.tree import split
+from cove.layers.worker.build_jobs import CopyStep, PackStep
+from cove.layers.worker.jobs import UnpackDone
+
+_NEW_DIRECTORY = stat.S_IFDIR | 0o755
+
+
+def pack(job: PackStep) -> UnpackDone:
+    """Raises OSError, InvalidArgument naming an entry that no layer can have."""
+    layer = LayerFile(job.target, job.plain, job.epoch)
+    with closing(open_layers(job.lower)) as below:
+        stubs = Stubs([path.encode("utf-8", "surrogateescape") for path in job.stubs], below)
+        pack_layer(job.upper, layer, stubs.skip)
+    return layer.finish()
+
+
+def copy(job: CopyStep) -> UnpackDone:
+    """Raises NotFound, InvalidArgument, OSError."""
+    layer = LayerFile(job.target, job.plain, job.epoch)
+    with Chosen(job.selection, job.lower) as chosen:
+        _Copying(job, chosen, layer).run()
+    return layer.finish()
+
+
+class _Copying:
+    """One selection on its way into a layer."""
+
+    def __init__(self, job: CopyStep, chosen: Chosen, layer: LayerFile) -> None:
+        self._chosen = chosen
+        self._layer = layer
+        self._now = (job.now if job.epoch < 0 else job.epoch) * 1_000_000_000
+        self._owner = chosen.owner()
+        self._chmod = permissions.parse(job.selection.mode) if job.selection.mode else None
+        self._written: set[Parts] = {()}
+        self._linked: dict[tuple[int, int], Parts] = {}
+
+    def run(self) -> None:
+        for item in self._chosen.items():
+            if item.archive:
+                self._archive(item)
+            else:
+                self._item(item)
+        if self._chosen.base not in self._written and not self._layer.entries:
+            self._ancestors((*self._chosen.base, b""))
+
+    def _item(self, item: Item) -> None:
+        place = item.place
+        if not place:
+            raise InvalidArgument("cannot copy a file over the root directory")
+        self._ancestors(place)
+        found = item.found
+        if not found.is_directory:
+            self._refuse_over_directory(place)
+        header = self._header(place, found)
+        key = (id(item.tree), found.identity)
+        if found.identity and key in self._linked:
+            header.kind, header.link, header.size, header.real_size = b"1", b"/".join(self._linked[key]), 0, 0
+        elif found.identity:
+            self._linked[key] = place
+        self._layer.entry(header)
+        if header.size:
+            self._data(item, header.size)
+        if found.is_directory:
+            self._written.add(place)
+
+    def _data(self, item: Item, size: int) -> None:
+        for piece in item.data():
+            self._layer.data(piece)
+            size -= len(piece)
+        if size:
+            raise InvalidArgument(f"{shown(b'/'.join(item.parts))}: it changed while it was read")
+
+    def _archive(self, item: Item) -> None:
+        """What is in an archive, below the item's place."""
+        for entry, reader in members(item.data()):
+            place = (*item.place, *split(entry.name))
+            if not place or place == item.place:
+                continue
+            self._ancestors(place)
+            entry.name = b"/".join(place)
+            if entry.kind == b"1":
+                entry.link = b"/".join((*item.place, *split(entry.link)))
+            if self._chosen_owner is not None:
+                entry.uid, entry.gid = self._chosen_owner
+            if entry.data_runs is not None:
+                raise InvalidArgument(f"{shown(entry.name)}: sparse files in an archive are not unpacked")
+            if self._chmod is not None and entry.kind != b"2":
+                entry.mode = self._chmod(entry.mode, entry.kind == b"5") & 0o7777
+            self._layer.entry(entry)
+            for piece in reader.data():
+                self._layer.data(bytes(piece))
+            if entry.kind == b"5":
+                self._written.add(place)
+
+    @property
+    def _chosen_owner(self) -> tuple[int, int] | None:
+        """Archives have owners of their own, unless ``--chown`` says otherwise."""
+        return self._owner if self._chosen.owner_is_given else None
+
+    def _ancestors(self, place: Parts) -> None:
+        """Entries for the directories that lead there: as the image has them, or new."""
+        for length in range(1, len(place)):
+            above = place[:length]
+            if above in self._written:
+                continue
+            there = self._chosen.target.look(above)
+            if there is not None and there.is_directory:
+                self._layer.entry(header_of(b"/".join(above), there))
+            else:
+                uid, gid = self._owner or (0, 0)
+                self._layer.entry(header_of(b"/".join(above), Found(_NEW_DIRECTORY, uid, gid, self._now, 0)))
+            self._written.add(above)
+
+    def _refuse_over_directory(self, place: Parts) -> None:
+        there = self._chosen.target.look(place)
+        if place in self._written or (there is not None and there.is_directory):
+            raise InvalidArgument(f"cannot replace to directory {shown(b'/' + b'/'.join(place))} with file")
+
+    def _header(self, place: Parts, found: Found) -> Header:
+        header = header_of(b"/".join(place), found)
+        if self._owner is not None:
+            header.uid, header.gid = self._owner
+        if self._chmod is not None and not found.is_link:
+            header.mode = self._chmod(found.mode & 0o7777, found.is_directory) & 0o7777
+        if header.mtime < 0:
+            header.mtime = self._now
+        return header

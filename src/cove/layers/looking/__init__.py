@@ -1,0 +1,1 @@
+"""What is in layers, for whoever wants to know: files, changes, waste, damage."""

@@ -1,0 +1,1 @@
+"""Whole trees of files: volumes copied, compared, kept in an archive, and mounted where something runs."""

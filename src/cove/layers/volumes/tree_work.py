@@ -1,0 +1,70 @@
+"""The worker's jobs about volumes, carried out."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from cove.layers.volumes import backups, live_mounts
+from cove.layers.volumes.tree_copy import copy_tree
+from cove.layers.volumes.tree_diff import tree_differences
+from cove.layers.worker.pipeline import Input
+from cove.layers.worker.tree_jobs import (
+    AttachMount,
+    BackUp,
+    CompareTrees,
+    CopyTree,
+    DetachMount,
+    Restore,
+    TreeDone,
+    TreeJob,
+)
+
+_LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def run(job: TreeJob, descriptors: list[int], progress: Callable[[int], None]) -> TreeDone:
+    """Raises InvalidArgument, OSError; what is half done stays for the caller to remove."""
+    match job:
+        case CopyTree():
+            _copy(job)
+        case CompareTrees():
+            _compare(job, descriptors[0])
+        case BackUp():
+            backups.back_up(os.open(job.source, os.O_PATH | _LISTED), descriptors[0])
+        case Restore():
+            _restore(job, descriptors[0], progress)
+        case AttachMount():
+            live_mounts.attach(job, descriptors[-1])
+        case DetachMount():
+            live_mounts.detach(job, descriptors[-1])
+    return TreeDone()
+
+
+def _copy(job: CopyTree) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(job.target, 0o700)
+    with _opened(job.source) as source, _opened(job.target) as target:
+        copy_tree(source, target, job.since)
+
+
+def _compare(job: CompareTrees, output: int) -> None:
+    with _opened(job.old) as old, _opened(job.new) as new, open(output, "wb", buffering=1 << 16) as pipe:
+        for difference in tree_differences(old, new):
+            pipe.write(msgspec.json.encode(difference) + b"\n")
+
+
+def _restore(job: Restore, source: int, progress: Callable[[int], None]) -> None:
+    os.mkdir(job.target, 0o700)
+    with _opened(job.target) as target:
+        backups.restore(Input(source, "", "", False, progress).pieces(), target, job.limits)
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    descriptor = os.open(path, _LISTED)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,178 @@
+"""The worker's jobs about builds: contexts, what a step copies from them, and the layers that steps make."""
+
+import msgspec
+
+from cove.layers.tar.reader import Limits
+
+
+class PackStep(msgspec.Struct, frozen=True, tag=True):
+    """Make a layer of what an overlay's upper directory says, as ``Unpack`` makes one of a tar.
+
+    ``target``, ``plain``: as of ``Unpack``; neither is there yet. ``lower``: what the upper directory is over.
+    ``stubs``: paths, from the root and without a slash before them, that may have been made to mount on. ``epoch``:
+    seconds since 1970 that no time may be after; -1: no bound.
+    """
+
+    upper: str
+    target: str
+    plain: str
+    lower: list[str] = msgspec.field(default_factory=list)
+    stubs: list[str] = msgspec.field(default_factory=list)
+    epoch: int = -1
+
+
+class ReceiveContext(msgspec.Struct, frozen=True, tag=True):
+    """Read the second descriptor (a tar, compressed or not), keep it decompressed as ``tar``, and write its index."""
+
+    tar: str
+    index: str
+    limits: Limits = Limits()
+
+
+class ListContext(msgspec.Struct, frozen=True, tag=True):
+    """Read the list of a context's files from the second descriptor, and see which contents are not in ``known``.
+
+    ``listing``: a file to write what was read to, or ``index``, as the context's index, when all are known.
+    """
+
+    known: str
+    listing: str
+    index: str
+    limits: Limits = Limits()
+
+
+class FillContext(msgspec.Struct, frozen=True, tag=True):
+    """Read the contents that a list was found to lack from the second descriptor, append them to ``data``, note where
+    they are in ``known``, and write the context's index.
+    """
+
+    known: str
+    listing: str
+    index: str
+    data: str
+
+
+class TreePlace(msgspec.Struct, frozen=True):
+    """Where a tree of files is: a context that was received, or the layers of an image, uppermost first."""
+
+    tar: str = ""
+    index: str = ""
+    lower: list[str] = msgspec.field(default_factory=list)
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """``expression``: a regular expression for a whole path. ``negated``: brings back what an earlier rule left out."""
+
+    expression: str
+    negated: bool = False
+
+
+class Source(msgspec.Struct, frozen=True):
+    """What is copied from one tree, or a file that is given.
+
+    ``path``: from the tree's root, cleaned. ``expression``: when it has wildcards, for the whole path. ``excludes``:
+    for paths below what is copied. ``parents``: keep the directories from component ``pivot`` of the path on.
+    ``unpack``: a file that is an archive is unpacked. ``name``, ``content``, ``mode`` and ``mtime`` (seconds; negative:
+    now): of a file that is given.
+    """
+
+    tree: TreePlace = TreePlace()
+    path: str = ""
+    expression: str = ""
+    excludes: list[Rule] = msgspec.field(default_factory=list)
+    parents: bool = False
+    pivot: int = 0
+    unpack: bool = False
+    name: str = ""
+    content: bytes | None = None
+    mode: int = 0
+    mtime: int = -1
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What a COPY or ADD puts where. ``destination``: absolute and cleaned; ``directory``: it ended with a slash.
+
+    ``owner``: ``user[:group]``, or empty for root. ``mode``: octal or symbolic, or empty. ``keep_owner``: as the source
+    has it, where ``owner`` is empty.
+    """
+
+    sources: list[Source]
+    destination: str
+    directory: bool = False
+    owner: str = ""
+    mode: str = ""
+    keep_owner: bool = False
+
+
+class Select(msgspec.Struct, frozen=True, tag=True):
+    """Name everything that a selection would copy by its content. ``listing``: a file to write the names to, or empty.
+
+    ``lower``: of the root that it would be copied to.
+    """
+
+    selection: Selection
+    lower: list[str]
+    listing: str = ""
+
+
+class CopyStep(msgspec.Struct, frozen=True, tag=True):
+    """Make a layer of a selection, as ``PackStep`` does. ``now``: seconds since 1970, of directories that are made."""
+
+    selection: Selection
+    lower: list[str]
+    target: str
+    plain: str
+    now: int
+    epoch: int = -1
+
+
+class Squash(msgspec.Struct, frozen=True, tag=True):
+    """Make one layer of several, as ``PackStep`` does. ``sources``: their tars, not compressed, lowest first.
+
+    ``lower``: what they are over.
+    """
+
+    sources: list[str]
+    lower: list[str]
+    target: str
+    plain: str
+    epoch: int = -1
+
+
+class ReadFile(msgspec.Struct, frozen=True, tag=True):
+    """The content of a file in layers, at most ``limit`` bytes of it; nothing when it is not there."""
+
+    lower: list[str]
+    path: str
+    limit: int
+
+
+class ReceiveContextDone(msgspec.Struct, frozen=True, tag=True):
+    """``size`` in bytes, of all files. ``digest``: of their names, kinds, owners and contents; not of their times."""
+
+    entries: int
+    size: int
+    digest: str = ""
+
+
+class ReadFileDone(msgspec.Struct, frozen=True, tag=True):
+    content: bytes
+
+
+class ListContextDone(msgspec.Struct, frozen=True, tag=True):
+    """``size`` in bytes, of all files. ``missing``: the files of the list, counted from 0, whose contents lack."""
+
+    entries: int
+    size: int
+    missing: list[int]
+
+
+class SelectDone(msgspec.Struct, frozen=True, tag=True):
+    """``digest``: ``sha256:…``, the same whenever the same would be copied. ``entries``: how many are copied."""
+
+    digest: str
+    entries: int
+
+
+BuildJob = PackStep | ReceiveContext | ListContext | FillContext | Select | CopyStep | Squash | ReadFile
+BuildDone = ReceiveContextDone | ReadFileDone | ListContextDone | SelectDone

@@ -1,0 +1,58 @@
+"""The worker's jobs about volumes: whole directories of the data root, and their mounts in containers that run."""
+
+import msgspec
+
+from cove.layers.tar.reader import Limits
+
+
+class CopyTree(msgspec.Struct, frozen=True, tag=True):
+    """Make the directory ``target`` like ``source``; it is made when it is missing. ``since``: see ``tree_copy``."""
+
+    source: str
+    target: str
+    since: int = 0
+
+
+class CompareTrees(msgspec.Struct, frozen=True, tag=True):
+    """Write how the directory ``new`` differs from ``old`` to the second descriptor: a line of JSON for each name."""
+
+    old: str
+    new: str
+
+
+class BackUp(msgspec.Struct, frozen=True, tag=True):
+    """Write a directory as a backup to the second descriptor."""
+
+    source: str
+
+
+class Restore(msgspec.Struct, frozen=True, tag=True):
+    """Unpack the backup of the second descriptor, compressed or not, into the new directory ``target``."""
+
+    target: str
+    limits: Limits = Limits()
+
+
+class AttachMount(msgspec.Struct, frozen=True, tag=True):
+    """Mount a path of the host in the container whose mount namespace is the last descriptor.
+
+    ``mapped``: owners are shown by the container's ids, when it has a user namespace.
+    """
+
+    source: str
+    destination: str
+    writable: bool = True
+    mapped: bool = False
+
+
+class DetachMount(msgspec.Struct, frozen=True, tag=True):
+    """Take a mount from the container whose mount namespace is the last descriptor."""
+
+    destination: str
+
+
+TreeJob = CopyTree | CompareTrees | BackUp | Restore | AttachMount | DetachMount
+
+
+class TreeDone(msgspec.Struct, frozen=True, tag=True):
+    pass
