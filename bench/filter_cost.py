@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cove.engine.privileges import DEFAULT_CAPABILITIES
+from cove.engine.bundle.privileges import DEFAULT_CAPABILITIES
 from cove.kernel import seccomp
 from cove.seccomp import bpf
 from cove.seccomp.cache import BUILTIN, Filters

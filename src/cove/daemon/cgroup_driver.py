@@ -3,7 +3,7 @@
 import os
 
 from cove.daemon.settings import Settings
-from cove.engine.group_names import GroupNames, check_slice
+from cove.engine.bundle.group_names import GroupNames, check_slice
 from cove.errors import InvalidArgument
 from cove.runtime.scope_names import BOOTED, DEFAULT_SLICE
 

@@ -9,36 +9,36 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine import groups, privileges
-from cove.engine.announcements import Announcements
-from cove.engine.bundles import Bundles
-from cove.engine.connectivity import Connectivity
-from cove.engine.device_requests import DeviceRequests
-from cove.engine.etcfiles import Wishes
-from cove.engine.eventlog import Bounds, EventLog
-from cove.engine.events import Events
-from cove.engine.execs import Execs
-from cove.engine.health import Probes
+from cove.engine.bundle import groups, privileges
+from cove.engine.bundle.bundles import Bundles
+from cove.engine.bundle.device_requests import DeviceRequests
+from cove.engine.bundle.runtimes import Program, Runtimes
+from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.containers.registry import Registry
+from cove.engine.events.announcements import Announcements
+from cove.engine.events.eventlog import Bounds, EventLog
+from cove.engine.events.events import Events
 from cove.engine.images import workshop
-from cove.engine.last_use import LastUse
-from cove.engine.learned import Learned
-from cove.engine.link_exceptions import LinkExceptions
-from cove.engine.links import Links
-from cove.engine.namefiles import NameFiles
-from cove.engine.nameservice import NameService
-from cove.engine.policies import Policies
-from cove.engine.recovery import Recovery
-from cove.engine.registry import Registry
-from cove.engine.remedies import Remedies
-from cove.engine.removal import Removal
-from cove.engine.repairs import Repairs
-from cove.engine.runs import Runs
-from cove.engine.runtimes import Program, Runtimes
-from cove.engine.sandboxes import Sandboxes
-from cove.engine.seccomp import Seccomp
-from cove.engine.shims import Zygote
-from cove.engine.stopping import Stopping
-from cove.engine.transitions import Transitions
+from cove.engine.lifecycle.execs import Execs
+from cove.engine.lifecycle.health import Probes
+from cove.engine.lifecycle.recovery import Recovery
+from cove.engine.lifecycle.remedies import Remedies
+from cove.engine.lifecycle.runs import Runs
+from cove.engine.lifecycle.shims import Zygote
+from cove.engine.lifecycle.stopping import Stopping
+from cove.engine.lifecycle.transitions import Transitions
+from cove.engine.networking.connectivity import Connectivity
+from cove.engine.networking.etcfiles import Wishes
+from cove.engine.networking.learned import Learned
+from cove.engine.networking.link_exceptions import LinkExceptions
+from cove.engine.networking.links import Links
+from cove.engine.networking.namefiles import NameFiles
+from cove.engine.networking.nameservice import NameService
+from cove.engine.networking.policies import Policies
+from cove.engine.networking.repairs import Repairs
+from cove.engine.networking.sandboxes import Sandboxes
+from cove.engine.removing.last_use import LastUse
+from cove.engine.removing.removal import Removal
 from cove.engine.volumes.mounts import VolumeMounts
 from cove.kernel.cgroups import layout
 from cove.store import Database

@@ -12,42 +12,42 @@ from cove.daemon.roots import Roots
 from cove.daemon.scoped_sockets import ScopedSockets
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
-from cove.engine.archives import Archives
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.builds import Builds
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending
 from cove.engine.builds.steps import BuildSteps
-from cove.engine.containers import Containers
-from cove.engine.defaults import Defaults
+from cove.engine.bundle.defaults import Defaults
+from cove.engine.containers.archives import Archives
+from cove.engine.containers.containers import Containers
+from cove.engine.containers.output import Output
+from cove.engine.containers.statistics import Statistics
+from cove.engine.containers.views import Views
 from cove.engine.doctor import Doctor, Standing
 from cove.engine.doctor.check import examine
+from cove.engine.explaining.why import Reasons
 from cove.engine.images.bootstraps import Bootstraps
 from cove.engine.images.contents import ImageContents
 from cove.engine.images.images import Images
 from cove.engine.images.registries import Registries as RegistryQuestions
 from cove.engine.images.slimming import Slimming
 from cove.engine.images.workshop import ContainerWorkshop
-from cove.engine.lifecycle import Lifecycle
+from cove.engine.lifecycle.lifecycle import Lifecycle
 from cove.engine.logs.options import LogDefaults
-from cove.engine.memberships import Memberships
-from cove.engine.networks import Networks
-from cove.engine.output import Output
-from cove.engine.pruning import Pruning
-from cove.engine.publications import Publications
-from cove.engine.removed import Removed
-from cove.engine.statistics import Statistics
+from cove.engine.networking.memberships import Memberships
+from cove.engine.networking.networks import Networks
+from cove.engine.networking.publications import Publications
+from cove.engine.networking.topology import Topology
+from cove.engine.removing.pruning import Pruning
+from cove.engine.removing.removed import Removed
+from cove.engine.removing.undo import Undo
 from cove.engine.system import Host, System
-from cove.engine.topology import Topology
 from cove.engine.transfers import Transfers
-from cove.engine.undo import Undo
-from cove.engine.views import Views
 from cove.engine.volumes.copies import VolumeCopies
 from cove.engine.volumes.files import VolumeFiles
 from cove.engine.volumes.resizing import Resizing
 from cove.engine.volumes.stillness import Still
 from cove.engine.volumes.volumes import Volumes
-from cove.engine.why import Reasons
 from cove.registry.client.settings import Patience, Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size

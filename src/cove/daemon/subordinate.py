@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from cove.engine.remap import Range, Remap
+from cove.engine.bundle.remap import Range, Remap
 from cove.errors import InvalidArgument
 
 log = logging.getLogger(__name__)

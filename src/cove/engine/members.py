@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from cove.engine.execs import Execs
-from cove.engine.registry import Registry
+from cove.engine.containers.registry import Registry
+from cove.engine.lifecycle.execs import Execs
 from cove.network import Networks
 from cove.volumes import Volumes
 

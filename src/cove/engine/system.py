@@ -9,18 +9,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove import __version__
-from cove.engine import capacities, eventfilters
 from cove.engine.builds.builds import Builds
-from cove.engine.containers import Containers
-from cove.engine.device_requests import DeviceRequests
-from cove.engine.events import Events
+from cove.engine.bundle import capacities
+from cove.engine.bundle.device_requests import DeviceRequests
+from cove.engine.bundle.runtimes import Runtimes
+from cove.engine.containers.containers import Containers
+from cove.engine.containers.registry import Registry
+from cove.engine.containers.views import STORAGE_DRIVER
+from cove.engine.events import eventfilters
+from cove.engine.events.events import Events
 from cove.engine.images.images import Images
 from cove.engine.logs import options as log_options
 from cove.engine.logs.options import LogDefaults
-from cove.engine.registry import Registry
-from cove.engine.runtimes import Runtimes
 from cove.engine.usage import DiskUsages
-from cove.engine.views import STORAGE_DRIVER
 from cove.engine.volumes.volumes import Volumes
 from cove.errors import InvalidArgument
 from cove.filters import Filters

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from cove.engine.events import Events
+from cove.engine.events.events import Events
 from cove.engine.images.credentials import credentials_of, registry_of
 from cove.engine.images.images import attributes, reference_of
 from cove.engine.images.transfer_progress import told

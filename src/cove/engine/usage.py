@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cove.engine.builds.builds import Builds
-from cove.engine.containers import Containers
+from cove.engine.containers.containers import Containers
 from cove.engine.images.images import Images
 from cove.engine.volumes.volumes import Volumes
 from cove.errors import InvalidArgument

@@ -18,13 +18,13 @@ endpoints      attachments of containers to networks; an address is in use while
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all
 volumes        one row per volume
 image_mounts   images that containers mount, which stay for them; goes with the container's row
-runs           how containers of a name ended; bounded, see ``cove.engine.runs``
-learned        where containers went under the egress policy ``learn``, see ``cove.engine.learned``
+runs           how containers of a name ended; bounded, see ``cove.engine.lifecycle.runs``
+learned        where containers went under the egress policy ``learn``, see ``cove.engine.networking.learned``
 trash          what was removed and can be brought back; ``image``: the image that it needs, or empty
 sockets        further sockets of the API that can do a part of it, see ``cove.daemon.scoped_sockets``
 build_cache    what steps of builds made, by all that they depend on; ``used`` in nanoseconds
-last_use       when containers last used images and volumes, see ``cove.engine.last_use``
-events         what happened, oldest first; bounded, see ``cove.engine.eventlog``; ``time`` in nanoseconds
+last_use       when containers last used images and volumes, see ``cove.engine.removing.last_use``
+events         what happened, oldest first; bounded, see ``cove.engine.events.eventlog``; ``time`` in nanoseconds
 ============== =================================================================================================
 """
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cove.daemon import apparmor
-from cove.engine.security import apparmor_profile, parse
+from cove.engine.bundle.security import apparmor_profile, parse
 
 PARSER = """#!/bin/sh
 cd "$(dirname "$0")"

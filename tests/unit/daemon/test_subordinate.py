@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cove.daemon import subordinate
-from cove.engine.remap import Range, Remap
+from cove.engine.bundle.remap import Range, Remap
 from cove.errors import InvalidArgument
 
 

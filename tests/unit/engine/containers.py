@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from cove.engine.container import Container, Paths
-from cove.engine.record import MountPoint, Record, State
+from cove.engine.containers.container import Container, Paths
+from cove.engine.containers.record import MountPoint, Record, State
 from cove.wire.config import Config
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import NetworkingConfig

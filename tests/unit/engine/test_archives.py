@@ -4,8 +4,8 @@ import stat
 
 import pytest
 
-from cove.engine.archives import cleaned, go_mode, go_time
-from cove.engine.commits import image_config
+from cove.engine.containers.archives import cleaned, go_mode, go_time
+from cove.engine.containers.commits import image_config
 from cove.errors import InvalidArgument
 from cove.wire.config import Config
 from cove.wire.containers import CommitOptions

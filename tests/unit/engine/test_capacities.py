@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cove.engine.capacities import look, warnings
+from cove.engine.bundle.capacities import look, warnings
 from cove.kernel.cgroups import Hierarchy, Layout
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cove.engine import creation
-from cove.engine.record import Record
+from cove.engine.containers import creation
+from cove.engine.containers.record import Record
 from cove.errors import InvalidArgument
 from cove.oci import image as oci
 from cove.wire.config import HealthConfig

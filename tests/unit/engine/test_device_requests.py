@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cove.engine.device_requests import DeviceRequests
+from cove.engine.bundle.device_requests import DeviceRequests
 from cove.errors import CoveError, Internal, InvalidArgument
 from cove.wire.host_config import DeviceRequest, HostConfig
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from cove.engine.containers.record import MountPoint, Record
 from cove.engine.doctor.check import SEVERITIES, examine
 from cove.engine.doctor.containers import CHECKS, Subject
-from cove.engine.record import MountPoint, Record
 from cove.wire.config import Config, HealthConfig
 from cove.wire.host_config import DeviceMapping, HostConfig, PortBinding
 from cove.wire.networks import NetworkingConfig

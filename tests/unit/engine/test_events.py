@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine.eventlog import HOUR, Bounds, EventLog
-from cove.engine.events import QUEUED, Events
+from cove.engine.events.eventlog import HOUR, Bounds, EventLog
+from cove.engine.events.events import QUEUED, Events
 from cove.store import Database
 from cove.wire.events import Event
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine import health, listing, views
-from cove.engine.creation import check
-from cove.engine.eventlog import EventLog
-from cove.engine.events import Events
-from cove.engine.execs import Execs
-from cove.engine.health import Output, Probes
-from cove.engine.record import CONTAINERS
-from cove.engine.registry import Registry
+from cove.engine.containers import listing, views
+from cove.engine.containers.creation import check
+from cove.engine.containers.record import CONTAINERS
+from cove.engine.containers.registry import Registry
+from cove.engine.events.eventlog import EventLog
+from cove.engine.events.events import Events
+from cove.engine.lifecycle import health
+from cove.engine.lifecycle.execs import Execs
+from cove.engine.lifecycle.health import Output, Probes
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.store import Database

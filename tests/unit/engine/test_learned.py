@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-from cove.engine.learned import MAX_ADDRESSES, MAX_NAMES, MAX_PLACES, Learned
+from cove.engine.networking.learned import MAX_ADDRESSES, MAX_NAMES, MAX_PLACES, Learned
 from cove.network import Reached, allowing
 from cove.store import Database
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cove.engine.container import Container
-from cove.engine.listing import select
-from cove.engine.record import MountPoint
-from cove.engine.registry import Registry
+from cove.engine.containers.container import Container
+from cove.engine.containers.listing import select
+from cove.engine.containers.record import MountPoint
+from cove.engine.containers.registry import Registry
 from cove.errors import InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.store import Database

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cove.engine.mounts import inherited, points
-from cove.engine.record import MountPoint
+from cove.engine.containers.record import MountPoint
+from cove.engine.mounting.mounts import inherited, points
 from cove.errors import InvalidArgument
 from cove.wire.config import Config
 from cove.wire.host_config import BindOptions, HostConfig, Mount, VolumeOptions

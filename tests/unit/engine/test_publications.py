@@ -2,7 +2,7 @@
 
 import pytest
 
-from cove.engine.publications import edited
+from cove.engine.networking.publications import edited
 from cove.errors import InvalidArgument
 from cove.network import PortRecord, PortRequest
 from cove.wire.containers import ContainerUpdate

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine.record import CONTAINERS, MountPoint
-from cove.engine.registry import Registry
+from cove.engine.containers.record import CONTAINERS, MountPoint
+from cove.engine.containers.registry import Registry
 from cove.errors import Conflict, Internal, InvalidArgument, NotFound
 from cove.store import Database
 from unit.engine.containers import container

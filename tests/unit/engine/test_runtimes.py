@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine.runtimes import OWN, Program, Runtimes
+from cove.engine.bundle.runtimes import OWN, Program, Runtimes
 from cove.errors import InvalidArgument
 
 

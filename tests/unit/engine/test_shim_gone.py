@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from cove.engine.shims import Shim
+from cove.engine.lifecycle.shims import Shim
 from cove.errors import Conflict, Unavailable
 from cove.runtime import messages
 from cove.runtime.messages import Exited

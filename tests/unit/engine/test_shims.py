@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cove.engine import streams
-from cove.engine.shims import SOCKET_NAME, ExecRefused, Shim, adopt
+from cove.engine.lifecycle import streams
+from cove.engine.lifecycle.shims import SOCKET_NAME, ExecRefused, Shim, adopt
 from cove.errors import Conflict, NotFound, Unavailable
 from cove.runtime import messages
 from cove.runtime.messages import (

@@ -5,8 +5,12 @@ import signal
 
 import pytest
 
-from cove.engine import etcfiles, names, privileges, processes, restarts, security, signals
-from cove.engine.record import State
+from cove.engine import signals
+from cove.engine.bundle import privileges, security
+from cove.engine.containers import names, processes
+from cove.engine.containers.record import State
+from cove.engine.lifecycle import restarts
+from cove.engine.networking import etcfiles
 from cove.errors import InvalidArgument
 from cove.kernel import capabilities
 from cove.wire.host_config import RestartPolicy

@@ -9,10 +9,10 @@ from jsonschema import Draft4Validator  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
-from cove.engine import privileges
-from cove.engine.devices import Given
-from cove.engine.mounts import points
-from cove.engine.specification import Surroundings, resources, specification
+from cove.engine.bundle import privileges
+from cove.engine.bundle.devices import Given
+from cove.engine.bundle.specification import Surroundings, resources, specification
+from cove.engine.mounting.mounts import points
 from cove.wire.config import Config
 from cove.wire.host_config import HostConfig, Mount, TmpfsOptions, Ulimit
 from unit.engine.containers import record

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine import statistics
-from cove.engine.bundles import Bundles
-from cove.engine.connectivity import Connectivity
-from cove.engine.etcfiles import Wishes
-from cove.engine.group_names import GroupNames
-from cove.engine.links import Links
-from cove.engine.namefiles import NameFiles
-from cove.engine.registry import Registry
-from cove.engine.seccomp import Seccomp
-from cove.engine.statistics import Statistics
+from cove.engine.bundle.bundles import Bundles
+from cove.engine.bundle.group_names import GroupNames
+from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.containers import statistics
+from cove.engine.containers.registry import Registry
+from cove.engine.containers.statistics import Statistics
+from cove.engine.networking.connectivity import Connectivity
+from cove.engine.networking.etcfiles import Wishes
+from cove.engine.networking.links import Links
+from cove.engine.networking.namefiles import NameFiles
 from cove.errors import InvalidArgument
 from cove.kernel.cgroups import Cgroup, Hierarchy, Layout
 from cove.network import Networks, NetworkSettings

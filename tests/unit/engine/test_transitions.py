@@ -7,32 +7,32 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cove.engine import views
-from cove.engine.announcements import Announcements
-from cove.engine.bundles import Bundles
-from cove.engine.connectivity import Connectivity
-from cove.engine.container import Container
-from cove.engine.etcfiles import Wishes
-from cove.engine.eventlog import EventLog
-from cove.engine.events import Events
-from cove.engine.execs import Execs
-from cove.engine.group_names import GroupNames
-from cove.engine.health import Probes
-from cove.engine.learned import Learned
-from cove.engine.link_exceptions import LinkExceptions
-from cove.engine.links import Links
-from cove.engine.namefiles import NameFiles
-from cove.engine.nameservice import NameService
-from cove.engine.record import CONTAINERS
-from cove.engine.registry import Registry
-from cove.engine.removal import Removal
-from cove.engine.runs import Runs
-from cove.engine.sandboxes import Sandboxes
-from cove.engine.seccomp import Seccomp
-from cove.engine.shims import Zygote
+from cove.engine.bundle.bundles import Bundles
+from cove.engine.bundle.group_names import GroupNames
+from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.containers import views
+from cove.engine.containers.container import Container
+from cove.engine.containers.record import CONTAINERS
+from cove.engine.containers.registry import Registry
+from cove.engine.events.announcements import Announcements
+from cove.engine.events.eventlog import EventLog
+from cove.engine.events.events import Events
+from cove.engine.lifecycle.execs import Execs
+from cove.engine.lifecycle.health import Probes
+from cove.engine.lifecycle.runs import Runs
+from cove.engine.lifecycle.shims import Zygote
+from cove.engine.lifecycle.stopping import Stopping
+from cove.engine.lifecycle.transitions import Transitions
+from cove.engine.networking.connectivity import Connectivity
+from cove.engine.networking.etcfiles import Wishes
+from cove.engine.networking.learned import Learned
+from cove.engine.networking.link_exceptions import LinkExceptions
+from cove.engine.networking.links import Links
+from cove.engine.networking.namefiles import NameFiles
+from cove.engine.networking.nameservice import NameService
+from cove.engine.networking.sandboxes import Sandboxes
+from cove.engine.removing.removal import Removal
 from cove.engine.sizes import tree_size
-from cove.engine.stopping import Stopping
-from cove.engine.transitions import Transitions
 from cove.engine.volumes.mounts import VolumeMounts
 from cove.errors import Conflict, NotFound, NotModified
 from cove.network import Networks, NetworkSettings

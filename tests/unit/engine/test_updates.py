@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cove.engine.updates import resources, updated
+from cove.engine.containers.updates import resources, updated
 from cove.errors import Conflict, CoveError, InvalidArgument
 from cove.wire.containers import ContainerUpdate
 from cove.wire.host_config import HostConfig, RestartPolicy

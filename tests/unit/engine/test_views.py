@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from cove.engine import views
-from cove.engine.record import MountPoint
+from cove.engine.containers import views
+from cove.engine.containers.record import MountPoint
 from unit.engine.containers import container
 
 SECOND = 1_000_000_000

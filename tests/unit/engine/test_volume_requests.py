@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cove.engine.eventlog import EventLog
-from cove.engine.events import Events
-from cove.engine.record import MountPoint
-from cove.engine.registry import Registry
+from cove.engine.containers.record import MountPoint
+from cove.engine.containers.registry import Registry
+from cove.engine.events.eventlog import EventLog
+from cove.engine.events.events import Events
 from cove.engine.sizes import tree_size
 from cove.engine.volumes.resizing import Resizing
 from cove.engine.volumes.volumes import Volumes

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cove.engine.privileges import DEFAULT_DEVICE_RULES, PRIVILEGED_DEVICE_RULES
+from cove.engine.bundle.privileges import DEFAULT_DEVICE_RULES, PRIVILEGED_DEVICE_RULES
 from cove.kernel import bpf
 from cove.oci.runtime import DeviceRule
 from cove.runtime import device_filter

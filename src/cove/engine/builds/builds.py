@@ -20,7 +20,7 @@ from cove.build.solve_status import SolveStatus
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending, Lent
-from cove.engine.events import Events
+from cove.engine.events.events import Events
 from cove.engine.images.images import attributes
 from cove.errors import Cancelled, CoveError, InvalidArgument
 from cove.filters import Filters

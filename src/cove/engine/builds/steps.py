@@ -15,18 +15,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cove.build.running import Command, Limits, Output, Ran, StepMount
-from cove.engine import creation
-from cove.engine.bundles import Bundles
-from cove.engine.connectivity import Connectivity
-from cove.engine.container import Container, Paths
-from cove.engine.defaults import Defaults
-from cove.engine.namefiles import NameFiles
-from cove.engine.nameservice import NameService
-from cove.engine.record import MountPoint, Record
-from cove.engine.sandboxes import uses_resolver
-from cove.engine.shims import Shim, Zygote
-from cove.engine.streams import attachment, socket_pair
-from cove.engine.transitions import notice
+from cove.engine.bundle.bundles import Bundles
+from cove.engine.bundle.defaults import Defaults
+from cove.engine.containers import creation
+from cove.engine.containers.container import Container, Paths
+from cove.engine.containers.record import MountPoint, Record
+from cove.engine.lifecycle.shims import Shim, Zygote
+from cove.engine.lifecycle.streams import attachment, socket_pair
+from cove.engine.lifecycle.transitions import notice
+from cove.engine.networking.connectivity import Connectivity
+from cove.engine.networking.namefiles import NameFiles
+from cove.engine.networking.nameservice import NameService
+from cove.engine.networking.sandboxes import uses_resolver
 from cove.errors import Internal, InvalidArgument, NoSpace
 from cove.kernel.cgroups import Cgroup, layout
 from cove.oci import image as oci

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cove.engine.containers.record import Record
+from cove.engine.containers.registry import Registry
 from cove.engine.doctor import containers, host, offers
 from cove.engine.doctor.check import SEVERITIES, examine
-from cove.engine.record import Record
-from cove.engine.registry import Registry
 from cove.kernel import features
 from cove.kernel.cgroups import layout
 from cove.wire.doctor import Diagnosis, Finding, Offer

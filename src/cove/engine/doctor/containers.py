@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from cove.engine import security
+from cove.engine.bundle import security
+from cove.engine.containers.record import MountPoint, Record
 from cove.engine.doctor.check import Check
-from cove.engine.record import MountPoint, Record
 from cove.wire.host_config import HostConfig, PortBinding
 
 

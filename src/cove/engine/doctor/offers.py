@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from cove.engine import capacities
-from cove.engine.capacities import Capacities
+from cove.engine.bundle import capacities
+from cove.engine.bundle.capacities import Capacities
 from cove.kernel import features, seccomp
 from cove.kernel.cgroups import Layout
 from cove.kernel.nftables import Nftables

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from cove.engine.events import Events
+from cove.engine.events.events import Events
 from cove.engine.images.transfer_progress import told
 from cove.engine.images.workshop import ContainerWorkshop
 from cove.errors import InvalidArgument

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from cove.engine.container import Container
-from cove.engine.events import Events
+from cove.engine.containers.container import Container
+from cove.engine.containers.views import STORAGE_DRIVER
+from cove.engine.events.events import Events
 from cove.engine.images import views as image_views
 from cove.engine.platforms import asked
-from cove.engine.views import STORAGE_DRIVER
 from cove.errors import Internal, InvalidArgument
 from cove.filters import Filters
 from cove.images import Deleted, Image, Target, Untagged, Use

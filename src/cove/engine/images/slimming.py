@@ -15,10 +15,10 @@ from pathlib import Path
 
 import msgspec
 
-from cove.engine.events import Events
+from cove.engine.containers.registry import Registry
+from cove.engine.events.events import Events
 from cove.engine.images.transfer_progress import told
 from cove.engine.images.workshop import ContainerWorkshop
-from cove.engine.registry import Registry
 from cove.errors import Conflict, InvalidArgument, NotFound
 from cove.images import Image, slim
 from cove.images import Images as ImageStore

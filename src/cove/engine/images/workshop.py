@@ -16,11 +16,11 @@ from pathlib import Path
 
 import msgspec
 
-from cove.engine.archives import Archives
-from cove.engine.containers import Containers
-from cove.engine.lifecycle import Lifecycle
-from cove.engine.registry import Registry
-from cove.engine.removal import Removal
+from cove.engine.containers.archives import Archives
+from cove.engine.containers.containers import Containers
+from cove.engine.containers.registry import Registry
+from cove.engine.lifecycle.lifecycle import Lifecycle
+from cove.engine.removing.removal import Removal
 from cove.errors import CoveError, Unavailable
 from cove.images import Images as ImageStore
 from cove.seccomp.default import DEFAULT

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from cove.engine.container import Container
+from cove.engine.containers.container import Container
 from cove.engine.logs import options as log_options
 from cove.engine.logs import values as log_values
 from cove.engine.patterns import compile_pattern

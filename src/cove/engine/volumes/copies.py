@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from cove.engine.container import Container
-from cove.engine.events import Events
-from cove.engine.registry import Registry
+from cove.engine.containers.container import Container
+from cove.engine.containers.registry import Registry
+from cove.engine.events.events import Events
 from cove.engine.volumes.renamed import renamed
 from cove.engine.volumes.stillness import Still
 from cove.errors import Conflict, InvalidArgument

@@ -6,7 +6,7 @@ They are those of ``cp``, with the volume's directory for a root: a link in it l
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from cove.engine.archives import cleaned, go_mode, go_time, path_stat
+from cove.engine.containers.archives import cleaned, go_mode, go_time, path_stat
 from cove.errors import InvalidArgument, NotFound
 from cove.layers import Worker
 from cove.layers.worker.jobs import Browse, BrowseDone, CopyDone, CopyIn, CopyOut, Found, Look, LookDone, View

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
-from cove.engine.container import Container
-from cove.engine.record import MountPoint
-from cove.engine.registry import Registry
-from cove.engine.root_sizes import RootSizes
+from cove.engine.containers.container import Container
+from cove.engine.containers.record import MountPoint
+from cove.engine.containers.registry import Registry
+from cove.engine.mounting.root_sizes import RootSizes
 from cove.errors import Conflict
 from cove.images import Images
 from cove.kernel.staged_mounts import StagedMount

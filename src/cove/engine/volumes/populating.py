@@ -3,9 +3,9 @@
 import contextlib
 import os
 
-from cove.engine.container import Container
-from cove.engine.record import MountPoint
-from cove.engine.registry import Registry
+from cove.engine.containers.container import Container
+from cove.engine.containers.record import MountPoint
+from cove.engine.containers.registry import Registry
 from cove.engine.volumes.mounts import MEMORY
 from cove.images import Images
 from cove.layers import Worker

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from cove.engine.record import MountPoint, Record
+from cove.engine.containers.record import MountPoint, Record
 
 
 def renamed(record: Record, old: str, new: str, path: str) -> Record:

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.engine.container import Container
-from cove.engine.events import Events
-from cove.engine.registry import Registry
+from cove.engine.containers.container import Container
+from cove.engine.containers.registry import Registry
+from cove.engine.events.events import Events
 from cove.errors import Conflict, Forbidden, Internal, NoSpace
 from cove.kernel import file_data
 from cove.kernel.staged_mounts import StagedMount

@@ -5,9 +5,9 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 
-from cove.engine.container import Container
-from cove.engine.registry import Registry
-from cove.engine.stopping import Stopping
+from cove.engine.containers.container import Container
+from cove.engine.containers.registry import Registry
+from cove.engine.lifecycle.stopping import Stopping
 from cove.errors import Conflict, NotFound
 from cove.wire.volume_copies import Stillness
 

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Hashable, Sequence
 
-from cove.engine.container import Container
-from cove.engine.events import Events
-from cove.engine.registry import Registry
+from cove.engine.containers.container import Container
+from cove.engine.containers.registry import Registry
+from cove.engine.events.events import Events
 from cove.engine.sizes import Sizes
 from cove.engine.volumes import removed as removed_volumes
 from cove.engine.volumes.resizing import Resizing

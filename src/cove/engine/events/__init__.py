@@ -1,0 +1,1 @@
+"""What happened: told, kept, and looked up later."""

@@ -1,0 +1,1 @@
+"""Why a container is as it is."""

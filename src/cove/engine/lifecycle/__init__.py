@@ -1,0 +1,1 @@
+"""How containers start, run and end: shims, states, probes, restarts, execs, and what a new daemon finds."""

@@ -1,0 +1,166 @@
+"""``cove update --mount-add`` and ``--mount-rm``: the mounts of a container that may run."""
+
+import contextlib
+import os
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from cove.engine.containers.archives import open_mount_namespace
+from cove.engine.containers.container import Container
+from cove.engine.containers.record import MountPoint, Record
+from cove.engine.containers.registry import Registry
+from cove.engine.mounting import mounts
+from cove.engine.mounting.mount_sources import MountSources
+from cove.errors import Conflict, InvalidArgument
+from cove.layers import Worker
+from cove.layers.worker.tree_jobs import AttachMount, DetachMount, TreeDone
+from cove.volumes import Volumes
+from cove.wire.config import Config
+from cove.wire.containers import ContainerUpdate
+from cove.wire.host_config import HostConfig, Mount
+
+
+class MountEdit(NamedTuple):
+    """``wanted``: ``added`` as the request has them."""
+
+    added: Sequence[MountPoint]
+    removed: Sequence[MountPoint]
+    wanted: Sequence[Mount]
+
+
+class LiveMounts:
+    """Changes the record, and the namespace of what runs. Under the container's lock."""
+
+    def __init__(self, registry: Registry, volumes: Volumes, worker: Worker, sources: MountSources) -> None:
+        self._registry = registry
+        self._volumes = volumes
+        self._worker = worker
+        self._sources = sources
+
+    def plan(self, container: Container, request: ContainerUpdate) -> MountEdit | None:
+        """What the request changes. Raises InvalidArgument, Conflict naming the mount."""
+        if not request.mount_add and not request.mount_remove:
+            return None
+        there = {mount.destination: mount for mount in container.record.mounts}
+        removed = []
+        for path in request.mount_remove or []:
+            destination = os.path.normpath(path)
+            if destination not in there:
+                raise InvalidArgument(f"MountRemove: the container has no mount at {path}")
+            removed.append(there.pop(destination))
+        added = mounts.points(Config(), HostConfig(mounts=request.mount_add))
+        for point in added:
+            _check(point)
+            if point.destination in there:
+                raise Conflict(f"Duplicate mount point: {point.destination}")
+        return MountEdit(added, removed, request.mount_add or [])
+
+    @contextlib.asynccontextmanager
+    async def applied(self, container: Container, edit: MountEdit | None) -> AsyncIterator[None]:
+        """While the rest of the request is done: all of it or, when that or the rest fails, nothing of it."""
+        if edit is None:
+            yield
+            return
+        before = container.record
+        had, has = _volumes_of(before.mounts), _volumes_of([*_left(before, edit), *edit.added])
+        try:
+            async with contextlib.AsyncExitStack() as undo:
+                for point in edit.removed:
+                    await self._detach(container, point)
+                    undo.push_async_callback(self._attach, container, point)
+                await self._sources.settle(edit.added, before.host_config)
+                for point in edit.added:
+                    await self._attach(container, point)
+                    undo.push_async_callback(self._detach, container, point)
+                undo.push_async_callback(self._save, container, before)
+                await self._save(container, _edited(before, edit))
+                yield
+                undo.pop_all()
+        except BaseException:
+            await self._release(container, {point.name for point in edit.added} - had)
+            raise
+        await self._release(container, had - has)
+
+    async def _save(self, container: Container, record: Record) -> None:
+        container.record = record
+        await self._registry.save(container)
+
+    async def _release(self, container: Container, volumes: Iterable[str]) -> None:
+        """It needs these volumes no longer."""
+        for name in volumes:
+            await self._volumes.unmount(name, container.id)
+
+    async def _attach(self, container: Container, point: MountPoint) -> None:
+        """A container that does not run has it with its next start."""
+        async with self._namespace(container) as namespace:
+            if namespace is None:
+                return
+            if point.kind == "volume":
+                source = await self._volumes.mount(point.name, container.id)
+                if source.staged:
+                    raise InvalidArgument(
+                        f"volume {point.name} has a file system of its own: it cannot come to what runs"
+                    )
+                point.source = source.path
+            job = AttachMount(point.source, point.destination, point.writable, mapped=point.kind == "volume")
+            await self._worker.run(job, TreeDone, namespace=namespace)
+
+    async def _detach(self, container: Container, point: MountPoint) -> None:
+        async with self._namespace(container) as namespace:
+            if namespace is not None:
+                await self._worker.run(DetachMount(point.destination), TreeDone, namespace=namespace)
+
+    @contextlib.asynccontextmanager
+    async def _namespace(self, container: Container) -> AsyncIterator[int | None]:
+        namespace = open_mount_namespace(container)
+        try:
+            yield namespace
+        finally:
+            if namespace is not None:
+                os.close(namespace)
+
+
+def _check(point: MountPoint) -> None:
+    if point.kind not in ("bind", "volume") or point.subpath or point.idmap:
+        what = "a part of a volume" if point.subpath else "an idmapped bind" if point.idmap else f"type {point.kind}"
+        raise InvalidArgument(f"MountAdd: {what} at {point.destination} needs a restart: only binds and volumes do not")
+    if point.propagation not in ("", "rprivate", "private"):
+        raise InvalidArgument(f"MountAdd: propagation {point.propagation} at {point.destination} needs a restart")
+
+
+def _volumes_of(points: Iterable[MountPoint]) -> set[str]:
+    return {point.name for point in points if point.kind == "volume"}
+
+
+def _left(record: Record, edit: MountEdit) -> list[MountPoint]:
+    """The mounts that stay."""
+    gone = {point.destination for point in edit.removed}
+    return [mount for mount in record.mounts if mount.destination not in gone]
+
+
+def _edited(record: Record, edit: MountEdit) -> Record:
+    """A copy of the record with the mounts, and the request that they would have come by."""
+    gone = {point.destination for point in edit.removed}
+    host = record.host_config
+    kept = [mount for mount in host.mounts or [] if os.path.normpath(mount.target) not in gone]
+    binds = [bind for bind in host.binds or [] if _destination(bind) not in gone]
+    volumes = {
+        path: value for path, value in (record.config.volumes or {}).items() if os.path.normpath(path) not in gone
+    }
+    named = [
+        msgspec.structs.replace(mount, source=point.name or mount.source)
+        for mount, point in zip(edit.wanted, edit.added, strict=True)
+    ]
+    return msgspec.structs.replace(
+        record,
+        config=msgspec.structs.replace(record.config, volumes=volumes or None),
+        host_config=msgspec.structs.replace(host, mounts=[*kept, *named] or None, binds=binds or None),
+        mounts=[*_left(record, edit), *edit.added],
+    )
+
+
+def _destination(bind: str) -> str:
+    parts = bind.split(":")
+    return os.path.normpath(parts[1] if len(parts) > 1 else parts[0])

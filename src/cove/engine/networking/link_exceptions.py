@@ -1,0 +1,48 @@
+"""Links as exceptions: where containers of the default bridge may not talk, a link opens its target's exposed ports.
+
+As with Docker, that is one direction, and IPv4.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from cove.engine.containers.container import Container
+from cove.engine.containers.registry import Registry
+from cove.engine.networking.connectivity import Connectivity, split_port
+from cove.engine.networking.links import Links
+from cove.network import LinkedFlow, Networks
+
+
+class LinkExceptions:
+    def __init__(self, registry: Registry, networks: Networks, connectivity: Connectivity, links: Links) -> None:
+        self._registry = registry
+        self._networks = networks
+        self._connectivity = connectivity
+        self._links = links
+
+    async def apply(self, container: Container) -> None:
+        """For a container that has addresses now: what it has links to, and who has links to it. Raises OSError."""
+        if self._needed() and (container.record.links or self._registry.linked_to(container.id)):
+            await self._networks.allow([*self._of(container), *self._to(container)])
+
+    async def apply_all(self, containers: Iterable[Container]) -> None:
+        """For those that an earlier daemon has left running."""
+        if self._needed():
+            await self._networks.allow([flow for container in containers for flow in self._of(container)])
+
+    def _needed(self) -> bool:
+        return not self._networks.get(self._connectivity.default_network()).icc
+
+    def _of(self, container: Container) -> Iterator[LinkedFlow]:
+        for link in self._links.of(container):
+            yield from self._flows(container, link.target)
+
+    def _to(self, target: Container) -> Iterator[LinkedFlow]:
+        for user in self._links.users(target):
+            yield from self._flows(user, target)
+
+    def _flows(self, container: Container, target: Container) -> Iterator[LinkedFlow]:
+        source, destination = self._links.address(container), self._links.address(target)
+        if source and destination:
+            for key in target.record.config.exposed_ports or {}:
+                number, protocol = split_port(key)
+                yield LinkedFlow(source, destination, protocol, number)

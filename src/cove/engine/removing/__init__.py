@@ -1,0 +1,1 @@
+"""How containers and the rest go away: the trash, its undoing, and pruning."""
