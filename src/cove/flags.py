@@ -85,6 +85,9 @@ class Values:
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
     def on(self, name: str) -> bool:
         return bool(self._values[name])
 

@@ -38,6 +38,8 @@ OURS = {
     "container prune": ("--now", *PLANS),
     "image prune": PLANS,
     "volume prune": ("--now", *PLANS),
+    "network prune": ("--dry-run", "--unused-for"),
+    "builder prune": ("--dry-run", "--unused-for"),
     "volume rm": ("--now",),
     "system prune": ("--now", *PLANS),
     "container rm": ("--now",),

@@ -7,6 +7,7 @@ in it, an empty cgroup) is waited for, for a bounded time.
 import contextlib
 import json
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -32,6 +33,10 @@ RESOLVER_SOCKET = "exec/resolver.sock"
 
 UNSETTLED = ("interface veth", "file containers/", "cgroup ")
 """What a container that was just removed leaves for a moment; a daemon without containers has none of it."""
+
+OWN_LINK = re.compile(r"cove0|br-[0-9a-f]{12}|veth[0-9a-f]{8}|dm-[0-9a-f]{12}")
+"""What an engine calls its links. Others in the machine's own network namespace, and namespaces that have names, are
+somebody else's, who may make and remove them meanwhile; a namespace that an engine keeps is a mount below its roots."""
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 Inventory = Counter[str]
@@ -89,8 +94,11 @@ def inventory(daemon: "Daemon") -> Inventory:
         [
             *(f"mount {line}" for line in _mounts(daemon)),
             *(f"interface {name}" for name in _interfaces(f"/proc/{daemon.pid}/net/dev")),
-            *(f"interface {name} of the machine" for name in _interfaces("/proc/self/net/dev") if "demo" not in name),
-            *(f"network namespace {name}" for name in _network_namespaces()),
+            *(
+                f"interface {name} of the machine"
+                for name in _interfaces("/proc/self/net/dev")
+                if OWN_LINK.fullmatch(name)
+            ),
             *(f"nftables {rule}" for rule in _firewall(daemon)),
             *(f"cgroup {path}" for path in _cgroups(daemon.cgroup_parent)),
             *(
@@ -206,13 +214,6 @@ def _mounts(daemon: "Daemon") -> Iterator[str]:
 
 def _interfaces(path: str) -> list[str]:
     return [line.split(":")[0].strip() for line in Path(path).read_text().splitlines() if ":" in line]
-
-
-def _network_namespaces() -> list[str]:
-    """Names that are not a test's or a trial's own: an engine has no business with any."""
-    directory = Path("/run/netns")
-    names = os.listdir(directory) if directory.exists() else []
-    return [name for name in names if not name.startswith("cove-") and name != "oracle"]
 
 
 def _firewall(daemon: "Daemon") -> Iterator[str]:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cove.build.cache import Cache, Record
@@ -20,7 +20,19 @@ log = logging.getLogger(__name__)
 
 SHARE = 10
 """The build cache may take one part in so many of the disk, as with Docker's default policy."""
-FILTERS = ("until", "id", "type", "description", "inuse", "shared", "private", "parent", "unused-for")
+FILTERS = (
+    "until",
+    "id",
+    "type",
+    "description",
+    "inuse",
+    "shared",
+    "private",
+    "parent",
+    "unused-for",
+    "label",
+    "label!",
+)
 
 
 LOCAL = "source.local"
@@ -35,6 +47,11 @@ class Usage:
     size: int
     shared: bool
     in_use: bool
+
+    @property
+    def freed(self) -> int:
+        """The bytes that go with the record."""
+        return 0 if self.shared else self.size
 
 
 @dataclass(frozen=True)
@@ -76,20 +93,16 @@ class Pruning:
 
         Without ``everything`` those stay that images share, whose removal frees nothing. Raises InvalidArgument.
         """
-        filters.check(FILTERS)
         usages = await self.usage()
-        total = sum(usage.size for usage in usages if not usage.shared)
-        before = _until(filters)
+        total = sum(usage.freed for usage in usages)
         gone: list[Usage] = []
-        for usage in reversed(usages):
-            if usage.in_use or (usage.shared and not everything) or not _chosen(usage, filters, before):
-                continue
+        for usage in prunable(usages, filters, everything=everything):
             if reserved and total <= reserved:
                 break
             gone.append(usage)
-            total -= 0 if usage.shared else usage.size
-        await self._forget([usage.record for usage in gone])
-        return PrunedCache([usage.record.key for usage in gone], sum(0 if each.shared else each.size for each in gone))
+            total -= usage.freed
+        await self.forget(gone)
+        return PrunedCache([usage.record.key for usage in gone], sum(usage.freed for usage in gone))
 
     async def bound(self) -> None:
         """Keep what the cache takes for itself to a tenth of the disk; that it cannot be done now is only logged."""
@@ -104,9 +117,11 @@ class Pruning:
     def _own_layers(self) -> Iterable[LayerRef]:
         return (record.layer for record in self._cache.records.values() if record.layer is not None)
 
-    async def _forget(self, gone: list[Record]) -> None:
-        await self._contexts.forget(record.key for record in gone if record.kind == LOCAL)
-        records = [record for record in gone if record.kind != LOCAL]
+    async def forget(self, gone: Iterable[Usage]) -> None:
+        """Forget records, and delete what stands on nothing else then."""
+        told = [usage.record for usage in gone]
+        await self._contexts.forget(record.key for record in told if record.kind == LOCAL)
+        records = [record for record in told if record.kind != LOCAL]
         await self._cache.remove(record.key for record in records)
         names = {name for record in records for name in record.names}
         await self._images.collect(names)
@@ -119,6 +134,23 @@ class Pruning:
                 shutil.rmtree(self._cache.mounts / record.directory, ignore_errors=True)
             if record.listing and record.listing not in listings:
                 (self._cache.listings / record.listing).unlink(missing_ok=True)
+
+
+def prunable(usages: Sequence[Usage], filters: Filters, *, everything: bool) -> list[Usage]:
+    """What may go of all usages (the newest first), those that were not used for longest first.
+
+    Without ``everything`` those stay that images share. Records have no labels: none fits a filter by one, which
+    ``system prune`` may have. Raises InvalidArgument for a filter that there is not.
+    """
+    filters.check(FILTERS)
+    if "label" in filters:
+        return []
+    before = _until(filters)
+    return [
+        usage
+        for usage in reversed(usages)
+        if not usage.in_use and (everything or not usage.shared) and _chosen(usage, filters, before)
+    ]
 
 
 def _context_usage(kept: KeptContext) -> Usage:

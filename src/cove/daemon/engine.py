@@ -106,7 +106,8 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         keeps_auto_removed=settings.trash_auto_removed,
     )
     runs, uses = Runs(database), LastUse(database)
-    announcements.on_use.append(uses.note)
+    announcements.on_use.append(uses.note_image)
+    events.watchers.append(uses.heed)
     policies = Policies(
         registry=registry,
         networks=stores.networks,

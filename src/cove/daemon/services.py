@@ -74,6 +74,7 @@ def make_services(
     builds = _builds(roots, stores, engine, steps, transfers, contexts)
     resizing = Resizing(stores.volumes, registry, stores.worker, events)
     volumes = Volumes(stores.volumes, registry, events, stores.trash, resizing)
+    networks = Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names)
     system = System(
         host=_host(settings, roots, stores, engine),
         registry=registry,
@@ -118,14 +119,21 @@ def make_services(
         slimming=Slimming(stores.images, registry, events, workshop, roots.data / "tmp"),
         registries=asked,
         contexts=contexts,
-        networks=Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names),
+        networks=networks,
         volumes=volumes,
         volume_copies=_volume_copies(stores, engine, volumes),
         volume_files=VolumeFiles(stores.volumes, stores.worker),
         sockets=sockets,
         doctor=doctor,
         system=system,
-        pruning=_pruning(engine, containers, images, volumes),
+        pruning=Pruning(
+            containers=containers,
+            networks=networks,
+            images=images,
+            volumes=volumes,
+            builds=builds,
+            uses=engine.uses,
+        ),
         trash=_undo(stores, engine, containers),
     )
 
@@ -155,10 +163,6 @@ def _builds(
         Lending(builder, roots.data / "tmp"),
         BuildContexts(builder, contexts, remote),
     )
-
-
-def _pruning(engine: Engine, containers: Containers, images: Images, volumes: Volumes) -> Pruning:
-    return Pruning(containers, images, volumes, engine.uses)
 
 
 def _volume_copies(stores: Stores, engine: Engine, volumes: Volumes) -> VolumeCopies:

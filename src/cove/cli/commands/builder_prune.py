@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cove.cli.command import NO_ARGUMENTS, Command
-from cove.cli.commands.prune import SURE, confirmed
+from cove.cli.commands.prune import BY_LAST_USE, SURE, confirmed, planned_prune
 from cove.cli.creation.kinds import BYTES
 from cove.cli.humanize import size
 from cove.cli.options import encode_filters
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
     everything = values.on("all")
     which = "all build cache" if everything else "all dangling build cache"
-    if not values.on("force") and not confirmed(session, f"WARNING! This will remove {which}.\n{SURE}"):
+    warning = f"WARNING! This will remove {which}."
+    planned = planned_prune(session, values, {"build-cache": everything}, warning)
+    if planned is not None:
+        return planned
+    if not values.on("force") and not confirmed(session, f"{warning}\n{SURE}"):
         return 0
     query = {
         "all": everything or None,
@@ -41,5 +45,6 @@ COMMAND = Command(
         Flag("filter", FILTER, 'Provide filter values (e.g. "until=24h")'),
         Flag("force", BOOL, "Do not prompt for confirmation", "f"),
         Flag("keep-storage", BYTES, "Amount of disk space to keep for cache"),
+        *BY_LAST_USE,
     ),
 )

@@ -98,14 +98,14 @@ def _container(session: Session, values: Values, arguments: list[str]) -> int:
         return _containers(session, pairs, now=values.on("now"))
 
     warning = "WARNING! This will remove all stopped containers."
-    planned = _planned(session, values, ["container"], False, warning)
+    planned = planned_prune(session, values, {"container": False}, warning)
     return _one(session, values, prune, warning) if planned is None else planned
 
 
 def _image(session: Session, values: Values, arguments: list[str]) -> int:
     which = "images without at least one container associated to them" if values.on("all") else "dangling images"
     warning = f"WARNING! This will remove all {which}."
-    planned = _planned(session, values, ["image"], values.on("all"), warning)
+    planned = planned_prune(session, values, {"image": values.on("all")}, warning)
     return _one(session, values, prune_images, warning, values.on("all")) if planned is None else planned
 
 
@@ -118,7 +118,7 @@ def _volume(session: Session, values: Values, arguments: list[str]) -> int:
     every = everything or parse_version(session.client.version) < (1, 42)
     which = "all local" if every else "anonymous local"
     words = f"WARNING! This will remove {which} volumes not used by at least one container."
-    planned = _planned(session, values, ["volume"], every, words)
+    planned = planned_prune(session, values, {"volume": every}, words)
     if planned is not None:
         return planned
 
@@ -130,6 +130,9 @@ def _volume(session: Session, values: Values, arguments: list[str]) -> int:
 
 def _network(session: Session, values: Values, arguments: list[str]) -> int:
     words = "WARNING! This will remove all custom networks not used by at least one container."
+    planned = planned_prune(session, values, {"network": False}, words)
+    if planned is not None:
+        return planned
     if not values.on("force") and not confirmed(session, f"{words}\n{SURE}"):
         return 0
     pruned = prune_networks(session, _filters(session, values), False)
@@ -138,26 +141,37 @@ def _network(session: Session, values: Values, arguments: list[str]) -> int:
     return 0
 
 
-def _planned(session: Session, values: Values, kinds: list[str], everything: bool, warning: str) -> int | None:
-    """What Docker has not: told beforehand, some bytes kept, by the last use. None when none of it is asked for."""
+def planned_prune(session: Session, values: Values, plans: dict[str, bool], warning: str) -> int | None:
+    """What Docker has not: told beforehand, some bytes kept, by the last use. None when none of it is asked for.
+
+    ``plans``: the kinds, each with whether all of it that is unused goes.
+    """
     if not any(values.changed(flag) for flag in ("dry-run", "keep-bytes", "unused-for")):
         return None
     dry = values.on("dry-run")
     if not dry and not values.on("force") and not confirmed(session, f"{warning}\n{SURE}"):
         return 0
     query = {
-        "kind": kinds,
-        "all": 1 if everything else None,
         "dryRun": 1 if dry else None,
-        "keepBytes": parse_memory(values.text("keep-bytes")) if values.changed("keep-bytes") else None,
+        "keepBytes": _bytes_kept(values),
         "unusedFor": values.text("unused-for") or None,
-        "now": 1 if kinds != ["image"] and values.on("now") else None,
+        "now": 1 if "now" in values and values.on("now") else None,
         "filters": encode_filters(_filters(session, values)),
     }
-    report = session.client.json("POST", "/cove/prune", query)
-    show(session, PLANNED, report["Items"], "")
-    session.print(f"Total {'reclaimable' if dry else 'reclaimed'} space: {size(report['SpaceReclaimed'])}")
+    reports = [
+        session.client.json("POST", "/cove/prune", {**query, "kind": kind, "all": 1 if everything else None})
+        for kind, everything in plans.items()
+    ]
+    show(session, PLANNED, [item for report in reports for item in report["Items"]], "")
+    reclaimed = sum(report["SpaceReclaimed"] for report in reports)
+    session.print(f"Total {'reclaimable' if dry else 'reclaimed'} space: {size(reclaimed)}")
     return 0
+
+
+def _bytes_kept(values: Values) -> int | None:
+    if values.changed("keep-bytes"):
+        return parse_memory(values.text("keep-bytes"))
+    return values.number("keep-storage") if values.changed("keep-storage") else None
 
 
 def _one(session: Session, values: Values, prune: Any, warning: str, everything: bool = False) -> int:
@@ -176,8 +190,9 @@ def _system(session: Session, values: Values, arguments: list[str]) -> int:
     if volumes and any(key == "until" for key, _ in pairs):
         raise Failure('ERROR: The "until" filter is not supported with "--volumes"')
     warning = _system_warning(pairs, everything, volumes)
-    kinds = ["container", *(["volume"] if volumes else []), "image"]
-    planned = _planned(session, values, kinds, everything, warning.removesuffix(f"\n{SURE}"))
+    plans = {"container": False, "network": False} | ({"volume": False} if volumes else {})
+    plans |= {"image": everything, "build-cache": everything}
+    planned = planned_prune(session, values, plans, warning.removesuffix(f"\n{SURE}"))
     if planned is not None:
         return planned
     if not values.on("force") and not confirmed(session, warning):
@@ -224,16 +239,19 @@ PLANNED = View(
         "LastUsed": ("LAST USED", lambda item: ago(parse_rfc3339(item["LastUsed"])[0])),
     },
 )
-_PLANS = (
+BY_LAST_USE = (
     Flag("dry-run", BOOL, "Tell what would be removed, and remove nothing"),
+    Flag("unused-for", STRING, "Only what has not been used for so long (24h)"),
+)
+_PLANS = (
+    *BY_LAST_USE,
     Flag("keep-bytes", STRING, "Remove the longest unused until so much is left of each kind (10GB)"),
-    Flag("unused-for", STRING, "Only what no container has used for so long (24h)"),
 )
 _NOW = Flag("now", BOOL, "Delete at once, past the trash")
 
 CONTAINER = _command(_container, _NOW, *_PLANS)
 IMAGE = _command(_image, Flag("all", BOOL, "Remove all unused images, not just dangling ones", "a"), *_PLANS)
-NETWORK = _command(_network)
+NETWORK = _command(_network, *BY_LAST_USE)
 VOLUME = _command(
     _volume,
     Flag("all", BOOL, "Remove all unused volumes, not just anonymous ones", "a", needs="1.42"),

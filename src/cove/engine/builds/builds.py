@@ -14,7 +14,7 @@ from cove.build.graph import Context
 from cove.build.outputs import Built, Output
 from cove.build.planning import Wishes
 from cove.build.progress import Event
-from cove.build.pruning import Pruning, Usage
+from cove.build.pruning import Pruning, Usage, prunable
 from cove.build.running import Limits
 from cove.build.solve_status import SolveStatus
 from cove.engine.builds.bases import BuildBases
@@ -143,6 +143,14 @@ class Builds:
         pruned = await self._pruning.prune(everything=all, reserved=reserved, filters=filters)
         self._events.publish("builder", "prune", "", {"reclaimed": str(pruned.reclaimed)})
         return BuildCachePruned(caches_deleted=pruned.keys or None, space_reclaimed=pruned.reclaimed)
+
+    async def prunable(self, filters: Filters, *, every: bool) -> list[Usage]:
+        """What of the cache nobody uses now; ``every``: also what images share."""
+        return prunable(await self._pruning.usage(), filters, everything=every)
+
+    async def forget(self, usage: Usage) -> None:
+        """Remove a record from the cache."""
+        await self._pruning.forget([usage])
 
     async def usage(self) -> list[BuildCacheRecord]:
         """What is in the cache, the newest first."""

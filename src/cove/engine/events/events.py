@@ -19,9 +19,13 @@ Matches = Callable[[Event], bool]
 
 
 class Events:
-    """One stream of events. ``publish`` never waits, whoever listens."""
+    """One stream of events. ``publish`` never waits, whoever listens.
+
+    ``watchers``: those of the engine's own, each called with every event as it is published.
+    """
 
     def __init__(self, kept: EventLog) -> None:
+        self.watchers: list[Callable[[Event], None]] = []
         self._log = kept
         self._listeners: set[Listener] = set()
 
@@ -43,6 +47,8 @@ class Events:
         numbered = self._log.add(event)
         for listener in self._listeners:
             listener.offer(numbered)
+        for watch in self.watchers:
+            watch(event)
 
     def listen(self, since: int | None, until: int | None, matches: Matches) -> "Listener":
         """Events from ``since`` to ``until`` (nanoseconds since the epoch; None: from now, for ever) that match.

@@ -1,6 +1,7 @@
 """The API's requests about networks: list, inspect, create, remove, connect, disconnect, prune."""
 
 import secrets
+from collections.abc import Sequence
 
 from cove.engine.containers.registry import Registry
 from cove.engine.events.events import Events
@@ -140,20 +141,27 @@ class Networks:
     async def disconnect(self, ref: str, request: NetworkDisconnect) -> None:
         await self._memberships.disconnect(ref, request)
 
-    async def prune(self, filters: Filters) -> NetworksPruned:
+    def prunable(self, filters: Filters) -> Sequence[NetworkRecord]:
+        """The networks of users' that no container is on. Raises InvalidArgument for a filter that there is not."""
         filters.check(("until", "label", "label!"))
         until = filters.single("until")
         moment = parse_moment(until) if until else None
-        removed = []
+        found = []
         for record in self._store.all():
             fits = filters.labels(record.labels) and filters.without_labels(record.labels)
             young = moment is not None and record.created >= moment
             if not record.predefined and self._unused(record) and fits and not young:
-                try:
-                    await self.remove(record.id)
-                except CoveError:
-                    continue
-                removed.append(record.name)
+                found.append(record)
+        return found
+
+    async def prune(self, filters: Filters) -> NetworksPruned:
+        removed = []
+        for record in self.prunable(filters):
+            try:
+                await self.remove(record.id)
+            except CoveError:
+                continue
+            removed.append(record.name)
         self._events.publish("network", "prune", "", {"reclaimed": "0"})
         return NetworksPruned(networks_deleted=removed or None)
 

@@ -1,4 +1,4 @@
-"""When images and volumes were last used by a container: noted when a run begins and when it ends."""
+"""When images, volumes and networks were last used by a container: noted when that begins and when it ends."""
 
 import sqlite3
 import time
@@ -7,8 +7,12 @@ import msgspec
 
 from cove.engine.containers.container import Container
 from cove.store import Database, Table
+from cove.wire.events import Event
 
-IMAGE, VOLUME = "image", "volume"
+IMAGE, VOLUME, NETWORK = "image", "volume", "network"
+_USES = {(VOLUME, "mount"), (VOLUME, "unmount"), (NETWORK, "connect"), (NETWORK, "disconnect")}
+_ENDS = {(VOLUME, "destroy"), (NETWORK, "destroy"), (IMAGE, "delete")}
+"""The events that tell of a use, and those after which nobody asks any more."""
 
 
 class Used(msgspec.Struct, omit_defaults=True):
@@ -31,20 +35,21 @@ class LastUse:
         self._database = database
         self._at = {(used.kind, used.id): used.at for used in database.load(LAST_USE.select)}
 
-    def note(self, container: Container) -> None:
-        """It begins to run, or has ended."""
-        now, record = time.time_ns(), container.record
-        self._note(Used(IMAGE, record.image, now))
-        for name in {mount.name for mount in record.mounts if mount.kind == "volume"}:
-            self._note(Used(VOLUME, name, now))
+    def note_image(self, container: Container) -> None:
+        """The container begins to run, or has ended."""
+        self._note(Used(IMAGE, container.record.image, time.time_ns()))
+
+    def heed(self, event: Event) -> None:
+        """What an event tells of volumes and networks that are used, and of what is gone."""
+        what = event.type, event.action
+        if what in _USES:
+            self._note(Used(event.type, event.actor.id, event.time_nano))
+        elif what in _ENDS:
+            self._forget(event.type, event.actor.id)
 
     def of(self, kind: str, identity: str, made: int) -> int:
         """``made``: when it came, for what was never used."""
         return max(self._at.get((kind, identity), 0), made)
-
-    def forget(self, kind: str, identity: str) -> None:
-        if self._at.pop((kind, identity), None) is not None:
-            self._database.note(lambda connection: LAST_USE.delete(connection, kind=kind, id=identity))
 
     def _note(self, used: Used) -> None:
         self._at[used.kind, used.id] = used.at
@@ -53,3 +58,7 @@ class LastUse:
             LAST_USE.put(connection, used)
 
         self._database.note(change)
+
+    def _forget(self, kind: str, identity: str) -> None:
+        if self._at.pop((kind, identity), None) is not None:
+            self._database.note(lambda connection: LAST_USE.delete(connection, kind=kind, id=identity))

@@ -4,9 +4,13 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from cove.build.pruning import FILTERS as CACHE_FILTERS
+from cove.build.pruning import Usage
+from cove.engine.builds.builds import Builds
 from cove.engine.containers.containers import Containers
 from cove.engine.images.images import Images
-from cove.engine.removing.last_use import IMAGE, VOLUME, LastUse
+from cove.engine.networking.networks import Networks
+from cove.engine.removing.last_use import IMAGE, NETWORK, VOLUME, LastUse
 from cove.engine.volumes.volumes import Volumes
 from cove.errors import CoveError, InvalidArgument
 from cove.filters import Filters
@@ -14,7 +18,9 @@ from cove.units import format_time, parse_moment
 from cove.wire.images import ImageSummary
 from cove.wire.pruning import PruneItem, PruneReport
 
-KINDS = ("container", "volume", "image")
+CONTAINER, BUILD_CACHE = "container", "build-cache"
+FILTERS = ("until", "label", "label!")
+KINDS = (CONTAINER, NETWORK, VOLUME, IMAGE, BUILD_CACHE)
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,19 @@ class Candidate:
 class Pruning:
     """Asks the services what could go."""
 
-    def __init__(self, containers: Containers, images: Images, volumes: Volumes, uses: LastUse) -> None:
+    def __init__(
+        self,
+        *,
+        containers: Containers,
+        networks: Networks,
+        images: Images,
+        volumes: Volumes,
+        builds: Builds,
+        uses: LastUse,
+    ) -> None:
         self._containers = containers
+        self._networks = networks
+        self._builds = builds
         self._images = images
         self._volumes = volumes
         self._uses = uses
@@ -51,13 +68,19 @@ class Pruning:
         for kind in kinds:
             if kind not in KINDS:
                 raise InvalidArgument(f"kind: {kind!r} is not one of {', '.join(KINDS)}")
-        filters.check(("until", "label", "label!"))
+        filters.check(CACHE_FILTERS if list(kinds) == [BUILD_CACHE] else FILTERS)
         report = PruneReport(dry_run=dry_run)
-        idle = {"container": self._idle_containers, VOLUME: self._idle_volumes, IMAGE: self._idle_images}
+        idle = {
+            CONTAINER: self._idle_containers,
+            NETWORK: self._idle_networks,
+            VOLUME: self._idle_volumes,
+            IMAGE: self._idle_images,
+            BUILD_CACHE: self._idle_build_cache,
+        }
         for kind in kinds or KINDS:
             found = idle[kind](filters, everything=everything, now=now)
             could = sorted([one async for one in found], key=lambda one: one.used)
-            chosen = surplus(could, keep, time.time_ns() - unused)
+            chosen = surplus(could, keep if kind != NETWORK else 0, time.time_ns() - unused)
             report.kept += len(could) - len(chosen)
             for candidate in chosen:
                 await self._take(candidate, report)
@@ -70,7 +93,6 @@ class Pruning:
             except CoveError:  # it is used by now
                 report.kept += 1
                 return
-            self._uses.forget(candidate.kind, candidate.id)
         report.space_reclaimed += candidate.size
         report.items.append(
             PruneItem(
@@ -91,7 +113,25 @@ class Pruning:
 
             size = await self._containers.own_size(container)
             used = max(record.created, record.state.finished_at)
-            yield Candidate("container", record.id, record.name, size, used, remove)
+            yield Candidate(CONTAINER, record.id, record.name, size, used, remove)
+
+    async def _idle_networks(self, filters: Filters, *, everything: bool, now: bool) -> AsyncIterator[Candidate]:
+        for record in self._networks.prunable(filters):
+
+            async def remove(identity: str = record.id) -> None:
+                await self._networks.remove(identity)
+
+            used = self._uses.of(NETWORK, record.id, record.created)
+            yield Candidate(NETWORK, record.id, record.name, 0, used, remove)
+
+    async def _idle_build_cache(self, filters: Filters, *, everything: bool, now: bool) -> AsyncIterator[Candidate]:
+        for usage in await self._builds.prunable(filters, every=everything):
+            record = usage.record
+
+            async def remove(usage: Usage = usage) -> None:
+                await self._builds.forget(usage)
+
+            yield Candidate(BUILD_CACHE, record.key, record.description, usage.freed, record.used, remove)
 
     async def _idle_volumes(self, filters: Filters, *, everything: bool, now: bool) -> AsyncIterator[Candidate]:
         narrowed = Filters({name: filters[name] for name in ("label", "label!") if name in filters})
