@@ -122,7 +122,7 @@ def make_services(
         networks=networks,
         volumes=volumes,
         volume_copies=_volume_copies(stores, engine, volumes),
-        volume_files=VolumeFiles(stores.volumes, stores.worker),
+        volume_files=VolumeFiles(stores.volumes, stores.worker, engine.mounts.access),
         sockets=sockets,
         doctor=doctor,
         system=system,
@@ -172,6 +172,7 @@ def _volume_copies(stores: Stores, engine: Engine, volumes: Volumes) -> VolumeCo
         still=Still(engine.registry, engine.stopping),
         worker=stores.worker,
         events=engine.events,
+        access=engine.mounts.access,
         show=volumes.inspect,
     )
 

@@ -18,6 +18,8 @@ DATA = "_data"
 MOST = 1000
 """Snapshots of one volume."""
 
+_BEGUN = ".new-"
+
 _TAG = re.compile("[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}")
 
 
@@ -58,7 +60,8 @@ class Snapshots:
 
     def begin(self, volume: str) -> Path:
         """A new directory in which ``_data`` is to be made."""
-        made = self._root / volume / f".{secrets.token_hex(8)}"
+        made = self._root / volume / f"{_BEGUN}{secrets.token_hex(8)}"
+        made.parent.mkdir(mode=0o701, exist_ok=True)  # a plug-in's volume has none before
         made.mkdir(mode=0o700)
         return made
 
@@ -72,7 +75,7 @@ class Snapshots:
     def withdraw(self, volume: str, tag: str) -> Path:
         """Take a snapshot away: the directory that is to be removed. Raises NotFound."""
         gone = self.path(volume, tag).parent
-        return gone.rename(self._root / volume / f".{secrets.token_hex(8)}")
+        return gone.rename(self._root / volume / f"{_BEGUN}{secrets.token_hex(8)}")
 
     def exchange(self, volume: str, made: Path) -> None:
         """``_data`` of what was begun becomes the volume's own, and the volume's own the other, in one step."""
@@ -80,8 +83,7 @@ class Snapshots:
 
     def unfinished(self, volume: str) -> Sequence[Path]:
         """What was begun and never finished."""
-        directory = self._root / volume
-        return [directory / name for name in os.listdir(directory) if name.startswith(".")]
+        return list((self._root / volume).glob(f"{_BEGUN}*"))
 
     def _place(self, volume: str) -> Path:
         return self._root / volume / "snapshots"

@@ -23,6 +23,7 @@ from cove.volumes.plugin import Places
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 from cove.volumes.snapshots import Snapshots
 from cove.volumes.spaces import Space, Spaces
+from cove.volumes.visits import Visits
 
 Change = Callable[[sqlite3.Connection], None]
 
@@ -46,6 +47,7 @@ class Volumes:
         self._local = Local(self._root, self.spaces)
         self._drivers = Drivers(self._local, Places(plugins))
         self.snapshots = Snapshots(self._root)
+        self.visits = Visits(self._root)
         self._volumes: dict[str, Volume] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -65,8 +67,8 @@ class Volumes:
         for volume in self._volumes.values():
             if volume.driver == LOCAL:
                 self._local.repair(volume.name)
-                for directory in self.snapshots.unfinished(volume.name):
-                    shutil.rmtree(directory, ignore_errors=True)
+            for directory in self.snapshots.unfinished(volume.name):
+                shutil.rmtree(directory, ignore_errors=True)
 
     def list(self) -> list[Volume]:
         return sorted(self._volumes.values(), key=lambda volume: volume.name)
@@ -101,9 +103,9 @@ class Volumes:
         """The names of those that have been used."""
         return self._drivers.names()
 
-    def is_directory(self, volume: Volume) -> bool:
-        """Whether its files lie in ``path``, and are this engine's alone."""
-        return volume.driver == LOCAL and not has_file_system(volume) and not volume.options.get("size")
+    def is_ours(self, volume: Volume) -> bool:
+        """Whether its files lie below the data root, in a directory or a disk, and are this engine's alone."""
+        return volume.driver == LOCAL and not has_file_system(volume)
 
     async def find(self, name: str) -> Seen:
         """A volume as an inspection shows it, those that only a plug-in knows as well. Raises NotFound, Internal."""
@@ -345,8 +347,7 @@ class Volumes:
                 await self._remove_elsewhere(volume, force)
             await self._database.run(lambda connection: VOLUMES.delete(connection, name=name))
             self._volumes.pop(name, None)
-            if volume.driver == LOCAL:  # without a row it is garbage
-                await self._local.remove(volume)
+            await self._local.remove(volume)  # without a row it is garbage; a plug-in's may have snapshots here
 
     async def _remove_elsewhere(self, volume: Volume, force: bool) -> None:
         try:

@@ -21,7 +21,8 @@ from cove.errors import InvalidArgument, NotFound
 from cove.images import Images
 from cove.kernel import namespaces
 from cove.layers import Worker
-from cove.layers.worker.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, Staged, View
+from cove.layers.worker.jobs import Bind, CopyDone, CopyIn, CopyOut, Export, Look, LookDone, View
+from cove.layers.worker.staging import written
 from cove.wire.containers import PathStat
 
 _GO_KINDS = {
@@ -135,7 +136,7 @@ class Archives:
             work=str(paths.work),
             root=str(paths.root),
             binds=self._binds(container, mounted),
-            staged=[Staged.of(mount) for mount in mounted.staged],
+            staged=written(mounted.staged),
             read_only=bool(record.host_config.readonly_rootfs),
         )
 

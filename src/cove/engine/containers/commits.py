@@ -20,7 +20,8 @@ from cove.images import Image, Images
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import now
 from cove.layers import Worker
-from cove.layers.worker.jobs import PackLayer, PackLayerDone, Staged
+from cove.layers.worker.jobs import PackLayer, PackLayerDone
+from cove.layers.worker.staging import written
 from cove.oci import image as oci
 from cove.reference import Reference
 from cove.wire.config import Config, HealthConfig
@@ -72,7 +73,7 @@ class Commits:
 
     async def _packed(self, container: Container, file: Path, pause: bool) -> PackLayerDone:
         async with self._still(container, pause), self._roots.attached(container, f"{container.id}-commit") as staged:
-            job = PackLayer(str(container.paths.upper), str(file), [Staged.of(mount) for mount in staged])
+            job = PackLayer(str(container.paths.upper), str(file), written(staged))
             return await self._worker.run(job, PackLayerDone)
 
     @contextlib.asynccontextmanager

@@ -36,7 +36,8 @@ from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.layers import Worker
-from cove.layers.worker.jobs import Compare, CompareDone, Staged
+from cove.layers.worker.jobs import Compare, CompareDone
+from cove.layers.worker.staging import written
 from cove.trash import Trash
 from cove.units import parse_moment
 from cove.volumes import Volumes
@@ -96,7 +97,7 @@ class Containers:
         self._views = views
         self._worker = worker
         self._mounts = volume_mounts
-        self._populating = Populating(registry, images, volumes, worker)
+        self._populating = Populating(registry, images, volumes, worker, volume_mounts.access)
         self._trash = trash
         self._sources = MountSources(volumes, bundles, announcements)
         self._live_mounts = LiveMounts(registry, volumes, worker, self._sources)
@@ -348,7 +349,7 @@ class Containers:
         container = self._registry.get(ref)
         lower = await self._images.lower_directories(container.record.image)
         async with self._mounts.roots.attached(container, f"{container.id}-diff") as staged:
-            mounts = [Staged.of(mount) for mount in staged]
+            mounts = written(staged)
             job = Compare([str(directory) for directory in lower], str(container.paths.upper), mounts)
             with self._registry.needed(container):
                 done = await self._worker.run(job, CompareDone)

@@ -76,6 +76,7 @@ class Recovery:
         for container in self._registry:
             if container.paths.run.is_dir():
                 await self._mounts.adopt(container)
+        await self._mounts.access.end_left()
         namespaces: dict[str, int] = {}
         try:
             for container in self._registry:

@@ -4,27 +4,29 @@ A copy is made beside the volumes under a name that the next start removes, and 
 containers write, it is made twice: once as they run, and once more, of what has changed since, while they are paused.
 """
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from cove.engine.containers.container import Container
 from cove.engine.containers.registry import Registry
 from cove.engine.events.events import Events
+from cove.engine.volumes.access import Access
 from cove.engine.volumes.renamed import renamed
+from cove.engine.volumes.replacing import Replacing
 from cove.engine.volumes.stillness import Still
-from cove.errors import Conflict, InvalidArgument
+from cove.engine.volumes.use import Use
+from cove.errors import InvalidArgument
 from cove.layers import Worker
-from cove.layers.worker.jobs import Difference, Remove, RemoveDone
+from cove.layers.worker.jobs import Difference
+from cove.layers.worker.staging import written
 from cove.layers.worker.tree_jobs import BackUp, CompareTrees, CopyTree, Restore, TreeDone
 from cove.units import format_time
+from cove.volumes import LOCAL, Source, Volumes
 from cove.volumes import Volume as Record
-from cove.volumes import Volumes
-from cove.volumes.snapshots import Snapshot, checked_tag
+from cove.volumes.snapshots import DATA, Snapshot, checked_tag
 from cove.wire.containers import Change
 from cove.wire.volume_copies import Stillness, VolumeCloned, VolumeRestored, VolumeSnapshot
 from cove.wire.volumes import Volume
@@ -43,6 +45,7 @@ class VolumeCopies:
         still: Still,
         worker: Worker,
         events: Events,
+        access: Access,
         show: Callable[[str], Awaitable[Volume]],
     ) -> None:
         """``show``: a volume as the API has it."""
@@ -52,11 +55,16 @@ class VolumeCopies:
         self._still = still
         self._worker = worker
         self._events = events
+        self._access = access
+        self._use = Use(registry)
+        self._replacing = Replacing(volumes, worker, access, self._use)
 
     async def rename(self, name: str, new: str) -> Volume:
-        """Raises Conflict while a container that runs has it, or when the name is taken."""
-        self._own(name)
-        async with self._unused(name, "rename") as users:
+        """Raises Conflict while a container that runs has it, or when the name is taken; InvalidArgument."""
+        driver = self._volumes.get(name).driver
+        if driver != LOCAL:
+            raise InvalidArgument(f"rename {name}: the driver {driver} knows it by this name")
+        async with self._use.nobody(name, "rename") as users:
             before = [(user, user.record) for user in users]
             for user in users:
                 user.record = renamed(user.record, name, new, str(self._volumes.path(new)))
@@ -70,29 +78,31 @@ class VolumeCopies:
         return await self._show(record.name)
 
     async def clone(self, name: str, new: str) -> VolumeCloned:
-        """A new volume with the same files and labels."""
-        record = self._own(name)
-        async with self._made(self._volumes.beginning(new)) as directory:
-            paused = await self._copied(name, directory / "_data")
-            made = Record(new, record.driver, time.time_ns(), labels=dict(record.labels))
+        """A new local volume with the same files, labels and size."""
+        record = self._volumes.get(name)
+        size = {"size": record.options["size"]} if record.options.get("size") else {}
+        async with self._replacing.made(self._volumes.beginning(new)) as directory:
+            async with self._replacing.bounded(directory, name) as target:
+                paused = await self._copied(name, target)
+            made = Record(new, LOCAL, time.time_ns(), size, dict(record.labels))
             await self._volumes.admit(made, directory)
         self._events.publish("volume", "create", new, {"driver": made.driver})
         return VolumeCloned(volume=await self._show(made.name), paused=paused)
 
     async def snapshots(self, name: str) -> Sequence[VolumeSnapshot]:
         """The oldest first."""
-        self._own(name)
+        self._volumes.get(name)
         return [_shown(name, snapshot) for snapshot in self._volumes.snapshots.all(name)]
 
     async def snapshot(self, name: str, tag: str) -> VolumeSnapshot:
         """``tag``: by default the time in UTC. Raises Conflict when there is one of this tag."""
-        record, store = self._own(name), self._volumes.snapshots
+        record, store = self._volumes.get(name), self._volumes.snapshots
         tag = checked_tag(tag or time.strftime("%Y%m%d-%H%M%S", time.gmtime()))
         store.refuse_taken(name, tag)
-        async with self._made(store.begin(name)) as directory:
-            paused = await self._copied(name, directory / "_data")
+        async with self._replacing.made(store.begin(name)) as directory:
+            paused = await self._copied(name, Source(str(directory / DATA)))
             async with self._volumes.locked(name):
-                self._own(name)
+                self._volumes.get(name)
                 store.refuse_taken(name, tag)
                 made = store.finish(name, directory, tag)
         self._events.publish("volume", "snapshot", name, {"driver": record.driver, "tag": tag})
@@ -101,122 +111,89 @@ class VolumeCopies:
         return shown
 
     async def remove_snapshot(self, name: str, tag: str) -> None:
-        self._own(name)
+        self._volumes.get(name)
         async with self._volumes.locked(name):
             gone = self._volumes.snapshots.withdraw(name, tag)
-        await self._remove(gone)
+        await self._replacing.remove(gone)
 
     async def restore(self, name: str, tag: str) -> VolumeRestored:
         """The files of a snapshot become the volume's, whose own go. Raises Conflict while a container runs with it."""
-        record, store = self._own(name), self._volumes.snapshots
-        self._refuse_running(name, "restore")
-        source = store.path(name, tag)
-        async with self._made(store.begin(name)) as directory:
-            await self._copy(source, directory / "_data")
-            await self._exchange(name, directory)
+        record = self._volumes.get(name)
+        self._replacing.refuse(name)
+        source = Source(str(self._volumes.snapshots.path(name, tag)))
+        async with self._replacing.of(name) as target:
+            await self._copy(source, target)
         self._events.publish("volume", "restore", name, {"driver": record.driver, "tag": tag})
         return VolumeRestored(volume=await self._show(record.name))
 
     async def changes(self, name: str, old: str, new: str) -> AsyncIterator[Change]:
         """From one snapshot to another, or to the volume as it is for an empty ``new``."""
-        self._own(name)
+        self._volumes.get(name)
         store = self._volumes.snapshots
-        after = store.path(name, new) if new else self._volumes.path(name)
-        return self._compared(CompareTrees(str(store.path(name, old)), str(after)))
+        before = str(store.path(name, old))
+        if new:
+            return self._compared(CompareTrees(before, str(store.path(name, new))))
+        return self._compared_with(name, before)
 
     async def back_up(self, name: str, tag: str) -> tuple[AsyncIterator[bytes], Stillness]:
         """A tar.zst of the volume, or of a snapshot. Containers that write to it are paused only for a copy."""
-        record = self._own(name)
+        record = self._volumes.get(name)
         if tag:
-            return self._backed_up(self._volumes.snapshots.path(name, tag), None), Stillness()
+            return self._packed(BackUp(str(self._volumes.snapshots.path(name, tag)))), Stillness()
         self._events.publish("volume", "backup", name, {"driver": record.driver})
         if not self._still.writers(name):
-            return self._backed_up(self._volumes.path(name), None), Stillness()
+            return self._backed_up(name), Stillness()
         directory = self._volumes.snapshots.begin(name)
         try:
-            paused = await self._copied(name, directory / "_data")
+            paused = await self._copied(name, Source(str(directory / DATA)))
         except BaseException:
-            await self._remove(directory)
+            await self._replacing.remove(directory)
             raise
-        return self._backed_up(directory / "_data", directory), paused
+        return self._of_copy(directory), paused
 
     async def restore_backup(self, name: str, chunks: AsyncIterator[bytes]) -> VolumeRestored:
         """The files of a backup become the volume's, which is made when it is not there.
 
         Raises InvalidArgument for what is no backup, Conflict while a container runs with the volume.
         """
-        there = self._volumes.has(name)
-        if there:
-            self._own(name)
-            self._refuse_running(name, "restore")
-        begun = self._volumes.snapshots.begin(name) if there else self._volumes.beginning(name)
-        async with self._made(begun) as directory:
-            await self._worker.run_stream(Restore(str(directory / "_data")), TreeDone, chunks)
-            if there:
-                await self._exchange(name, directory)
-                record = self._volumes.get(name)
-            else:
-                record = Record(name, "local", time.time_ns())
-                await self._volumes.admit(record, directory)
-        action = "restore" if there else "create"
-        self._events.publish("volume", action, name, {"driver": record.driver})
-        return VolumeRestored(volume=await self._show(record.name), made=not there)
-
-    def _own(self, name: str) -> Record:
-        """A volume whose files lie in a directory of ours. Raises NotFound, InvalidArgument for another."""
+        made = not self._volumes.has(name)
+        if made:
+            async with self._replacing.made(self._volumes.beginning(name)) as directory:
+                await self._unpack(Source(str(directory / DATA)), chunks)
+                await self._volumes.admit(Record(name, LOCAL, time.time_ns()), directory)
+        else:
+            async with self._replacing.of(name) as target:
+                await self._unpack(target, chunks)
         record = self._volumes.get(name)
-        if not self._volumes.is_directory(record):
-            raise InvalidArgument(f"volume {name} is not a directory of this engine: its files are its driver's")
-        return record
+        self._events.publish("volume", "create" if made else "restore", name, {"driver": record.driver})
+        return VolumeRestored(volume=await self._show(record.name), made=made)
 
-    def _refuse_running(self, name: str, action: str) -> None:
-        users = [user for user in self._registry.volume_users(name) if user.running]
-        if users:
-            words = ", ".join(user.id for user in users)
-            raise Conflict(f"{action} {name}: volume is in use by running containers - [{words}]")
-
-    @contextlib.asynccontextmanager
-    async def _unused(self, name: str, action: str) -> AsyncIterator[Sequence[Container]]:
-        """While none of the volume's containers runs or starts: those. Raises Conflict."""
-        self._refuse_running(name, action)
-        users = sorted(self._registry.volume_users(name), key=lambda user: user.id)
-        async with contextlib.AsyncExitStack() as locks:
-            for user in users:
-                await locks.enter_async_context(self._registry.locked(user))
-            self._refuse_running(name, action)
-            yield users
-
-    async def _copied(self, name: str, target: Path) -> Stillness:
+    async def _copied(self, name: str, target: Source) -> Stillness:
         """Copy a volume's files, which do not change while it is done for the last time."""
-        source, since = self._volumes.path(name), 0
-        if self._still.writers(name):
-            since = time.time_ns()
-            await self._copy(source, target)
-        async with self._still.of(name) as told:
-            await self._copy(source, target, since)
-        return told
+        async with self._access.to(name) as source:
+            since = 0
+            if self._still.writers(name):
+                since = time.time_ns()
+                await self._copy(source, target)
+            async with self._still.of(name) as told:
+                await self._copy(source, target, since)
+            return told
 
-    async def _copy(self, source: Path, target: Path, since: int = 0) -> None:
-        await self._worker.run(CopyTree(str(source), str(target), since), TreeDone)
+    async def _copy(self, source: Source, target: Source, since: int = 0) -> None:
+        staged = written([*source.staged, *target.staged])
+        await self._worker.run(CopyTree(source.path, target.path, since, staged), TreeDone)
 
-    async def _exchange(self, name: str, directory: Path) -> None:
-        async with self._unused(name, "restore"), self._volumes.locked(name):
-            self._own(name)
-            self._volumes.snapshots.exchange(name, directory)
+    async def _unpack(self, target: Source, chunks: AsyncIterator[bytes]) -> None:
+        await self._worker.run_stream(Restore(target.path, staged=written(target.staged)), TreeDone, chunks)
 
-    @contextlib.asynccontextmanager
-    async def _made(self, directory: Path) -> AsyncIterator[Path]:
-        """A directory that is filled; what is still there at the end goes."""
-        try:
-            yield directory
-        finally:
-            if directory.exists():
-                await asyncio.shield(self._remove(directory))
+    async def _compared_with(self, name: str, before: str) -> AsyncIterator[Change]:
+        async with self._access.to(name) as own:
+            found = self._compared(CompareTrees(before, own.path, written(own.staged)))
+            async with contextlib.aclosing(found):
+                async for change in found:
+                    yield change
 
-    async def _remove(self, directory: Path) -> None:
-        await self._worker.run(Remove([str(directory)]), RemoveDone)
-
-    async def _compared(self, job: CompareTrees) -> AsyncIterator[Change]:
+    async def _compared(self, job: CompareTrees) -> AsyncGenerator[Change]:
         rest = b""
         output = self._worker.output(job, TreeDone)
         async with contextlib.aclosing(output):
@@ -226,15 +203,26 @@ class VolumeCopies:
                     found = _LINES.decode(line)
                     yield Change(path=found.path, kind=found.kind)
 
-    async def _backed_up(self, source: Path, temporary: Path | None) -> AsyncIterator[bytes]:
-        try:
-            output = self._worker.output(BackUp(str(source)), TreeDone)
-            async with contextlib.aclosing(output):
-                async for chunk in output:
+    async def _backed_up(self, name: str) -> AsyncIterator[bytes]:
+        async with self._access.to(name) as own:
+            packed = self._packed(BackUp(own.path, written(own.staged)))
+            async with contextlib.aclosing(packed):
+                async for chunk in packed:
                     yield chunk
-        finally:
-            if temporary is not None:
-                await asyncio.shield(self._remove(temporary))
+
+    async def _of_copy(self, directory: Path) -> AsyncIterator[bytes]:
+        """Of a copy, which goes with it."""
+        async with self._replacing.made(directory):
+            packed = self._packed(BackUp(str(directory / DATA)))
+            async with contextlib.aclosing(packed):
+                async for chunk in packed:
+                    yield chunk
+
+    async def _packed(self, job: BackUp) -> AsyncGenerator[bytes]:
+        output = self._worker.output(job, TreeDone)
+        async with contextlib.aclosing(output):
+            async for chunk in output:
+                yield chunk
 
 
 def _shown(volume: str, snapshot: Snapshot) -> VolumeSnapshot:

@@ -8,13 +8,10 @@ from cove.engine.containers.container import Container
 from cove.engine.containers.record import MountPoint
 from cove.engine.containers.registry import Registry
 from cove.engine.mounting.root_sizes import RootSizes
-from cove.errors import Conflict
+from cove.engine.volumes.access import Access
 from cove.images import Images
 from cove.kernel.staged_mounts import StagedMount
 from cove.volumes import Source, Volumes
-
-MEMORY = ("tmpfs", "ramfs")
-"""File systems that are another one each time they are mounted."""
 
 
 class Mounted(NamedTuple):
@@ -35,8 +32,8 @@ class VolumeMounts:
     """Asks drivers for the volumes of containers."""
 
     def __init__(self, registry: Registry, volumes: Volumes, images: Images) -> None:
-        self._registry = registry
         self.roots = RootSizes(volumes.spaces)
+        self.access = Access(registry, volumes)
         self._images = images
         self._volumes = volumes
 
@@ -53,7 +50,7 @@ class VolumeMounts:
             return
         async with self._volumes.locked(*(mount.name for mount in mounts if mount.kind == "volume")):
             pass  # what is being copied into one of them is there
-        async with self._volumes.locked(*(mount.name for mount in mounts if self._in_memory(mount))):
+        async with self._volumes.locked(*(mount.name for mount in mounts if self.access.in_memory(mount.name))):
             yield await self._mount(container, mounts)
 
     async def _mount(self, container: Container, mounts: Sequence[MountPoint]) -> Mounted:
@@ -82,24 +79,7 @@ class VolumeMounts:
             return Source(place, (StagedMount("layers", place, layers=layers),))
         source = await self._volumes.mount(mount.name, container.id)
         mount.source = source.path
-        return source._replace(staged=tuple(self._shared(container, mount, source)))
-
-    def _shared(self, container: Container, mount: MountPoint, source: Source) -> Sequence[StagedMount]:
-        """A volume in memory that another container has is that container's."""
-        if not self._in_memory(mount):
-            return source.staged
-        for user in self._registry.volume_users(mount.name):
-            theirs = _whole(user, mount.name)
-            if user is container or not user.running or theirs is None:
-                continue
-            if _userns(user) != _userns(container):
-                raise Conflict(f"volume {mount.name} is in memory, and container {user.id} has it with other user ids")
-            namespace = f"/proc/{user.pid}/ns/mnt"
-            return (StagedMount("copy", source.path, namespace, theirs.destination, source.staged[0].type),)
-        return source.staged
-
-    def _in_memory(self, mount: MountPoint) -> bool:
-        return self._volumes.has(mount.name) and self._volumes.get(mount.name).options.get("type") in MEMORY
+        return source._replace(staged=tuple(self.access.shared(mount.name, source, container)))
 
     async def adopt(self, container: Container) -> None:
         """An earlier daemon has begun with its volumes."""
@@ -112,13 +92,3 @@ class VolumeMounts:
         self.roots.release(container, container.id)
         for name in {mount.name: None for mount in container.record.mounts if mount.kind == "volume"}:
             await self._volumes.unmount(name, container.id)
-
-
-def _userns(container: Container) -> str:
-    return container.record.host_config.userns_mode
-
-
-def _whole(container: Container, volume: str) -> MountPoint | None:
-    """Where a container has all of a volume."""
-    mounts = container.record.mounts
-    return next((mount for mount in mounts if mount.name == volume and not mount.subpath), None)

@@ -6,21 +6,23 @@ import os
 from cove.engine.containers.container import Container
 from cove.engine.containers.record import MountPoint
 from cove.engine.containers.registry import Registry
-from cove.engine.volumes.mounts import MEMORY
+from cove.engine.volumes.access import Access
 from cove.images import Images
 from cove.layers import Worker
-from cove.layers.worker.jobs import Populate, PopulateDone, Staged
+from cove.layers.worker.jobs import Populate, PopulateDone
+from cove.layers.worker.staging import written
 from cove.volumes import LOCAL, Source, Volumes
 
 
 class Populating:
     """Fills the volumes of containers that are being created, by jobs of the worker."""
 
-    def __init__(self, registry: Registry, images: Images, volumes: Volumes, worker: Worker) -> None:
+    def __init__(self, registry: Registry, images: Images, volumes: Volumes, worker: Worker, access: Access) -> None:
         self._registry = registry
         self._images = images
         self._volumes = volumes
         self._worker = worker
+        self._access = access
 
     async def fill(self, container: Container) -> None:
         """For every volume that asks for it. Its directories are there, its row need not be. Raises CoveError."""
@@ -31,18 +33,14 @@ class Populating:
 
     def _lasts(self, name: str) -> bool:
         """What is in memory would be gone before the start."""
-        return self._volumes.get(name).options.get("type") not in MEMORY
+        return not self._access.in_memory(name)
 
     async def _fill(self, container: Container, mount: MountPoint) -> None:
         if self._volumes.get(mount.name).driver != LOCAL and not await self._worth_mounting(container, mount):
             return
-        user = f"{container.id}-copy"
-        source = await self._volumes.mount(mount.name, user)
-        try:
+        async with self._access.to(mount.name) as source:
             if source.staged or _is_empty(source.path):
                 await self._copy(container, mount, source)
-        finally:
-            await self._volumes.unmount(mount.name, user)
 
     async def _worth_mounting(self, container: Container, mount: MountPoint) -> bool:
         """Whether the image has anything, before a plug-in is asked."""
@@ -53,14 +51,12 @@ class Populating:
     async def _copy(self, container: Container, mount: MountPoint, source: Source) -> None:
         layers = await self._images.lower_directories(container.record.image)
         lower = [str(directory) for directory in layers]
-        volume = self._volumes.get(mount.name)
-        plain = volume.driver == LOCAL and not volume.options  # a directory of a quota is no other
         job = Populate(
             lower,
             mount.destination,
             source.path,
-            staged=[Staged.of(each) for each in source.staged],
-            replaces=plain and not self._in_use(mount.name),
+            staged=written(source.staged),
+            replaces=self._access.is_directory(mount.name) and not self._in_use(mount.name),
         )
         await self._worker.run(job, PopulateDone)
 

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from cove.engine.containers.container import Container
@@ -11,9 +10,10 @@ from cove.engine.containers.registry import Registry
 from cove.engine.events.events import Events
 from cove.errors import Conflict, Forbidden, Internal, NoSpace
 from cove.kernel import file_data
-from cove.kernel.staged_mounts import StagedMount
 from cove.layers import Worker
-from cove.layers.worker.jobs import CopyDisk, CopyDone, GrowDisk, Staged
+from cove.layers.worker.jobs import CopyDone, GrowDisk
+from cove.layers.worker.staging import written
+from cove.layers.worker.tree_jobs import CopyTree, TreeDone
 from cove.units import human_binary_size
 from cove.volumes import Space, Volumes, spaces
 
@@ -61,7 +61,7 @@ class Resizing:
         staged = await self._volumes.spaces.attach(place, USER)
         try:
             await asyncio.to_thread(self._volumes.spaces.lengthen, place, USER, size)
-            await self._worker.run(GrowDisk(_fields(staged), str(place), size), CopyDone)
+            await self._worker.run(GrowDisk(written(staged), str(place), size), CopyDone)
             return True
         except BaseException as error:
             self._volumes.spaces.lengthen(place, USER, before)
@@ -82,7 +82,7 @@ class Resizing:
                 *await self._volumes.spaces.attach(place, USER),
                 *await self._volumes.spaces.attach(beside, USER),
             ]
-            await self._worker.run(CopyDisk(_fields(staged), str(place), str(beside)), CopyDone)
+            await self._worker.run(CopyTree(str(place), str(beside), staged=written(staged)), TreeDone)
             await asyncio.to_thread(_replace, disk, spaces.disk_of(place))
         finally:
             for each in (place, beside):
@@ -98,10 +98,6 @@ class Resizing:
             ids = ", ".join(user.id for user in users)
             why = "an ext4 grows meanwhile only with CAP_SYS_RESOURCE" if grows else "meanwhile it can only grow"
             raise Conflict(f"resize {name}: volume is in use - [{ids}]: {why}")
-
-
-def _fields(staged: Sequence[StagedMount]) -> list[Staged]:
-    return [Staged.of(mount) for mount in staged]
 
 
 def _replace(new: Path, old: Path) -> None:

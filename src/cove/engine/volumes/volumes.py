@@ -92,7 +92,7 @@ class Volumes:
         users = self._registry.volume_users(name)
         if users:
             raise Conflict(f"remove {name}: volume is in use - [{', '.join(user.id for user in users)}]")
-        if self._trash.enabled and not now and self._store.is_directory(record):
+        if self._trash.enabled and not now and self._store.is_ours(record):
             async with self._store.withdrawing([name]) as (taken, change):
                 for volume in taken:
                     await self._trash.put(removed_volumes.entry(volume, self._store.directory(name)), change)

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
+from cove.kernel import filesystems
 from cove.layers.volumes import backups, live_mounts
 from cove.layers.volumes.tree_copy import copy_tree
 from cove.layers.volumes.tree_diff import tree_differences
 from cove.layers.worker.pipeline import Input
+from cove.layers.worker.staging import Staged, stage
 from cove.layers.worker.tree_jobs import (
     AttachMount,
     BackUp,
@@ -32,6 +34,7 @@ def run(job: TreeJob, descriptors: list[int], progress: Callable[[int], None]) -
         case CompareTrees():
             _compare(job, descriptors[0])
         case BackUp():
+            stage(job.staged)
             backups.back_up(os.open(job.source, os.O_PATH | _LISTED), descriptors[0])
         case Restore():
             _restore(job, descriptors[0], progress)
@@ -43,22 +46,33 @@ def run(job: TreeJob, descriptors: list[int], progress: Callable[[int], None]) -
 
 
 def _copy(job: CopyTree) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(job.target, 0o700)
-    with _opened(job.source) as source, _opened(job.target) as target:
+    stage(job.staged)
+    with _filled(job.target, job.staged) as target, _opened(job.source) as source:
         copy_tree(source, target, job.since)
 
 
 def _compare(job: CompareTrees, output: int) -> None:
+    stage(job.staged)
     with _opened(job.old) as old, _opened(job.new) as new, open(output, "wb", buffering=1 << 16) as pipe:
         for difference in tree_differences(old, new):
             pipe.write(msgspec.json.encode(difference) + b"\n")
 
 
 def _restore(job: Restore, source: int, progress: Callable[[int], None]) -> None:
-    os.mkdir(job.target, 0o700)
-    with _opened(job.target) as target:
+    stage(job.staged)
+    with _filled(job.target, job.staged) as target:
         backups.restore(Input(source, "", "", False, progress).pieces(), target, job.limits)
+
+
+@contextlib.contextmanager
+def _filled(path: str, staged: Iterable[Staged]) -> Iterator[int]:
+    """A directory that is made when it is missing; what was mounted for it alone is on its disk in the end."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    with _opened(path) as directory:
+        yield directory
+        if any(mount.place == path for mount in staged):
+            filesystems.sync(directory)
 
 
 @contextlib.contextmanager

@@ -16,34 +16,14 @@ A job is one datagram; replies are lines of JSON. The first descriptor of a job 
 import msgspec
 
 from cove.errors import CoveError, Forbidden, Internal, InvalidArgument, NoSpace, NotFound
-from cove.kernel.staged_mounts import StagedMount
 from cove.layers.tar.reader import Limits
 from cove.layers.worker.build_jobs import BuildDone, BuildJob
 from cove.layers.worker.looking_jobs import LookingDone, LookingJob
+from cove.layers.worker.staging import Staged
 from cove.layers.worker.tree_jobs import TreeDone, TreeJob
 
 CONTROL = 3
 """The worker's descriptor of the socket that jobs come by."""
-
-
-class Staged(msgspec.Struct, frozen=True):
-    """A ``kernel.staged_mounts.StagedMount``, field by field."""
-
-    kind: str
-    place: str
-    device: str = ""
-    path: str = ""
-    type: str = ""
-    flags: int = 0
-    data: str = ""
-    layers: list[str] = msgspec.field(default_factory=list)
-
-    @classmethod
-    def of(cls, mount: StagedMount) -> "Staged":
-        return cls(*mount[:-1], list(mount.layers))
-
-    def made(self) -> StagedMount:
-        return StagedMount(*(getattr(self, name) for name in self.__struct_fields__))
 
 
 class Unpack(msgspec.Struct, frozen=True, tag=True):
@@ -168,14 +148,6 @@ class GrowDisk(msgspec.Struct, frozen=True, tag=True):
     size: int
 
 
-class CopyDisk(msgspec.Struct, frozen=True, tag=True):
-    """Copy all that is at ``place`` to the empty directory ``target``, once ``staged`` is mounted, and sync it."""
-
-    staged: list[Staged]
-    place: str
-    target: str
-
-
 class Export(msgspec.Struct, frozen=True, tag=True):
     """Write the whole root as a tar to the second descriptor, without what is mounted below it."""
 
@@ -225,7 +197,6 @@ Job = (
     | Browse
     | Populate
     | GrowDisk
-    | CopyDisk
     | Unpack
     | Verify
     | Compress

@@ -51,7 +51,6 @@ from cove.layers.worker.jobs import (
     Compare,
     CompareDone,
     Compress,
-    CopyDisk,
     CopyDone,
     CopyIn,
     CopyOut,
@@ -151,8 +150,6 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return populate(job)
         case GrowDisk():
             return disks.grow(job)
-        case CopyDisk():
-            return disks.copy(job)
         case Compare():
             stage(job.staged)
             return CompareDone(differences(job.lower, job.upper))

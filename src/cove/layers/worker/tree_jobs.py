@@ -3,14 +3,19 @@
 import msgspec
 
 from cove.layers.tar.reader import Limits
+from cove.layers.worker.staging import Staged
 
 
 class CopyTree(msgspec.Struct, frozen=True, tag=True):
-    """Make the directory ``target`` like ``source``; it is made when it is missing. ``since``: see ``tree_copy``."""
+    """Make the directory ``target`` like ``source``; it is made when it is missing. ``since``: see ``tree_copy``.
+
+    ``staged``, here and below: what is mounted first, for the job alone.
+    """
 
     source: str
     target: str
     since: int = 0
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class CompareTrees(msgspec.Struct, frozen=True, tag=True):
@@ -18,19 +23,25 @@ class CompareTrees(msgspec.Struct, frozen=True, tag=True):
 
     old: str
     new: str
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class BackUp(msgspec.Struct, frozen=True, tag=True):
     """Write a directory as a backup to the second descriptor."""
 
     source: str
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class Restore(msgspec.Struct, frozen=True, tag=True):
-    """Unpack the backup of the second descriptor, compressed or not, into the new directory ``target``."""
+    """Unpack the backup of the second descriptor, compressed or not, into the directory ``target``.
+
+    That is made, or empty.
+    """
 
     target: str
     limits: Limits = Limits()
+    staged: list[Staged] = msgspec.field(default_factory=list)
 
 
 class AttachMount(msgspec.Struct, frozen=True, tag=True):
