@@ -1,10 +1,13 @@
 """RUN: its forms, its mounts, its limits, and what of it never reaches the disk."""
 
+import json
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.waiting import eventually
 
@@ -92,6 +95,21 @@ RUN --mount=type=cache,target=/cache,id=mine,mode=0700,uid=5 --mount=type=tmpfs,
     assert "exec.cachemount" in records
 
 
+def test_caches_are_shared_had_alone_or_waited_for(daemon: Engine, context: Path) -> None:
+    """Two steps that run at once meet in a shared cache, have two private ones, and take turns at a locked one."""
+    stage = """\
+FROM busybox AS {me}
+RUN --mount=type=cache,id=meet,target=/m --mount=type=cache,id=alone,sharing=private,target=/c \\
+    touch /m/{me} /c/{me}; for i in $(seq 200); do [ -e /m/{other} ] && break; sleep 0.05; done; \\
+    echo shared $(ls /m) private $(ls /c) >/{me}
+RUN --mount=type=cache,id=turns,sharing=locked,target=/c mkdir /c/busy && sleep 0.2 && rmdir /c/busy
+"""
+    dockerfile = stage.format(me="one", other="two") + stage.format(me="two", other="one")
+    dockerfile += "FROM busybox\nCOPY --from=one /one /\nCOPY --from=two /two /\nRUN cat /one /two\n"
+    lines = out_of(daemon, context, dockerfile).splitlines()
+    assert lines == ["shared one two private one", "shared one two private two"]
+
+
 def test_a_cache_begins_with_what_another_stage_has(daemon: Engine, context: Path) -> None:
     dockerfile = """\
 FROM busybox AS seed
@@ -159,3 +177,33 @@ RUN --network=none ls /sys/class/net
     assert " 2048 " in lines[1]
     assert lines[2].split() == ["1.2.3.4", "here"]
     assert lines[3:] == ["lo"]
+
+
+def test_privileges_and_devices_have_to_be_allowed(daemon: Engine, context: Path) -> None:
+    assert isinstance(daemon, Daemon)
+    directory = daemon.cdi_directories[0]
+    directory.mkdir(exist_ok=True)
+    try:
+        edits = {"env": ["WIDGET=one"], "deviceNodes": [{"path": "/dev/widget", "hostPath": "/dev/null"}]}
+        spec = {"cdiVersion": "0.6.0", "kind": "acme.com/widget", "devices": [{"name": "a", "containerEdits": edits}]}
+        (directory / "acme.json").write_text(json.dumps(spec))
+        dockerfile = """\
+FROM busybox
+RUN grep CapEff /proc/self/status; echo none ${WIDGET-}
+RUN --security=insecure grep CapEff /proc/self/status
+RUN --device=acme.com/widget echo $WIDGET; echo x >/dev/widget
+RUN --device=acme.com/widget=b echo optional
+"""
+        allowed = ("--allow", "security.insecure", "--allow", "device=acme.com/widget")
+        lines = out_of(daemon, context, dockerfile, *allowed).splitlines()
+        assert int(lines[0].split()[1], 16) < int(lines[2].split()[1], 16)
+        assert [lines[1], *lines[3:]] == ["none", "one", "optional"]
+        for line, words in (
+            ("RUN --device=acme.com/widget=a,required true", "device acme.com/widget=a is not allowed"),
+            ("RUN --device=acme.com/gadget=a,required true", "unresolvable CDI devices acme.com/gadget=a"),
+        ):
+            (context / "Dockerfile").write_text(f"FROM busybox\n{line}\n")
+            allow = ("--allow", "device") if "gadget" in line else ()
+            assert words in daemon.cove("build", *allow, str(context), check=False).err
+    finally:
+        shutil.rmtree(directory)

@@ -115,6 +115,20 @@ def test_add_fetches_files_and_repositories(daemon: Engine, url: str, files: Pat
     assert re.search(r"\.dockerignore\nDockerfile\nkept\nleft-out\n", out)
 
 
+@pytest.mark.needs("git")
+def test_named_contexts_come_from_urls_and_repositories(daemon: Engine, url: str, tmp_path: Path) -> None:
+    named = {"archive": f"{url}/context.tar.gz", "file": f"{url}/file.txt", "repository": f"{url}/repo.git#v1:sub"}
+    copies = "".join(f"COPY --from={name} / /{name}/\n" for name in named)
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\n{copies}RUN ls {' '.join(f'/{name}' for name in named)}\n")
+    flags = [word for name, place in named.items() for word in ("--build-context", f"{name}={place}")]
+    shown = daemon.cove("build", "--progress", "plain", *flags, str(tmp_path)).err
+    for word in ("inside", "file.txt", "kept"):
+        assert re.search(rf"^#\d+ [\d.]+ {word}$", shown, re.MULTILINE)
+    flags = ["--build-context", f"archive={url}/nothing"]
+    done = daemon.cove("build", *flags, str(tmp_path), check=False)
+    assert "with status 404 Not Found" in done.err and done.code == 1
+
+
 def test_a_checksum_has_to_be_right(daemon: Engine, url: str, tmp_path: Path) -> None:
     import hashlib
 

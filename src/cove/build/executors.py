@@ -171,6 +171,8 @@ class Executors:
             name, _, value = entry.partition("=")
             if name not in run.unkeyed:
                 found[f"{'argument' if name in run.arguments_used else 'variable'} {name}"] = value
+        for device in run.devices:
+            found[f"option --device {device.name}"] = "required" if device.required else "if it is there"
         for path, content in run.extra_files:
             found[f"file {path}"] = hashlib.sha256(content).hexdigest()
         for number, mount in enumerate(run.mounts):
@@ -244,6 +246,7 @@ class Executors:
                 network=run.network,
                 insecure=run.insecure,
                 mounts=prepared.mounts,
+                devices=run.devices,
             )
             async with self._runner.run(command, execution.log) as ran:
                 if ran.exit_code:

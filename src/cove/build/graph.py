@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cove.build.running import Limits
+from cove.build.running import Limits, WantedDevice
 from cove.digest import chain_ids
 from cove.oci.image import Descriptor
 
@@ -107,6 +107,7 @@ class Run:
     unkeyed: tuple[str, ...] = ()
     arguments_used: tuple[str, ...] = ()
     extra_files: tuple[tuple[str, bytes], ...] = ()
+    devices: tuple[WantedDevice, ...] = ()
 
 
 @dataclass(frozen=True)

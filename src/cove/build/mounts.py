@@ -5,6 +5,7 @@ Secrets are written below the run root, for as long as the program runs, and nev
 
 import asyncio
 import hashlib
+import itertools
 import os
 import shutil
 import time
@@ -150,7 +151,8 @@ class MountLocks:
             if mount.sharing == "locked":
                 await stack.enter_async_context(self._locks.setdefault(name, asyncio.Lock()))
             if mount.sharing == "private":
-                name = next(free for number in range(1 << 20) if not self._users.get(free := f"{name}-{number}"))
+                others = (f"{name}-{number}" for number in itertools.count(1))
+                name = next(each for each in itertools.chain([name], others) if not self._users.get(each))
             self._users[name] = self._users.get(name, 0) + 1
             cache.in_use.add(name)
             try:

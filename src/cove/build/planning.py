@@ -4,7 +4,7 @@ Nothing is built here. Base images are looked up, since what they say of themsel
 """
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from cove.build.configuring import Configuring, command_line, environment, with_
 from cove.build.dialect import Dialect
 from cove.build.graph import Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
 from cove.build.recipe import BuiltStage, Recipe, Step
-from cove.build.running import Limits
+from cove.build.running import Limits, WantedDevice
 from cove.dockerfile import PROXIES, ImageOrigin, Origin, Plan, PlannedStage, Scope, StageOrigin, parse_trigger
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
@@ -49,8 +49,14 @@ class Wishes:
     platform: Platform | None = None
     insecure: bool = False
     """Whether ``RUN --security=insecure`` is allowed."""
+    devices: Collection[str] = ()
+    """Which devices ``RUN --device`` may name, by name or kind; ``*`` is all."""
     host_network: bool = True
     """Whether ``RUN --network=host`` is allowed."""
+
+    def allows(self, device: str) -> bool:
+        """Whether a step may have a device."""
+        return any(allowed in self.devices for allowed in ("*", device, device.partition("=")[0]))
 
 
 async def recipe(plan: Plan, platform: Platform, inputs: Inputs, wishes: Wishes, dialect: Dialect) -> Recipe:
@@ -240,6 +246,7 @@ class _Stage:
             tuple(name for name in proxies if name not in self.scope.arguments),
             tuple(self.scope.arguments),
             files,
+            tuple(WantedDevice(device.name, device.required) for device in run.devices),
         )
         return self._made(written, operation, inputs)
 
@@ -249,8 +256,9 @@ class _Stage:
             raise DockerfileError("security.insecure is not allowed", run.location)
         if run.network == "host" and not wishes.host_network:
             raise DockerfileError("network.host is not allowed", run.location)
-        if run.devices:
-            raise DockerfileError("RUN --device is not supported", run.location)
+        for device in run.devices:
+            if not wishes.allows(device.name):
+                raise DockerfileError(f"device {device.name} is not allowed", run.location)
 
     async def _mounts(
         self, written: types.Instruction, run: types.Run

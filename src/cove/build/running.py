@@ -52,6 +52,14 @@ class StepMount:
 
 
 @dataclass(frozen=True)
+class WantedDevice:
+    """A device of CDI, or, by a name without ``=``, the first of its kind. ``required``: nothing runs without it."""
+
+    name: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
 class Command:
     """One program. ``id``: of its container, 64 hex digits. ``lower``: its root, uppermost layer first.
 
@@ -70,6 +78,7 @@ class Command:
     hostname: str = ""
     platform: str = ""
     mounts: Sequence[StepMount] = field(default_factory=tuple)
+    devices: Sequence[WantedDevice] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True)

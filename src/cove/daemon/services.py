@@ -160,7 +160,7 @@ def _builds(
         stores.images,
         engine.events,
         BuildBases(stores.images, transfers),
-        Lending(builder, roots.data / "tmp"),
+        Lending(builder, remote, roots.data / "tmp"),
         BuildContexts(builder, contexts, remote),
     )
 

@@ -47,30 +47,32 @@ class RemoteContexts:
             return await self._repository(url, directory, ignoring=dockerfile or "Dockerfile"), None
         if not url.startswith(("http://", "https://")):
             raise InvalidArgument(f"remote URL {url} could not be recognized as git or HTTP")
-        place = _fresh(directory)
-        try:
-            await _download(url, place)
-        except (NotFound, Unavailable) as error:
-            raise type(error)(f"error downloading remote context {url}: {error.message}") from error
-        begin = await asyncio.to_thread(_begin, place)
-        if begin.startswith(_BEGINNINGS) or begin[257:262] == b"ustar":
+        place = await _downloaded(url, directory)
+        if await asyncio.to_thread(_is_tar, place):
             return await self._receive(_threaded(_pieces(place)), directory), None
         if place.stat().st_size > MOST_DOCKERFILE:
             raise InvalidArgument(f"{url} is neither a tar nor a Dockerfile")
         return None, place.read_bytes()
 
+    async def named(self, url: str, directory: Path) -> Context:
+        """What a named context has: a repository, what is in a tar, or the one file that there is. Raises CoveError."""
+        if is_git(url):
+            return await self._repository(url, directory)
+        place = await _downloaded(url, directory)
+        if await asyncio.to_thread(_is_tar, place):
+            return await self._receive(_threaded(_pieces(place)), directory)
+        return await self._of_directory(place.parent, Selection(Matcher(())), directory)
+
     async def fetch(self, remote: Remote, directory: Path) -> Context:
         """What an ADD names, as a context of its own: one file, or a repository. Raises CoveError."""
         if is_git(remote.url):
             return await self._repository(remote.url, directory, remote)
-        holder = _fresh(directory)
-        holder.mkdir(mode=0o700)
-        place = holder / _name(remote.url)
+        place = _held(remote.url, directory)
         checksum = _checksum(remote.checksum)
         got = await _download(remote.url, place, checksum[0])
         if checksum[1] and got != checksum[1]:
             raise InvalidArgument(f"digest mismatch {checksum[0]}:{got}: {remote.checksum}")
-        return await self._of_directory(holder, Selection(Matcher(())), directory)
+        return await self._of_directory(place.parent, Selection(Matcher(())), directory)
 
     async def _repository(
         self, url: str, directory: Path, remote: Remote | None = None, *, ignoring: str = ""
@@ -99,6 +101,23 @@ async def _cancellable(clone: Clone) -> None:
         clone.cancel()
         await asyncio.wait([work])
         raise
+
+
+async def _downloaded(url: str, directory: Path) -> Path:
+    """What is at a URL, as a file of its name. Raises NotFound, Unavailable."""
+    place = _held(url, directory)
+    try:
+        await _download(url, place)
+    except (NotFound, Unavailable) as error:
+        raise type(error)(f"error downloading remote context {url}: {error.message}") from error
+    return place
+
+
+def _held(url: str, directory: Path) -> Path:
+    """The place for a file that comes from a URL, alone in a directory of its own."""
+    holder = _fresh(directory)
+    holder.mkdir(mode=0o700)
+    return holder / _name(url)
 
 
 async def _download(url: str, place: Path, algorithm: str = "sha256") -> str:
@@ -174,9 +193,11 @@ def _fresh(directory: Path) -> Path:
     return directory / f"fetched-{secrets.token_hex(8)}"
 
 
-def _begin(place: Path) -> bytes:
+def _is_tar(place: Path) -> bool:
+    """Whether a file is a tar, compressed or not."""
     with place.open("rb") as file:
-        return file.read(512)
+        begin = file.read(512)
+    return begin.startswith(_BEGINNINGS) or begin[257:262] == b"ustar"
 
 
 def _pieces(place: Path) -> Iterator[bytes]:

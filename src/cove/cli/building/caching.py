@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 
+from cove.cli.building.loading import load, unload
 from cove.cli.building.options import fields
 from cove.cli.failure import Failure
 from cove.cli.files import open_input, read_pieces
-from cove.errors import CoveError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,11 +50,7 @@ class Caching:
 
     def clean(self) -> None:
         """Remove the images that were only there for the way."""
-        for name in [*self._loaded, *(name for name, _ in self._directories)]:
-            try:
-                self._session.client.json("DELETE", f"/images/{name}", {"force": True})
-            except CoveError:  # the build has failed before there was one
-                continue
+        unload(self._session, [*self._loaded, *(name for name, _ in self._directories)], force=True)
 
     def _source(self, text: str) -> str:
         if "=" not in text:
@@ -68,16 +64,8 @@ class Caching:
 
     def _load(self, directory: str) -> str:
         source = open_input(os.path.join(directory, ARCHIVE))
-        headers = {"Content-Type": "application/x-tar"}
-        response = self._session.client.stream("POST", "/images/load", {"quiet": 1}, read_pieces(source), headers)
-        name = ""
-        for line in response.lines():
-            told = json.loads(line) if line.strip() else {}
-            if told.get("error"):
-                raise Failure(f"--cache-from {directory}: {told['error']}")
-            name = told.get("stream", "").rpartition(": ")[2].strip() or name
-        self._loaded.append(name)
-        return name
+        self._loaded.append(load(self._session, read_pieces(source), f"--cache-from {directory}"))
+        return self._loaded[-1]
 
     def _target(self, text: str, temporary: str) -> dict[str, str]:
         given = fields("cache-to", text) if "=" in text else {"type": "registry", "ref": text}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import stat
 import threading
 from contextlib import closing, contextmanager
 
+from cove.cli.build_contexts.layouts import Layout
 from cove.cli.build_contexts.preparing import from_directory
+from cove.cli.building.loading import load, unload
 from cove.cli.building.options import fields
 from cove.cli.failure import Failure
+from cove.dockerfile.git import is_git
 from cove.errors import CoveError
 
 TYPE_CHECKING = False
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from cove.flags import Values
 
 PIECE = 64 << 10
+LAYOUT = "oci-layout://"
+REPOSITORY = "cove-build-context"
 MOST_SECRET = 500 << 10
 """Bytes."""
 
@@ -31,8 +37,7 @@ def lent(session: Session, values: Values, build: str) -> Iterator[None]:
     for text in values.many("secret"):
         name, content = _secret(text)
         _send(session, build, "secrets", name, content)
-    for text in values.many("build-context"):
-        _context(session, build, text)
+    loaded = [name for text in values.many("build-context") for name in _context(session, build, text)]
     agents = [_agent(text) for text in values.many("ssh")]
     sessions = [_Agent(session, build, name, path) for name, path in agents]
     for agent in sessions:
@@ -42,6 +47,7 @@ def lent(session: Session, values: Values, build: str) -> Iterator[None]:
     finally:
         for agent in sessions:
             agent.close()
+        unload(session, loaded)
 
 
 def _send(session: Session, build: str, kind: str, name: str, body: bytes) -> None:
@@ -73,19 +79,31 @@ def _secret(text: str) -> tuple[str, bytes]:
     return name, content
 
 
-def _context(session: Session, build: str, text: str) -> None:
-    """``name=path``; what is no path is for the daemon."""
+def _context(session: Session, build: str, text: str) -> list[str]:
+    """``name=path``; what is no path is for the daemon. The name of an image that was loaded for it."""
     name, sign, place = text.partition("=")
     if not sign or not name or not place:
         raise Failure(f"invalid value for --build-context: {text}, expected name=path")
-    if place.startswith(("docker-image://", "oci-layout://", "http://", "https://", "git@", "git://")):
+    if place.startswith(LAYOUT):
+        loaded = [_layout(session, place.removeprefix(LAYOUT))]
+        place = f"loaded-image://{loaded[0]}"
+    else:
+        loaded = []
+    if loaded or place.startswith(("docker-image://", "http://", "https://")) or is_git(place):
         headers = {"Content-Type": "text/plain"}
         query = {"name": name, "remote": place}
         session.client.stream("POST", f"/cove/builds/{build}/contexts", query, b"", headers).close()
-        return
+        return loaded
     headers = {"Content-Type": "application/x-tar"}
     pieces = from_directory(place, "", b"").pieces()
     session.client.stream("POST", f"/cove/builds/{build}/contexts", {"name": name}, pieces, headers).close()
+    return []
+
+
+def _layout(session: Session, place: str) -> str:
+    """Load an image of an OCI layout; a name that only this build has for it."""
+    name = f"{REPOSITORY}:{secrets.token_hex(8)}"
+    return load(session, Layout(place).pieces(name), f"--build-context oci-layout://{place}")
 
 
 def _agent(text: str) -> tuple[str, str]:

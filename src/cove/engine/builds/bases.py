@@ -1,6 +1,7 @@
 """Base images of builds: those that are here, and those that a pull brings."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from cove.build.progress import Listener, Noted
 from cove.engine.transfers import Transfers
@@ -12,6 +13,14 @@ from cove.wire.builds import BuildOptions
 from cove.wire.images import AuthConfig
 
 
+@dataclass(frozen=True)
+class NamedImage:
+    """An image that stands in for what the Dockerfile names. ``here``: no registry is to be asked for it."""
+
+    name: str
+    here: bool = False
+
+
 class BuildBases:
     """Finds base images for builds."""
 
@@ -19,7 +28,7 @@ class BuildBases:
         self._images = images
         self._transfers = transfers
 
-    def of(self, options: BuildOptions, named: Mapping[str, str]) -> "Bases":
+    def of(self, options: BuildOptions, named: Mapping[str, NamedImage]) -> "Bases":
         """For one build, with its credentials. ``named``: images that stand in for what the Dockerfile names."""
         return Bases(self._images, self._transfers, options.pull, options.auths, named)
 
@@ -33,7 +42,7 @@ class Bases:
         transfers: Transfers,
         pull: bool,
         auths: Mapping[str, AuthConfig],
-        named: Mapping[str, str],
+        named: Mapping[str, NamedImage],
     ) -> None:
         self._images = images
         self._transfers = transfers
@@ -43,9 +52,9 @@ class Bases:
 
     async def image(self, name: str, platform: Platform, listener: Listener) -> Image:
         """Raises NotFound, InvalidArgument."""
-        name = self._named.get(name, name)
-        found = self._here(name, platform)
-        if found is not None and not self._pull:
+        given = self._named.get(name, NamedImage(name))
+        name, found = given.name, self._here(given.name, platform)
+        if found is not None and (given.here or not self._pull):
             return found
         try:
             await self._fetch(name, platform, listener)

@@ -75,7 +75,7 @@ class Builds:
         lent: Lent | None,
     ) -> AsyncIterator[Progress]:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        bases = self._bases.of(options, lent.remotes if lent else {})
+        bases = self._bases.of(options, lent.images if lent else {})
         work = asyncio.ensure_future(self._builder.build(request, contexts, bases, scratch, queue.put_nowait, lent))
         work.add_done_callback(lambda done: queue.put_nowait(None))
         if options.build:
@@ -256,6 +256,7 @@ def build_request(options: BuildOptions) -> Request:
             limits=limits(options),
             arguments=given,
             insecure="security.insecure" in options.allow,
+            devices=_allowed_devices(options.allow),
         ),
         no_cache=options.no_cache,
         no_cache_filter=options.no_cache_filter,
@@ -270,6 +271,12 @@ def build_request(options: BuildOptions) -> Request:
         rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),
         outputs=[Output(_output_type(options), names, options.annotations)],
     )
+
+
+def _allowed_devices(allow: Iterable[str]) -> set[str]:
+    """``device`` allows all, ``device=NAME`` one or a kind."""
+    parted = [word.partition("=") for word in allow]
+    return {name or "*" for word, _, name in parted if word == "device"}
 
 
 def _cache_target(given: Mapping[str, str]) -> CacheTarget:

@@ -12,8 +12,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from cove.build.builder import Builder
+from cove.build.contexts import RemoteContexts
 from cove.build.graph import Context
-from cove.errors import InvalidArgument, Unavailable, Unimplemented
+from cove.dockerfile.git import is_git
+from cove.engine.builds.bases import NamedImage
+from cove.errors import InvalidArgument, Unavailable
 from cove.wire.streams import Stream
 
 MOST_SECRET = 500 << 10
@@ -22,7 +25,8 @@ MOST_LENT = 100
 """Builds that something is lent to, and things that are lent to one."""
 WAITS = 600.0
 """Seconds that a build has to begin."""
-IMAGE = "docker-image://"
+IMAGE, LOADED = "docker-image://", "loaded-image://"
+URLS = ("http://", "https://")
 AGENT_SECONDS = 5.0
 """How long a program waits for a client's next connection."""
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -36,7 +40,7 @@ class Lent:
         self.begun = False
         self.secrets: dict[str, bytes] = {}
         self.contexts: dict[str, Context] = {}
-        self.remotes: dict[str, str] = {}
+        self.images: dict[str, NamedImage] = {}
         self.agents: dict[str, asyncio.Queue[asyncio.Future[socket.socket]]] = {}
         self._servers: list[asyncio.Task[None]] = []
 
@@ -96,8 +100,9 @@ class Lent:
 class Lending:
     """What is lent, by the id that the client has given its build. ``scratch``: where contexts may lie."""
 
-    def __init__(self, builder: Builder, scratch: Path) -> None:
+    def __init__(self, builder: Builder, remote: RemoteContexts, scratch: Path) -> None:
         self._builder = builder
+        self._remote = remote
         self._scratch = scratch
         self._lent: dict[str, Lent] = {}
 
@@ -111,17 +116,30 @@ class Lending:
         self._of(build).secrets[_named(name)] = bytes(value)
 
     async def context(self, build: str, name: str, remote: str, chunks: AsyncIterator[bytes]) -> None:
-        """``remote``: ``docker-image://NAME``, in place of a tar. Raises InvalidArgument naming a bad entry."""
+        """``remote``, in place of a tar: ``docker-image://NAME``, a URL or a git repository. Raises CoveError.
+
+        ``loaded-image://NAME``: an image that the client has loaded for this, and that no registry is asked for.
+        """
         lent = self._of(build)
-        if remote:
-            if not remote.startswith(IMAGE):
-                raise Unimplemented(f"the context {name}={remote} is not supported: only directories and {IMAGE}NAME")
-            lent.remotes[_named(name)] = remote.removeprefix(IMAGE)
-            return
+        for scheme in (IMAGE, LOADED):
+            if remote.startswith(scheme):
+                lent.images[_named(name)] = NamedImage(remote.removeprefix(scheme), scheme == LOADED)
+                return
+        if remote and not (is_git(remote) or remote.startswith(URLS)):
+            raise InvalidArgument(f"the context {name}={remote} is no image, no URL and no git repository")
         if len(lent.contexts) >= MOST_LENT:
             raise InvalidArgument(f"more than {MOST_LENT} named contexts")
         lent.directory.mkdir(mode=0o700, exist_ok=True)
-        lent.contexts[_named(name)] = await self._builder.receive(chunks, lent.directory)
+        try:
+            lent.contexts[_named(name)] = (
+                await self._remote.named(remote, lent.directory)
+                if remote
+                else await self._builder.receive(chunks, lent.directory)
+            )
+        except BaseException:  # the client goes without asking for the build
+            if not lent.begun:
+                self._drop(build, lent)
+            raise
 
     def announce(self, build: str, name: str) -> None:
         """The client has an agent of this name, and is going to wait for programs with ``agent``."""

@@ -32,7 +32,7 @@ from cove.kernel.cgroups import Cgroup, layout
 from cove.oci import image as oci
 from cove.platform import Platform, host
 from cove.wire.containers import ContainerCreate
-from cove.wire.host_config import HostConfig, LogConfig, Ulimit
+from cove.wire.host_config import DeviceRequest, HostConfig, LogConfig, Ulimit
 
 READ = 1 << 16
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -73,7 +73,7 @@ class BuildSteps:
     @asynccontextmanager
     async def run(self, command: Command, output: Output) -> AsyncIterator[Ran]:
         check_platform(command.platform)
-        container = self._container(command)
+        container = self._container(command, await self._devices(command))
         try:
             try:
                 _make_directories(container)
@@ -86,10 +86,15 @@ class BuildSteps:
         finally:
             await asyncio.shield(self._discard(container))
 
-    def _container(self, command: Command) -> Container:
+    async def _devices(self, command: Command) -> list[str]:
+        """The devices that a program gets; those that are required are named even when they are not there."""
+        return await self._bundles.requests.chosen([(each.name, each.required) for each in command.devices])
+
+    def _container(self, command: Command, devices: list[str]) -> Container:
         network = command.limits.network if command.network == "default" else command.network
         host = _host_config(command.limits, network)
         host.privileged = command.insecure
+        host.device_requests = [DeviceRequest(driver="cdi", device_ids=devices)] if devices else []
         request = ContainerCreate(
             cmd=list(command.arguments),
             env=list(command.environment),

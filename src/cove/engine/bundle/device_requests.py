@@ -52,6 +52,18 @@ class DeviceRequests:
         await asyncio.to_thread(self._catalog.refresh)
         return [Device(source="cdi", id=name) for name in self._catalog.names()]
 
+    async def chosen(self, wanted: Sequence[tuple[str, bool]]) -> list[str]:
+        """Names of devices for names or kinds, of which the first device is meant. The flag: it has to be there."""
+        if not wanted:
+            return []
+        await asyncio.to_thread(self._catalog.refresh)
+        present = self._catalog.names()
+        found = []
+        for name, required in wanted:
+            known = [each for each in present if each == name or each.startswith(f"{name}=")]
+            found += known[:1] or ([name] if required else [])
+        return found
+
     def warnings(self) -> list[str]:
         """What is wrong with files, as of the last look."""
         return [f"CDI: Error associated with spec file {path}: {why}" for path, why in self._catalog.problems()]
