@@ -1,9 +1,12 @@
 """What a build puts out: images, names, files, and the same bytes for the same inputs."""
 
+import io
 import json
 import shutil
 import tarfile
+import urllib.parse
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +82,73 @@ def test_several_platforms(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text('FROM scratch\nCOPY f /f\nRUN ["/f"]\n')
     done = daemon.cove("build", "-q", "--platform", "linux/s390x", str(context), check=False)
     assert "linux/s390x" in done.err and "binfmt" in done.err
+
+
+def test_annotations(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY f /\n")
+    said = ["plain=1", "manifest[linux/arm64]:arm=2", "index,manifest:both=3", "manifest-descriptor:about=4"]
+    flags = [word for each in said for word in ("--annotation", each)]
+    place = f"type=oci,dest={tmp_path}/oci.tar,annotation-index.attribute=5"
+    daemon.cove("build", "-q", "-t", "made:an", "--platform=linux/amd64,linux/arm64", *flags, "-o", place, str(context))
+    index, manifests = _layout(tmp_path / "oci.tar")
+    assert index["annotations"] == {"both": "3", "attribute": "5"}
+    by_architecture = {each["platform"]["architecture"]: each for each in index["manifests"]}
+    assert by_architecture["arm64"]["annotations"] == {"about": "4"}
+    told = {name: manifests[each["digest"]]["annotations"] for name, each in by_architecture.items()}
+    assert told == {"amd64": {"plain": "1", "both": "3"}, "arm64": {"plain": "1", "arm": "2", "both": "3"}}
+    done = daemon.cove("build", "--annotation", "wrong:a=b", str(context), check=False)
+    assert 'unknown annotation type "wrong"' in done.err
+
+
+def _layout(archive: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The only index of an OCI layout, and what it lists, by digest."""
+    with tarfile.open(archive) as layout:
+
+        def read(name: str) -> dict[str, Any]:
+            file = layout.extractfile(name)
+            assert file is not None
+            found: dict[str, Any] = json.loads(file.read())
+            return found
+
+        def blob(digest: str) -> dict[str, Any]:
+            return read(f"blobs/{digest.replace(':', '/')}")
+
+        index = blob(read("index.json")["manifests"][0]["digest"])
+        return index, {each["digest"]: blob(each["digest"]) for each in index["manifests"]}
+
+
+def test_outputs_of_the_request(daemon: Engine, context: Path) -> None:
+    """What another client than ours asks for by ``outputs``: images have the names there, and files are no answer."""
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w") as archive:
+        archive.add(context, ".")
+
+    def asked(**output: Any) -> tuple[int, str]:
+        query = urllib.parse.urlencode({"outputs": json.dumps([output])})
+        answer = daemon.http("POST", f"/build?{query}", body.getvalue(), headers={"Content-Type": "application/x-tar"})
+        return answer.status, answer.body.decode()
+
+    assert asked(Type="image", Attrs={"name": "made:x,made:y"})[0] == 200
+    assert daemon.docker("inspect", "-f", "{{.RepoTags}}", "made:y").out == "[made:x made:y]\n"
+    assert "Successfully built" not in asked(Type="cacheonly")[1]
+    for kind in ("local", "tar", "oci", "registry"):
+        status, said = asked(Type=kind)
+        assert status == 400 and f"type={kind} is written by cove build" in said
+    assert "could not be found" in asked(Type="wrong")[1]
+
+
+def test_the_time_of_the_environment(daemon: Engine, context: Path) -> None:
+    argv = ("env", "SOURCE_DATE_EPOCH=1000000000", str(BIN / "cove"), "build", "-q", str(context))
+    with daemon.spawned(*argv) as client:
+        image = client.communicate()[0].decode().strip()
+    assert daemon.docker("inspect", "-f", "{{.Created}}", image).out == "2001-09-09T01:46:40Z\n"
+
+
+def test_progress_as_json(daemon: Engine, context: Path) -> None:
+    told = [json.loads(line) for line in daemon.cove("build", "--progress", "rawjson", str(context)).err.splitlines()]
+    vertices = {each["digest"]: each for status in told for each in status.get("vertexes") or ()}
+    assert all(each["completed"] and not each.get("error") for each in vertices.values())
+    assert any(each["name"].endswith("COPY f /f") for each in vertices.values())
 
 
 def test_squash(daemon: Engine, context: Path) -> None:

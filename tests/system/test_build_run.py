@@ -122,6 +122,21 @@ RUN --mount=type=cache,target=/c,from=seed,source=/seed cat /c/deep/file; echo $
     assert out_of(daemon, context, dockerfile, "--build-arg", "ROUND=2") == "1\n"
 
 
+def test_caches_travel_in_an_archive(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    dockerfile = "FROM busybox\nARG N\nRUN --mount=type=cache,target=/c,uid=3 echo $N >>/c/n; cat /c/n; stat -c %u /c\n"
+    daemon.cove("builder", "prune", "-a", "-f")
+    assert out_of(daemon, context, dockerfile, "--build-arg", "N=1").splitlines() == ["1", "3"]
+    daemon.cove("builder", "export-mounts", "-o", f"{tmp_path}/mounts")
+    daemon.cove("builder", "prune", "-a", "-f")
+    assert daemon.cove("builder", "import-mounts", "-i", f"{tmp_path}/mounts").out == "Imported cache mounts: 1\n"
+    assert daemon.docker("system", "df", "-v").out.count("exec.cachemount") == 1
+    assert out_of(daemon, context, dockerfile, "--build-arg", "N=2").splitlines() == ["1", "2", "3"]
+    assert daemon.cove("builder", "import-mounts", "-i", f"{tmp_path}/mounts").out == "Imported cache mounts: 0\n"
+    assert out_of(daemon, context, dockerfile, "--build-arg", "N=3").splitlines() == ["1", "2", "3", "3"]
+    (tmp_path / "wrong").write_text("no archive")
+    assert daemon.cove("builder", "import-mounts", "-i", f"{tmp_path}/wrong", check=False).code == 1
+
+
 def test_secrets_are_nowhere(daemon: Engine, context: Path, tmp_path: Path) -> None:
     secret = "hunter" + "2-very-secret"
     (tmp_path / "secret").write_text(secret)

@@ -1,11 +1,14 @@
 """What a build is for: images with names, of one platform or of several in one index."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from cove.build.annotations import INDEX as OF_INDEX
+from cove.build.annotations import INDEX_DESCRIPTOR, MANIFEST_DESCRIPTOR, Annotations
+from cove.build.annotations import MANIFEST as OF_MANIFEST
 from cove.build.assembling import Assembly
 from cove.build.attestations import Attestation
 from cove.build.executors import Left
@@ -23,7 +26,7 @@ class Output:
 
     type: str = "image"
     names: Sequence[Reference] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Annotations = field(default_factory=Annotations)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,15 @@ async def _images(images: Images, made: Sequence[Assembly], output: Output, atte
     packed = [_Packed.of(assembly, output.annotations) for assembly in made]
     said = [await attest(each.descriptor, assembly) for each, assembly in zip(packed, made, strict=True)]
     about = [each.descriptor for each in said if each is not None]
-    index = _index(packed, about) if len(packed) > 1 or about else None
+    of_index = output.annotations.of(OF_INDEX)
+    index = _index(packed, about, of_index) if len(packed) > 1 or about or of_index else None
     names, indexes = output.names, [index] if index else []
     done = [_present(images, each, names, index) or await each.add(images, names, indexes) for each in packed]
     descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
     best = min(done, key=lambda image: _rank(image))
-    name = {"io.containerd.image.name": str(names[0])} if names else {}
-    return Built(best.id, msgspec.structs.replace(descriptor, annotations=name), best.id)
+    told = output.annotations.of(INDEX_DESCRIPTOR) if index else dict(descriptor.annotations)
+    told |= {"io.containerd.image.name": str(names[0])} if names else {}
+    return Built(best.id, msgspec.structs.replace(descriptor, annotations=told), best.id)
 
 
 def _present(images: Images, packed: "_Packed", names: Sequence[Reference], index: bytes | None) -> Image | None:
@@ -98,32 +103,40 @@ class _Packed:
     manifest: bytes
     layers: list[Descriptor]
     platform: Platform
+    annotations: Annotations
 
     @classmethod
-    def of(cls, made: Assembly, annotations: Mapping[str, str]) -> "_Packed":
+    def of(cls, made: Assembly, annotations: Annotations) -> "_Packed":
         config = made.encoded
+        platform = Platform(made.config.architecture, made.config.os, made.config.variant)
         layers = [layer.blob for layer in made.root.layers]
         manifest = Manifest(
             schema_version=2,
             media_type=MANIFEST,
             config=Descriptor(CONFIG, str(Digest.of(config)), len(config)),
             layers=layers,
-            annotations=dict(annotations),
+            annotations=annotations.of(OF_MANIFEST, platform),
         )
-        platform = Platform(made.config.architecture, made.config.os, made.config.variant)
-        return cls(config, msgspec.json.encode(manifest), layers, platform)
+        return cls(config, msgspec.json.encode(manifest), layers, platform, annotations)
 
     async def add(self, images: Images, names: Sequence[Reference], indexes: Sequence[bytes]) -> Image:
         return await images.add(self.config, self.manifest, self.layers, names, indexes)
 
     @property
     def descriptor(self) -> Descriptor:
-        return Descriptor(MANIFEST, str(Digest.of(self.manifest)), len(self.manifest), platform=self.platform)
+        return Descriptor(
+            MANIFEST,
+            str(Digest.of(self.manifest)),
+            len(self.manifest),
+            annotations=self.annotations.of(MANIFEST_DESCRIPTOR, self.platform),
+            platform=self.platform,
+        )
 
 
-def _index(packed: Sequence[_Packed], about: Sequence[Descriptor]) -> bytes:
+def _index(packed: Sequence[_Packed], about: Sequence[Descriptor], annotations: dict[str, str]) -> bytes:
     listed = [*(each.descriptor for each in packed), *about]
-    return msgspec.json.encode(Index(schema_version=2, media_type=INDEX, manifests=listed))
+    index = Index(schema_version=2, media_type=INDEX, manifests=listed, annotations=annotations)
+    return msgspec.json.encode(index)
 
 
 async def keep_left(images: Images, left: Left) -> str:

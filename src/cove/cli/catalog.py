@@ -76,6 +76,8 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("inspect:IMAGE", ("image inspect",), "Display detailed information on one or more images"),
     ("build", ("image build", "build", "builder build"), "Build an image from a Dockerfile"),
     ("builder_prune", ("builder prune",), "Remove build cache"),
+    ("cache_mounts:EXPORT", ("builder export-mounts",), "Write all cache mounts to an archive"),
+    ("cache_mounts:IMPORT", ("builder import-mounts",), "Fill cache mounts from an archive"),
     ("image_verify", ("image verify",), "Read images and compare them with their digests"),
     ("image_diff", ("image diff",), "Show what changes from one image to another"),
     ("image_files", ("image ls-files",), "List the files of an image"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cove.build.builder import Builder
+from cove.build.cache_mounts import CacheMounts
 from cove.build.contexts import KeptContexts, RemoteContexts
 from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.engine import Engine, programs
@@ -162,6 +163,7 @@ def _builds(
         BuildBases(stores.images, transfers),
         Lending(builder, remote, roots.data / "tmp"),
         BuildContexts(builder, contexts, remote),
+        CacheMounts(stores.build_cache, stores.worker, roots.data / "tmp"),
     )
 
 

@@ -12,12 +12,12 @@ from aiohttp import web
 from cove.errors import InvalidArgument
 from cove.filters import Filters
 from cove.server import hijack
-from cove.server.reply import empty_reply, reply
+from cove.server.reply import HEADERS, empty_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
-from cove.server.streaming import json_lines
+from cove.server.streaming import byte_stream, json_lines
 from cove.units import parse_size
-from cove.wire.builds import BuildCachePruned, BuildOptions
+from cove.wire.builds import BuildCachePruned, BuildOptions, CacheMountsImported
 from cove.wire.coding import decode
 from cove.wire.host_config import Ulimit
 from cove.wire.images import AuthConfig, Progress
@@ -36,6 +36,12 @@ class Builds(Protocol):
 
     async def prune(self, *, all: bool, reserved: int, filters: Filters) -> BuildCachePruned:
         """Forget what the cache has. ``reserved``: bytes that may stay."""
+
+    def export_mounts(self) -> AsyncIterator[bytes]:
+        """A tar.zst of all cache mounts."""
+
+    async def import_mounts(self, chunks: AsyncIterator[bytes]) -> CacheMountsImported:
+        """Take the cache mounts of an archive that have no files here. Raises InvalidArgument."""
 
     async def cancel(self, build: str) -> None:
         """End the build of this id, if there is one."""
@@ -62,6 +68,8 @@ class BuildRoutes:
             Route("POST", "/build", self.build, stream=True),
             Route("POST", "/build/prune", self.prune),
             Route("POST", "/build/cancel", self.cancel),
+            Route("GET", "/cove/cache-mounts", self.export_mounts),
+            Route("POST", "/cove/cache-mounts", self.import_mounts, stream=True),
             Route("POST", "/cove/builds/{id}/secrets", self.lend_secret, stream=True),
             Route("POST", "/cove/builds/{id}/contexts", self.lend_context, stream=True),
             Route("POST", "/cove/builds/{id}/agents", self.announce_agent),
@@ -79,6 +87,12 @@ class BuildRoutes:
     async def cancel(self, request: Request) -> web.StreamResponse:
         await self._builds.cancel(request.text("id"))
         return empty_reply(204)
+
+    async def export_mounts(self, request: Request) -> web.StreamResponse:
+        return await byte_stream(request, self._builds.export_mounts(), {**HEADERS, "Content-Type": "application/zstd"})
+
+    async def import_mounts(self, request: Request) -> web.StreamResponse:
+        return reply(await self._builds.import_mounts(request.chunks()), request.version)
 
     async def lend_secret(self, request: Request) -> web.StreamResponse:
         await self._builds.lend_secret(request.variable("id"), request.text("name"), request.chunks())

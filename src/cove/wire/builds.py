@@ -78,6 +78,12 @@ class BuildCacheRecord(Wire):
     usage_count: int = 0
 
 
+class CacheMountsImported(Wire):
+    """Ours: how many cache mounts got the files of an archive."""
+
+    mounts: int = 0
+
+
 class BuildCachePruned(Wire):
     """``space_reclaimed`` in bytes."""
 

@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 
 from cove.cli import credentials
-from cove.cli.building.options import ARCHIVES, FILES, outputs
+from cove.cli.building.options import ARCHIVES, FILES, names, outputs
 from cove.cli.failure import Failure
 from cove.cli.progress import display
 from cove.cli.references import repository_and_tag
@@ -25,27 +25,21 @@ def export(session: Session, values: Values, image: str) -> None:
     """Hand out what was built. Raises Failure."""
     for output in outputs(values):
         if output["type"] in ARCHIVES and output.get("dest"):
-            names = values.many("tag") or [image]
-            _save(session, names, output["dest"])
+            _save(session, names(values) or [image], output["dest"])
         elif output["type"] == "tar":
             _files(session, image, output["dest"])
         elif output["type"] == "local":
             _directory(session, image, output["dest"])
         elif output["type"] == "registry" or output.get("push") == "true":
-            push(session, values.many("tag"))
+            push(session, names(values))
     if values.on("push"):
-        push(session, values.many("tag"))
-    if (
-        image
-        and not values.many("tag")
-        and {given["type"] for given in outputs(values)} <= {*FILES}
-        and outputs(values)
-    ):
+        push(session, names(values))
+    if image and not names(values) and {given["type"] for given in outputs(values)} <= {*FILES} and outputs(values):
         session.client.json("DELETE", f"/images/{image}")
 
 
-def _save(session: Session, names: list[str], place: str) -> None:
-    response = session.client.stream("GET", "/images/get", {"names": names})
+def _save(session: Session, given: list[str], place: str) -> None:
+    response = session.client.stream("GET", "/images/get", {"names": given})
     _write(response.pieces(), place)
 
 
@@ -91,11 +85,11 @@ def _container(session: Session, image: str) -> Iterator[str]:
         session.client.json("DELETE", f"/containers/{made['Id']}", {"force": True})
 
 
-def push(session: Session, names: list[str]) -> None:
+def push(session: Session, given: list[str]) -> None:
     """Raises Failure when the image has no name."""
-    if not names:
+    if not given:
         raise Failure("tag is needed when pushing to registry")
-    for name in names:
+    for name in given:
         repository, tag = repository_and_tag(name)
         headers = {"X-Registry-Auth": credentials.header(session, repository)}
         response = session.client.stream("POST", f"/images/{repository}/push", {"tag": tag or "latest"}, None, headers)

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     Query = dict[str, Any]
 
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
-
-
+EPOCH = "SOURCE_DATE_EPOCH"
 ARCHIVES = ("oci", "docker")
 FILES = ("local", "tar")
 TYPES = ("image", "registry", "cacheonly", *ARCHIVES, *FILES)
@@ -77,9 +75,15 @@ def outputs(values: Values) -> list[dict[str, str]]:
     return found
 
 
+def names(values: Values) -> list[str]:
+    """What the image is to be called: ``--tag``, and ``name`` of ``--output``."""
+    given = [name for output in outputs(values) for name in output.get("name", "").split(",") if name]
+    return [*values.many("tag"), *given]
+
+
 def arguments(values: Values) -> dict[str, str]:
-    """``--build-arg``; a name alone takes its value from the environment. The proxies of the environment come along."""
-    found: dict[str, str] = {}
+    """``--build-arg``; a name alone takes its value from the environment, and SOURCE_DATE_EPOCH does unasked."""
+    found = {EPOCH: os.environ[EPOCH]} if os.environ.get(EPOCH) else {}
     for text in values.many("build-arg"):
         name, sign, value = text.partition("=")
         if not sign and name not in os.environ:
@@ -89,14 +93,13 @@ def arguments(values: Values) -> dict[str, str]:
 
 
 def _annotations(values: Values) -> dict[str, str]:
-    """``--annotation [type:]name=value``; those of manifests."""
+    """``--annotation [type:]name=value``."""
     found = {}
     for text in values.many("annotation"):
         name, sign, value = text.partition("=")
-        kind, colon, rest = name.partition(":")
         if not sign:
             raise Failure(f'invalid annotation "{text}", expected key=value')
-        found[rest if colon and kind in ("manifest", "index") else name] = value
+        found[name] = value
     return found
 
 

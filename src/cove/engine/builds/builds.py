@@ -2,32 +2,30 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
 from cove.build.assembling import moment
-from cove.build.builder import Builder, CacheTarget, Request
+from cove.build.builder import Builder, Request
+from cove.build.cache_mounts import CacheMounts
 from cove.build.classic import ClassicStream
-from cove.build.dialect import BuildKit, Classic
 from cove.build.executors import StepFailed
 from cove.build.graph import Context
-from cove.build.outputs import Built, Output
-from cove.build.planning import Wishes
+from cove.build.outputs import Built
 from cove.build.progress import Event
 from cove.build.pruning import Pruning, Usage, prunable
-from cove.build.running import Limits
 from cove.build.solve_status import SolveStatus
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending, Lent
+from cove.engine.builds.requests import build_request, request_names
 from cove.engine.events.events import Events
 from cove.engine.images.images import attributes
-from cove.errors import Cancelled, CoveError, InvalidArgument
+from cove.errors import Cancelled, CoveError
 from cove.filters import Filters
 from cove.images import Images
-from cove.platform import Platform
 from cove.reference import Reference
-from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions
+from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions, CacheMountsImported
 from cove.wire.images import ErrorDetail, Progress
 from cove.wire.streams import Stream
 
@@ -46,6 +44,7 @@ class Builds:
         bases: BuildBases,
         lending: Lending,
         contexts: BuildContexts,
+        mounts: CacheMounts,
     ) -> None:
         self._builder = builder
         self._images = images
@@ -54,6 +53,7 @@ class Builds:
         self._lending = lending
         self._bounding: asyncio.Future[None] | None = None
         self._contexts = contexts
+        self._mounts = mounts
         self._pruning = Pruning(builder.cache, images, contexts.kept)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
@@ -156,6 +156,12 @@ class Builds:
         """What is in the cache, the newest first."""
         return [_cache_record(usage) for usage in await self._pruning.usage()]
 
+    def export_mounts(self) -> AsyncIterator[bytes]:
+        return self._mounts.archive()
+
+    async def import_mounts(self, chunks: AsyncIterator[bytes]) -> CacheMountsImported:
+        return CacheMountsImported(mounts=await self._mounts.take(chunks))
+
     async def lend_secret(self, build: str, name: str, chunks: AsyncIterator[bytes]) -> None:
         await self._lending.secret(build, name, chunks)
 
@@ -222,96 +228,4 @@ def _cache_record(usage: Usage) -> BuildCacheRecord:
         created_at=moment(record.created),
         last_used_at=moment(record.used),
         usage_count=record.uses,
-    )
-
-
-def request_names(options: BuildOptions) -> list[Reference]:
-    """What the image is to be called, each once. Raises InvalidArgument."""
-    found: dict[Reference, None] = {}
-    for text in options.tags:
-        if not text:
-            continue
-        try:
-            reference = Reference.parse(text)
-        except InvalidArgument as error:
-            raise InvalidArgument(f'invalid tag "{text}": {error.message}') from error
-        if reference.digest:
-            raise InvalidArgument("build tag cannot contain a digest")
-        found[reference.with_default_tag()] = None
-    return list(found)
-
-
-def build_request(options: BuildOptions) -> Request:
-    """The builder's request. Raises InvalidArgument."""
-    names = request_names(options)
-    given = {name: value for name, value in options.arguments.items() if value is not None}
-    epoch = given.get("SOURCE_DATE_EPOCH", "")
-    if epoch and not epoch.isdecimal():
-        raise InvalidArgument(f"invalid SOURCE_DATE_EPOCH: {epoch}")
-    return Request(
-        dockerfile=options.dockerfile,
-        target=options.target,
-        platforms=[Platform.parse(text) for text in options.platforms],
-        wishes=Wishes(
-            limits=limits(options),
-            arguments=given,
-            insecure="security.insecure" in options.allow,
-            devices=_allowed_devices(options.allow),
-        ),
-        no_cache=options.no_cache,
-        no_cache_filter=options.no_cache_filter,
-        labels=options.labels,
-        dialect=BuildKit() if options.dialect == "buildkit" else Classic(),
-        epoch=int(epoch) if epoch else None,
-        debug=options.debug,
-        squash=options.squash,
-        attestations=options.attestations,
-        cache_from=options.cache_from,
-        cache_to=[_cache_target(given) for given in options.cache_to],
-        rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),
-        outputs=[Output(_output_type(options), names, options.annotations)],
-    )
-
-
-def _allowed_devices(allow: Iterable[str]) -> set[str]:
-    """``device`` allows all, ``device=NAME`` one or a kind."""
-    parted = [word.partition("=") for word in allow]
-    return {name or "*" for word, _, name in parted if word == "device"}
-
-
-def _cache_target(given: Mapping[str, str]) -> CacheTarget:
-    """Raises InvalidArgument for a kind of cache that there is none of."""
-    everything = given.get("mode", "min") == "max"
-    if given.get("mode", "min") not in ("min", "max"):
-        raise InvalidArgument(f"cache-to: unknown mode {given['mode']!r}")
-    if given.get("type") == "inline":
-        return CacheTarget(None, everything)
-    if given.get("type") != "image" or not given.get("ref"):
-        raise InvalidArgument(f"cache-to: unknown cache exporter: {given.get('type', '')!r}")
-    return CacheTarget(Reference.parse(given["ref"]).with_default_tag(), everything)
-
-
-def _output_type(options: BuildOptions) -> str:
-    """``cacheonly`` when nothing else is asked for."""
-    types = {output.get("type", "image") for output in options.outputs}
-    return "cacheonly" if types == {"cacheonly"} else "image"
-
-
-def limits(options: BuildOptions) -> Limits:
-    """What the build's containers may use."""
-    return Limits(
-        network=options.network if options.network != "default" else "",
-        extra_hosts=options.extra_hosts,
-        shm_size=options.shm_size,
-        ulimits=tuple((limit.name, limit.soft, limit.hard) for limit in options.ulimits),
-        memory=options.memory,
-        memory_swap=options.memory_swap,
-        cpu_shares=options.cpu_shares,
-        cpu_period=options.cpu_period,
-        cpu_quota=options.cpu_quota,
-        cpuset_cpus=options.cpuset_cpus,
-        cpuset_mems=options.cpuset_mems,
-        cgroup_parent=options.cgroup_parent,
-        security_opt=options.security_opt,
-        isolation=options.isolation,
     )
