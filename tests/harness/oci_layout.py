@@ -15,6 +15,8 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
+FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+IN_TOTO = "application/vnd.in-toto+json"
 
 Descriptor = dict[str, Any]
 
@@ -54,9 +56,13 @@ class Layout:
         *,
         compressed: bool = True,
         level: int = 1,
+        urls: Sequence[str] = (),
         **config: Any,
     ) -> Descriptor:
-        """A manifest with its layers (tars); its descriptor says what platform it is for. ``config``: of its run."""
+        """A manifest with its layers (tars); its descriptor says what platform it is for. ``config``: of its run.
+
+        ``urls``: of the uppermost layer, which is foreign then; ``{digest}`` in them is its digest's hexadecimal part.
+        """
         platform = {"architecture": architecture, "os": "linux"}
         made = {
             **platform,
@@ -65,6 +71,9 @@ class Layout:
             "history": [{"created_by": f"layer {number}"} for number in range(len(layers))],
         }
         blobs = [self._layer(layer, compressed, level) for layer in layers]
+        if urls:
+            places = [url.format(digest=blobs[-1]["digest"][7:]) for url in urls]
+            blobs[-1] |= {"mediaType": FOREIGN, "urls": places}
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
@@ -72,6 +81,27 @@ class Layout:
             "layers": blobs,
         }
         return self.blob(json.dumps(manifest).encode(), MANIFEST, platform=platform)
+
+    def attestation(self, about: Descriptor, statement: bytes) -> Descriptor:
+        """One about a manifest, as BuildKit stores it in an index."""
+        layer = self.blob(statement, IN_TOTO, annotations={"in-toto.io/predicate-type": "https://spdx.dev/Document"})
+        empty = {
+            "architecture": "unknown",
+            "os": "unknown",
+            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+        }
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": self.blob(json.dumps(empty).encode(), CONFIG),
+            "layers": [layer],
+        }
+        annotations = {
+            "vnd.docker.reference.type": "attestation-manifest",
+            "vnd.docker.reference.digest": about["digest"],
+        }
+        platform = {"architecture": "unknown", "os": "unknown"}
+        return self.blob(json.dumps(manifest).encode(), MANIFEST, platform=platform, annotations=annotations)
 
     def index(self, manifests: Sequence[Descriptor], **more: Any) -> Descriptor:
         body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests), **more}

@@ -1,6 +1,7 @@
 """Looking into images, and finding out that they are damaged."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.oci_layout import Layout
+from harness.registries import Served, served
 from unit.images.samples import config, digest, docker_archive, tar
 
 pytestmark = pytest.mark.needs("cove")
@@ -127,6 +130,53 @@ class TestVerify:
         assert machine.cove("image", "verify", "--repair").code == 0
         assert machine.cove("image", "verify").code == 0
         assert machine.cove("image", "ls-files", "-q", "base:1:/etc/one").out == "/etc/one\n"
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.parametrize("driver", [pytest.param("erofs", marks=pytest.mark.needs("erofs")), "overlay2"])
+def test_rot_is_found_and_pulling_again_repairs_it(fresh_daemon: Daemon, tmp_path: Path, driver: str) -> None:
+    fresh_daemon.restart_with(f"--storage-driver={driver}")
+    layout = Layout(tmp_path / "layout")
+    layout.tag("1", layout.image([BASE, MIDDLE, TOP]))
+    with served(fresh_daemon, "cove") as registry:
+        name = f"{registry.host}/team/app:1"
+        layout.push(fresh_daemon.netns, "1", name)
+        fresh_daemon.docker("pull", name)
+        fresh_daemon.cove("image", "verify")
+        layer = Path(fresh_daemon.docker("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", name).out.strip())
+        rotten = layer / ("tar" if driver == "erofs" else "new")
+        times = rotten.stat()
+        damage(rotten)
+        os.utime(rotten, ns=(times.st_atime_ns, times.st_mtime_ns))
+        done = fresh_daemon.cove("image", "verify", name, check=False)
+        assert done.code == 1 and name in done.out
+        assert driver == "erofs" or "/new: not what the layer has" in done.out
+        damage(fresh_daemon.data_root / "blobs/sha256" / _uppermost_blob(fresh_daemon, registry, name)[7:])
+        assert fresh_daemon.cove("image", "verify", name, check=False).code == 1
+        assert "Pull complete" in fresh_daemon.docker("pull", name).out
+        fresh_daemon.cove("image", "verify")
+        assert fresh_daemon.cove("image", "ls-files", "-q", f"{name}:/new").out == "/new\n"
+
+
+def _uppermost_blob(daemon: Daemon, registry: Served, name: str) -> str:
+    body = daemon.fetch(f"http://{registry.host}/v2/team/app/manifests/1")
+    return str(json.loads(body)["layers"][-1]["digest"])
+
+
+def test_files_of_a_directory_that_went_are_made_again_of_its_blob(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    fresh_daemon.restart_with("--storage-driver=overlay2")
+    (tmp_path / "images.tar").write_bytes(docker_archive((["base:1"], [BASE]), (["top:1"], [BASE, MIDDLE, TOP])))
+    fresh_daemon.docker("load", "-i", str(tmp_path / "images.tar"))
+    fresh_daemon.cove("image", "verify")
+    layer = Path(fresh_daemon.docker("inspect", "-f", "{{.GraphDriver.Data.UpperDir}}", "base:1").out.strip())
+    (layer / "etc/one").unlink()
+    (layer / "more").touch()
+    done = fresh_daemon.cove("image", "verify", check=False)
+    assert done.code == 1 and "/etc/one: missing" in done.out
+    assert "/more: not in the layer" in done.out
+    assert fresh_daemon.cove("image", "verify", "--repair").code == 0
+    assert fresh_daemon.cove("image", "verify").code == 0
+    assert fresh_daemon.cove("image", "ls-files", "-q", "base:1:/etc/one").out == "/etc/one\n"
 
 
 def damage(path: Path) -> None:

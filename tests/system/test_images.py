@@ -10,6 +10,10 @@ import pytest
 
 from harness.base_image import busybox_root, small_tar
 from harness.engine import Engine
+from harness.file_server import file_server
+from harness.lies import told
+from harness.lying_registry import LyingRegistry, lying_registry
+from harness.waiting import eventually
 
 
 def import_tar(engine: Engine, directory: Path, name: str, files: dict[str, str], *flags: str) -> str:
@@ -38,6 +42,44 @@ def test_import_of_a_compressed_tar(daemon: Engine, tmp_path: Path, program: str
     daemon.docker("import", str(packed), "packed")
     layers = "{{json .RootFS.Layers}}"
     assert daemon.docker("inspect", "-f", layers, "packed").out == daemon.docker("inspect", "-f", layers, plain).out
+
+
+@pytest.mark.needs("cove")
+def test_import_of_a_url(daemon: Engine, tmp_path: Path) -> None:
+    (tmp_path / "root.tar").write_bytes(small_tar({"file": "content\n"}))
+    with file_server(daemon, tmp_path) as url:
+        out = daemon.docker("import", "-m", "why", f"{url}/root.tar", "fetched:1").out.splitlines()
+        assert out[0] == f"Downloading from {url}/root.tar"
+        assert daemon.docker("inspect", "-f", "{{.Id}} {{.Comment}}", "fetched:1").out.split() == [out[-1], "why"]
+        answer = daemon.http("POST", f"/images/create?fromSrc={url.removeprefix('http://')}/root.tar")
+        assert b'"status":"sha256:' in answer.body and b"Importing" in answer.body
+        gone = daemon.docker("import", f"{url}/none", "gone", check=False)
+        assert gone.code == 1 and f"failed to GET {url}/none with status 404" in gone.err
+    refused = daemon.docker("import", f"{url}/root.tar", check=False)
+    assert refused.code == 1 and f"failed to GET {url}/root.tar: " in refused.err
+    answer = daemon.http("POST", "/images/create?fromSrc=file:///etc/passwd")
+    assert answer.status == 400 and b"only http and https URLs" in answer.body
+
+
+@pytest.mark.needs("cove")
+def test_import_of_a_url_that_breaks_off_or_is_given_up(daemon: Engine) -> None:
+    before = set((daemon.data_root / "tmp").iterdir()), set((daemon.data_root / "layers").iterdir())
+
+    def nothing_is_kept() -> bool:
+        return before == (set((daemon.data_root / "tmp").iterdir()), set((daemon.data_root / "layers").iterdir()))
+
+    with lying_registry(daemon) as registry:
+        broken = daemon.docker("import", _blob(registry, "truncated"), "broken", check=False)
+        assert broken.code == 1 and "failed to GET" in broken.err
+        assert nothing_is_kept()
+        with daemon.spawned("docker", "import", _blob(registry, "stall"), "given-up"):
+            eventually(lambda: registry.requests("stall"))
+        eventually(nothing_is_kept)
+    assert daemon.docker("images", "-q", "given-up").out == ""
+
+
+def _blob(registry: LyingRegistry, lie: str) -> str:
+    return f"http://{registry.host}/v2/{lie}/image/blobs/{told(f'{lie}/image').layer}"
 
 
 def test_what_was_imported_runs(daemon: Engine, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import io
 import os
 import re
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +11,10 @@ from pathlib import Path
 import pytest
 
 from harness.engine import Engine
+from harness.file_server import file_server
 
 DOCKERFILE = "FROM busybox\nCOPY . /c\nRUN ls -A /c\n"
 IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}
-SERVER = (
-    "import functools, http.server, sys\n"
-    "handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])\n"
-    "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n"
-    "print(server.server_port, flush=True)\n"
-    "server.serve_forever()\n"
-)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +44,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def url(daemon: Engine, files: Path) -> Iterator[str]:
-    command = daemon.netns.command([sys.executable, "-I", "-c", SERVER, str(files)])
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        server.kill()
+    with file_server(daemon, files) as served:
+        yield served
 
 
 def built(engine: Engine, remote: str) -> str:

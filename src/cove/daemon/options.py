@@ -92,7 +92,7 @@ OPTIONS = (
     Option(
         "allow_nondistributable_artifacts",
         "allow-nondistributable-artifacts",
-        f"{LATER}registry that foreign layers may be pushed to",
+        "registry that foreign layers may be pushed to, host[:port] or CIDR",
         reloads=True,
     ),
     Option("max_concurrent_downloads", "max-concurrent-downloads", "downloads at once in a pull", reloads=True),

@@ -155,7 +155,7 @@ def _builds(
     roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers, contexts: KeptContexts
 ) -> Builds:
     builder = Builder(stores.images, stores.build_cache, stores.worker, steps, roots.data, roots.run)
-    remote = builder.fetcher = RemoteContexts(builder.receive)
+    remote = builder.fetcher = RemoteContexts(builder.receive, transfers.registries)
     return Builds(
         builder,
         stores.images,
@@ -251,6 +251,7 @@ def _registries(settings: Settings) -> Registries:
     return Registries(
         mirrors=tuple(map(mirror, settings.registry_mirrors)),
         insecure=settings.insecure_registries,
+        foreign=settings.allow_nondistributable_artifacts,
         certificates=tuple(map(Path, settings.registry_certs_dirs)),
         proxies=Proxies(
             settings.http_proxy or proxies.http_proxy,

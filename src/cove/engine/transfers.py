@@ -1,6 +1,8 @@
 """The API's requests that bring images in and out: load, save, import, pull and push."""
 
-from collections.abc import AsyncIterator, Sequence
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 from cove.engine.events.events import Events
@@ -8,13 +10,14 @@ from cove.engine.images.credentials import credentials_of, registry_of
 from cove.engine.images.images import attributes, reference_of
 from cove.engine.images.transfer_progress import told
 from cove.engine.platforms import asked
-from cove.errors import InvalidArgument, NotFound, Unimplemented
+from cove.errors import InvalidArgument, NotFound
+from cove.images import Image, Loaded, LoadProgress
 from cove.images import Images as ImageStore
-from cove.images import Loaded, LoadProgress
 from cove.platform import Platform, host
 from cove.reference import Reference
 from cove.registry.client.authorization import Credentials
-from cove.registry.client.progress import Step, Tell
+from cove.registry.client.download import download
+from cove.registry.client.progress import Bar, Step, Tell
 from cove.registry.client.pull import Puller
 from cove.registry.client.push import Pusher
 from cove.registry.client.session import Session
@@ -67,21 +70,32 @@ class Transfers:
         changes: list[str],
         platform: str,
     ) -> AsyncIterator[Progress]:
-        if source != "-":
-            raise Unimplemented("import from a URL is not supported yet: pipe the archive in instead")
-        image = await self._store.import_(
-            chunks,
-            reference=reference_of(repo, tag),
+        reference = reference_of(repo, tag)
+        make = functools.partial(
+            self._store.import_,
+            reference=reference,
             message=message,
             changes=changes,
             platform=Platform.parse(platform) if platform else None,
             source=source,
         )
-        reference = reference_of(repo, tag)
-        if reference is not None:
-            self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
-        self._events.publish("image", "import", image.id, attributes(image, image.id))
-        yield Progress(status=image.id)
+
+        async def work(tell: Tell) -> None:
+            image = await (make(chunks) if source == "-" else self._fetched(_url(source), make, tell))
+            if reference is not None:
+                self._events.publish("image", "tag", image.id, attributes(image, reference.with_default_tag().familiar))
+            self._events.publish("image", "import", image.id, attributes(image, image.id))
+            tell(Step(image.id))
+
+        async for line in told(work):
+            yield line
+
+    async def _fetched(self, url: str, make: Callable[..., Awaitable[Image]], tell: Tell) -> Image:
+        """The image that ``Images.import_`` makes of what is at a URL."""
+        tell(Step(f"Downloading from {url}"))
+        async with download(url, self.registries) as found, aclosing(found.pieces()) as pieces:
+            bar = Bar("", tell)
+            return await make(pieces, progress=lambda read: bar.at("Importing", read, found.size))
 
     async def pull(self, image: str, *, tag: str, platform: str, auth: AuthConfig | None) -> AsyncIterator[Progress]:
         wanted = asked(platform) if platform else host()
@@ -125,6 +139,14 @@ class Transfers:
         except NotFound:
             return False
         return True
+
+
+def _url(source: str) -> str:
+    """What a user names, which may be without a scheme, as with Docker. Raises InvalidArgument."""
+    url = source if "://" in source else f"http://{source}"
+    if not url.startswith(("http://", "https://")):
+        raise InvalidArgument(f"{source}: only http and https URLs can be imported from")
+    return url
 
 
 def _pushed_name(name: str, tag: str) -> Reference:

@@ -17,9 +17,11 @@ from cove.platform import Platform, host
 MAX_NESTING = 4
 MAX_PARTS = 2000
 """Manifests that all indexes of one target may have together."""
-_ATTESTATION = "attestation-manifest"
-_REFERENCE_TYPE = "vnd.docker.reference.type"
-_REFERENCE_DIGEST = "vnd.docker.reference.digest"
+ATTESTATION = "attestation-manifest"
+REFERENCE_TYPE = "vnd.docker.reference.type"
+"""The annotation of what is in an index beside images (BuildKit's attestation storage)."""
+REFERENCE_DIGEST = "vnd.docker.reference.digest"
+"""The annotation that says which manifest it is about."""
 _NO_IMAGE_LAYER = "application/vnd.in-toto+json"
 T = TypeVar("T")
 
@@ -170,8 +172,8 @@ def _leaves(descriptor: oci.Descriptor, read: Read, indexes: list[str], depth: i
 
 
 def _part(leaf: oci.Descriptor, read: Read, here: Here) -> Part:
-    subject = leaf.annotations.get(_REFERENCE_DIGEST, "")
-    attests = leaf.annotations.get(_REFERENCE_TYPE) == _ATTESTATION
+    subject = leaf.annotations.get(REFERENCE_DIGEST, "")
+    attests = leaf.annotations.get(REFERENCE_TYPE) == ATTESTATION
     data = read(leaf.digest)
     if data is None:
         return Part(leaf, "attestation" if attests else _kind_of(leaf), subject=subject if attests else "")

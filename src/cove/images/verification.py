@@ -6,7 +6,7 @@ What is found damaged counts as missing from then on, so that the next pull, loa
 import asyncio
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from cove.images.records import Image
 from cove.images.targets import Target
 from cove.kernel import layer_images
 from cove.layers import Packed, Worker
+from cove.layers.layers import Layer
 from cove.layers.worker.jobs import Check, Flaw, Verify, VerifyDone
 
 BATCH = 64
@@ -92,6 +93,11 @@ async def verify(
         lease.keep(*scope.blobs, *scope.layers)
         subjects = _subjects(inventory, scope)
         flaws, read = await _read(worker, [subject.check for subject in subjects.values()], progress)
+        directories = _Directories(inventory, worker, images, {flaw.check for flaw in flaws})
+        async for layer, check, size, found in directories.compared(scope.layers):
+            subjects[check.path] = _Subject("layer", layer.chain_id, check)
+            flaws, read = [*flaws, *found], read + size
+            progress(read)
         problems = _missing(inventory, scope)
         problems += [problem for flaw in flaws for problem in _problems(flaw, subjects[flaw.check], scope)]
         inventory.blobs.suspect(problem.name for problem in problems if problem.kind == "blob")
@@ -118,7 +124,7 @@ def _scope(inventory: Inventory, names: Sequence[str]) -> tuple[list[Image], _Sc
 
 
 def _subjects(inventory: Inventory, scope: _Scope) -> dict[str, _Subject]:
-    """By path. A blob that is a layer's tar at the same time is read once; layers in directories are not read."""
+    """By path. A blob that is a layer's tar at the same time is read once; layers in directories are for another."""
     found: dict[str, _Subject] = {}
     read_with: set[str] = set()
     for layer in inventory.layers.uppermost_first():
@@ -157,6 +163,36 @@ async def _read(worker: Worker, checks: Sequence[Check], progress: Callable[[int
 
     found = await asyncio.gather(*(read(start) for start in range(0, len(checks), BATCH)))
     return [flaw for each in found for flaw in each.flaws], sum(each.read for each in found)
+
+
+class _Directories:
+    """Layers in directories, each compared with what its blob is unpacked to, which lies beside it meanwhile.
+
+    ``damaged``: paths of blobs that are not to be trusted.
+    """
+
+    def __init__(self, inventory: Inventory, worker: Worker, images: Sequence[Image], damaged: Container[str]) -> None:
+        self._layers = inventory.layers
+        self._worker = worker
+        self._packed = {
+            chain_id: Packed(diff_id, inventory.blobs.path(blob.digest), blob.digest)
+            for image in images
+            for chain_id, diff_id, blob in zip(image.chain_ids, image.config.rootfs.diff_ids, image.layers, strict=True)
+            if inventory.blobs.get(blob.digest) and str(inventory.blobs.path(blob.digest)) not in damaged
+        }
+
+    async def compared(self, wanted: Container[str]) -> AsyncIterator[tuple[Layer, Check, int, list[Flaw]]]:
+        """Of these chain ids those whose blobs are whole: with the bytes that were unpacked, and what is wrong."""
+        for layer in self._layers.uppermost_first():
+            path, packed = self._layers.path(layer.chain_id), self._packed.get(layer.chain_id)
+            if packed and layer.chain_id in wanted and not layer_images.is_image(path.name) and path.is_dir():
+                done = await self._layers.unpack(packed, lambda _, read: None, plain=True)
+                try:
+                    check = Check(str(path), layer.diff_id, done.target)
+                    found = await self._worker.run(Verify([check]), VerifyDone)
+                finally:
+                    await asyncio.shield(self._layers.discard([Path(done.target)]))
+                yield layer, check, done.plain_size, found.flaws
 
 
 def _missing(inventory: Inventory, scope: _Scope) -> list[Problem]:

@@ -111,9 +111,9 @@ class Layers:
             raise NotFound(f"layer {chain_id} not found")
         return self._root / layer.directory
 
-    def fresh(self) -> Path:
-        """A new name for a directory to unpack into; give it to ``adopt`` or ``discard``."""
-        return self._root / (secrets.token_hex(NAME_BYTES) + self._suffix)
+    def fresh(self, *, plain: bool = False) -> Path:
+        """A new name for a directory to unpack into; give it to ``adopt`` or ``discard``. ``plain``: never an image."""
+        return self._root / (secrets.token_hex(NAME_BYTES) + ("" if plain else self._suffix))
 
     async def receive(
         self, chunks: AsyncIterator[bytes], target: Path, plain: Path, progress: Callable[[int], None]
@@ -142,9 +142,12 @@ class Layers:
         async with self._slots:
             return await self._worker.run(Compress(str(source), str(target)), CompressDone, None, progress)
 
-    async def unpack(self, packed: Packed, progress: Callable[[str, int], None]) -> UnpackDone:
-        """Unpack a file, for ``adopt``. Raises InvalidArgument when it is no valid tar or not what its diff id says."""
-        target = self.fresh()
+    async def unpack(self, packed: Packed, progress: Callable[[str, int], None], *, plain: bool = False) -> UnpackDone:
+        """Unpack a file, for ``adopt``, or ``plain`` to a directory whatever the driver.
+
+        Raises InvalidArgument when it is no valid tar or not what its diff id says.
+        """
+        target = self.fresh(plain=plain)
         async with self.discarding([target]):
             return await self._unpack(packed, target, progress)
 

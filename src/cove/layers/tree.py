@@ -9,6 +9,8 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cove.errors import InvalidArgument
 
@@ -149,6 +151,16 @@ def make_directory(parent: int, name: bytes, mode: int) -> None:
             set_opaque(made)
         finally:
             os.close(made)
+
+
+@contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A directory of the host by its path, no link to one. Raises OSError."""
+    descriptor = os.open(path, _DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_directory(parent: int, name: bytes) -> int:

@@ -21,6 +21,8 @@ DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 INDEXES = (INDEX, DOCKER_LIST)
 CONFIGS = (CONFIG, DOCKER_CONFIG)
+FOREIGN = (".foreign.", ".nondistributable.")
+"""In the media types of layers that are not to be distributed, Docker's and OCI's."""
 
 
 class Platform(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -43,6 +45,11 @@ class Descriptor(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
     platform: Platform | None = None
     artifact_type: str = ""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a layer that is not to be distributed: it may come from its ``urls``."""
+        return any(mark in self.media_type for mark in FOREIGN)
 
 
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):

@@ -1,8 +1,6 @@
 """What the daemon fetches itself: git repositories, and files and archives by URL; for ``remote=`` and for ADD."""
 
 import asyncio
-import contextlib
-import email.utils
 import hashlib
 import os
 import posixpath
@@ -12,8 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import aiohttp
-
 from cove.build.graph import Context, Remote
 from cove.contexts import Selection, tar_pieces, walk
 from cove.contexts.git import Clone
@@ -21,11 +17,9 @@ from cove.dockerfile.git import is_git, parse_git
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, parse_ignore_file
 from cove.dockerfile.source import SIZE_LIMIT as MOST_DOCKERFILE
 from cove.errors import InvalidArgument, NotFound, Unavailable
+from cove.registry.client.download import download
+from cove.registry.client.settings import Registries
 
-MOST_BYTES = 64 << 30
-"""Of a file that is fetched."""
-
-_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=30, sock_read=60)
 _CHUNK = 1 << 18
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _BEGINNINGS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
@@ -36,10 +30,11 @@ Receive = Callable[[AsyncIterator[bytes], Path], Awaitable[Context]]
 
 
 class RemoteContexts:
-    """``receive``: see ``Builder.receive``."""
+    """``receive``: see ``Builder.receive``. ``registries``: the proxies on the way."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, registries: Registries) -> None:
         self._receive = receive
+        self._registries = registries
 
     async def context(self, url: str, dockerfile: str, directory: Path) -> tuple[Context | None, bytes | None]:
         """What ``remote=`` names: a context, or a Dockerfile alone. Raises InvalidArgument, Unavailable."""
@@ -47,7 +42,7 @@ class RemoteContexts:
             return await self._repository(url, directory, ignoring=dockerfile or "Dockerfile"), None
         if not url.startswith(("http://", "https://")):
             raise InvalidArgument(f"remote URL {url} could not be recognized as git or HTTP")
-        place = await _downloaded(url, directory)
+        place = await self._downloaded(url, directory)
         if await asyncio.to_thread(_is_tar, place):
             return await self._receive(_threaded(_pieces(place)), directory), None
         if place.stat().st_size > MOST_DOCKERFILE:
@@ -58,7 +53,7 @@ class RemoteContexts:
         """What a named context has: a repository, what is in a tar, or the one file that there is. Raises CoveError."""
         if is_git(url):
             return await self._repository(url, directory)
-        place = await _downloaded(url, directory)
+        place = await self._downloaded(url, directory)
         if await asyncio.to_thread(_is_tar, place):
             return await self._receive(_threaded(_pieces(place)), directory)
         return await self._of_directory(place.parent, Selection(Matcher(())), directory)
@@ -69,7 +64,7 @@ class RemoteContexts:
             return await self._repository(remote.url, directory, remote)
         place = _held(remote.url, directory)
         checksum = _checksum(remote.checksum)
-        got = await _download(remote.url, place, checksum[0])
+        got = await self._download(remote.url, place, checksum[0])
         if checksum[1] and got != checksum[1]:
             raise InvalidArgument(f"digest mismatch {checksum[0]}:{got}: {remote.checksum}")
         return await self._of_directory(place.parent, Selection(Matcher(())), directory)
@@ -89,6 +84,27 @@ class RemoteContexts:
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
 
+    async def _downloaded(self, url: str, directory: Path) -> Path:
+        """What is at a URL, as a file of its name. Raises NotFound, Unavailable."""
+        place = _held(url, directory)
+        try:
+            await self._download(url, place)
+        except (NotFound, Unavailable) as error:
+            raise type(error)(f"error downloading remote context {url}: {error.message}") from error
+        return place
+
+    async def _download(self, url: str, place: Path, algorithm: str = "sha256") -> str:
+        """Write what is at a URL to a file with its time of last change; the hash. Raises NotFound, Unavailable."""
+        checksum = hashlib.new(algorithm)
+        async with download(url, self._registries) as found:
+            with place.open("xb") as file:
+                async for chunk in found.pieces():
+                    await asyncio.to_thread(_keep, file.write, checksum.update, chunk)
+            moment = found.changed
+        place.chmod(0o600)
+        os.utime(place, (moment, moment))
+        return checksum.hexdigest()
+
     async def _of_directory(self, root: Path, selection: Selection, directory: Path) -> Context:
         return await self._receive(_threaded(tar_pieces(walk(str(root), selection))), directory)
 
@@ -103,16 +119,6 @@ async def _cancellable(clone: Clone) -> None:
         raise
 
 
-async def _downloaded(url: str, directory: Path) -> Path:
-    """What is at a URL, as a file of its name. Raises NotFound, Unavailable."""
-    place = _held(url, directory)
-    try:
-        await _download(url, place)
-    except (NotFound, Unavailable) as error:
-        raise type(error)(f"error downloading remote context {url}: {error.message}") from error
-    return place
-
-
 def _held(url: str, directory: Path) -> Path:
     """The place for a file that comes from a URL, alone in a directory of its own."""
     holder = _fresh(directory)
@@ -120,46 +126,9 @@ def _held(url: str, directory: Path) -> Path:
     return holder / _name(url)
 
 
-async def _download(url: str, place: Path, algorithm: str = "sha256") -> str:
-    """Write what is at a URL to a file with its time of last change; the hash. Raises NotFound, Unavailable."""
-    checksum, size = hashlib.new(algorithm), 0
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False, trust_env=True) as session,
-            session.get(url, headers={"Accept-Encoding": "identity"}) as response,
-        ):
-            _check(url, response)
-            with place.open("xb") as file:
-                async for chunk in response.content.iter_chunked(_CHUNK):
-                    size += len(chunk)
-                    if size > MOST_BYTES:
-                        raise InvalidArgument(f"{url} has more than {MOST_BYTES} bytes")
-                    await asyncio.to_thread(_keep, file.write, checksum.update, chunk)
-            moment = _moment(response.headers.get("Last-Modified", ""))
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"failed to GET {url}: {error or type(error).__name__}") from error
-    place.chmod(0o600)
-    os.utime(place, (moment, moment))
-    return checksum.hexdigest()
-
-
 def _keep(write: Callable[[bytes], object], update: Callable[[bytes], object], chunk: bytes) -> None:
     write(chunk)
     update(chunk)
-
-
-def _check(url: str, response: aiohttp.ClientResponse) -> None:
-    if response.status == 404:
-        raise NotFound(f"failed to GET {url} with status 404 Not Found")
-    if response.status >= 400:
-        raise Unavailable(f"failed to GET {url} with status {response.status} {response.reason}")
-
-
-def _moment(text: str) -> float:
-    """Seconds of an HTTP date; 0 when there is none."""
-    with contextlib.suppress(TypeError, ValueError):
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp())
-    return 0.0
 
 
 def _name(url: str) -> str:

@@ -1,6 +1,7 @@
 """The job ``Verify``: whether files on disk are still what they were when they were written."""
 
 import hashlib
+import itertools
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,9 +12,16 @@ from cove.errors import InvalidArgument
 from cove.kernel import layer_images
 from cove.layers.erofs import image as erofs
 from cove.layers.erofs.indexer import Indexer, Unfit
+from cove.layers.looking.differences import ADDED, DELETED, MODIFIED
 from cove.layers.tar.reader import Limits
+from cove.layers.tree import opened
+from cove.layers.volumes.tree_diff import tree_differences
 from cove.layers.worker.jobs import Check, Flaw, Verify, VerifyDone
 from cove.layers.worker.pipeline import PIECE, Input
+
+MOST_FLAWS = 20
+"""Of one directory that are told."""
+_PROBLEMS = {MODIFIED: "not what the layer has", ADDED: "not in the layer", DELETED: "missing"}
 
 
 def verify(job: Verify, progress: Callable[[int], None]) -> VerifyDone:
@@ -21,7 +29,7 @@ def verify(job: Verify, progress: Callable[[int], None]) -> VerifyDone:
     flaws: list[Flaw] = []
     read = 0
     for check in job.checks:
-        looked = _layer if layer_images.is_image(check.path) else _file
+        looked = _directory if check.fresh else _layer if layer_images.is_image(check.path) else _file
         try:
             size, found = looked(check)
         except OSError as error:
@@ -61,6 +69,13 @@ def _layer(check: Check) -> tuple[int, list[Flaw]]:
     if not flaws and not _is_index(indexer, stream.plain_size, index):
         flaws = [Flaw(check.path, str(index), "the index is not that of the tar beside it")]
     return stream.plain_size, flaws
+
+
+def _directory(check: Check) -> tuple[int, list[Flaw]]:
+    with opened(check.fresh) as fresh, opened(check.path) as kept:
+        found = itertools.islice(tree_differences(fresh, kept, contents=True), MOST_FLAWS)
+        flaws = [Flaw(check.path, check.path + each.path, f"{each.path}: {_PROBLEMS[each.kind]}") for each in found]
+    return 0, flaws
 
 
 def _differs(check: Check, path: str, found: str) -> list[Flaw]:

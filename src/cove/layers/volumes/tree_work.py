@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from cove.kernel import filesystems
+from cove.layers.tree import opened
 from cove.layers.volumes import backups, live_mounts
 from cove.layers.volumes.tree_copy import copy_tree
 from cove.layers.volumes.tree_diff import tree_differences
@@ -47,13 +48,13 @@ def run(job: TreeJob, descriptors: list[int], progress: Callable[[int], None]) -
 
 def _copy(job: CopyTree) -> None:
     stage(job.staged)
-    with _filled(job.target, job.staged) as target, _opened(job.source) as source:
+    with _filled(job.target, job.staged) as target, opened(job.source) as source:
         copy_tree(source, target, job.since)
 
 
 def _compare(job: CompareTrees, output: int) -> None:
     stage(job.staged)
-    with _opened(job.old) as old, _opened(job.new) as new, open(output, "wb", buffering=1 << 16) as pipe:
+    with opened(job.old) as old, opened(job.new) as new, open(output, "wb", buffering=1 << 16) as pipe:
         for difference in tree_differences(old, new):
             pipe.write(msgspec.json.encode(difference) + b"\n")
 
@@ -69,16 +70,7 @@ def _filled(path: str, staged: Iterable[Staged]) -> Iterator[int]:
     """A directory that is made when it is missing; what was mounted for it alone is on its disk in the end."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    with _opened(path) as directory:
+    with opened(path) as directory:
         yield directory
         if any(mount.place == path for mount in staged):
             filesystems.sync(directory)
-
-
-@contextlib.contextmanager
-def _opened(path: str) -> Iterator[int]:
-    descriptor = os.open(path, _LISTED)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

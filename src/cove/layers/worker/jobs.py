@@ -69,11 +69,12 @@ class Remove(msgspec.Struct, frozen=True, tag=True):
 
 class Check(msgspec.Struct, frozen=True):
     """Whether the file ``path`` has this digest; or, for the directory of a layer's image, the tar in it, and whether
-    the index beside it is what the tar says.
+    the index beside it is what the tar says; or whether a layer's directory is as ``fresh``, which was just unpacked.
     """
 
     path: str
     digest: str
+    fresh: str = ""
 
 
 class Verify(msgspec.Struct, frozen=True, tag=True):

@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack, aclosing, suppress
 
 import aiohttp
 
@@ -11,11 +11,13 @@ from cove.digest import Digest
 from cove.errors import CoveError, Upstream
 from cove.oci.image import Descriptor
 from cove.registry.client import retrying
-from cove.registry.client.failures import Unreachable, request_words, unreachable
+from cove.registry.client.failures import RegistryError, Unreachable, request_words, unreachable
 from cove.registry.client.session import Request, Session
 
 PROGRESS = 1 << 20
 """Bytes after which an attempt counts as one that got somewhere."""
+MOST_URLS = 8
+"""Of a foreign layer that are tried."""
 _FAILURES = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -52,9 +54,8 @@ class BlobReader:
 
     async def _part(self, blob: Descriptor, offset: int) -> AsyncGenerator[bytes, None]:
         """What is left of a blob from ``offset`` on, as far as one answer brings it."""
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        request = Request("GET", self._source(blob), self._scopes, headers, accept=(200, 206))
-        async with self._session.request(request) as response:
+        async with AsyncExitStack() as stack:
+            response = await self._answer(stack, blob, {"Range": f"bytes={offset}-"} if offset else {})
             skip = _check_part(response, blob, offset)
             seen = offset - skip
             async for piece in _paced(response, self._session):
@@ -66,8 +67,21 @@ class BlobReader:
                 if piece:
                     yield piece
 
-    def _source(self, blob: Descriptor) -> str:
-        return f"{self._path}/blobs/{blob.digest}"
+    async def _answer(
+        self, stack: AsyncExitStack, blob: Descriptor, headers: Mapping[str, str]
+    ) -> aiohttp.ClientResponse:
+        """The registry's answer, or, of a foreign layer that it does not give, that of the first URL that does."""
+        *others, last = (
+            Request("GET", source, self._scopes, headers, accept=(200, 206)) for source in self._sources(blob)
+        )
+        for request in others:
+            with suppress(RegistryError, Unreachable):
+                return await stack.enter_async_context(self._session.request(request))
+        return await stack.enter_async_context(self._session.request(last))
+
+    def _sources(self, blob: Descriptor) -> list[str]:
+        urls = [url for url in blob.urls if url.startswith(("https://", "http://"))] if blob.is_foreign else []
+        return [f"{self._path}/blobs/{blob.digest}", *urls[:MOST_URLS]]
 
 
 async def read_small(reader: BlobReader, blob: Descriptor, limit: int, what: str) -> bytes:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 
 from cove.errors import NotFound
+from cove.images.targets import ATTESTATION, REFERENCE_DIGEST, REFERENCE_TYPE
 from cove.oci.image import Descriptor
 from cove.platform import Platform
 from cove.registry.client.manifests import INDEXES
-
-ATTESTATION = "vnd.docker.reference.type"
-"""The annotation of what is in an index beside images (BuildKit's attestation storage)."""
 
 
 def choose(manifests: Sequence[Descriptor], platform: Platform) -> Descriptor:
@@ -19,7 +17,7 @@ def choose(manifests: Sequence[Descriptor], platform: Platform) -> Descriptor:
     best: tuple[int, Descriptor] | None = None
     unsaid: Descriptor | None = None
     for each in manifests:
-        if ATTESTATION in each.annotations or (each.platform and each.platform.os == "unknown"):
+        if REFERENCE_TYPE in each.annotations or (each.platform and each.platform.os == "unknown"):
             continue
         if each.platform is None:
             unsaid = unsaid or each
@@ -32,6 +30,12 @@ def choose(manifests: Sequence[Descriptor], platform: Platform) -> Descriptor:
     if unsaid is not None:
         return unsaid
     raise NotFound(f"no matching manifest for {platform} in the manifest list entries")
+
+
+def attesting(manifests: Sequence[Descriptor], subject: str) -> list[Descriptor]:
+    """The manifests of attestations about the manifest of this digest."""
+    about = {REFERENCE_TYPE: ATTESTATION, REFERENCE_DIGEST: subject}
+    return [each for each in manifests if about.items() <= each.annotations.items()]
 
 
 def is_index(descriptor: Descriptor) -> bool:

@@ -16,6 +16,7 @@ from cove.registry.client.concurrency import all_or_none
 from cove.registry.client.look import manifest
 from cove.registry.client.manifests import Fetched, Manifests, parse_index, parse_manifest
 from cove.registry.client.progress import Tell
+from cove.registry.client.push import may_distribute
 from cove.registry.client.push_progress import Line
 from cove.registry.client.session import Session
 
@@ -28,6 +29,7 @@ class Copier:
 
     def __init__(self, reading: Session, source: Reference, writing: Session, target: Reference, tell: Tell) -> None:
         self._reading = reading
+        self._writing = writing
         self._source = source
         self._target = target
         self._tell = tell
@@ -77,6 +79,9 @@ class Copier:
 
     async def _blob(self, blob: Descriptor) -> None:
         line = Line(blob.digest, self._tell)
+        if blob.is_foreign and not may_distribute(self._writing):
+            line.skipped()
+            return
         async with self._slots:
             if await self._writer.has(blob.digest):
                 line.exists()

@@ -1,14 +1,10 @@
 """The line of one layer in a pull, as the stock command line draws it for Docker."""
 
-import time
-
 from cove.images.arrivals import Stage
-from cove.registry.client.progress import Step, Tell
+from cove.registry.client.progress import Bar, Step, Tell
 
 SHORT = 12
 """Digits of a digest that name a line."""
-SECONDS = 0.1
-"""Between two messages about the same bar (moby's rate for progress)."""
 
 
 class Line:
@@ -19,7 +15,7 @@ class Line:
         self._size = size
         self._tell = tell
         self._stage = ""
-        self._next = 0.0
+        self._bar = Bar(self._id, tell)
 
     def already(self) -> None:
         self._say("Already exists")
@@ -39,18 +35,12 @@ class Line:
             case "waiting":
                 self._say("Waiting")
             case "downloading":
-                self._bar("Downloading", stage.done, changed)
+                self._bar.at("Downloading", stage.done, self._size, at_once=changed)
             case "downloaded":
                 self._say("Verifying Checksum")
                 self._say("Download complete")
             case "extracting":
-                self._bar("Extracting", stage.done, changed)
+                self._bar.at("Extracting", stage.done, self._size, at_once=changed)
 
     def _say(self, status: str) -> None:
         self._tell(Step(status, self._id, 0))
-
-    def _bar(self, status: str, done: int, at_once: bool) -> None:
-        now = time.monotonic()
-        if done and (at_once or done == self._size or now >= self._next):
-            self._next = now + SECONDS
-            self._tell(Step(status, self._id, done, self._size))

@@ -78,15 +78,20 @@ def places(host: str, registries: Registries = DEFAULTS, *, reading: bool = True
 
 
 def is_insecure(host: str, insecure: Sequence[str]) -> bool:
-    """Whether a registry may be without TLS. Names are not looked up, but for ``localhost``."""
-    if host in insecure:
+    """Whether a registry may be without TLS."""
+    return is_among(host, (*ALWAYS_INSECURE, *insecure))
+
+
+def is_among(host: str, entries: Sequence[str]) -> bool:
+    """Whether a registry is one of these, ``host[:port]`` or CIDR. Names are not looked up, but for ``localhost``."""
+    if host in entries:
         return True
     name = urlsplit(f"//{host}").hostname or ""
     try:
         address = ipaddress.ip_address("127.0.0.1" if name == "localhost" else name)
     except ValueError:
         return False
-    ranges = [*ALWAYS_INSECURE, *(entry for entry in insecure if "/" in entry)]
+    ranges = (entry for entry in entries if "/" in entry)
     return any(address in ipaddress.ip_network(entry, strict=False) for entry in ranges)
 
 

@@ -16,8 +16,9 @@ from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference
 from cove.registry.client import layer_progress
+from cove.registry.client.attestations import Attestations
 from cove.registry.client.blobs import BlobReader, read_small
-from cove.registry.client.choosing import choose
+from cove.registry.client.choosing import attesting, choose
 from cove.registry.client.concurrency import all_or_none
 from cove.registry.client.failures import RegistryError
 from cove.registry.client.manifests import (
@@ -122,8 +123,13 @@ class Puller:
         layers = _layers(manifest, config)
         async with self._images.lease() as lease:
             lease.keep(*(name for each in layers for name in (each.chain_id, each.digest)))
-            if not _is_here(self._images, manifest.config.digest, layers):
-                await self._arrive(layers, manifest.layers)
+            attestations = Attestations(self._manifests, self._blobs, self._images.blobs, lease)
+            await all_or_none(
+                [
+                    self._arrive(manifest.config.digest, layers, manifest.layers),
+                    attestations.bring(_attesting(indexes, fetched)),
+                ]
+            )
             return await self._images.add(config, fetched.body, manifest.layers, [name], indexes, pulled=True)
 
     async def _config(self, descriptor: oci.Descriptor) -> bytes:
@@ -131,8 +137,10 @@ class Puller:
             return await self._images.blobs.read(descriptor.digest, MAX_CONFIG)
         return await read_small(self._blobs, descriptor, MAX_CONFIG, "image config")
 
-    async def _arrive(self, layers: Sequence[Layer], blobs: Sequence[oci.Descriptor]) -> None:
+    async def _arrive(self, image_id: str, layers: Sequence[Layer], blobs: Sequence[oci.Descriptor]) -> None:
         """Have all layers here, the largest first; they are announced from the lowest on."""
+        if _is_here(self._images, image_id, layers):
+            return
         lines = [layer_progress.Line(layer.digest, layer.size, self._tell) for layer in layers]
         missing = []
         for layer, blob, line in zip(layers, blobs, lines, strict=True):
@@ -208,6 +216,11 @@ def _is_here(images: Images, image_id: str, layers: Sequence[Layer]) -> bool:
     except NotFound:
         return False
     return known and all(images.arrivals.is_here(layer) for layer in layers)
+
+
+def _attesting(indexes: Sequence[bytes], fetched: Fetched) -> list[oci.Descriptor]:
+    """What is in the index of a manifest about it."""
+    return attesting(parse_index(indexes[-1]).manifests, fetched.digest) if indexes else []
 
 
 def _known(images: Images, name: Reference) -> str:

@@ -18,6 +18,7 @@ from cove.registry.client.blob_writer import BlobWriter, Source
 from cove.registry.client.concurrency import all_or_none
 from cove.registry.client.failures import NoCredentials
 from cove.registry.client.manifests import MAX_MANIFEST, Fetched, Manifests
+from cove.registry.client.places import is_among
 from cove.registry.client.progress import Step, Tell
 from cove.registry.client.push_progress import Line
 from cove.registry.client.session import Session
@@ -25,8 +26,6 @@ from cove.registry.client.session import Session
 READ_SIZE = 1 << 20
 MAX_MOUNTS = 4
 """Repositories that a blob is tried to be mounted from."""
-FOREIGN = ".foreign."
-"""In the media types of layers that are not to be distributed."""
 
 
 class Pushed(NamedTuple):
@@ -120,7 +119,7 @@ class Pusher:
 
     async def _layer(self, blob: oci.Descriptor, line: Line) -> None:
         """One layer, by the cheapest way that there is."""
-        if FOREIGN in blob.media_type:
+        if blob.is_foreign and not may_distribute(self._session):
             line.skipped()
             return
         if self._slots.locked():
@@ -148,6 +147,11 @@ class Pusher:
         sizes = dict(zip(image.config.rootfs.diff_ids, image.layers, strict=True))
         lines = {diff_id: Line(diff_id, self._tell) for diff_id in sizes}
         return lambda diff_id, done: lines[diff_id].compressing(done, sizes[diff_id].size)
+
+
+def may_distribute(session: Session) -> bool:
+    """Whether layers that are not to be distributed may be pushed to a session's registry."""
+    return is_among(session.host, session.registries.foreign)
 
 
 def neighbours(images: Images, repository: Reference, digest: str) -> list[str]:

@@ -1,13 +1,10 @@
 """The line of one layer in a push or a copy, as the stock command line draws it for Docker."""
 
-import time
 from collections.abc import Callable
 
-from cove.registry.client.progress import Step, Tell
+from cove.registry.client.progress import Bar, Step, Tell
 
 SHORT = 12
-SECONDS = 0.1
-"""Between two messages about the same bar (moby's rate for progress)."""
 
 
 class Line:
@@ -16,7 +13,7 @@ class Line:
     def __init__(self, digest: str, tell: Tell) -> None:
         self._id = digest.partition(":")[2][:SHORT]
         self._tell = tell
-        self._next = 0.0
+        self._bar = Bar(self._id, tell)
 
     def preparing(self) -> None:
         self._say("Preparing")
@@ -38,20 +35,14 @@ class Line:
 
     def compressing(self, done: int, total: int) -> None:
         """So many bytes of a layer that is kept as it is are compressed."""
-        self._bar("Preparing", done, total)
+        self._bar.at("Preparing", done, total)
 
     def progress(self, total: int, status: str = "Pushing") -> Callable[[int], None]:
         """To be told how many bytes are sent."""
-        return lambda sent: self._bar(status, sent, total)
+        return lambda sent: self._bar.at(status, sent, total)
 
     def copied(self) -> None:
         self._say("Copied")
 
     def _say(self, status: str) -> None:
         self._tell(Step(status, self._id, 0))
-
-    def _bar(self, status: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done and (done >= total or now >= self._next):
-            self._next = now + SECONDS
-            self._tell(Step(status, self._id, done, total))

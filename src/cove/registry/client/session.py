@@ -206,12 +206,9 @@ class _Reached:
         """One attempt, with the challenges that it meets; None when the connection broke."""
         url = self._url(request.path)
         for _ in range(CHALLENGES):
-            headers = {**self.place.headers, **request.headers}
-            header = await self.authorization.header(request.scopes) if self._is_ours(url) else ""
-            if header:
-                headers["Authorization"] = header
+            headers, query = await self._shown(request, url)
             try:
-                response = await self._send(request.method, url, headers, self._query(request), request.body)
+                response = await self._send(request.method, url, headers, query, request.body)
             except Unreachable:
                 if last:
                     raise
@@ -228,8 +225,16 @@ class _Reached:
         """Whether a URL, be it one that the registry named, is its own: only such are shown who the caller is."""
         return urlsplit(url).netloc == urlsplit(self.place.url).netloc
 
-    def _query(self, request: Request) -> list[tuple[str, str]]:
-        return [*request.query, *([("ns", self.place.namespace)] if self.place.namespace else [])]
+    async def _shown(self, request: Request, url: str) -> tuple[dict[str, str], list[tuple[str, str]]]:
+        """Headers and query of a request; what is for this place is shown to no other."""
+        headers, query = dict(request.headers), list(request.query)
+        if self._is_ours(url):
+            headers = {**self.place.headers, **headers}
+            if header := await self.authorization.header(request.scopes):
+                headers["Authorization"] = header
+            if self.place.namespace:
+                query.append(("ns", self.place.namespace))
+        return headers, query
 
     def _url(self, path: str) -> str:
         return path if "://" in path else f"{self.place.api}/{path}"

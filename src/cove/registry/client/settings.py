@@ -33,11 +33,13 @@ class Patience(NamedTuple):
 class Registries(NamedTuple):
     """``mirrors``: URLs that are asked for Docker Hub's images first. ``insecure``: ``host[:port]`` or CIDR.
 
+    ``foreign``: those that layers that are not to be distributed may be pushed to, in the same form.
     ``attempts``: at each request and at each part of a blob. ``uploads``: blobs at once in a push.
     """
 
     mirrors: tuple[str, ...] = ()
     insecure: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
     certificates: tuple[Path, ...] = CERTIFICATES
     proxies: Proxies = Proxies()
     attempts: int = 5
