@@ -1,11 +1,15 @@
 """``cove update --mount-add`` and ``--mount-rm``: mounts of a container that runs."""
 
+import contextlib
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.engine import Engine
+from harness.remapped import Remapped
 from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
@@ -58,13 +62,129 @@ def test_of_a_stopped_container(daemon: Engine, tmp_path: Path) -> None:
     assert daemon.docker("start", "-a", "box").out == "seen\n"
 
 
-def test_a_volume_with_a_size_comes_with_the_next_start(daemon: Engine) -> None:
+def test_volumes_with_a_file_system_of_their_own(daemon: Engine) -> None:
     daemon.docker("volume", "create", "-o", "size=16m", "small")
-    daemon.docker("create", "--name", "box", "busybox", "df", "-m", "/dir")
-    daemon.cove("update", "--mount-add", "type=volume,source=small,target=/dir", "box")
-    assert "/dev/loop" in daemon.docker("start", "-a", "box").out
-    daemon.docker("rm", "box")
-    daemon.docker("volume", "rm", "small")
+    daemon.docker("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "fast")
+    daemon.docker("run", "-d", "--name", "other", "-v", "fast:/d", "busybox", "sh", "-c", "echo hi > /d/x; sleep 600")
+    _run(daemon)
+    for name in ("small", "fast"):
+        daemon.cove("update", "--mount-add", f"type=volume,source={name},target=/{name}", "box")
+    assert "/dev/loop" in _inside(daemon, "df", "-m", "/small")
+    assert _inside(daemon, "cat", "/fast/x") == "hi\n"
+    _inside(daemon, "sh", "-c", "echo more > /fast/more")
+    assert daemon.docker("exec", "other", "cat", "/d/more").out == "more\n"
+    assert str(daemon.data_root) not in Path("/proc/mounts").read_text()
+    daemon.cove("update", "--mount-rm", "/small", "--mount-rm", "/fast", "box")
+    daemon.cove("volume", "resize", "small", "8M")  # nobody has it any more
+
+
+def test_parts_of_volumes_and_images(daemon: Engine) -> None:
+    daemon.docker(
+        "run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "mkdir /d/sub; ln -s /etc /d/out; echo hi > /d/sub/x"
+    )
+    daemon.docker("tag", "busybox", "lent")
+    _run(daemon)
+    daemon.cove("update", "--mount-add", "type=volume,source=data,target=/part,volume-subpath=sub", "box")
+    daemon.cove("update", "--mount-add", "type=image,source=lent,target=/image", "box")
+    daemon.cove("update", "--mount-add", "type=image,source=lent,target=/etc-of-it,image-subpath=etc", "box")
+    for _ in range(2):
+        assert _inside(daemon, "cat", "/part/x") == "hi\n"
+        assert _inside(daemon, "ls", "/image/bin/busybox", "/etc-of-it/passwd").split() == [
+            "/etc-of-it/passwd",
+            "/image/bin/busybox",
+        ]
+        assert "Read-only file system" in daemon.docker("exec", "box", "touch", "/image/x", check=False).err
+        daemon.docker("restart", "-t", "0", "box")
+    for part in ("out", "nonesuch"):
+        add = f"type=volume,source=data,target=/o,volume-subpath={part}"
+        done = daemon.cove("update", "--mount-add", add, "box", check=False)
+        assert done.code == 1 and "cannot access path" in done.err
+    daemon.cove("update", *(f"--mount-rm={path}" for path in ("/part", "/image", "/etc-of-it")), "box")
+    assert _inside(daemon, "ls", "/part", "/image").split() == ["/image:", "/part:"]
+
+
+def test_an_image_stays_for_who_mounts_it(daemon: Engine, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /file\n")
+    daemon.docker("build", "-q", "-t", "lent", str(tmp_path))
+    _run(daemon)
+    daemon.cove("update", "--mount-add", "type=image,source=lent,target=/image", "box")
+    assert "is using" in daemon.docker("rmi", "lent", check=False).err
+    daemon.cove("update", "--mount-rm", "/image", "box")
+    daemon.docker("rmi", "lent")
+
+
+def test_memory(daemon: Engine) -> None:
+    _run(daemon)
+    daemon.cove("update", "--mount-add", "type=tmpfs,target=/fast,tmpfs-size=1m,tmpfs-mode=1750", "box")
+    shown = _inside(daemon, "sh", "-c", "stat -c %a /fast; grep ' /fast ' /proc/mounts")
+    assert shown.startswith("1750\ntmpfs /fast tmpfs rw,nosuid,nodev,noexec") and "size=1024k" in shown
+    daemon.cove("update", "--mount-rm", "/fast", "box")
+    assert _inside(daemon, "ls", "/fast") == ""
+
+
+def test_binds_with_the_user_s_ids(daemon: Engine, tmp_path: Path) -> None:
+    for name in ("mine", "named"):
+        (tmp_path / name).mkdir()
+        os.chown(tmp_path / name, 1000, 1001)
+    _run(daemon, "-u", "8:12")
+    add = f"type=bind,source={tmp_path}/mine,target=/mine,bind-idmap=match-user"
+    daemon.cove("update", "--mount-add", add, "box")
+    add = f"type=bind,source={tmp_path}/named,target=/named,bind-idmap=1000:70:1"
+    daemon.cove("update", "--mount-add", add, "box")
+    assert _inside(daemon, "stat", "-c", "%u:%g", "/mine", "/named") == "8:12\n70:1001\n"
+    _inside(daemon, "touch", "/mine/made")
+    made = (tmp_path / "mine" / "made").stat()
+    assert (made.st_uid, made.st_gid) == (1000, 1001)
+
+
+def test_in_a_user_namespace(remapped: Remapped, tmp_path: Path) -> None:
+    remapped.docker("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "mkdir /d/sub; echo hi > /d/sub/x")
+    remapped.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    os.chown(tmp_path, 1000, 1000)
+    for words in (
+        "type=volume,source=data,target=/part,volume-subpath=sub",
+        "type=tmpfs,target=/fast",
+        "type=image,source=busybox,target=/image",
+        f"type=bind,source={tmp_path},target=/mine,bind-idmap=match-user",
+    ):
+        remapped.cove("update", "--mount-add", words, "box")
+    places = ("/part/x", "/fast", "/image/bin", "/mine")
+    assert remapped.docker("exec", "box", "stat", "-c", "%u:%g", *places).out == "0:0\n" * 4
+    remapped.docker("exec", "box", "sh", "-c", "touch /part/new /fast/new /mine/new")
+    assert (tmp_path / "new").stat().st_uid == 1000
+
+
+def test_propagation_and_recursion(daemon: Engine, tmp_path: Path) -> None:
+    below = tmp_path / "source" / "below"
+    below.mkdir(parents=True)
+    with _mounted(tmp_path / "source", below):
+        _run(daemon)
+        for place, words in (("slave", "bind-propagation=rslave"), ("bare", "bind-recursive=disabled")):
+            add = f"type=bind,source={tmp_path}/source,target=/{place},{words}"
+            daemon.cove("update", "--mount-add", add, "box")
+        assert _inside(daemon, "ls", "/slave/below", "/bare/below").split() == ["/bare/below:", "/slave/below:", "here"]
+        (tmp_path / "source" / "late").mkdir()
+        with _mounted(None, tmp_path / "source" / "late"):
+            assert "here" in _inside(daemon, "ls", "/slave/late")
+        assert "here" not in _inside(daemon, "ls", "/slave/late")
+
+
+@contextlib.contextmanager
+def _mounted(shared: Path | None, place: Path) -> Iterator[None]:
+    """A tmpfs with a file at the place, below a mount that is ``shared``."""
+    if shared is not None:
+        subprocess.run(["mount", "--bind", shared, shared], check=True)
+        subprocess.run(["mount", "--make-shared", shared], check=True)
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+        try:
+            (place / "here").touch()
+            yield
+        finally:
+            subprocess.run(["umount", place], check=True)
+    finally:
+        if shared is not None:
+            subprocess.run(["umount", shared], check=True)
 
 
 @pytest.mark.needs("cgroup-v1")  # version 2 ends processes instead
@@ -85,7 +205,7 @@ def test_all_of_an_update_or_nothing(daemon: Engine, tmp_path: Path) -> None:
     ("flag", "words"),
     [
         ("--mount-add=type=bind,source=/nonesuch,target=/x", "bind source path does not exist: /nonesuch"),
-        ("--mount-add=type=tmpfs,target=/x", "needs a restart"),
+        ("--mount-add=type=image,source=nonesuch,target=/x", 'invalid mount config for type "image"'),
         ("--mount-add=type=bind,source=/etc,target=/taken", "Duplicate mount point: /taken"),
         ("--mount-add=type=bind,source=/etc,target=/proc/sys", "inside /proc"),
         ("--mount-add=type=bind,source=/etc,target=/bin/busybox", "is not a directory"),

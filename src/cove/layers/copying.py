@@ -143,9 +143,9 @@ def _link(root: int, path: str) -> str:
 def copy_in(root: int, job: CopyIn, pieces: Iterator[bytes]) -> None:
     """Unpack a tar in a directory. Raises NotFound, Forbidden, and InvalidArgument naming the entry."""
     _check_target(root, job.path)
-    owner = _owner(root, job.owner) if job.owner else None
+    given = owner(root, job.owner) if job.owner else None
     top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-    extractor = _Extractor(top, Reader(ByteStream(pieces), job.limits), job, owner)
+    extractor = _Extractor(top, Reader(ByteStream(pieces), job.limits), job, given)
     try:
         extractor.run()
     finally:
@@ -209,8 +209,8 @@ class _Extractor(Unpacker):
             raise InvalidArgument(f'cannot overwrite non-directory "{path}" with directory')
 
 
-def _owner(root: int, text: str) -> tuple[int, int]:
-    """The numbers of ``user[:group]``, which may be names of the container's own accounts."""
+def owner(root: int, text: str) -> tuple[int, int]:
+    """The numbers of ``user[:group]``, which may be names of the container's own accounts. Raises InvalidArgument."""
     user, _, group = text.partition(":")
     for name, _, uid, gid, *_ in _accounts(root, "/etc/passwd", 4):
         if user in (name, uid):

@@ -37,21 +37,22 @@ def enter_user(namespace: int) -> None:
 def open_root(view: View, namespace: int | None) -> int:
     """The root with everything that is mounted below it (O_PATH). Raises OSError, InvalidArgument."""
     namespaces.unshare(["mount"])  # gives this thread a root of its own as well, which entering another one needs
-    return _mounted(view) if namespace is None else _of_namespace(namespace, whole=True)
+    return _mounted(view) if namespace is None else of_namespace(namespace, whole=True)
 
 
 def open_bare_root(view: View, namespace: int | None) -> int:
     """The root without anything that is mounted below it, to be read only. Raises OSError."""
     if namespace is not None:
         namespaces.unshare(["mount"])
-        return _of_namespace(namespace, whole=False)
+        return of_namespace(namespace, whole=False)
     stage(view.staged)
     if not view.lower:
         return os.open(view.upper, _ROOT)
     return overlay.mount_read_only([view.upper, *view.lower])
 
 
-def _of_namespace(namespace: int, whole: bool) -> int:
+def of_namespace(namespace: int, whole: bool) -> int:
+    """The root of a mount namespace, with what is mounted below it or without; this process has one of its own."""
     own = namespaces.open_namespace(os.getpid(), "mount")
     home = os.open("/", _ROOT)
     try:

@@ -6,6 +6,11 @@ IDS = (1 << 32) - 1
 """All but the last one, which is none."""
 
 
+def triples(mappings: list[IdMapping]) -> list[tuple[int, int, int]]:
+    """The first id inside, the first one outside, and how many."""
+    return [(entry["containerID"], entry["hostID"], entry["size"]) for entry in mappings]
+
+
 def exchanged(disk: int, shown: int, count: int = 1) -> list[IdMapping]:
     """``count`` ids from ``disk`` on are shown as those from ``shown`` on and the other way round; the rest stay.
 

@@ -99,8 +99,8 @@ class Containers:
         self._mounts = volume_mounts
         self._populating = Populating(registry, images, volumes, worker, volume_mounts.access)
         self._trash = trash
-        self._sources = MountSources(volumes, bundles, announcements)
-        self._live_mounts = LiveMounts(registry, volumes, worker, self._sources)
+        self._sources = MountSources(volumes, images, bundles, announcements)
+        self._live_mounts = LiveMounts(registry, volume_mounts, volumes, worker, self._sources, bundles)
         self._commits = Commits(registry, stopping, announcements, images, worker, volume_mounts.roots)
         self._data_root = data_root
         self._run_root = run_root
@@ -135,25 +135,12 @@ class Containers:
         await self._bundles.prepare(record.host_config)
         with contextlib.ExitStack() as held:
             held.enter_context(self._images.hold(image.id))
-            self._hold_mounted(record, held)
+            self._sources.hold_images(record.mounts, held)
             container = await self._trash.making_room(lambda: self._make(record))
         if uses_resolver(container):
             self._names.warm()  # while its user gets to the start
         self._announcements.publish(container, "create")
         return ContainerCreated(id=record.id, warnings=warnings + discards.about_network(record.host_config, can))
-
-    def _hold_mounted(self, record: Record, held: contextlib.ExitStack) -> None:
-        """Look up the images that are mounted, and have them stay. Raises InvalidArgument.
-
-        Their absence is no 404, which clients take for a missing image of the container's own.
-        """
-        for mount in record.mounts:
-            if mount.kind == "image":
-                try:
-                    mount.image = self._images.resolve(mount.source).id
-                except NotFound as error:
-                    raise InvalidArgument(f'invalid mount config for type "image": {error.message}') from error
-                held.enter_context(self._images.hold(mount.image))
 
     async def _make(self, record: Record) -> Container:
         await self._sources.settle(record.mounts, record.host_config)

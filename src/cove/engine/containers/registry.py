@@ -109,6 +109,17 @@ class Registry:
         """Write the record as it is now."""
         await self._database.run(CONTAINERS.putting(container.record))
 
+    async def save_mounts(self, container: Container) -> None:
+        """Write the record as it is now, and which images it mounts."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            CONTAINERS.put(connection, container.record)
+            IMAGE_MOUNTS.delete(connection, container=container.id)
+            for mounted in _image_mounts(container.record):
+                mounted(connection)
+
+        await self._database.run(change)
+
     def saving(self, container: Container) -> Change:
         """``save`` as a part of somebody else's commit."""
         return CONTAINERS.putting(container.record)
@@ -150,7 +161,7 @@ class Registry:
 
     async def _insert(self, record: Record, also: Sequence[Change]) -> None:
         insert = CONTAINERS.inserting(record)
-        images = [IMAGE_MOUNTS.inserting(ImageMount(record.id, image)) for image in record.mounted_images]
+        images = _image_mounts(record)
 
         def change(connection: sqlite3.Connection) -> None:
             insert(connection)
@@ -183,3 +194,8 @@ class Registry:
             self.unlink(container, target)
         if self._by_name.get(container.name) is container:
             del self._by_name[container.name]
+
+
+def _image_mounts(record: Record) -> list[Change]:
+    """The rows that keep the images which it mounts."""
+    return [IMAGE_MOUNTS.inserting(ImageMount(record.id, image)) for image in record.mounted_images]

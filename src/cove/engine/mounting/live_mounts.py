@@ -7,16 +7,20 @@ from typing import NamedTuple
 
 import msgspec
 
+from cove.engine.bundle.bundles import Bundles
 from cove.engine.containers.archives import open_mount_namespace
 from cove.engine.containers.container import Container
 from cove.engine.containers.record import MountPoint, Record
 from cove.engine.containers.registry import Registry
 from cove.engine.mounting import mounts
 from cove.engine.mounting.mount_sources import MountSources
+from cove.engine.volumes.mounts import VolumeMounts
 from cove.errors import Conflict, InvalidArgument
+from cove.kernel.staged_mounts import StagedMount
 from cove.layers import Worker
+from cove.layers.worker.staging import written
 from cove.layers.worker.tree_jobs import AttachMount, DetachMount, TreeDone
-from cove.volumes import Volumes
+from cove.volumes import Source, Volumes, mount_words
 from cove.wire.config import Config
 from cove.wire.containers import ContainerUpdate
 from cove.wire.host_config import HostConfig, Mount
@@ -33,8 +37,18 @@ class MountEdit(NamedTuple):
 class LiveMounts:
     """Changes the record, and the namespace of what runs. Under the container's lock."""
 
-    def __init__(self, registry: Registry, volumes: Volumes, worker: Worker, sources: MountSources) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        volume_mounts: VolumeMounts,
+        volumes: Volumes,
+        worker: Worker,
+        sources: MountSources,
+        bundles: Bundles,
+    ) -> None:
         self._registry = registry
+        self._mounts = volume_mounts
+        self._bundles = bundles
         self._volumes = volumes
         self._worker = worker
         self._sources = sources
@@ -52,7 +66,6 @@ class LiveMounts:
             removed.append(there.pop(destination))
         added = mounts.points(Config(), HostConfig(mounts=request.mount_add))
         for point in added:
-            _check(point)
             if point.destination in there:
                 raise Conflict(f"Duplicate mount point: {point.destination}")
         return MountEdit(added, removed, request.mount_add or [])
@@ -66,26 +79,34 @@ class LiveMounts:
         before = container.record
         had, has = _volumes_of(before.mounts), _volumes_of([*_left(before, edit), *edit.added])
         try:
-            async with contextlib.AsyncExitStack() as undo:
-                for point in edit.removed:
-                    await self._detach(container, point)
-                    undo.push_async_callback(self._attach, container, point)
+            with contextlib.ExitStack() as held:
+                self._sources.hold_images(edit.added, held)
                 await self._sources.settle(edit.added, before.host_config)
-                for point in edit.added:
-                    await self._attach(container, point)
-                    undo.push_async_callback(self._detach, container, point)
-                undo.push_async_callback(self._save, container, before)
-                await self._save(container, _edited(before, edit))
-                yield
-                undo.pop_all()
+                async with self._changed(container, edit):
+                    yield
         except BaseException:
             await self._release(container, {point.name for point in edit.added} - had)
             raise
         await self._release(container, had - has)
 
+    @contextlib.asynccontextmanager
+    async def _changed(self, container: Container, edit: MountEdit) -> AsyncIterator[None]:
+        before = container.record
+        async with contextlib.AsyncExitStack() as undo:
+            for point in edit.removed:
+                await self._detach(container, point)
+                undo.push_async_callback(self._attach, container, point)
+            for point in edit.added:
+                await self._attach(container, point)
+                undo.push_async_callback(self._detach, container, point)
+            undo.push_async_callback(self._save, container, before)
+            await self._save(container, _edited(before, edit))
+            yield
+            undo.pop_all()
+
     async def _save(self, container: Container, record: Record) -> None:
         container.record = record
-        await self._registry.save(container)
+        await self._registry.save_mounts(container)
 
     async def _release(self, container: Container, volumes: Iterable[str]) -> None:
         """It needs these volumes no longer."""
@@ -94,18 +115,40 @@ class LiveMounts:
 
     async def _attach(self, container: Container, point: MountPoint) -> None:
         """A container that does not run has it with its next start."""
-        async with self._namespace(container) as namespace:
-            if namespace is None:
-                return
-            if point.kind == "volume":
-                source = await self._volumes.mount(point.name, container.id)
-                if source.staged:
-                    raise InvalidArgument(
-                        f"volume {point.name} has a file system of its own: it cannot come to what runs"
-                    )
-                point.source = source.path
-            job = AttachMount(point.source, point.destination, point.writable, mapped=point.kind == "volume")
-            await self._worker.run(job, TreeDone, namespace=namespace)
+        async with self._namespace(container) as namespace, self._alone(point):
+            if namespace is not None:
+                await self._worker.run(await self._job(container, point), TreeDone, namespace=namespace)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, point: MountPoint) -> AsyncIterator[None]:
+        """Of those that mount the same volume in memory the second waits until the first has it."""
+        async with self._volumes.locked(*([point.name] if self._mounts.access.in_memory(point.name) else [])):
+            yield
+
+    async def _job(self, container: Container, point: MountPoint) -> AttachMount:
+        source = await self._source(container, point)
+        copied = any(mount.kind == "copy" for mount in source.staged)
+        return AttachMount(
+            source.path,
+            point.destination,
+            point.writable,
+            mapped=point.kind in ("volume", "tmpfs") and not copied,
+            staged=written(source.staged),
+            recursion=point.recursion,
+            propagation=point.propagation,
+            idmap=point.idmap,
+            user=container.record.config.user or "",
+            root=self._bundles.root(container.record.host_config),
+        )
+
+    async def _source(self, container: Container, point: MountPoint) -> Source:
+        place = str(container.paths.places / "live")
+        if point.kind == "bind":
+            return Source(point.source)
+        if point.kind == "tmpfs":
+            flags, data = mount_words.parse(",".join(point.options))
+            return Source(place, (StagedMount("file system", place, "tmpfs", type="tmpfs", flags=flags, data=data),))
+        return await self._mounts.source(container, point, place)
 
     async def _detach(self, container: Container, point: MountPoint) -> None:
         async with self._namespace(container) as namespace:
@@ -120,14 +163,6 @@ class LiveMounts:
         finally:
             if namespace is not None:
                 os.close(namespace)
-
-
-def _check(point: MountPoint) -> None:
-    if point.kind not in ("bind", "volume") or point.subpath or point.idmap:
-        what = "a part of a volume" if point.subpath else "an idmapped bind" if point.idmap else f"type {point.kind}"
-        raise InvalidArgument(f"MountAdd: {what} at {point.destination} needs a restart: only binds and volumes do not")
-    if point.propagation not in ("", "rprivate", "private"):
-        raise InvalidArgument(f"MountAdd: propagation {point.propagation} at {point.destination} needs a restart")
 
 
 def _volumes_of(points: Iterable[MountPoint]) -> set[str]:

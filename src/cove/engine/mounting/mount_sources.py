@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.containers.record import MountPoint
 from cove.engine.events.announcements import Announcements
-from cove.errors import Internal, InvalidArgument
+from cove.errors import Internal, InvalidArgument, NotFound
+from cove.images import Images
 from cove.volumes import LOCAL, Volumes
 from cove.wire.host_config import HostConfig
 
@@ -15,8 +16,9 @@ from cove.wire.host_config import HostConfig
 class MountSources:
     """Gives mounts their sources on the host."""
 
-    def __init__(self, volumes: Volumes, bundles: Bundles, announcements: Announcements) -> None:
+    def __init__(self, volumes: Volumes, images: Images, bundles: Bundles, announcements: Announcements) -> None:
         self._volumes = volumes
+        self._images = images
         self._bundles = bundles
         self._announcements = announcements
 
@@ -27,6 +29,19 @@ class MountSources:
                 await self._volume(mount)
             elif mount.kind == "bind":
                 _bind(mount, self._bundles.root(host_config))
+
+    def hold_images(self, mounts: Iterable[MountPoint], held: contextlib.ExitStack) -> None:
+        """Look up the images that are mounted, and have them stay. Raises InvalidArgument.
+
+        Their absence is no 404, which clients take for a missing image of the container's own.
+        """
+        for mount in mounts:
+            if mount.kind == "image":
+                try:
+                    mount.image = self._images.resolve(mount.source).id
+                except NotFound as error:
+                    raise InvalidArgument(f'invalid mount config for type "image": {error.message}') from error
+                held.enter_context(self._images.hold(mount.image))
 
     async def _volume(self, mount: MountPoint) -> None:
         new = not mount.name or not self._volumes.has(mount.name)

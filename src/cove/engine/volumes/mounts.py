@@ -60,12 +60,9 @@ class VolumeMounts:
         try:
             for number, mount in enumerate(mounts):
                 place = str(container.paths.places / str(number))
-                source = await self._source(container, mount, place)
+                source = await self.source(container, mount, place)
                 staged |= dict.fromkeys(source.staged)
                 sources[mount.destination] = source.path
-                if mount.subpath:
-                    sources[mount.destination] = f"{place}-part"
-                    staged[StagedMount("part", f"{place}-part", source.path, mount.subpath)] = None
         except BaseException:
             await self.ended(container)
             raise
@@ -73,7 +70,18 @@ class VolumeMounts:
         mapped = {place for place, source in sources.items() if source in copied}
         return Mounted(sources, list(staged), frozenset(mapped))
 
-    async def _source(self, container: Container, mount: MountPoint, place: str) -> Source:
+    async def source(self, container: Container, mount: MountPoint, place: str) -> Source:
+        """Of a volume or image, or a part of one, to be mounted at ``place``. ``ended`` follows when that is over.
+
+        Raises NotFound, Internal in Docker's words.
+        """
+        whole = await self._whole(container, mount, place)
+        if not mount.subpath:
+            return whole
+        part = StagedMount("part", f"{place}-part", whole.path, mount.subpath)
+        return Source(part.place, (*whole.staged, part))
+
+    async def _whole(self, container: Container, mount: MountPoint, place: str) -> Source:
         if mount.kind == "image":
             layers = tuple(map(str, await self._images.lower_directories(mount.image)))
             return Source(place, (StagedMount("layers", place, layers=layers),))

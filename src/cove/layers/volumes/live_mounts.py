@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from cove.errors import InvalidArgument
 from cove.kernel import mounts, namespaces, paths
+from cove.layers.volumes import detached_mounts
 from cove.layers.worker.tree_jobs import AttachMount, DetachMount
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -20,7 +21,8 @@ _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 
 def attach(job: AttachMount, namespace: int) -> None:
     """``namespace``: a descriptor of the container's mount namespace. Raises InvalidArgument, OSError."""
-    mount = _opened(job, namespace)
+    namespaces.unshare(["mount"])  # gives this thread a root and a working directory of its own as well
+    mount = detached_mounts.open_mount(job, namespace)
     try:
         directory = stat.S_ISDIR(os.fstat(mount).st_mode)
         with _entered(namespace) as root:
@@ -35,6 +37,7 @@ def attach(job: AttachMount, namespace: int) -> None:
 
 def detach(job: DetachMount, namespace: int) -> None:
     """Raises InvalidArgument where nothing is mounted, OSError."""
+    namespaces.unshare(["mount"])
     descriptors = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with _entered(namespace) as root:
         try:
@@ -46,29 +49,9 @@ def detach(job: DetachMount, namespace: int) -> None:
             raise
 
 
-def _opened(job: AttachMount, namespace: int) -> int:
-    """A detached copy of the source with all that is mounted below it."""
-    try:
-        mount = mounts.open_tree(job.source, mounts.OPEN_TREE_CLONE | mounts.AT_RECURSIVE)
-    except FileNotFoundError:
-        raise InvalidArgument(f"bind source path does not exist: {job.source}") from None
-    mounts.set_attributes(mount, 0, propagation=mounts.PRIVATE, recursive=True)
-    if not job.writable:
-        mounts.set_attributes(mount, mounts.READ_ONLY, recursive=True)
-    if job.mapped:
-        user = namespaces.user_of(namespace)
-        try:
-            if not namespaces.is_own_user(user):
-                mounts.set_attributes(mount, 0, user_namespace=user)
-        finally:
-            os.close(user)
-    return mount
-
-
 @contextlib.contextmanager
 def _entered(namespace: int) -> Iterator[int]:
     """Be in the namespace: its root."""
-    namespaces.unshare(["mount"])  # gives this thread a root and a working directory of its own as well
     own, home = namespaces.open_namespace(os.getpid(), "mount"), os.open("/", _ROOT)
     namespaces.enter(namespace, "mount")
     try:

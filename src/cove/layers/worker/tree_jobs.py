@@ -45,15 +45,23 @@ class Restore(msgspec.Struct, frozen=True, tag=True):
 
 
 class AttachMount(msgspec.Struct, frozen=True, tag=True):
-    """Mount a path of the host in the container whose mount namespace is the last descriptor.
+    """Mount ``source`` in the container whose mount namespace is the last descriptor, once ``staged`` is mounted.
 
-    ``mapped``: owners are shown by the container's ids, when it has a user namespace.
+    ``mapped``: owners are shown by the container's ids, when it has a user namespace. ``recursion``, ``propagation``,
+    ``idmap``: as a container's mounts have them. ``user``: the container's, for ``match-user``. ``root``: who the
+    container's root is on the host.
     """
 
     source: str
     destination: str
     writable: bool = True
     mapped: bool = False
+    staged: list[Staged] = msgspec.field(default_factory=list)
+    recursion: str = ""
+    propagation: str = ""
+    idmap: str = ""
+    user: str = ""
+    root: tuple[int, int] = (0, 0)
 
 
 class DetachMount(msgspec.Struct, frozen=True, tag=True):
