@@ -3,7 +3,7 @@
 import os
 import sys
 
-from cove.lean import NoReturn
+from cove.lean import Callable, NoReturn
 from cove.runtime.command.arguments import BOOL, TEXT, Flag, Refused, flag, parse
 from cove.runtime.command.call import Call
 from cove.runtime.command.container import Failed
@@ -44,8 +44,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
 _RENAMED = {"exec": "execute", "list": "list_containers"}
 
 
-def main(arguments: list[str] | None = None) -> NoReturn:
-    """Carry out one call and exit, at once: there is nothing that the interpreter would have to tidy up."""
+def main(arguments: list[str] | None = None, *, ended: Callable[[], None] = lambda: None) -> NoReturn:
+    """Carry out one call and exit, at once: there is nothing that the interpreter would have to tidy up.
+
+    ``ended`` is called when all of it is done.
+    """
     code = 1
     try:
         code = _main(sys.argv[1:] if arguments is None else arguments)
@@ -57,6 +60,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
                 stream.flush()
             except OSError:
                 code = code or 1
+        ended()
         os._exit(code)
 
 

@@ -3,18 +3,16 @@
 import os
 import sys
 
-from cove.kernel import interpreter
-
 MARK = "COVE_OCI_SEALED"
-"""In the environment of the sealed one: the descriptor that it was executed from."""
+"""In the environment of the sealed one."""
 
 
 def become_sealed() -> None:
     """Returns in the sealed one, where it was not that before. Raises OSError."""
-    given = os.environ.pop(MARK, "")
-    if given.isdecimal():
-        os.close(int(given))
+    if os.environ.pop(MARK, ""):
         return
+    from cove.kernel import interpreter
+
     sealed = interpreter.seal()
-    arguments = [sys.executable, "-I", "-S", *sys.argv]
-    os.execve(f"/proc/self/fd/{sealed}", arguments, {**os.environ, MARK: str(sealed)})
+    os.set_inheritable(sealed, False)  # it is closed by the execve that it is the file of
+    os.execve(f"/proc/self/fd/{sealed}", [sys.executable, "-I", "-S", *sys.argv], {**os.environ, MARK: "1"})
