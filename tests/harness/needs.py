@@ -4,6 +4,7 @@ import ctypes.util
 import functools
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,17 @@ def _links(kind: str) -> Callable[[], bool]:
     return met
 
 
+def _protocol(number: int) -> Callable[[], bool]:
+    def met() -> bool:
+        try:
+            socket.socket(socket.AF_INET, socket.SOCK_STREAM, number).close()
+        except OSError:
+            return False
+        return True
+
+    return met
+
+
 def _on_a_disk() -> bool:
     device = os.stat(tempfile.gettempdir()).st_dev
     return Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists()
@@ -90,6 +102,7 @@ NEEDS = {
     "systemd": Need("systemd's program, which need not run", Path("/lib/systemd/systemd").exists),
     "vlan-links": Need("a kernel with VLAN sub-interfaces", _links("vlan")),
     "ipvlan-links": Need("a kernel with ipvlan links", _links("ipvlan")),
+    "sctp": Need("a kernel with SCTP sockets", _protocol(socket.IPPROTO_SCTP)),
     "nftables": Need("libnftables", lambda: ctypes.util.find_library("nftables") is not None),
     "libseccomp": Need(
         "libseccomp, as a peer to compare with", lambda: ctypes.util.find_library("seccomp") is not None

@@ -331,7 +331,7 @@ def test_without_forwarding_the_host_is_left_as_it_is(
 
 
 def test_sctp_is_translated_like_the_others(daemon: Daemon) -> None:
-    """Rules only: this kernel may have no such sockets."""
+    """The rules, for which the kernel needs no such sockets."""
     daemon.docker(*DUAL)
     daemon.docker("run", "-d", "--name", "web", "--network", "dual", "-p", "5000:6000/sctp", "busybox", "sleep", "600")
     assert daemon.docker("port", "web").out == "6000/sctp -> 0.0.0.0:5000\n6000/sctp -> [::]:5000\n"

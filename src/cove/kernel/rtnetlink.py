@@ -314,7 +314,10 @@ class RouteSocket:
 
 
 class LinkEvents:
-    """Tells which links of this network namespace were removed. For one event loop."""
+    """Tells which links of this network namespace were removed or went down. For one event loop.
+
+    Both methods tell of what was since the last call of either; None when the kernel had to drop some: it may be any.
+    """
 
     def __init__(self) -> None:
         self._socket = socket.socket(
@@ -326,21 +329,30 @@ class LinkEvents:
         return self._socket.fileno()
 
     def removed(self) -> list[str] | None:
-        """The names of links removed since the last call; None when the kernel had to drop some: any may be gone."""
-        names: list[str] = []
+        """The names of links that were removed."""
+        told = self._told()
+        return None if told is None else [link.name for kind, link in told if kind == _RTM_DELLINK]
+
+    def down(self) -> list[str] | None:
+        """The names of links that are not up, or not any more."""
+        told = self._told()
+        return None if told is None else [link.name for kind, link in told if kind == _RTM_DELLINK or not link.up]
+
+    def _told(self) -> list[tuple[int, Link]] | None:
+        found: list[tuple[int, Link]] = []
         while True:
             try:
                 data = self._socket.recv(RECEIVE_BYTES)
             except BlockingIOError:
-                return names
+                return found
             except OSError as error:
                 if error.errno != errno.ENOBUFS:
                     raise
                 return None
             for kind, _flags, _number, payload in messages(data):
                 family = payload[0] if payload else 0
-                if kind == _RTM_DELLINK and family != socket.AF_BRIDGE:  # that one says: it left a bridge
-                    names.append(_link(payload).name)
+                if family != socket.AF_BRIDGE:  # those say what became of a port
+                    found.append((kind, _link(payload)))
 
     def close(self) -> None:
         self._socket.close()

@@ -91,6 +91,10 @@ class OutputRoutes:
 
     async def attach_websocket(self, request: Request) -> web.StreamResponse:
         websocket.check(request)
+        ref = request.variable("id")
+        if not request.flag("stream"):
+            tty = await self._output.tty(ref)
+            return await websocket.send_all(request, await self._earlier_output(request) or _nothing(), tty)
         stream = await self._attached(request)
         try:
             before = await self._earlier_output(request, stream.border)

@@ -44,6 +44,16 @@ async def connect(request: Request, stream: Stream, before: AsyncIterator[bytes]
     return client
 
 
+async def send_all(request: Request, output: AsyncIterator[bytes], tty: bool) -> web.StreamResponse:
+    """Send output, and end the connection."""
+    client = web.WebSocketResponse()
+    await client.prepare(request.raw)
+    with request.lifespan.stream():
+        await _show_all(client, output, tty)
+    await client.close()
+    return client
+
+
 async def _show_all(client: web.WebSocketResponse, output: AsyncIterator[bytes], tty: bool) -> None:
     frames = None if tty else Demultiplexer()
     async with closing(output):

@@ -178,6 +178,7 @@ def test_kinds_that_the_kernel_does_not_have_are_refused_clearly(lan, run):
     run(scenario())
 
 
+@pytest.mark.vm
 @pytest.mark.needs("vlan-links")
 def test_a_vlans_sub_interface_comes_with_the_first_network_and_goes_with_the_last(lan, run):
     async def scenario():
@@ -193,6 +194,7 @@ def test_a_vlans_sub_interface_comes_with_the_first_network_and_goes_with_the_la
     run(scenario())
 
 
+@pytest.mark.vm
 @pytest.mark.needs("ipvlan-links")
 @pytest.mark.parametrize("mode", ["l2", "l3", "l3s"])
 def test_ipvlan_in_each_mode(lan, run, mode):

@@ -37,3 +37,15 @@ async def _listen(path: str, container: str) -> list[bytes]:
             async with session.post(f"http://docker/containers/{container}/start"):
                 pass
             return [message.data async for message in client]
+
+
+def test_without_stream_only_what_was_is_sent(api: Any) -> None:
+    container = api.run("echo", "bye")
+    assert api.call(_earlier, api.path, container) == [b"bye\n"]
+
+
+async def _earlier(path: str, container: str) -> list[bytes]:
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(path)) as session:
+        url = f"http://docker/containers/{container}/attach/ws?logs=1&stdout=1"
+        async with session.ws_connect(url) as client:
+            return [message.data async for message in client]
