@@ -186,6 +186,85 @@ def test_an_offer_that_nobody_made_is_not_found(client: Counting) -> None:
         client.stream("POST", "/cove/contexts", {"key": "../x"}, iter([b""]))
 
 
+@pytest.mark.parametrize(
+    ("lines", "reads_all"),
+    [
+        ("COPY sub/small sub/o*r /c/\nADD empty http://127.0.0.1:1/x /c/\nFROM busybox\nCOPY sub /c", False),
+        ("ARG WHAT=sub\nCOPY $WHAT/small ${WHAT%b}b/other /c/", False),
+        ("RUN --mount=target=/m,source=sub cat /m/small", False),
+        ("COPY --from=busybox /bin/ls /c", False),
+        ("COPY . /c", True),
+        ("COPY s* /c/", False),
+        ("COPY */small /c/", True),
+        ("COPY lin* /c/", True),
+        ("COPY by/small /c/", True),
+        ("RUN --mount=target=/m ls /m", True),
+    ],
+)
+def test_what_no_step_wants_is_not_read(daemon: Engine, context: Path, lines: str, reads_all: bool) -> None:
+    """A pipe, which no context can have, is met only when all of a directory is gone through."""
+    os.mkfifo(context / "zzz")
+    (context / "by").symlink_to("sub")
+    (context / "sub/other").write_text("other\n")
+    (context / "Dockerfile").write_text(f"FROM busybox\n{lines}\n")
+    done = daemon.cove("build", "-q", str(context), check=False)
+    assert ("named pipe" in done.err) == reads_all, done.err
+    assert done.code == (1 if reads_all else 0)
+
+
+def test_what_a_base_image_wants_is_read(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nONBUILD COPY sub/small /given\n")
+    daemon.cove("build", "-q", "-t", "made:trigger", str(context))
+    (context / "Dockerfile").write_text('FROM made:trigger\nCMD ["cat", "/given"]\n')
+    image = daemon.cove("build", "-q", str(context)).out.strip()
+    assert daemon.docker("run", "--rm", image).out == "one\n"
+
+
+def test_a_slow_client_holds_up_nobody(client: Counting, daemon: Engine, context: Path) -> None:
+    """Two clients send the same directory at once, one of them only half of it before the other is done."""
+    key, content = "3" * 64, os.urandom(100_000)
+    lines = [
+        ["Dockerfile", 0o100644, 0, 0, ""],
+        ["big", 0o100644, 0, len(content), hashlib.sha256(content).hexdigest()],
+    ]
+    text = b"FROM busybox\nCOPY big /\nRUN sha256sum /big\n"
+    lines[0][3:] = [len(text), hashlib.sha256(text).hexdigest()]
+    half, rest = threading.Event(), threading.Event()
+
+    def slowly() -> Iterator[bytes]:
+        yield text + content[:50_000]
+        half.set()
+        assert rest.wait(60)
+        yield content[50_000:]
+
+    def offer(some: Counting) -> str:
+        response = some.stream("POST", "/cove/contexts", {"key": key}, iter(listing(*lines)))
+        answer = json.loads(response.read())
+        response.close()
+        assert answer["Missing"] == [0, 1]
+        return str(answer["Id"])
+
+    def built(some: Counting, id: str) -> str:
+        response = some.stream("POST", "/build", {"remote": f"cove-context:{id}"}, iter(()))
+        said = "".join(json.loads(line).get("stream", "") for line in response.lines())
+        response.close()
+        return said
+
+    slow = Counting(daemon)
+    slow_id, quick_id = offer(slow), offer(client)
+    sending = threading.Thread(
+        target=lambda: slow.stream("POST", f"/cove/contexts/{slow_id}/files", None, slowly()).close()
+    )
+    sending.start()
+    assert half.wait(60)
+    client.stream("POST", f"/cove/contexts/{quick_id}/files", None, iter([text + content])).close()
+    assert lines[1][4] in built(client, quick_id)
+    rest.set()
+    sending.join()
+    assert built(slow, slow_id).count("Using cache") == 2
+    slow.close()
+
+
 def test_many_at_once_of_one_directory(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nCOPY sub /c\n")
     failures: list[BaseException] = []

@@ -5,10 +5,10 @@ import posixpath
 from cove.build.configuring import working_directory
 from cove.build.dialect import Dialect
 from cove.build.graph import CopyFiles, CopySource, Remote, Vertex
-from cove.build.wildcards import expression, has_wildcards
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.git import is_git
+from cove.dockerfile.wildcards import expression, has_wildcards
 from cove.errors import InvalidArgument
 from cove.layers.builds import permissions
 from cove.oci.image import Config
@@ -29,7 +29,7 @@ def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tup
             if is_git(path):  # all that is in the repository
                 sources.append(CopySource(input=place))
             else:  # the one file that there is
-                sources.append(CopySource(input=place, expression="(?s)[^/]*", path="*", unpack=unpack))
+                sources.append(CopySource(input=place, expression=expression("*"), path="*", unpack=unpack))
         else:
             sources.append(_local(transfer, path))
     sources += [CopySource(name=given.name, content=given.chomped.encode()) for given in transfer.contents]

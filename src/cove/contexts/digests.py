@@ -1,9 +1,9 @@
 """The digests of a context's files, remembered from build to build, so that an unchanged file is not read again.
 
 A file of lines in the order of the walk, read and written side by side with it: however many files there are, only one
-line of it is in memory. A digest is believed when size, inode, and the times of the last change of content and of inode
-are what they were, and that change was some time before the digest was taken: a later one in the same instant would
-leave the times alone.
+line of it is in memory. What a walk passes over because it is not wanted is kept for the next one. A digest is believed
+when size, inode, and the times of the last change of content and of inode are what they were, and that change was some
+time before the digest was taken: a later one in the same instant would leave the times alone.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,10 +24,14 @@ _INSTANT = 2_000_000_000
 
 
 class Digests:
-    """A context manager: what was found is kept when it ends well. ``path``: of the file; it need not be there."""
+    """A context manager: what was found is kept when it ends well. ``path``: of the file; it need not be there.
 
-    def __init__(self, path: Path) -> None:
+    ``wants``: whether a path of the context would be in the walk.
+    """
+
+    def __init__(self, path: Path, wants: Callable[[str], bool] = lambda path: True) -> None:
         self._path = path
+        self._wants = wants
         self._old: Iterator[list[Any]] = iter(())
         self._line: list[Any] | None = None
         self._trusted = 0
@@ -52,6 +56,8 @@ class Digests:
         if self._new is None:
             return
         with contextlib.suppress(OSError):
+            while self._line is not None:
+                self._pass()
             self._new.close()
             if kind is None:
                 self._temporary.rename(self._path)
@@ -69,10 +75,18 @@ class Digests:
         """What the last build found of the same file; nothing when it may have changed."""
         place = facts[0].split("/")
         while self._line is not None and self._line[0].split("/") < place:
-            self._line = next(self._old, None)
+            self._pass()
         if self._line is None or self._line[:5] != facts or max(facts[2], facts[3]) >= self._trusted:
             return ""
         return str(self._line[5])
+
+    def _pass(self) -> None:
+        """Go to the next line; keep one that is still believed and that this walk has no part in."""
+        line = self._line
+        assert line is not None
+        if _is_whole(line) and max(line[2], line[3]) < self._trusted and not self._wants(_name(line[0])):
+            self._write(line)
+        self._line = next(self._old, None)
 
     def _write(self, line: list[Any]) -> None:
         if self._new is not None:
@@ -82,6 +96,16 @@ class Digests:
 def latin(text: str) -> str:
     """A name as text that JSON can have: each byte as the character of Latin-1."""
     return text if text.isascii() else os.fsencode(text).decode("latin-1")
+
+
+def _name(latin: str) -> str:
+    """The name that ``latin`` was made of."""
+    return latin if latin.isascii() else os.fsdecode(latin.encode("latin-1"))
+
+
+def _is_whole(line: list[Any]) -> bool:
+    """Whether a line, which may have been written by anybody, is what ``Digests.of`` writes."""
+    return len(line) == 6 and all(isinstance(fact, int) for fact in line[1:5])
 
 
 def _hashed(entry: Entry) -> str:

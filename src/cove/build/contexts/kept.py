@@ -10,6 +10,7 @@
 
 A key stands for one directory of one client. Its contents lie one after the other in ``<key>/<generation>.data``; when
 most of them is of no use any more, the next generation begins empty. All of it is a cache: what is lost is sent again.
+Uploads have places of their own in the file, and so do not wait for each other.
 """
 
 import asyncio
@@ -63,22 +64,32 @@ class KeptContext:
 
 @dataclass
 class _Ticket:
-    """``place``: the directory of this offer's list and index. ``data``: the kept contents that it points into."""
+    """``place``: the directory of this offer's list and index. ``data``: the kept contents that it points into.
+
+    ``size``, ``missing``: bytes of the context, and of what is to be sent.
+    """
 
     key: str
     place: Path
     data: Path
     complete: bool
     size: int = 0
+    missing: int = 0
     expiry: asyncio.TimerHandle | None = None
 
 
 @dataclass
 class _Kept:
-    """One key. ``users``: builds and offers that read a generation."""
+    """One key. ``users``: builds and offers that read a generation. ``ends``: where its next upload begins."""
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: dict[Path, int] = field(default_factory=dict)
+    ends: dict[Path, int] = field(default_factory=dict)
+
+    def reserved(self, data: Path, size: int) -> int:
+        """Where an upload of so many bytes may be written."""
+        begin = max(self.ends.get(data, 0), data.stat().st_size if data.exists() else 0)
+        self.ends[data] = begin + size
+        return begin
 
 
 class KeptContexts:
@@ -109,7 +120,7 @@ class KeptContexts:
         except BaseException:
             await asyncio.shield(self._drop(_Ticket(key, place, data, complete=False)))
             raise
-        self._tickets[id] = ticket = _Ticket(key, place, data, not listed.missing, listed.size)
+        self._tickets[id] = ticket = _Ticket(key, place, data, not listed.missing, listed.size, listed.missing_size)
         ticket.expiry = asyncio.get_running_loop().call_later(SECONDS, self._expire, id)
         return Offer(id, listed.missing)
 
@@ -117,10 +128,10 @@ class KeptContexts:
         """Take the missing contents in, once. Raises NotFound, and InvalidArgument for what the list did not say."""
         ticket = self._ticket(id)
         known, place = str(ticket.data.with_suffix(".known")), ticket.place
-        job = FillContext(known, str(place / "listing"), str(place / "index"), str(ticket.data))
+        begin = self._kept[ticket.key].reserved(ticket.data, ticket.missing)
+        job = FillContext(known, str(place / "listing"), str(place / "index"), str(ticket.data), begin)
         try:
-            async with self._kept[ticket.key].lock:
-                await self._worker.run_stream(job, ReceiveContextDone, chunks)
+            await self._worker.run_stream(job, ReceiveContextDone, chunks)
         except BaseException:
             if self._tickets.pop(id, None) is not None:
                 _stop(ticket)
@@ -208,10 +219,12 @@ class KeptContexts:
 
     async def _drop(self, ticket: _Ticket) -> None:
         """Let go of an offer; older generations that nobody reads any more go."""
-        users = self._kept[ticket.key].users
+        kept = self._kept[ticket.key]
+        users = kept.users
         users[ticket.data] -= 1
         if not users[ticket.data]:
             del users[ticket.data]
+            kept.ends.pop(ticket.data, None)
         note = ticket.data.with_suffix(".live")
         await asyncio.to_thread(self._clean, ticket, note, set(users))
 
@@ -223,7 +236,7 @@ class KeptContexts:
             generations = sorted(ticket.data.parent.glob("*.data"), key=lambda path: int(path.stem))
             for old in generations[:-1]:
                 if old not in used:
-                    for suffix in (".data", ".known", ".live"):
+                    for suffix in (".data", ".known", ".known.lock", ".live"):
                         old.with_suffix(suffix).unlink(missing_ok=True)
 
     def _expire(self, id: str) -> None:

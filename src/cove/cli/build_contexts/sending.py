@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cove.cli.build_contexts.preparing import Directory, Prepared, Remote
@@ -22,10 +23,16 @@ SMALL_FILES = 300
 SMALL_SIZE = 1 << 20
 """What is sent as a tar at once: asking first would take as long."""
 
+Body = Iterable[bytes]
+
 _HEADERS = {"Content-Type": "application/x-ndjson"}
 
 
-def send(client: Client, prepared: Prepared) -> tuple[dict[str, str], Iterable[bytes] | None]:
+Needs = Callable[[Directory], "set[str] | None"]
+"""Which paths of a directory the build is going to want; None is everything."""
+
+
+def send(client: Client, prepared: Prepared, needs: Needs | None = None) -> tuple[dict[str, str], Body | None]:
     """What to ask of ``POST /build``, and the tar to send with it, if any. Raises Failure, CoveError."""
     query = {"dockerfile": prepared.dockerfile} if prepared.dockerfile else {}
     if isinstance(prepared, Remote):
@@ -33,12 +40,19 @@ def send(client: Client, prepared: Prepared) -> tuple[dict[str, str], Iterable[b
     if not isinstance(prepared, Directory):
         return query, prepared.body
     try:
-        small, entries = is_small(walk(prepared.root, prepared.selection), SMALL_FILES, SMALL_SIZE)
+        small, entries = _small(prepared)
+        if not small and needs is not None and (needed := needs(prepared)) is not None:
+            prepared.selection = replace(prepared.selection, needed=needed)
+            small, entries = _small(prepared)
         if small or prepared.extra or not _keeps(client):
             return query, _told(tar_pieces(entries, prepared.extra))
         return {**query, "remote": f"cove-context:{_offered(client, prepared, entries)}"}, None
     except InvalidArgument as error:
         raise Failure(error.message) from error
+
+
+def _small(directory: Directory) -> tuple[bool, Iterator[Entry]]:
+    return is_small(walk(directory.root, directory.selection), SMALL_FILES, SMALL_SIZE)
 
 
 def _told(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -62,7 +76,7 @@ def _offered(client: Client, prepared: Directory, entries: Iterator[Entry]) -> s
     key = hashlib.sha256(
         "\0".join((socket.gethostname(), prepared.root)).encode("utf-8", "surrogateescape")
     ).hexdigest()
-    with Digests(_cache() / key) as digests:
+    with Digests(_cache() / key, prepared.selection.wants) as digests:
         response = client.stream("POST", "/cove/contexts", {"key": key}, listed(entries, digests), _HEADERS)
         answer = json.loads(response.read())
     response.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
+from cove.cli.build_contexts.needs import needed
 from cove.cli.build_contexts.preparing import prepare
 from cove.cli.build_contexts.sending import send
 from cove.cli.build_display import results
@@ -35,7 +36,7 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     build = secrets.token_hex(16)
     caching = Caching(session, values, build)
     with lending.lent(session, values, build):
-        sent, body = send(session.client, prepared)
+        sent, body = send(session.client, prepared, lambda directory: needed(session, values, directory))
         query = {**options.query(values), **caching.query, **sent, "buildid": build, "events": True}
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": everything(session)}
         response = session.client.stream("POST", "/build", query, body, headers)

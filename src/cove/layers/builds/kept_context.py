@@ -5,7 +5,9 @@ the target of a link, capabilities; bytes are written as the characters of Latin
 one after the other, and beside it where each digest begins. The index of a context points into it as into a tar.
 """
 
+import fcntl
 import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -55,26 +57,27 @@ def compare(job: ListContext, source: int) -> ListContextDone:
     with open(source, "rb", closefd=False, buffering=PIECE) as lines:
         nodes = [listing.node(line, known) for line in lines]
     missing = _missing(nodes)
+    files = list(_files(nodes))
     nodes.insert(0, _top())
     Path(job.index if not missing else job.listing).write_bytes(msgspec.msgpack.encode(nodes))
-    return ListContextDone(len(nodes), listing.total, missing)
+    return ListContextDone(len(nodes), listing.total, missing, sum(files[number].size for number in missing))
 
 
 def fill(job: FillContext, source: int) -> ReceiveContextDone:
     """Raises InvalidArgument for contents that are not what the list said."""
     nodes = _NODES.decode(Path(job.listing).read_bytes())
-    known = read_known(job.known)
-    taken: set[bytes] = set()
-    with open(job.data, "ab", buffering=0) as data:
+    taken: dict[bytes, int] = {}
+    with open(os.open(job.data, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb", buffering=0) as data:
+        data.seek(job.begin)
         for node in nodes:
             if node.data == _MISSING:
                 if node.digest not in taken:
-                    _take(data.fileno(), source, node, known)
-                    taken.add(node.digest)
-                node.data = known.offsets[node.digest]
+                    taken[node.digest] = data.tell()
+                    _take(data, source, node)
+                node.data = taken[node.digest]
     if os.read(source, 1):
         raise InvalidArgument("more contents were sent than the context lacks")
-    _write_known(job.known, known)
+    _add_known(job.known, taken)
     Path(job.index).write_bytes(msgspec.msgpack.encode(nodes))
     return ReceiveContextDone(len(nodes), sum(node.size for node in nodes))
 
@@ -88,19 +91,23 @@ def read_known(path: str) -> Known:
     return known if known.boot == _boot() else Known(_boot())
 
 
-def _write_known(path: str, known: Known) -> None:
-    temporary = f"{path}.new"
-    Path(temporary).write_bytes(msgspec.msgpack.encode(known))
-    os.rename(temporary, path)
+def _add_known(path: str, taken: dict[bytes, int]) -> None:
+    """Note what was taken, beside what others have noted meanwhile."""
+    with open(f"{path}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = read_known(path)
+        known.offsets = {**taken, **known.offsets}
+        temporary = f"{path}.new"
+        Path(temporary).write_bytes(msgspec.msgpack.encode(known))
+        os.rename(temporary, path)
 
 
 def _boot() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-def _take(data: int, source: int, node: ContextNode, known: Known) -> None:
-    """Take a file's contents from the stream to the end of the data, unless somebody else has meanwhile."""
-    begin = None if node.digest in known.offsets else os.lseek(data, 0, os.SEEK_END)
+def _take(data: io.FileIO, source: int, node: ContextNode) -> None:
+    """Take a file's contents from the stream. Raises InvalidArgument."""
     checksum, left = hashlib.sha256(), node.size
     while left:
         piece = os.read(source, min(left, PIECE))
@@ -108,13 +115,11 @@ def _take(data: int, source: int, node: ContextNode, known: Known) -> None:
             raise InvalidArgument("the contents of the context are cut short")
         checksum.update(piece)
         left -= len(piece)
-        view = memoryview(piece if begin is not None else b"")
+        view = memoryview(piece)
         while view:
-            view = view[os.write(data, view) :]
+            view = view[data.write(view) :]
     if checksum.digest() != node.digest:
         raise InvalidArgument(f"{shown(node.path)} changed while it was sent")
-    if begin is not None:
-        known.offsets[node.digest] = begin
 
 
 def _top() -> ContextNode:

@@ -162,15 +162,13 @@ class _Excludes:
     """Whether a path below a source is left out. ``final``: no rule brings back what is below a directory left out."""
 
     def __init__(self, source: Source) -> None:
-        self._rules = [(re.compile(rule.expression.encode()), rule.negated) for rule in source.excludes]
+        self._rules = [(re.compile(rule.expression), rule.negated) for rule in source.excludes]
         self.final = not any(negated for _, negated in self._rules)
 
     def __call__(self, path: Parts, *, directory: bool) -> bool:
         out = False
         for expression, negated in self._rules:
-            if out == negated and any(
-                expression.fullmatch(b"/".join(path[:length])) for length in range(1, len(path) + 1)
-            ):
+            if out == negated and any(expression.fullmatch(_text(path[:length])) for length in range(1, len(path) + 1)):
                 out = not negated
         return out
 
@@ -183,7 +181,7 @@ def _matches(tree: Tree, source: Source) -> Iterator[Parts]:
             yield tuple(parts)
         return
     fixed = next((place for place, part in enumerate(parts) if any(mark in part for mark in b"*?[\\")), len(parts))
-    expression = re.compile(source.expression.encode("utf-8", "surrogateescape"))
+    expression = re.compile(source.expression)
     todo: list[Parts] = [tuple(parts[:fixed])]
     while todo:
         above = todo.pop()
@@ -193,13 +191,18 @@ def _matches(tree: Tree, source: Source) -> Iterator[Parts]:
         deeper: list[Parts] = []
         for name in tree.names(tuple(real)):
             path = (*above, name)
-            if expression.fullmatch(b"/".join(path)):
+            if expression.fullmatch(_text(path)):
                 yield path
             elif len(path) < len(parts) or b"**" in parts:
                 below = tree.look((*real, name))
                 if below is not None and below.is_directory:
                     deeper.append(path)
         todo += reversed(deeper)
+
+
+def _text(parts: Parts) -> str:
+    """A path as patterns see it: what is no UTF-8 is a character for each byte."""
+    return b"/".join(parts).decode("utf-8", "surrogateescape")
 
 
 def select(job: Select) -> SelectDone:

@@ -42,14 +42,15 @@ class ListContext(msgspec.Struct, frozen=True, tag=True):
 
 
 class FillContext(msgspec.Struct, frozen=True, tag=True):
-    """Read the contents that a list was found to lack from the second descriptor, append them to ``data``, note where
-    they are in ``known``, and write the context's index.
+    """Read the contents that a list was found to lack from the second descriptor, write them to ``data`` from ``begin``
+    on, note where they are in ``known``, and write the context's index.
     """
 
     known: str
     listing: str
     index: str
     data: str
+    begin: int
 
 
 class TreePlace(msgspec.Struct, frozen=True):
@@ -160,11 +161,14 @@ class ReadFileDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class ListContextDone(msgspec.Struct, frozen=True, tag=True):
-    """``size`` in bytes, of all files. ``missing``: the files of the list, counted from 0, whose contents lack."""
+    """``size`` in bytes, of all files. ``missing``: the files of the list, counted from 0, whose contents lack, and
+    ``missing_size`` their bytes.
+    """
 
     entries: int
     size: int
     missing: list[int]
+    missing_size: int
 
 
 class SelectDone(msgspec.Struct, frozen=True, tag=True):
