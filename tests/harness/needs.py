@@ -122,6 +122,7 @@ NEEDS = {
     "docker-registry": Need("Debian's docker-registry, as a peer", _program("docker-registry")),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
+    "ssh-agent": Need("OpenSSH's ssh-agent, ssh-add and ssh-keygen", _program("ssh-agent")),
     "git": Need("the program git, for repositories as build contexts", _program("git")),
     "busybox-static": Need("a static busybox", _program("busybox")),
     "disk": Need("a temporary directory on a block device", _on_a_disk),

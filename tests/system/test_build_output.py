@@ -163,7 +163,14 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
         "Package: tool\nStatus: install ok installed\nVersion: 1.2-3\nArchitecture: amd64\n\nPackage: gone\nStatus: x\n"
     )
     (context / "status").write_text(status)
-    (context / "Dockerfile").write_text("FROM busybox\nARG A\nCOPY status /var/lib/dpkg/\n")
+    for path, text in {
+        "lib/some_library-3.1.dist-info/METADATA": "Name: Some_Library\nVersion: 3.1\n\nName: x\n",
+        "lib/node_modules/@scope/thing/package.json": '{"name": "@scope/thing", "version": "1.0.0"}',
+        "lib/package.json": '{"name": "the-app-itself", "version": "9"}',
+    }.items():
+        (context / path).parent.mkdir(parents=True, exist_ok=True)
+        (context / path).write_text(text)
+    (context / "Dockerfile").write_text("FROM busybox\nARG A\nCOPY status /var/lib/dpkg/\nCOPY lib /usr/lib/\n")
     flags = ["-t", "made:att", "--sbom=true", "--provenance=mode=max", "--build-arg", "A=b"]
     daemon.cove("build", "-q", *flags, str(context))
     assert daemon.docker("run", "--rm", "made:att", "echo", "runs").out == "runs\n"
@@ -180,7 +187,11 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
     assert provenance["invocation"]["parameters"]["args"] == {"build-arg:A": "b"}
     assert provenance["materials"][0]["uri"].startswith("pkg:docker/busybox?platform=linux%2F")
     packages = said["https://spdx.dev/Document"]["predicate"]["packages"]
-    assert [(package["name"], package["versionInfo"]) for package in packages] == [("tool", "1.2-3")]
+    assert [package["externalRefs"][0]["referenceLocator"] for package in packages] == [
+        "pkg:deb/debian/tool@1.2-3?arch=amd64",
+        "pkg:npm/%40scope/thing@1.0.0",
+        "pkg:pypi/some-library@3.1",
+    ]
     assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
 
 

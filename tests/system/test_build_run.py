@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,28 @@ def test_an_agent_is_lent_until_the_client_goes(daemon: Engine, context: Path, t
                         agent.sendall(b"answer")
                     assert program.recv(100) == b"answer"
     eventually(lambda: not list(daemon.exec_root.glob("builds/*/agent-0")))
+
+
+@pytest.mark.needs("ssh-agent")
+def test_keys_are_lent_as_an_agent_of_their_own(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the key", "-f", str(key)], check=True)
+    key.chmod(0o644)
+    (context / "Dockerfile").write_text("FROM busybox\nRUN --mount=type=ssh echo begun; sleep 600\n")
+    flags = ("build", "--progress", "plain", "--ssh", f"default={key}", str(context))
+    with daemon.spawned("cove", *flags) as client:
+        assert client.stderr is not None
+        eventually(lambda: b"begun" in client.stderr.readline())
+        (shown,) = daemon.exec_root.glob("builds/*/agent-0")
+        with socket.socket(socket.AF_UNIX) as program:
+            program.connect(str(shown))
+            program.sendall(b"\0\0\0\1\x0b")  # which identities there are
+            assert b"the key" in program.recv(1000)
+    eventually(lambda: not list(daemon.exec_root.glob("builds/*/agent-0")))
+    assert "is neither an agent's socket nor a private key" in (
+        daemon.cove("build", "--ssh", f"x={context}/f", str(context), check=False).err
+    )
+    assert "No such file" in daemon.cove("build", "--ssh", "x=/nothing", str(context), check=False).err
 
 
 def test_limits_and_network(daemon: Engine, context: Path) -> None:

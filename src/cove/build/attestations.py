@@ -36,7 +36,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Package:
-    """One of a distribution's packages. ``kind``: deb or apk."""
+    """A distribution's, of the kind deb or apk, or a language's: pypi, npm or golang."""
 
     name: str
     version: str
@@ -132,10 +132,7 @@ def sbom(name: str, packages: Sequence[Package], created: int) -> dict[str, Any]
 
 
 def _package(package: Package) -> dict[str, Any]:
-    architecture = f"?arch={package.architecture}" if package.architecture else ""
-    distribution = {"deb": "debian", "apk": "alpine"}[package.kind]
-    url = f"pkg:{package.kind}/{distribution}/{quote(package.name)}@{quote(package.version, safe='')}{architecture}"
-    reference = {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": url}
+    reference = {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": _url(package)}
     name = "".join(character if character.isalnum() or character in ".-" else "-" for character in package.name)
     return {
         "name": package.name,
@@ -145,6 +142,14 @@ def _package(package: Package) -> dict[str, Any]:
         "filesAnalyzed": False,
         "externalRefs": [reference],
     }
+
+
+def _url(package: Package) -> str:
+    """A package URL (purl-spec)."""
+    architecture = f"?arch={package.architecture}" if package.architecture else ""
+    distribution = {"deb": "debian/", "apk": "alpine/"}.get(package.kind, "")
+    name = package.name.lower().replace("_", "-") if package.kind == "pypi" else package.name
+    return f"pkg:{package.kind}/{distribution}{quote(name)}@{quote(package.version, safe='')}{architecture}"
 
 
 def debian_packages(status: str) -> list[Package]:

@@ -60,6 +60,8 @@ class Attesting:
                 for path, parse in LISTS.items()
                 for package in parse(await self._layers.read(made.root, path, MOST_PACKAGES))
             ]
+            found = await self._layers.packages(made.root)
+            packages += [attestations.Package(each.name, each.version, each.kind) for each in found]
             title = names[0].familiar if names else made.id
             predicates[attestations.SBOM] = attestations.sbom(title, packages, time.time_ns())
         if "provenance" in wanted:

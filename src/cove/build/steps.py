@@ -15,6 +15,9 @@ from cove.images.leases import Lease
 from cove.layers import Packed, Worker
 from cove.layers.worker.build_jobs import (
     CopyStep,
+    FindPackages,
+    FindPackagesDone,
+    FoundPackage,
     PackStep,
     ReadFile,
     ReadFileDone,
@@ -82,6 +85,11 @@ class StepLayers:
         job = ReadFile(await self.lower(root), path, limit)
         content = (await self._worker.run(job, ReadFileDone)).content
         return content.decode("utf-8", "replace") if len(content) < limit else ""
+
+    async def packages(self, root: Root) -> list[FoundPackage]:
+        """What languages' package managers have put into a root."""
+        async with self._slots:
+            return (await self._worker.run(FindPackages(await self.lower(root)), FindPackagesDone)).packages
 
     def keep(self, *digests: str) -> None:
         """Keep blobs until the build is done."""

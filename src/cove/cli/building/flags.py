@@ -52,7 +52,9 @@ FLAGS = (
     Flag("security-opt", STRINGS, "Security options"),
     Flag("shm-size", STRING, "Shared memory size for build containers"),
     Flag("squash", BOOL, "Squash newly built layers into a single new layer"),
-    Flag("ssh", LIST, 'SSH agent socket to expose to the build (format: "default|<id>[=<socket>]")'),
+    Flag(
+        "ssh", LIST, 'SSH agent socket or keys to expose to the build (format: "default|<id>[=<socket>|<key>[,<key>]]")'
+    ),
     Flag("tag", LIST, 'Name and optionally a tag (format: "name:tag")', "t"),
     Flag("target", STRING, "Set the target build stage to build"),
     Flag("ulimit", LIST, "Ulimit options"),

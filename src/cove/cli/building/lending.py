@@ -7,7 +7,7 @@ import secrets
 import socket
 import stat
 import threading
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 from cove.cli.build_contexts.layouts import Layout
 from cove.cli.build_contexts.preparing import from_directory
@@ -38,16 +38,14 @@ def lent(session: Session, values: Values, build: str) -> Iterator[None]:
         name, content = _secret(text)
         _send(session, build, "secrets", name, content)
     loaded = [name for text in values.many("build-context") for name in _context(session, build, text)]
-    agents = [_agent(text) for text in values.many("ssh")]
-    sessions = [_Agent(session, build, name, path) for name, path in agents]
-    for agent in sessions:
-        agent.start()
-    try:
+    with ExitStack() as stack:
+        stack.callback(unload, session, loaded)
+        agents = [_agent(text, stack) for text in values.many("ssh")]
+        for name, path in agents:
+            agent = _Agent(session, build, name, path)
+            stack.callback(agent.close)
+            agent.start()
         yield
-    finally:
-        for agent in sessions:
-            agent.close()
-        unload(session, loaded)
 
 
 def _send(session: Session, build: str, kind: str, name: str, body: bytes) -> None:
@@ -106,19 +104,27 @@ def _layout(session: Session, place: str) -> str:
     return load(session, Layout(place).pieces(name), f"--build-context oci-layout://{place}")
 
 
-def _agent(text: str) -> tuple[str, str]:
-    """``default`` or ``id=socket``."""
+def _agent(text: str, stack: ExitStack) -> tuple[str, str]:
+    """``default``, ``id=socket`` or ``id=key,…``: the id and the socket."""
     name, sign, path = text.partition("=")
     path = path if sign else os.environ.get("SSH_AUTH_SOCK", "")
     if not path:
         raise Failure(f"invalid empty ssh agent socket: --ssh {text}: SSH_AUTH_SOCK is not set")
+    keys = path.split(",")
+    if len(keys) == 1 and _is_socket(path):
+        return name or "default", path
+    from cove.cli.building.keys import KeyAgent
+
+    agent = KeyAgent(keys)
+    stack.callback(agent.close)
+    return name or "default", agent.path
+
+
+def _is_socket(path: str) -> bool:
     try:
-        found = os.stat(path)
+        return stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError as error:
         raise Failure(f"invalid value for --ssh: {path}: {error.strerror}") from error
-    if not stat.S_ISSOCK(found.st_mode):
-        raise Failure(f"invalid value for --ssh: {path} is no socket of an agent; add the key to one (ssh-add)")
-    return name or "default", path
 
 
 class _Agent:

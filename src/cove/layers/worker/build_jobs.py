@@ -148,6 +148,24 @@ class ReadFile(msgspec.Struct, frozen=True, tag=True):
     limit: int
 
 
+class FindPackages(msgspec.Struct, frozen=True, tag=True):
+    """What languages' package managers have put into layers, uppermost first."""
+
+    lower: list[str]
+
+
+class FoundPackage(msgspec.Struct, frozen=True):
+    """``kind``: pypi, npm or golang."""
+
+    kind: str
+    name: str
+    version: str
+
+
+class FindPackagesDone(msgspec.Struct, frozen=True, tag=True):
+    packages: list[FoundPackage]
+
+
 class ReceiveContextDone(msgspec.Struct, frozen=True, tag=True):
     """``size`` in bytes, of all files. ``digest``: of their names, kinds, owners and contents; not of their times."""
 
@@ -178,5 +196,5 @@ class SelectDone(msgspec.Struct, frozen=True, tag=True):
     entries: int
 
 
-BuildJob = PackStep | ReceiveContext | ListContext | FillContext | Select | CopyStep | Squash | ReadFile
-BuildDone = ReceiveContextDone | ReadFileDone | ListContextDone | SelectDone
+BuildJob = PackStep | ReceiveContext | ListContext | FillContext | Select | CopyStep | Squash | ReadFile | FindPackages
+BuildDone = ReceiveContextDone | ReadFileDone | FindPackagesDone | ListContextDone | SelectDone

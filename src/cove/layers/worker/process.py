@@ -23,6 +23,7 @@ from cove.layers import compress, unpack_job
 from cove.layers.builds import context, selection, squashing, step_layers
 from cove.layers.builds.kept_context import compare as list_context
 from cove.layers.builds.kept_context import fill as fill_context
+from cove.layers.builds.packages import find_packages
 from cove.layers.builds.reading import read_file
 from cove.layers.copying import browse, copy_in, copy_out, look
 from cove.layers.looking.differences import differences
@@ -38,6 +39,7 @@ from cove.layers.volumes.populate import populate
 from cove.layers.worker.build_jobs import (
     CopyStep,
     FillContext,
+    FindPackages,
     ListContext,
     PackStep,
     ReadFile,
@@ -177,6 +179,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return step_layers.copy(job)
         case ReadFile():
             return read_file(job)
+        case FindPackages():
+            return find_packages(job)
         case Squash():
             return squashing.squash(job)
         case _:
