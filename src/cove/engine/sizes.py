@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import functools
 import os
-from collections.abc import Container, Hashable, Iterator
+from collections.abc import Callable, Container, Hashable, Iterator
 from pathlib import Path
+
+from cove.engine.watched_trees import TooLargeError, WatchedTrees, disk_size
 
 
 def tree_size(root: Path) -> int:
@@ -16,7 +19,7 @@ def tree_size(root: Path) -> int:
             if (found.st_dev, found.st_ino) in seen:
                 continue
             seen.add((found.st_dev, found.st_ino))
-        total += min(found.st_size, found.st_blocks * 512) if found.st_blocks else found.st_size  # a disk has holes
+        total += disk_size(found)
     return total
 
 
@@ -34,14 +37,23 @@ def _below(root: Path) -> Iterator[os.stat_result]:
 
 
 class Sizes:
-    """Sizes of directories by name, measured again only when something may have changed in them.
+    """Sizes of directories by name; where something may have changed, only what has is read again.
 
-    Who asks for the same directory while it is being measured shares the answer.
+    Who asks for the same directory while it is being measured shares the answer. ``watchable``: whether the kernel
+    tells of changes in these directories, asked once, in a thread; else, and where there is too much to watch, all is
+    walked.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watchable: Callable[[], bool] = lambda: True) -> None:
+        self._watchable = functools.cache(watchable)
+        self._trees = WatchedTrees()
+        self._walked: set[str] = set()
         self._known: dict[str, tuple[Hashable, int]] = {}
         self._measuring: dict[str, asyncio.Task[int]] = {}
+
+    def watches(self, name: str) -> bool:
+        """Whether the kernel tells of changes in this directory, so that its size is always exact."""
+        return name not in self._walked
 
     async def of(self, name: str, root: Path, mark: Hashable | None) -> int:
         """Bytes below ``root``. ``mark``: as long as it is the same nothing has changed; None: something always may."""
@@ -56,11 +68,20 @@ class Sizes:
         return await asyncio.shield(task)
 
     async def _measure(self, name: str, root: Path, mark: Hashable | None) -> int:
-        size = await asyncio.to_thread(tree_size, root)
+        size = await asyncio.to_thread(self._size, name, root)
         self._known[name] = (mark, size)
         return size
+
+    def _size(self, name: str, root: Path) -> int:
+        if name not in self._walked and self._watchable():
+            with contextlib.suppress(TooLargeError):
+                return self._trees.size(name, root)
+        self._walked.add(name)
+        return tree_size(root)
 
     def retain(self, there: Container[str]) -> None:
         """Forget the directories that are not ``there`` any more."""
         for name in [name for name in self._known if name not in there]:
             del self._known[name]
+            self._walked.discard(name)
+            self._trees.forget(name)

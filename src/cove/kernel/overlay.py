@@ -8,7 +8,7 @@ from cove.lean import Iterator, contextmanager
 ATTACHED = -1
 """What ``mount`` returns when the kernel could only mount and attach in one step."""
 
-_HAS_LAYER_PARAMETERS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 5)
+HAS_LAYER_PARAMETERS = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) >= (6, 5)
 """Whether each layer can be a parameter of its own ("lowerdir+"); an older kernel writes each try into its log."""
 
 _MAX_PARAMETER = 255
@@ -20,7 +20,7 @@ def mount(lower: list[str], upper: str, work: str, target: str) -> int:
 
     ``lower``: layers, uppermost first, directories or images. Raises OSError with what the kernel said.
     """
-    if _HAS_LAYER_PARAMETERS or any(map(layer_images.is_image, lower)):
+    if HAS_LAYER_PARAMETERS or any(map(layer_images.is_image, lower)):
         return _mount_by_layer(lower, upper, work)
     _mount_by_options(lower, upper, work, target)
     return ATTACHED
@@ -55,7 +55,7 @@ def mount_read_only(lower: list[str], user_namespace: int | None = None) -> int:
 
     ``user_namespace``: the layers are seen through its mappings.
     """
-    if user_namespace is None and not _HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):
+    if user_namespace is None and not HAS_LAYER_PARAMETERS and not any(map(layer_images.is_image, lower)):
         return _mount_read_only_by_options(lower)
     opened: list[int] = []
     try:

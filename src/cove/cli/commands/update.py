@@ -89,7 +89,7 @@ COMMAND = Command(
         Flag("memory", BYTES, "Memory limit", "m"),
         Flag("memory-reservation", BYTES, "Memory soft limit"),
         Flag("memory-swap", SWAP_BYTES, "Swap limit equal to memory plus swap: -1 to enable unlimited swap"),
-        Flag("mount-add", MOUNT, "Mount a bind or volume (as --mount has it), also while it runs"),
+        Flag("mount-add", MOUNT, "Mount something (as --mount has it), also while it runs"),
         Flag("mount-rm", LIST, "Take away the mount at a path of the container, also while it runs"),
         Flag("pids-limit", INT, "Tune container pids limit (set -1 for unlimited)"),
         Flag("publish-add", LIST, "Publish a port of the container, also while it runs"),

@@ -31,6 +31,7 @@ from cove.engine.removing.removal import Removal
 from cove.engine.sizes import Sizes
 from cove.engine.volumes.mounts import VolumeMounts
 from cove.engine.volumes.populating import Populating
+from cove.engine.watched_trees import tells_of_overlays
 from cove.errors import Conflict, CoveError, Internal, InvalidArgument, NoSpace, NotFound
 from cove.filters import Filters
 from cove.images import Images
@@ -104,7 +105,7 @@ class Containers:
         self._commits = Commits(registry, stopping, announcements, images, worker, volume_mounts.roots)
         self._data_root = data_root
         self._run_root = run_root
-        self._sizes = Sizes()
+        self._sizes = Sizes(lambda: tells_of_overlays(data_root / "tmp"))
         self.defaults = Defaults()
 
     def paths(self, container_id: str) -> Paths:
@@ -226,7 +227,7 @@ class Containers:
         return own, own + self._images.get(container.record.image).size
 
     async def own_size(self, container: Container) -> int:
-        """Bytes of its writable layer; measured again only when it has run or been written to."""
+        """Bytes of its writable layer; what changes while it runs is measured again."""
         mark = None if container.running else (container.record.state.finished_at, container.writes)
         used = self._mounts.roots.used(container)
         return used if used is not None else await self._sizes.of(container.id, container.paths.upper, mark)

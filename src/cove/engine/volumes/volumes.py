@@ -19,7 +19,7 @@ from cove.volumes import Volumes as VolumeStore
 from cove.wire.volumes import UsageData, Volume, VolumeCreate, VolumeList, VolumeResize, VolumesPruned
 
 REMEMBERED = 60
-"""Seconds that the size of a volume which no container uses is taken to be the same."""
+"""Seconds that the size of a volume which no container uses, and is too large to watch, is taken to be the same."""
 
 
 class Volumes:
@@ -54,7 +54,8 @@ class Volumes:
         space = self._store.space(record.name)
         if space is not None:
             return space.used
-        return await self._sizes.of(record.name, self._store.path(record.name), _mark(users))
+        mark = None if self._sizes.watches(record.name) else _mark(users)
+        return await self._sizes.of(record.name, self._store.path(record.name), mark)
 
     async def list(self, filters: Filters) -> VolumeList:
         filters.check(("dangling", "driver", "label", "name"))
