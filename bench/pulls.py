@@ -92,6 +92,16 @@ def _begin_push(engine: Engine) -> None:
     _serve(engine, root, TARGET_PORT)
 
 
+def _begin_pushed(engine: Engine) -> None:
+    _begin_push(engine)
+    docker(engine, "push", TARGET)
+
+
+def _push_over_http(engine: Engine) -> None:
+    answer = engine.http("POST", f"/images/{TARGET}/push?tag=latest", headers={"X-Registry-Auth": "e30="})
+    assert answer.status == 200 and b'"error"' not in answer.body, answer.body
+
+
 def _forget_pushed(engine: Engine) -> None:
     shutil.rmtree(engine.base / "target" / "data")
 
@@ -128,10 +138,11 @@ ROWS = (
     Row(
         "push of it again",
         lambda engine: docker(engine, "push", TARGET),
-        before=_begin_push,
+        before=_begin_pushed,
         after=_end_push,
         target=0.5,
     ),
+    Row("push of it again, over HTTP", _push_over_http, before=_begin_pushed, after=_end_push, target=0.5),
 )
 
 PEAK = "peak of the engine in a pull"

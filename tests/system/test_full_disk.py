@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
+from harness.oci_layout import Layout, tar
+from harness.registries import served
+from harness.waiting import eventually
 
 pytestmark = [pytest.mark.needs("cove")]
 
@@ -19,13 +23,13 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def _small(root: str, size: str, *flags: str) -> Iterator[Daemon]:
-    """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing."""
+def _small(root: str, size: str, *flags: str, kind: str = "tmpfs") -> Iterator[Daemon]:
+    """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing. ``kind``: ``tmpfs`` or ``ext4``."""
     daemon = Daemon(f"cove-test-{os.getpid()}-full{next(_numbers)}", "--debug", *flags)
     try:
         directory: Path = getattr(daemon, root)
         directory.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], check=True)
+        _mount(directory, size, kind)
         daemon.start()
         daemon.load_base_image()
         daemon.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
@@ -35,6 +39,16 @@ def _small(root: str, size: str, *flags: str) -> Iterator[Daemon]:
         leaks.check()
     finally:
         daemon.close()
+
+
+def _mount(directory: Path, size: str, kind: str) -> None:
+    if kind == "tmpfs":
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], check=True)
+        return
+    disk = directory.with_name("disk")
+    subprocess.run(["truncate", "-s", size, str(disk)], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(disk)], check=True)
+    subprocess.run(["mount", "-o", "loop", str(disk), str(directory)], check=True)
 
 
 @contextlib.contextmanager
@@ -120,6 +134,31 @@ def test_a_build_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> No
             assert "No space left" in done.err or "disk is full" in done.err
         assert daemon.cove("build", "-q", "-t", "made", str(tmp_path)).out.startswith("sha256:")
         assert daemon.docker("run", "--rm", "made", "wc", "-c", "/again").out == f"{1 << 20} /again\n"
+
+
+@pytest.mark.needs("skopeo")
+def test_a_pull_that_fills_the_disk_leaves_nothing(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "layout")
+    layers = [tar({f"big{number}": random.Random(number).randbytes(12 << 20)}) for number in range(3)]
+    layout.tag("1", layout.image(layers))
+    with _small("data_root", "64m", kind="ext4") as daemon, served(daemon, "cove") as registry:
+        name = f"{registry.host}/team/big:1"
+        layout.push(daemon.netns, "1", name)
+        before = _kept(daemon)
+        failed = daemon.docker("pull", name, check=False)
+        assert failed.code == 1
+        assert "disk is full" in failed.err or "no space left on device" in failed.err.lower(), failed
+        eventually(lambda: _kept(daemon) == before)
+        daemon.cove("image", "verify")
+        layout.tag("2", layout.image(layers[:1]))
+        layout.push(daemon.netns, "2", f"{registry.host}/team/big:2")
+        daemon.docker("pull", f"{registry.host}/team/big:2")
+        daemon.docker("rmi", f"{registry.host}/team/big:2")
+
+
+def _kept(daemon: Daemon) -> set[str]:
+    places = ("blobs/sha256", "layers", "tmp")
+    return {f"{place}/{name}" for place in places for name in os.listdir(daemon.data_root / place)}
 
 
 @pytest.mark.parametrize("lacks", ["blocks", "inodes"])

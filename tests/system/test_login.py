@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from harness.engine import Engine
+from harness.engine import BIN, Engine
 from harness.login_server import login_server
+from harness.terminal import on_terminal
 
 
 @pytest.mark.parametrize("kind", ["basic", "bearer", "open"])
@@ -14,6 +15,22 @@ def test_credentials_that_are_good(daemon: Engine, kind: str) -> None:
         done = daemon.docker("login", "-u", "u", "--password-stdin", host, input="p")
         assert "Login Succeeded" in done.out
         daemon.docker("logout", host)
+
+
+@pytest.mark.parametrize("command", ["docker", "cove"])
+def test_a_person_types_name_and_password(daemon: Engine, command: str) -> None:
+    program = "docker" if command == "docker" else str(BIN / "cove")
+    with login_server(daemon, "basic") as host:
+        for password, outcome, code in (("wrong", "401 Unauthorized", 1), ("p", "Login Succeeded", 0)):
+            with on_terminal([program, "login", host], daemon.client_environment()) as terminal:
+                terminal.expect("Username: ")
+                terminal.send("u\r")
+                terminal.expect("Password: ")
+                terminal.send(f"{password}\r")
+                terminal.expect(outcome)
+                assert terminal.wait() == code
+                assert password == "p" or password not in terminal.seen, "what is typed is not shown"
+        getattr(daemon, command)("logout", host)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """A pull or a push that is cut off: by its client, by an error, by ``kill -9`` of the daemon at a random moment.
 
-``COVE_TEST_MOMENTS=100`` in the environment is the number of moments.
+``COVE_TEST_MOMENTS=100`` in the environment is the number of moments, ``COVE_TEST_PULLS=100`` that of pulls at once.
 """
 
+import json
 import os
 import random
+import re
 import shutil
+import tarfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,8 +26,11 @@ from harness.waiting import eventually
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static", "cove")
 
 MOMENTS = int(os.environ.get("COVE_TEST_MOMENTS", "3"))
+PULLS = int(os.environ.get("COVE_TEST_PULLS", "10"))
 LONGEST_SECONDS = 0.5
 MEGABYTES = 24
+MOST_MEMORY = 150
+"""MiB of the daemon's process at any moment of a pull."""
 
 
 def _publish(engine: Engine, registry: Served, directory: Path) -> str:
@@ -115,3 +123,56 @@ def test_a_layer_of_two_pulls_comes_once(fresh_daemon: Daemon, tmp_path: Path) -
         ]
         assert len(asked) <= 5 + 2, asked  # the layers once, the configuration twice at most
         fresh_daemon.docker("rmi", name, other)
+
+
+def test_many_pulls_of_one_image_at_once(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    """Each layer comes once, and is never in the daemon's own memory."""
+    with served(fresh_daemon, "debian") as registry:
+        name = _publish(fresh_daemon, registry, tmp_path)
+        target = f"/images/create?fromImage={name.removesuffix(':1')}&tag=1"
+        process = Path(f"/proc/{fresh_daemon.pid}")
+        (process / "clear_refs").write_text("5")  # begin the peak anew (proc_pid_clear_refs(5))
+        with ThreadPoolExecutor(PULLS) as pool:
+            answers = list(pool.map(lambda _: fresh_daemon.http("POST", target, timeout=120), range(PULLS)))
+        assert not [answer.body for answer in answers if answer.status != 200 or b"errorDetail" in answer.body]
+        peak = int((process / "status").read_text().split("VmHWM:")[1].split()[0]) >> 10
+        assert peak <= MOST_MEMORY, f"{peak} MiB"
+        log = (fresh_daemon.base / "registry-5000" / "log").read_text().splitlines()
+        layers = Counter(re.findall(r"GET /v2/team/app/blobs/(sha256:[0-9a-f]+) ", "\n".join(log)))
+        config = json.loads(fresh_daemon.docker("inspect", name).out)[0]["Id"]
+        assert {count for digest, count in layers.items() if digest != config} == {1}, layers
+        assert fresh_daemon.docker("run", "--rm", name, "/bin/busybox", "echo", "hello").out == "hello\n"
+        fresh_daemon.cove("image", "verify")
+        fresh_daemon.docker("rmi", name)
+
+
+def test_killed_while_images_come_and_go(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    """Of a load, a removal and a prune, in turns."""
+    archive = _archive(tmp_path)
+    load = ("load", "-q", "-i", str(archive))
+    works = (load, ("rmi", "moment:1"), ("image", "prune", "-af"))
+    fresh_daemon.docker("create", "busybox")  # no prune takes it then
+    before = _kept(fresh_daemon)
+    for moment in range(MOMENTS):
+        work = works[moment % len(works)]
+        if work != load:
+            fresh_daemon.docker(*load)
+        with fresh_daemon.spawned("docker", *work):
+            time.sleep(random.Random(moment).uniform(0, LONGEST_SECONDS / 5))  # the moment is the input of this test
+            fresh_daemon.kill9()
+        fresh_daemon.start()
+        fresh_daemon.cove("image", "verify")
+        if fresh_daemon.docker("image", "inspect", "moment:1", check=False).code == 0:
+            assert fresh_daemon.docker("run", "--rm", "moment:1", "/bin/busybox", "echo", "hello").out == "hello\n"
+            fresh_daemon.docker("rmi", "moment:1")
+        eventually(lambda: _kept(fresh_daemon) == before)
+
+
+def _archive(directory: Path) -> Path:
+    """An image of several layers as an OCI archive."""
+    layout = Layout(directory / "layout")
+    large = tar({"large": random.Random(1).randbytes(4 << 20)})
+    layout.tag("moment:1", layout.image([*busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), 8), large]))
+    with tarfile.open(directory / "moment.tar", "w") as archive:
+        archive.add(layout.directory, ".")
+    return directory / "moment.tar"

@@ -130,7 +130,9 @@ class Inventory:
             target = self.catalog.targets.get(digest)
             if target is None:
                 raise NotFound(f"No such image: {digest}")
-            await self._point([str(reference) for reference in references], self._located(target, repositories), [])
+            names, located = [str(reference) for reference in references], self._located(target, repositories)
+            if located != target or any(self._pointed(name) != digest for name in names):
+                await self._point(names, located, [])
 
     async def untag(self, references: Iterable[Reference]) -> None:
         """Remove names; the images stay."""
@@ -234,6 +236,11 @@ class Inventory:
         known = self.catalog.images.get(image.id)
         tagged = tagged or (known.tagged if known else "")
         return msgspec.structs.replace(known or image, tagged=tagged, hidden=False)
+
+    def _pointed(self, name: str) -> str:
+        """The digest of what a name points at; empty when there is no such name."""
+        found = self.catalog.names.get(name)
+        return found.target if found else ""
 
     async def _point(self, names: Iterable[str], target: Target, images: Sequence[Image]) -> None:
         """Write images, a target that they are in, and names of it, all or none. ``_changing`` is held."""

@@ -1,7 +1,11 @@
 """Several things at once that stand or fall together."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def all_or_none(work: Sequence[Awaitable[None]]) -> None:
@@ -14,3 +18,14 @@ async def all_or_none(work: Sequence[Awaitable[None]]) -> None:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[Awaitable[T]]:
+    """Work that goes on beside the context's, which may wait for its result; it is gone when the context ends."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

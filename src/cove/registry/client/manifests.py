@@ -84,6 +84,14 @@ class Manifests:
         except InvalidArgument:
             return None
 
+    async def digest_of(self, tag: str) -> str:
+        """What a tag points to; empty when there is no such tag, or it is not for us to know. Raises Unreachable."""
+        try:
+            found = await self.head(tag)
+        except RegistryError:
+            return ""
+        return found.digest if found else ""
+
     async def get(self, tag_or_digest: str, limit: int = MAX_MANIFEST) -> Fetched:
         """A manifest, verified when it was asked for by digest. Raises RegistryError, Upstream."""
         request = Request("GET", f"{self._path}/manifests/{tag_or_digest}", self._scopes, {"Accept": ACCEPT})

@@ -15,7 +15,7 @@ from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference
 from cove.registry.client.blob_writer import BlobWriter, Source
-from cove.registry.client.concurrency import all_or_none
+from cove.registry.client.concurrency import all_or_none, meanwhile
 from cove.registry.client.failures import NoCredentials
 from cove.registry.client.manifests import MAX_MANIFEST, Fetched, Manifests
 from cove.registry.client.places import is_among
@@ -59,7 +59,10 @@ class Pusher:
         """One image. An index goes with all its platforms if they are here, else the best that is goes alone."""
         image = self._images.resolve(str(reference), platform)
         with self._images.hold(image.id):
-            async with self._images.lease() as lease:
+            async with (
+                self._images.lease() as lease,
+                meanwhile(self._manifests.digest_of(reference.tag)) as there,
+            ):
                 target = self._images.target(str(reference))
                 lease.keep(*target.blobs, *image.blobs)
                 if target.indexes and platform is None and _is_whole(target):
@@ -67,7 +70,8 @@ class Pusher:
                 else:
                     target = await compressed(self._images, lease, reference, target, image, self._preparing(image))
                     top = await self._one_platform(target, image)
-                await self._manifests.put(reference.tag, top)
+                if await there != top.digest:
+                    await self._manifests.put(reference.tag, top)
                 if top.digest == target.digest:
                     await self._images.pushed(top.digest, reference)
         size = len(top.body)
@@ -90,9 +94,8 @@ class Pusher:
         lines = [Line(diff_id, self._tell) for diff_id in image.config.rootfs.diff_ids]
         for line in reversed(lines):
             line.preparing()
-        await all_or_none([self._layer(*each) for each in reversed(list(zip(layers, lines, strict=True)))])
-        if not await self._writer.has(config.digest):
-            await self._writer.upload(config, self._source(config.digest))
+        pairs = reversed(list(zip(layers, lines, strict=True)))
+        await all_or_none([self._blob(config), *(self._layer(*each) for each in pairs)])
         body = await self._images.blobs.read(part.descriptor.digest, MAX_MANIFEST)
         return Fetched(part.descriptor.digest, part.descriptor.media_type, body)
 
@@ -107,15 +110,18 @@ class Pusher:
 
     async def _bare(self, part: Part) -> Fetched:
         """The blobs and the manifest of what is no image: an attestation, an artifact."""
-        for blob in part.blobs:
-            if not await self._writer.has(blob.digest):
-                await self._writer.upload(blob, self._source(blob.digest))
+        await all_or_none([self._blob(blob) for blob in part.blobs])
         body = await self._images.blobs.read(part.descriptor.digest, MAX_MANIFEST)
         return Fetched(part.descriptor.digest, part.descriptor.media_type, body)
 
     async def _read_index(self, digest: str) -> Fetched:
         body = await self._images.blobs.read(digest, MAX_MANIFEST)
         return Fetched(digest, manifest_type(body), body)
+
+    async def _blob(self, blob: oci.Descriptor) -> None:
+        """One that is no layer."""
+        if not await self._writer.has(blob.digest):
+            await self._writer.upload(blob, self._source(blob.digest))
 
     async def _layer(self, blob: oci.Descriptor, line: Line) -> None:
         """One layer, by the cheapest way that there is."""
