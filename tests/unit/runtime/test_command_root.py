@@ -472,7 +472,9 @@ def test_propagation_of_the_root(box: Bundle, word: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("launcher", [(), (sys.executable, "-I", "-S")], ids=["by Perl", "by Python itself"])
-def test_the_interpreter_cannot_be_written_through_a_process_that_enters(box: Bundle, launcher: tuple[str, ...]) -> None:
+def test_the_interpreter_cannot_be_written_through_a_process_that_enters(
+    box: Bundle, launcher: tuple[str, ...]
+) -> None:
     box.process["args"] = ["true"]
     box.write()
     command = [*launcher, str(oci.PROGRAM), "--root", str(box.state), "create", box.id]
