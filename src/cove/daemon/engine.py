@@ -48,8 +48,8 @@ INITS = ("/usr/libexec/docker/docker-init", "/usr/bin/catatonit", "/usr/bin/tini
 
 
 @dataclass(frozen=True)
-class Engine:
-    """What moves containers between their states, and what it needs."""
+class Groundwork:
+    """What stands on the stores alone: what is known of containers, and what a start of one is made of."""
 
     registry: Registry
     connectivity: Connectivity
@@ -61,106 +61,126 @@ class Engine:
     seccomp: Seccomp
     zygote: Zygote
     events: Events
-    execs: Execs
     announcements: Announcements
+    mounts: VolumeMounts
+    runs: Runs
+    uses: LastUse
+    learned: Learned
+
+
+@dataclass(frozen=True)
+class Engine(Groundwork):
+    """What moves containers between their states, and what it needs."""
+
+    execs: Execs
     stopping: Stopping
     removal: Removal
     transitions: Transitions
-    mounts: VolumeMounts
     remedies: Remedies
-    runs: Runs
-    uses: LastUse
     repairs: Repairs
     policies: Policies
-    learned: Learned
     group: str
 
 
 def make_engine(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Engine:
     """Nothing is started yet: ``recover`` does that."""
-    registry, zygote = Registry(database), Zygote()
-    events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
-    connectivity = Connectivity(stores.networks)
-    seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
-    links = Links(registry, connectivity)
-    exceptions = LinkExceptions(registry, stores.networks, connectivity, links)
-    dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
-    files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
-    bundles = _bundles(settings, registry, connectivity, files, seccomp)
-    sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
-    names = NameService(registry, sandboxes, roots.run)
-    execs = Execs(registry, events, links.environment)
-    announcements, probes = Announcements(events, connectivity), Probes(execs, registry, events)
-    stopping = Stopping(registry, bundles, announcements, probes)
-    learned = Learned(database)
-    removal = Removal(
-        registry=registry,
-        images=stores.images,
-        volumes=stores.volumes,
-        connectivity=connectivity,
-        bundles=bundles,
-        announcements=announcements,
+    ground = _groundwork(settings, roots, database, stores)
+    execs = Execs(ground.registry, ground.events, ground.links.environment)
+    probes = Probes(execs, ground.registry, ground.events)
+    stopping = Stopping(ground.registry, ground.bundles, ground.announcements, probes)
+    removal = _removal(settings, stores, ground, stopping)
+    transitions = _transitions(stores, ground, probes, stopping, removal)
+    remedies = Remedies(transitions, stopping, ground.announcements)
+    probes.on_failure = remedies.apply
+    return Engine(
+        **vars(ground),
+        execs=execs,
         stopping=stopping,
-        trash=stores.trash,
-        learned=learned,
-        keeps_auto_removed=settings.trash_auto_removed,
+        removal=removal,
+        transitions=transitions,
+        remedies=remedies,
+        repairs=Repairs(stores.networks, ground.registry, ground.connectivity),
+        policies=_policies(stores, ground),
+        group=_prepared_group(settings),
     )
-    runs, uses = Runs(database), LastUse(database)
+
+
+def _groundwork(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Groundwork:
+    registry, connectivity = Registry(database), Connectivity(stores.networks)
+    events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
+    announcements, uses = Announcements(events, connectivity), LastUse(database)
     announcements.on_use.append(uses.note_image)
     events.watchers.append(uses.heed)
-    policies = Policies(
+    links = Links(registry, connectivity)
+    dns = Wishes(settings.dns, settings.dns_search, settings.dns_opts)
+    files = NameFiles(connectivity, links, dns, settings.host_gateway_ips)
+    sandboxes = Sandboxes(registry, stores.networks, connectivity, servers=settings.dns, options=settings.dns_opts)
+    seccomp = Seccomp(roots.data / "seccomp", settings.seccomp_profile)
+    return Groundwork(
         registry=registry,
-        networks=stores.networks,
         connectivity=connectivity,
-        names=names,
+        names=NameService(registry, sandboxes, roots.run),
         files=files,
+        links=links,
+        exceptions=LinkExceptions(registry, stores.networks, connectivity, links),
+        bundles=_bundles(settings, registry, connectivity, files, seccomp),
+        seccomp=seccomp,
+        zygote=Zygote(),
+        events=events,
         announcements=announcements,
-        learned=learned,
+        mounts=VolumeMounts(registry, stores.volumes, stores.images),
+        runs=Runs(database),
+        uses=uses,
+        learned=Learned(database),
     )
-    mounts = VolumeMounts(registry, stores.volumes, stores.images)
-    transitions = Transitions(
-        registry=registry,
+
+
+def _removal(settings: Settings, stores: Stores, ground: Groundwork, stopping: Stopping) -> Removal:
+    return Removal(
+        registry=ground.registry,
         images=stores.images,
-        connectivity=connectivity,
-        exceptions=exceptions,
-        names=names,
-        files=files,
-        bundles=bundles,
-        zygote=zygote,
-        announcements=announcements,
+        volumes=stores.volumes,
+        connectivity=ground.connectivity,
+        bundles=ground.bundles,
+        announcements=ground.announcements,
+        stopping=stopping,
+        trash=stores.trash,
+        learned=ground.learned,
+        keeps_auto_removed=settings.trash_auto_removed,
+    )
+
+
+def _transitions(
+    stores: Stores, ground: Groundwork, probes: Probes, stopping: Stopping, removal: Removal
+) -> Transitions:
+    return Transitions(
+        registry=ground.registry,
+        images=stores.images,
+        connectivity=ground.connectivity,
+        exceptions=ground.exceptions,
+        names=ground.names,
+        files=ground.files,
+        bundles=ground.bundles,
+        zygote=ground.zygote,
+        announcements=ground.announcements,
         probes=probes,
         stopping=stopping,
         removal=removal,
         trash=stores.trash,
-        runs=runs,
-        mounts=mounts,
+        runs=ground.runs,
+        mounts=ground.mounts,
     )
-    remedies = Remedies(transitions, stopping, announcements)
-    probes.on_failure = remedies.apply
-    return Engine(
-        remedies=remedies,
-        runs=runs,
-        uses=uses,
-        registry=registry,
-        connectivity=connectivity,
-        names=names,
-        files=files,
-        links=links,
-        exceptions=exceptions,
-        bundles=bundles,
-        seccomp=seccomp,
-        zygote=zygote,
-        events=events,
-        execs=execs,
-        announcements=announcements,
-        stopping=stopping,
-        removal=removal,
-        transitions=transitions,
-        mounts=mounts,
-        repairs=Repairs(stores.networks, registry, connectivity),
-        policies=policies,
-        learned=learned,
-        group=_prepared_group(settings),
+
+
+def _policies(stores: Stores, ground: Groundwork) -> Policies:
+    return Policies(
+        registry=ground.registry,
+        networks=stores.networks,
+        connectivity=ground.connectivity,
+        names=ground.names,
+        files=ground.files,
+        announcements=ground.announcements,
+        learned=ground.learned,
     )
 
 

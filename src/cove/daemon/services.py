@@ -1,5 +1,6 @@
 """What the server calls, put together from the stores and the engine."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from cove.build.builder import Builder
@@ -54,53 +55,50 @@ from cove.server.services import Services
 from cove.units import parse_size
 
 
+@dataclass(frozen=True)
+class Configured:
+    """The services that go by what a reload of the configuration can change."""
+
+    roots: Roots
+    stores: Stores
+    engine: Engine
+    containers: Containers
+    steps: BuildSteps
+    system: System
+    transfers: Transfers
+    registries: RegistryQuestions
+    doctor: Doctor
+
+    def configure(self, current: Settings) -> None:
+        """Have them go by these settings."""
+        self.containers.defaults = self.steps.defaults = _defaults(current)
+        self.engine.bundles.runtimes.configure(programs(current), current.default_runtime)
+        self.system.host = _host(current, self.roots, self.stores, self.engine)
+        self.transfers.registries = self.registries.settings = _registries(current)
+        self.stores.images.arrivals.limit(current.max_concurrent_downloads)
+        self.doctor.standing = _standing(current, self.roots, self.stores, self.engine)
+
+
 def make_services(
     settings: Settings, roots: Roots, stores: Stores, engine: Engine, reload: Reload, sockets: ScopedSockets
 ) -> Services:
     """Everything that routes call. What a reload of the configuration changes in it, it does by itself."""
-    registry, announcements, events = engine.registry, engine.announcements, engine.events
-    containers = _containers(roots, stores, engine)
-    archives = Archives(
-        registry=registry,
-        announcements=announcements,
-        images=stores.images,
-        bundles=engine.bundles,
-        worker=stores.worker,
-        mounts=engine.mounts,
-    )
+    registry, events, scratch = engine.registry, engine.events, roots.data / "tmp"
+    containers, archives, removed = _containers(roots, stores, engine), _archives(stores, engine), Removed(stores.trash)
     images = Images(stores.images, containers.image_users, events)
-    transfers = Transfers(stores.images, events, roots.data / "tmp", _registries(settings))
-    steps = _build_steps(roots, engine)
-    contexts = KeptContexts(stores.worker, roots.data / "contexts", roots.data / "tmp")
+    transfers = Transfers(stores.images, events, scratch, _registries(settings))
+    steps, contexts = _build_steps(roots, engine), KeptContexts(stores.worker, roots.data / "contexts", scratch)
     builds = _builds(roots, stores, engine, steps, transfers, contexts)
     resizing = Resizing(stores.volumes, registry, stores.worker, events)
     volumes = Volumes(stores.volumes, registry, events, stores.trash, resizing)
     networks = Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names)
-    system = System(
-        host=_host(settings, roots, stores, engine),
-        registry=registry,
-        containers=containers,
-        images=images,
-        volumes=volumes,
-        builds=builds,
-        events=events,
-        requests=engine.bundles.requests,
-    )
+    system = _system(_host(settings, roots, stores, engine), engine, containers, images, volumes, builds)
     asked = RegistryQuestions(_registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
-
-    def configure(current: Settings) -> None:
-        containers.defaults = steps.defaults = _defaults(current)
-        engine.bundles.runtimes.configure(programs(current), current.default_runtime)
-        system.host = _host(current, roots, stores, engine)
-        transfers.registries = asked.settings = _registries(current)
-        stores.images.arrivals.limit(current.max_concurrent_downloads)
-        doctor.standing = _standing(current, roots, stores, engine)
-
-    configure(settings)
-    reload.listeners += [configure, lambda fresh: system.reloaded(attributes(fresh))]
-    removed = Removed(stores.trash)
-    output = Output(registry, removed, announcements, Statistics(registry, engine.bundles))
+    configured = Configured(roots, stores, engine, containers, steps, system, transfers, asked, doctor)
+    configured.configure(settings)
+    reload.listeners += [configured.configure, lambda fresh: system.reloaded(attributes(fresh))]
+    output = Output(registry, removed, engine.announcements, Statistics(registry, engine.bundles))
     lifecycle = Lifecycle(registry, engine.transitions, engine.stopping)
     workshop = ContainerWorkshop(containers, lifecycle, archives, stores.images)
     return Services(
@@ -116,8 +114,8 @@ def make_services(
         image_contents=ImageContents(stores.images, stores.worker),
         transfers=transfers,
         builds=builds,
-        bootstraps=Bootstraps(stores.images, events, workshop, roots.data / "tmp"),
-        slimming=Slimming(stores.images, registry, events, workshop, roots.data / "tmp"),
+        bootstraps=Bootstraps(stores.images, events, workshop, scratch),
+        slimming=Slimming(stores.images, registry, events, workshop, scratch),
         registries=asked,
         contexts=contexts,
         networks=networks,
@@ -127,15 +125,34 @@ def make_services(
         sockets=sockets,
         doctor=doctor,
         system=system,
-        pruning=Pruning(
-            containers=containers,
-            networks=networks,
-            images=images,
-            volumes=volumes,
-            builds=builds,
-            uses=engine.uses,
-        ),
+        pruning=Pruning(containers, networks, images, volumes, builds, engine.uses),
         trash=_undo(stores, engine, containers),
+    )
+
+
+def _archives(stores: Stores, engine: Engine) -> Archives:
+    return Archives(
+        registry=engine.registry,
+        announcements=engine.announcements,
+        images=stores.images,
+        bundles=engine.bundles,
+        worker=stores.worker,
+        mounts=engine.mounts,
+    )
+
+
+def _system(
+    host: Host, engine: Engine, containers: Containers, images: Images, volumes: Volumes, builds: Builds
+) -> System:
+    return System(
+        host=host,
+        registry=engine.registry,
+        containers=containers,
+        images=images,
+        volumes=volumes,
+        builds=builds,
+        events=engine.events,
+        requests=engine.bundles.requests,
     )
 
 

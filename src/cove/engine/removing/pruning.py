@@ -38,7 +38,6 @@ class Pruning:
 
     def __init__(
         self,
-        *,
         containers: Containers,
         networks: Networks,
         images: Images,
