@@ -9,7 +9,7 @@ from harness.engine import Engine
 
 BINDS = ("-v", "/usr:/usr:ro", "-v", "/usr/lib:/lib:ro", "-v", "/usr/lib64:/lib64:ro")
 
-_CALLS = """
+CALLS = """
 import ctypes, json, os, signal, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):
@@ -21,6 +21,7 @@ def call(number, *arguments):
     status = os.waitpid(pid, 0)[1]
     return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 """
+"""Where a script has ``call``."""
 
 
 def python(engine: Engine, script: str, *flags: str, check: bool = True) -> Any:
@@ -33,7 +34,7 @@ def python(engine: Engine, script: str, *flags: str, check: bool = True) -> Any:
 
 def calls(engine: Engine, wanted: list[list[int]], *flags: str) -> list[int]:
     """What each system call (number, arguments) gives in a new container: errno, 0, or minus a signal's number."""
-    script = f"{_CALLS}\nprint(json.dumps([call(*item) for item in {wanted!r}]))"
+    script = f"{CALLS}\nprint(json.dumps([call(*item) for item in {wanted!r}]))"
     found: list[int] = python(engine, script, *flags)
     return found
 

@@ -1,24 +1,48 @@
 """``cove-oci`` below other engines: Debian's Podman, and Docker's daemon with containerd."""
 
+import errno
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cove.kernel import cgroups
+from cove.seccomp.abi import ABIS, numbers
 from harness import base_image
 from harness.oci import PROGRAM, Done
 from harness.peer import Peer
+from harness.probes import BINDS, CALLS
+from harness.seccomp_listener import Listener
 
 GROUP = f"cove-test-{os.getpid()}-podman"
 """Where Podman's containers are, so that they leave nothing in a group that others use too."""
 
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=10000:10000")
 """Podman asks for more than a machine without CAP_SYS_RESOURCE gives, whatever the runtime."""
+
+TRIED: tuple[tuple[Any, ...], ...] = (
+    ("io_uring_setup", 1, 0, True),
+    ("bpf", 0, 0, 0, True),
+    ("init_module", 0, 0, 0, True),
+    ("kexec_load", 0, 0, 0, 0, True),
+    ("perf_event_open", 0, 0, 0, 0, 0, True),
+    ("userfaultfd", 0, True),
+    ("keyctl", 0, -1, False),
+    ("unshare", 0x10000000, False),  # a user namespace
+    ("mount", 0, 0, 0, 0, 0, False),
+    ("process_vm_readv", 0, 0, 0, 0, 0, 0, False),
+    ("socket", socket.AF_VSOCK, socket.SOCK_STREAM, 0, False),
+    ("socket", socket.AF_ALG, socket.SOCK_SEQPACKET, 0, False),
+)
+"""System calls with arguments, and whether Podman's default profile refuses them."""
 
 
 class Podman:
@@ -104,23 +128,74 @@ def test_podman_and_a_container_that_stays(podman: Podman) -> None:
     podman("rm", "box")
 
 
+@pytest.fixture
+def plain(podman: Podman) -> Iterator[str]:
+    """A container of Podman's for which nothing was asked for but the machine's programs."""
+    podman.run("-d", "--name", "plain", *BINDS, "localhost/busybox", "sleep", "600")
+    yield "plain"
+    podman("rm", "--force", "--time", "0", "plain")
+
+
 @pytest.mark.needs("podman")
-def test_podman_s_defaults_are_what_the_table_says(podman: Podman) -> None:
+def test_podman_s_defaults_are_what_the_table_says(podman: Podman, plain: str) -> None:
     """Its column in docs/security.md, as far as a container can tell."""
-    script = "grep -E 'CapBnd|CapAmb|NoNewPrivs|Seccomp:' /proc/self/status; cat /sys/fs/cgroup/pids/pids.max"
+    script = "grep -E 'CapBnd|CapAmb|CapInh|NoNewPrivs|Seccomp:' /proc/self/status; cat /sys/fs/cgroup/pids/pids.max"
     script += "; cat /sys/fs/cgroup/pids.max; touch /sys/fs/cgroup/x /sys/fs/cgroup/pids/x; ls /dev"
-    podman.run("-d", "--name", "plain", "localhost/busybox", "sleep", "600")
-    words = podman("exec", "plain", "sh", "-c", script, check=False).out.split()
-    status = dict(zip(words[:8:2], words[1:8:2], strict=True))
+    words = podman("exec", plain, "sh", "-c", script, check=False).out.split()
+    status = dict(zip(words[:10:2], words[1:10:2], strict=True))
     held = {number for number in range(64) if int(status["CapBnd:"], 16) >> number & 1}
     assert len(held) == 11 and not held & {13, 27, 29}, "NET_RAW, MKNOD and AUDIT_WRITE"
-    assert (status["CapAmb:"].strip("0"), status["NoNewPrivs:"], status["Seccomp:"]) == ("", "0", "2")
+    assert [status[name].strip("0") for name in ("CapAmb:", "CapInh:")] == ["", ""]
+    assert (status["NoNewPrivs:"], status["Seccomp:"]) == ("0", "2")
     assert "2048" in words
     assert {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts"} <= set(words)
-    shown = json.loads(podman("inspect", "plain").out)[0]
+    shown = json.loads(podman("inspect", plain).out)[0]
     assert shown["HostConfig"]["IpcMode"] == "shareable"
     assert shown["HostConfig"]["PidsLimit"] == 2048
-    podman("rm", "--force", "--time", "0", "plain")
+    assert shown["HostConfig"]["LogConfig"]["Size"] == "0B", "not bounded"
+
+
+@pytest.mark.needs("podman", "host-python")
+def test_the_calls_that_podman_refuses_are_what_the_table_says(podman: Podman, plain: str) -> None:
+    known = numbers(ABIS["SCMP_ARCH_X86_64"])
+    tried = [[known[name], *arguments] for name, *arguments, _ in TRIED]
+    script = f"{CALLS}\nprint(json.dumps([call(*item) for item in {json.dumps(tried)}]))"
+    found = json.loads(podman("exec", plain, "/usr/bin/python3", "-c", script).out)
+    refused = {errno.EPERM, errno.ENOSYS}
+    assert [number in refused for number in found] == [each[-1] for each in TRIED], found
+
+
+@pytest.mark.needs("podman", "host-python")
+def test_what_podman_shares_with_the_host_is_what_the_table_says(podman: Podman, plain: str) -> None:
+    kinds = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+    links = [f"readlink /proc/self/ns/{kind}" for kind in kinds]
+    inside = podman("exec", plain, "sh", "-c", "; ".join(links)).out.split()
+    shared = {kind for kind, link in zip(kinds, inside, strict=True) if os.readlink(f"/proc/self/ns/{kind}") == link}
+    assert shared == ({"user"} if cgroups.layout().unified else {"user", "cgroup"})
+    masked = "wc -c </proc/keys; wc -c </proc/timer_list; ls /sys/firmware | wc -l; echo 1 >/proc/sys/kernel/panic"
+    done = podman("exec", plain, "sh", "-c", masked, check=False)
+    assert done.out.split() == ["0", "0", "0"] and "Read-only" in done.err
+
+
+@pytest.mark.needs("podman")
+def test_a_listener_that_podman_s_profile_names(podman: Podman, tmp_path: Path) -> None:
+    path = tmp_path / "listener.sock"
+    asks = {"names": ["rmdir"], "action": "SCMP_ACT_NOTIFY"}
+    profile = tmp_path / "profile.json"
+    content = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "listenerPath": str(path),
+        "listenerMetadata": "x",
+        "syscalls": [asks],
+    }
+    profile.write_text(json.dumps(content))
+    with Listener(path) as listener, ThreadPoolExecutor() as threads:
+        words = ("--rm", f"--security-opt=seccomp={profile}", "localhost/busybox", "rmdir", "/nonesuch")
+        run = threads.submit(podman.run, *words, check=False)
+        state = listener.answer(errno.EXDEV)
+        done = run.result()
+    assert state["metadata"] == "x" and state["state"]["status"] == "creating"
+    assert done.code == 1 and "cross-device" in done.err.lower()
 
 
 class PeerWithOurs(Peer):

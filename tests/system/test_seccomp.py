@@ -3,7 +3,6 @@
 import errno
 import json
 import signal
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from harness import probes
 from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.needs import TESTING_THE_TESTS
+from harness.seccomp_listener import Listener
 
 pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static", "host-python")
 
@@ -201,37 +201,17 @@ def test_a_listener_decides_about_calls(daemon: Engine, tmp_path: Path) -> None:
         "listenerMetadata": "whoever reads this",
         "syscalls": [{"names": ["rmdir"], "action": "SCMP_ACT_NOTIFY"}],
     }
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-        listener.settimeout(20)
+    with Listener(Path(path)) as listener:
         option = probes.profile(tmp_path, profile)
         with daemon.spawned(
             "docker", "run", "--rm", "--name", "asks", option, "busybox", "rmdir", "/nonesuch"
         ) as client:
-            connection = listener.accept()[0]
-            message, descriptors, _, _ = socket.recv_fds(connection, 1 << 16, 2)
-            connection.close()
-            _answer(descriptors[0], errno.EXDEV)
+            state = listener.answer(errno.EXDEV)
             _, errors = client.communicate(timeout=20)
-    state = json.loads(message)
     assert (state["fds"], state["metadata"]) == (["seccompFd"], "whoever reads this")
     assert state["state"]["status"] == "creating" and len(state["state"]["id"]) == 64
     assert state["pid"] == state["state"]["pid"] > 0
     assert b"cross-device" in errors.lower()
-
-
-def _answer(descriptor: int, number: int) -> None:
-    """Receive one notification and let the call fail (struct seccomp_notif, seccomp_notif_resp)."""
-    import fcntl
-    import os
-    import struct
-
-    received = bytearray(80)
-    fcntl.ioctl(descriptor, 0xC0502100, received)  # SECCOMP_IOCTL_NOTIF_RECV
-    (identity,) = struct.unpack_from("=Q", received)
-    fcntl.ioctl(descriptor, 0xC0182101, struct.pack("=QqiI", identity, 0, -number, 0))  # SECCOMP_IOCTL_NOTIF_SEND
-    os.close(descriptor)
 
 
 @pytest.mark.needs("cove")

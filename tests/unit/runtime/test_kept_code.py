@@ -1,6 +1,7 @@
 """The code that calls of cove-oci keep: what is found in it, and when it is not believed."""
 
 import importlib
+import importlib.resources
 import marshal
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package = tmp_path / "sources/kept_one"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("name = __name__\n")
+    (package / "data.txt").write_text("beside it")
     (package / "inner.py").write_text("from kept_one import name\nvalue = 1\n")
     (tmp_path / "cache").mkdir()
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
@@ -45,7 +47,8 @@ def test_a_later_call_reads_no_source(sources: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "meta_path", [kept])
     inner = importlib.import_module("kept_one.inner")
     assert (inner.value, inner.name, inner.__file__) == (1, "kept_one", str(sources / "inner.py"))
-    assert inner.__spec__.loader is kept and sys.modules["kept_one"].__path__ == [str(sources)]
+    assert sys.modules["kept_one"].__path__ == [str(sources)]
+    assert importlib.resources.files("kept_one").joinpath("data.txt").read_text() == "beside it"
 
 
 def test_a_source_that_has_changed_is_read(sources: Path) -> None:

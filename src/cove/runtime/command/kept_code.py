@@ -9,28 +9,37 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import SourceFileLoader
+from _frozen_importlib_external import SourceFileLoader, spec_from_file_location
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from importlib.abc import Loader
-    from types import ModuleType
+    from importlib.machinery import ModuleSpec
+    from types import CodeType, ModuleType
 
     Identity = tuple[int, int]
     """The time of a source in ns, and its size."""
 
     Kept = tuple[str, bool, Identity, bytes]
     """Of a module: the path of its source, whether it is a package, what the source was, and the marshalled code."""
-else:
-    Loader = object  # importlib.abc is dear
 
 _NAME = f"cove-oci.{sys.implementation.cache_tag}.code"
 
 
-class KeptCode(Loader):
-    """A finder and a loader of modules (importlib.abc)."""
+class _Loader(SourceFileLoader):
+    """Python's own for a source, but for where the code comes from."""
+
+    def __init__(self, name: str, kept: Kept) -> None:
+        super().__init__(name, kept[0])
+        self._code = kept[3]
+
+    def get_code(self, _name: str) -> CodeType:
+        code: CodeType = marshal.loads(self._code)
+        return code
+
+
+class KeptCode:
+    """A finder of modules (importlib.abc)."""
 
     def __init__(self, directory: str) -> None:
         """``directory``: where the file is, or is to be."""
@@ -50,18 +59,8 @@ class KeptCode(Loader):
         kept = self._modules.get(name)
         if kept is None or _identity(kept[0]) != kept[2]:
             return None
-        spec = ModuleSpec(name, self, origin=kept[0], is_package=kept[1])
-        if kept[1]:
-            spec.submodule_search_locations = [os.path.dirname(kept[0])]
-        return spec
-
-    def create_module(self, _spec: ModuleSpec) -> None:
-        """As every module is made."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        path, _, _, code = self._modules[module.__name__]
-        module.__file__ = path
-        exec(marshal.loads(code), module.__dict__)
+        places = [os.path.dirname(kept[0])] if kept[1] else None
+        return spec_from_file_location(name, kept[0], loader=_Loader(name, kept), submodule_search_locations=places)
 
     def keep(self) -> None:
         """Add what has been imported from elsewhere meanwhile, where that can be written."""
@@ -81,7 +80,7 @@ class KeptCode(Loader):
     def _take(self, module: ModuleType) -> Kept | None:
         """None for a module that is kept, or has no code in Python."""
         spec = getattr(module, "__spec__", None)  # which typing.re, for one, has not
-        if spec is None or spec.origin is None or not isinstance(spec.loader, SourceFileLoader):
+        if spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
             return None
         identity = _identity(spec.origin)
         code = spec.loader.get_code(spec.name)  # from the compiled file
