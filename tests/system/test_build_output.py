@@ -195,6 +195,23 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
     assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
 
 
+def test_the_shell_has_what_the_step_had_mounted(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text(
+        "FROM busybox AS other\nRUN mkdir /made && echo stage >/made/it\nFROM busybox\n"
+        "RUN --mount=target=/c --mount=target=/one,source=f --mount=from=other,source=/made,target=/m "
+        "--mount=type=cache,target=/cache --mount=type=tmpfs,target=/t,size=1m echo kept >/cache/it && false\n"
+    )
+    argv = [str(BIN / "cove"), "build", "--progress", "plain", "--debug", str(context)]
+    with on_terminal(argv, daemon.client_environment()) as terminal:
+        terminal.expect("A shell over what the step left")
+        terminal.expect("/ #")
+        terminal.send("cat /c/f /one /m/it /cache/it; df -k /t | tail -1; exit\r")
+        terminal.expect("hello\r\nhello\r\nstage\r\nkept\r\n")
+        terminal.expect(" 1024 ")
+        assert terminal.wait() == 1
+    assert daemon.docker("images", "-q", "-f", "dangling=true").out == ""
+
+
 def test_a_shell_in_the_step_that_failed(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nENV A=b\nWORKDIR /w\nRUN echo left >file && false\n")
     argv = [str(BIN / "cove"), "build", "--progress", "plain", "--debug", str(context)]

@@ -292,7 +292,7 @@ class _Build(Inputs):
             await solver.solve(roots)
         except StepFailed as error:
             if error.left is not None:
-                error.image = await keep_left(self._builder.images, error.left)
+                error.kept = await keep_left(self._builder.images, error.left)
             raise
 
     async def _recipe(self, text: bytes, platform: Platform) -> Recipe:

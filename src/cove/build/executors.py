@@ -24,7 +24,7 @@ from cove.build.graph import (
     Run,
     Vertex,
 )
-from cove.build.mounts import Mounts
+from cove.build.mounts import Mounts, Prepared
 from cove.build.running import Command, Ran, Runner
 from cove.build.steps import StepLayers
 from cove.errors import InvalidArgument, Unimplemented
@@ -34,21 +34,50 @@ Log = Callable[[int, bytes], None]
 
 
 @dataclass(frozen=True)
+class LeftMount:
+    """What a step that failed had mounted: a directory of the host's, files of other layers, or memory for neither."""
+
+    option: MountOption
+    directory: str = ""
+    root: Root | None = None
+
+
+@dataclass(frozen=True)
 class Left:
     """What a step that failed has left: its files, and how it was run."""
 
     root: Root
     run: Run
+    mounts: tuple[LeftMount, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeptMount:
+    """A mount for a shell over what a step left. ``type``: image, bind or tmpfs. ``size``: bytes of a tmpfs, or 0."""
+
+    type: str
+    target: str
+    source: str = ""
+    subpath: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class KeptLeft:
+    """Images, without names, of what a step left: the files, and what it had mounted."""
+
+    image: str
+    mounts: tuple[KeptMount, ...] = ()
 
 
 class StepFailed(InvalidArgument):
-    """A RUN ended with another code than 0. ``exit_code``: 1 to 255. ``image``: of what it left, if one was made."""
+    """A RUN ended with another code than 0. ``exit_code``: 1 to 255. ``kept``: of what it left, if it is wanted."""
 
     def __init__(self, message: str, exit_code: int, left: Left | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.left = left
-        self.image = ""
+        self.kept: KeptLeft | None = None
 
 
 class Execution(Protocol):
@@ -251,15 +280,31 @@ class Executors:
             async with self._runner.run(command, execution.log) as ran:
                 if ran.exit_code:
                     message = f"The command '{' '.join(run.arguments)}' returned a non-zero code: {ran.exit_code}"
-                    raise StepFailed(message, ran.exit_code, await self._left(run, ran, parent))
+                    left = await self._left(run, ran, parent, inputs, prepared) if self._debug else None
+                    raise StepFailed(message, ran.exit_code, left)
                 return await self._steps.pack(ran.upper, ran.stubs, parent)
 
-    async def _left(self, run: Run, ran: Ran, parent: Root) -> Left | None:
-        """For a shell in the step, if anybody wants one."""
-        if not self._debug:
-            return None
+    async def _left(self, run: Run, ran: Ran, parent: Root, inputs: Sequence[Result], prepared: Prepared) -> Left:
+        """For a shell in the step. What it was lent, secrets and agents, is not part of it."""
         layer = await self._steps.pack(ran.upper, ran.stubs, parent)
-        return Left(Root((*parent.layers, *([layer] if layer else []))), run)
+        directories = {mount.destination: mount.source for mount in prepared.mounts if mount.kind == "bind"}
+        mounts: list[LeftMount] = []
+        for option in run.mounts:
+            if option.type == "bind":
+                mounts.append(LeftMount(option, root=await self._as_root(inputs[option.input])))
+            elif option.type == "cache":
+                mounts.append(LeftMount(option, directory=directories[option.target]))
+            elif option.type == "tmpfs":
+                mounts.append(LeftMount(option))
+        return Left(Root((*parent.layers, *([layer] if layer else []))), run, tuple(mounts))
+
+    async def _as_root(self, result: Result) -> Root:
+        """A context as a layer that an image can have."""
+        if isinstance(result, Root):
+            return result
+        everything = Selection([Source(await self._tree(result), "")], "/", True)
+        layer = await self._steps.copy(everything, Root(), 0)
+        return Root((layer,) if layer else ())
 
 
 def _root(result: Result) -> Root:

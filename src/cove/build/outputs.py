@@ -11,7 +11,8 @@ from cove.build.annotations import INDEX_DESCRIPTOR, MANIFEST_DESCRIPTOR, Annota
 from cove.build.annotations import MANIFEST as OF_MANIFEST
 from cove.build.assembling import Assembly
 from cove.build.attestations import Attestation
-from cove.build.executors import Left
+from cove.build.executors import KeptLeft, KeptMount, Left
+from cove.build.graph import Root
 from cove.digest import Digest
 from cove.errors import NotFound
 from cove.images import Image, Images
@@ -139,13 +140,27 @@ def _index(packed: Sequence[_Packed], about: Sequence[Descriptor], annotations: 
     return msgspec.json.encode(index)
 
 
-async def keep_left(images: Images, left: Left) -> str:
-    """An image, without a name, of what a step that failed has left; its id."""
-    here = host()
+async def keep_left(images: Images, left: Left) -> KeptLeft:
+    """Keep what a step that failed has left in images without names."""
     config = Config(env=list(left.run.environment), working_dir=left.run.directory, user=left.run.user, cmd=["/bin/sh"])
-    whole = ImageConfig(here.architecture, here.os, RootFS(diff_ids=left.root.diff_ids), config, variant=here.variant)
+    mounts = []
+    for mount in left.mounts:
+        option = mount.option
+        if mount.root is None:
+            kind = "bind" if mount.directory else "tmpfs"
+            mounts.append(KeptMount(kind, option.target, mount.directory, size=option.size))
+        elif mount.root.layers:
+            source = await _nameless(images, mount.root, Config())
+            mounts.append(KeptMount("image", option.target, source, option.source))
+    return KeptLeft(await _nameless(images, left.root, config), tuple(mounts))
+
+
+async def _nameless(images: Images, root: Root, config: Config) -> str:
+    """Make an image of a root; its id."""
+    here = host()
+    whole = ImageConfig(here.architecture, here.os, RootFS(diff_ids=root.diff_ids), config, variant=here.variant)
     data = msgspec.json.encode(whole)
-    layers = [layer.blob for layer in left.root.layers]
+    layers = [layer.blob for layer in root.layers]
     manifest = Manifest(
         schema_version=2, media_type=MANIFEST, config=Descriptor(CONFIG, str(Digest.of(data)), len(data)), layers=layers
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from cove.cli.building.exports import export
+from cove.cli.building.loading import unload
 from cove.cli.failure import Failure
 
 TYPE_CHECKING = False
@@ -52,13 +53,25 @@ def debug(session: Session, told: dict[str, Any]) -> int:
     from cove.cli.main import main
 
     session.warn(f"{told['error']}\nA shell over what the step left; its end ends the build.")
-    environment = [word for entry in told.get("environment", ()) for word in ("--env", entry)]
-    words = ["run", "--rm", "-it", "--workdir", told.get("directory") or "/", *environment, "--entrypoint"]
+    mounts = [word for mount in told["mounts"] for word in ("--mount", _mount(mount))]
     try:
-        main([*words, told.get("shell", "/bin/sh"), told["image"]])
+        main(["run", "--rm", "-it", *mounts, "--entrypoint", "/bin/sh", told["image"]])
     finally:
-        session.client.json("DELETE", f"/images/{told['image']}", {"force": True})
+        images = {told["image"], *(mount["source"] for mount in told["mounts"] if mount["type"] == "image")}
+        unload(session, images, force=True)
     return 1
+
+
+def _mount(mount: dict[str, Any]) -> str:
+    """What ``--mount`` takes: fields of a line of CSV."""
+    said = {"type": mount["type"], "target": mount["target"]}
+    if mount["type"] == "tmpfs":
+        said |= {"tmpfs-size": mount["size"]} if mount["size"] else {}
+    else:
+        said |= {"source": mount["source"]}
+        said |= {"image-subpath": mount["subpath"].strip("/")} if mount["subpath"].strip("/") else {}
+    escaped = (f"{name}={value}".replace('"', '""') for name, value in said.items())
+    return ",".join(f'"{field}"' for field in escaped)
 
 
 def _write(path: str, text: str, flag: str) -> None:

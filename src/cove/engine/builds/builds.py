@@ -5,6 +5,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from cove.build.assembling import moment
 from cove.build.builder import Builder, Request
 from cove.build.cache_mounts import CacheMounts
@@ -207,9 +209,8 @@ def _events() -> Callable[[Event], Iterable[Progress]]:
 def _failure(error: CoveError) -> Iterable[Progress]:
     """What a build that failed ends with."""
     code = error.exit_code if isinstance(error, StepFailed) else 0
-    if isinstance(error, StepFailed) and error.left is not None:
-        run = error.left.run
-        told = {"image": error.image, "error": error.message, "directory": run.directory, "user": run.user}
+    if isinstance(error, StepFailed) and error.kept is not None:
+        told = {"error": error.message, **msgspec.to_builtins(error.kept)}
         yield Progress(id=DEBUG, aux=told)
     yield Progress(error=error.message, error_detail=ErrorDetail(code=code, message=error.message))
 
