@@ -1,15 +1,19 @@
 """RUN: its forms, its mounts, its limits, and what of it never reaches the disk."""
 
+import io
 import json
 import shutil
 import socket
 import subprocess
+import tarfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.leaks import remove_cgroups
 from harness.waiting import eventually
 
 
@@ -245,3 +249,63 @@ RUN --device=acme.com/widget=b echo optional
             assert words in daemon.cove("build", *allow, str(context), check=False).err
     finally:
         shutil.rmtree(directory)
+
+
+def test_processors_and_security(daemon: Engine, context: Path) -> None:
+    dockerfile = """\
+FROM busybox
+RUN grep -E 'Cpus_allowed_list|NoNewPrivs|Seccomp:' /proc/self/status
+RUN cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us cpu/cpu.shares 2>/dev/null || cat cpu.max cpu.weight
+"""
+    flags = ("--cpuset-cpus", "0", "--cpu-quota", "50000", "--cpu-period", "100000", "--cpu-shares", "512")
+    security = ("--security-opt", "no-new-privileges", "--security-opt", "seccomp=unconfined", "--isolation", "default")
+    text = out_of(daemon, context, dockerfile, *flags, *security)
+    words = " ".join(text.split())
+    assert words.startswith("NoNewPrivs: 1 Seccomp: 0 Cpus_allowed_list: 0 50000 ")
+    (context / "Dockerfile").write_text("FROM busybox\n")
+    for flag, value, said in (
+        ("--isolation", "hyperv", "invalid isolation"),
+        ("--security-opt", "wrong=1", "wrong=1"),
+        ("--cpuset-cpus", "9999", "9999"),
+        ("--memory", "1k", "Minimum memory limit"),
+        ("--cpu-period", "1", "CPU cfs period can not be less than 1ms"),
+    ):
+        err = daemon.cove("build", "--no-cache", flag, value, str(context), check=False).err
+        assert said in err, (flag, err)
+
+
+def test_the_parent_of_its_control_groups(daemon: Engine, context: Path) -> None:
+    parent = f"{daemon.name}/of-builds"
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 600\n")
+    flags = ("build", "--progress", "plain", "--cgroup-parent", f"/{parent}", str(context))
+    with daemon.spawned("cove", *flags) as client:
+        assert client.stderr is not None
+        eventually(lambda: b"begun" in client.stderr.readline())
+        groups = [*Path("/sys/fs/cgroup").glob(f"*/{parent}/*/"), *Path("/sys/fs/cgroup").glob(f"{parent}/*/")]
+        assert any((group / "cgroup.procs").read_text() for group in groups)
+    eventually(lambda: not list(daemon.exec_root.glob("containers/*")))
+    remove_cgroups(f"/{parent}")
+
+
+def test_cancelled_by_its_id(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 600\n")
+    body = io.BytesIO()
+    with tarfile.open(fileobj=body, mode="w") as archive:
+        archive.add(context, ".")
+    answers: list[str] = []
+    headers = {"Content-Type": "application/x-tar"}
+
+    def ask() -> None:
+        answer = daemon.http("POST", "/build?buildid=cancel-me-1", body.getvalue(), headers=headers, timeout=100)
+        answers.append(answer.body.decode())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    eventually(
+        lambda: list(daemon.exec_root.glob("containers/*/shim.sock")) or list(daemon.exec_root.glob("containers/*"))
+    )
+    assert daemon.http("POST", "/build/cancel?id=cancel-me-1").status == 204
+    asking.join(60)
+    assert "the build was cancelled" in answers[0]
+    eventually(lambda: not list(daemon.exec_root.glob("containers/*")))
+    assert daemon.http("POST", "/build/cancel?id=nobody").status == 204

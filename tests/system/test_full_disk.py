@@ -126,12 +126,13 @@ def test_a_full_data_root_empties_the_trash_first() -> None:
 
 def test_a_build_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY big /big\nRUN cat /big >/again\n")
-    (tmp_path / "big").write_bytes(os.urandom(1 << 20))
+    (tmp_path / "big").write_bytes(os.urandom(1 << 20))  # large enough for its contents to be kept
     with _small("data_root", "40m") as daemon:
         with _filled(daemon.data_root):
             done = daemon.cove("build", "-q", str(tmp_path), check=False)
             assert done.code == 1
             assert "No space left" in done.err or "disk is full" in done.err
+        assert not list((daemon.data_root / "tmp").iterdir())
         assert daemon.cove("build", "-q", "-t", "made", str(tmp_path)).out.startswith("sha256:")
         assert daemon.docker("run", "--rm", "made", "wc", "-c", "/again").out == f"{1 << 20} /again\n"
 

@@ -38,7 +38,7 @@ MOST_OFFERS = 256
 SECONDS = 600
 """How long an offer waits for its build."""
 
-_SLACK = 256 << 20
+SLACK = 256 << 20
 """Bytes of no use that are never a reason to begin anew."""
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -93,12 +93,27 @@ class _Kept:
 
 
 class KeptContexts:
-    """``root``: where contents are kept. ``scratch``: for what belongs to one build."""
+    """``root``: where contents are kept. ``scratch``: for what belongs to one build.
 
-    def __init__(self, worker: Worker, root: Path, scratch: Path) -> None:
+    ``most``: bytes that are kept. ``seconds``, ``slack``: see ``SECONDS`` and ``SLACK``.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        root: Path,
+        scratch: Path,
+        *,
+        most: int = MOST_BYTES,
+        seconds: float = SECONDS,
+        slack: int = SLACK,
+    ) -> None:
         self._worker = worker
         self._root = root
         self._scratch = scratch
+        self._most = most
+        self._seconds = seconds
+        self._slack = slack
         self._kept: dict[str, _Kept] = {}
         self._tickets: dict[str, _Ticket] = {}
         self._drops: set[asyncio.Task[None]] = set()
@@ -121,23 +136,24 @@ class KeptContexts:
             await asyncio.shield(self._drop(_Ticket(key, place, data, complete=False)))
             raise
         self._tickets[id] = ticket = _Ticket(key, place, data, not listed.missing, listed.size, listed.missing_size)
-        ticket.expiry = asyncio.get_running_loop().call_later(SECONDS, self._expire, id)
+        self._wait(id, ticket)
         return Offer(id, listed.missing)
 
     async def fill(self, id: str, chunks: AsyncIterator[bytes]) -> None:
         """Take the missing contents in, once. Raises NotFound, and InvalidArgument for what the list did not say."""
         ticket = self._ticket(id)
         known, place = str(ticket.data.with_suffix(".known")), ticket.place
+        _stop(ticket)  # however long it takes
         begin = self._kept[ticket.key].reserved(ticket.data, ticket.missing)
         job = FillContext(known, str(place / "listing"), str(place / "index"), str(ticket.data), begin)
         try:
             await self._worker.run_stream(job, ReceiveContextDone, chunks)
         except BaseException:
             if self._tickets.pop(id, None) is not None:
-                _stop(ticket)
                 await asyncio.shield(self._drop(ticket))
             raise
         ticket.complete = True
+        self._wait(id, ticket)
 
     @contextlib.asynccontextmanager
     async def taken(self, id: str) -> AsyncIterator[Context]:
@@ -172,6 +188,10 @@ class KeptContexts:
         for ticket in self._tickets.values():
             _stop(ticket)
 
+    def _wait(self, id: str, ticket: _Ticket) -> None:
+        """Give the client time for its next request."""
+        ticket.expiry = asyncio.get_running_loop().call_later(self._seconds, self._expire, id)
+
     def _ticket(self, id: str) -> _Ticket:
         ticket = self._tickets.get(id)
         if ticket is None:
@@ -183,11 +203,11 @@ class KeptContexts:
         directory = self._root / key
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.utime(directory)
-        self._prune(MOST_BYTES)
+        self._prune(self._most)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         numbers = sorted(int(path.stem) for path in directory.glob("*.data") if path.stem.isdecimal())
         newest = directory / f"{numbers[-1] if numbers else 0}.data"
-        return directory / f"{int(newest.stem) + 1}.data" if _is_spent(newest) else newest
+        return directory / f"{int(newest.stem) + 1}.data" if _is_spent(newest, self._slack) else newest
 
     def _prune(self, keep: int) -> None:
         freed, found = 0, sorted(self._sizes(), key=lambda each: each[1])
@@ -253,11 +273,11 @@ def _stop(ticket: _Ticket) -> None:
         ticket.expiry.cancel()
 
 
-def _is_spent(data: Path) -> bool:
+def _is_spent(data: Path, slack: int) -> bool:
     """Whether more of the contents is of no use than of use: what the last build used is beside them."""
     with contextlib.suppress(OSError, ValueError):
         live = int(data.with_suffix(".live").read_text())
-        return data.stat().st_size > 2 * live + _SLACK
+        return data.stat().st_size > 2 * live + slack
     return False
 
 
