@@ -14,6 +14,7 @@ from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.device_requests import DeviceRequests
 from cove.engine.bundle.runtimes import Program, Runtimes
 from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.containers.container import Locations
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
 from cove.engine.events.eventlog import Bounds, EventLog
@@ -221,8 +222,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
         connectivity=engine.connectivity,
         exceptions=engine.exceptions,
         mounts=engine.mounts,
-        data_root=roots.data,
-        run_root=roots.run,
+        locations=Locations(roots.data, roots.run),
     )
     recovery.load()
     stack.callback(engine.zygote.close)

@@ -21,7 +21,11 @@ from cove.engine.builds.lending import Lending
 from cove.engine.builds.steps import BuildSteps
 from cove.engine.bundle.defaults import Defaults
 from cove.engine.containers.archives import Archives
+from cove.engine.containers.changing import Changing
+from cove.engine.containers.commits import Commits
+from cove.engine.containers.container import Locations
 from cove.engine.containers.containers import Containers
+from cove.engine.containers.making import Making
 from cove.engine.containers.output import Output
 from cove.engine.containers.statistics import Statistics
 from cove.engine.containers.views import Views
@@ -36,6 +40,8 @@ from cove.engine.images.slimming import Slimming
 from cove.engine.images.workshop import ContainerWorkshop
 from cove.engine.lifecycle.lifecycle import Lifecycle
 from cove.engine.logs.options import LogDefaults
+from cove.engine.mounting.live_mounts import LiveMounts
+from cove.engine.mounting.mount_sources import MountSources
 from cove.engine.networking.memberships import Memberships
 from cove.engine.networking.networks import Networks
 from cove.engine.networking.publications import Publications
@@ -43,13 +49,16 @@ from cove.engine.networking.topology import Topology
 from cove.engine.removing.pruning import Pruning
 from cove.engine.removing.removed import Removed
 from cove.engine.removing.undo import Undo
+from cove.engine.sizes import Sizes
 from cove.engine.system import Host, System
 from cove.engine.transfers import Transfers
 from cove.engine.volumes.copies import VolumeCopies
 from cove.engine.volumes.files import VolumeFiles
+from cove.engine.volumes.populating import Populating
 from cove.engine.volumes.resizing import Resizing
 from cove.engine.volumes.stillness import Still
 from cove.engine.volumes.volumes import Volumes
+from cove.engine.watched_trees import tells_of_overlays
 from cove.registry.client.settings import Patience, Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size
@@ -62,7 +71,7 @@ class Configured:
     roots: Roots
     stores: Stores
     engine: Engine
-    containers: Containers
+    making: Making
     steps: BuildSteps
     system: System
     transfers: Transfers
@@ -71,7 +80,7 @@ class Configured:
 
     def configure(self, current: Settings) -> None:
         """Have them go by these settings."""
-        self.containers.defaults = self.steps.defaults = _defaults(current)
+        self.making.defaults = self.steps.defaults = _defaults(current)
         self.engine.bundles.runtimes.configure(programs(current), current.default_runtime)
         self.system.host = _host(current, self.roots, self.stores, self.engine)
         self.transfers.registries = self.registries.settings = _registries(current)
@@ -84,7 +93,9 @@ def make_services(
 ) -> Services:
     """Everything that routes call. What a reload of the configuration changes in it, it does by itself."""
     registry, events, scratch = engine.registry, engine.events, roots.data / "tmp"
-    containers, archives, removed = _containers(roots, stores, engine), _archives(stores, engine), Removed(stores.trash)
+    making = _making(roots, stores, engine)
+    containers = _containers(roots, stores, engine, making)
+    archives, removed = _archives(stores, engine), Removed(stores.trash)
     images = Images(stores.images, containers.image_users, events)
     transfers = Transfers(stores.images, events, scratch, _registries(settings))
     steps, contexts = _build_steps(roots, engine), KeptContexts(stores.worker, roots.data / "contexts", scratch)
@@ -95,7 +106,7 @@ def make_services(
     system = _system(_host(settings, roots, stores, engine), engine, containers, images, volumes, builds)
     asked = RegistryQuestions(_registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
-    configured = Configured(roots, stores, engine, containers, steps, system, transfers, asked, doctor)
+    configured = Configured(roots, stores, engine, making, steps, system, transfers, asked, doctor)
     configured.configure(settings)
     reload.listeners += [configured.configure, lambda fresh: system.reloaded(attributes(fresh))]
     output = Output(registry, removed, engine.announcements, Statistics(registry, engine.bundles))
@@ -126,7 +137,7 @@ def make_services(
         doctor=doctor,
         system=system,
         pruning=Pruning(containers, networks, images, volumes, builds, engine.uses),
-        trash=_undo(stores, engine, containers),
+        trash=_undo(roots, stores, engine),
     )
 
 
@@ -163,8 +174,7 @@ def _build_steps(roots: Roots, engine: Engine) -> BuildSteps:
         files=engine.files,
         bundles=engine.bundles,
         zygote=engine.zygote,
-        data_root=roots.data,
-        run_root=roots.run,
+        locations=Locations(roots.data, roots.run),
     )
 
 
@@ -196,11 +206,11 @@ def _volume_copies(stores: Stores, engine: Engine, volumes: Volumes) -> VolumeCo
     )
 
 
-def _undo(stores: Stores, engine: Engine, containers: Containers) -> Undo:
+def _undo(roots: Roots, stores: Stores, engine: Engine) -> Undo:
     return Undo(
         trash=stores.trash,
         registry=engine.registry,
-        containers=containers,
+        locations=Locations(roots.data, roots.run),
         volumes=stores.volumes,
         connectivity=engine.connectivity,
         announcements=engine.announcements,
@@ -219,27 +229,59 @@ def _memberships(stores: Stores, engine: Engine) -> Memberships:
     )
 
 
-def _containers(roots: Roots, stores: Stores, engine: Engine) -> Containers:
+def _containers(roots: Roots, stores: Stores, engine: Engine, making: Making) -> Containers:
     return Containers(
         registry=engine.registry,
-        stopping=engine.stopping,
+        making=making,
+        changing=_changing(stores, engine),
+        commits=Commits(
+            engine.registry, engine.stopping, engine.announcements, stores.images, stores.worker, engine.mounts.roots
+        ),
         removal=engine.removal,
         announcements=engine.announcements,
         images=stores.images,
-        volumes=stores.volumes,
         bundles=engine.bundles,
-        names=engine.names,
         links=engine.links,
-        publications=Publications(engine.registry, engine.connectivity),
-        policies=engine.policies,
         views=Views(stores.networks, engine.connectivity, engine.links),
         worker=stores.worker,
         volume_mounts=engine.mounts,
+        sizes=Sizes(lambda: tells_of_overlays(roots.data / "tmp")),
+    )
+
+
+def _making(roots: Roots, stores: Stores, engine: Engine) -> Making:
+    return Making(
+        registry=engine.registry,
+        announcements=engine.announcements,
+        images=stores.images,
+        bundles=engine.bundles,
+        names=engine.names,
+        links=engine.links,
+        sources=_sources(stores, engine),
+        populating=Populating(engine.registry, stores.images, stores.volumes, stores.worker, engine.mounts.access),
+        volume_mounts=engine.mounts,
         trash=stores.trash,
-        data_root=roots.data,
-        run_root=roots.run,
+        locations=Locations(roots.data, roots.run),
         group=engine.group,
     )
+
+
+def _changing(stores: Stores, engine: Engine) -> Changing:
+    return Changing(
+        registry=engine.registry,
+        announcements=engine.announcements,
+        names=engine.names,
+        policies=engine.policies,
+        publications=Publications(engine.registry, engine.connectivity),
+        live_mounts=LiveMounts(
+            engine.registry, engine.mounts, stores.volumes, stores.worker, _sources(stores, engine), engine.bundles
+        ),
+        group=engine.group,
+    )
+
+
+def _sources(stores: Stores, engine: Engine) -> MountSources:
+    return MountSources(stores.volumes, stores.images, engine.bundles, engine.announcements)
 
 
 def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:

@@ -18,7 +18,7 @@ from cove.build.running import Command, Limits, Output, Ran, StepMount
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.defaults import Defaults
 from cove.engine.containers import creation
-from cove.engine.containers.container import Container, Paths
+from cove.engine.containers.container import Container, Locations
 from cove.engine.containers.record import MountPoint, Record
 from cove.engine.lifecycle.shims import Shim, Zygote
 from cove.engine.lifecycle.streams import attachment, socket_pair
@@ -44,7 +44,7 @@ _KERNEL_PLACES = ("proc", "dev", "sys", "etc/hosts", "etc/hostname", "etc/resolv
 
 
 class BuildSteps:
-    """Meets ``build.running.Runner``. ``data_root``, ``run_root``: of the daemon."""
+    """Meets ``build.running.Runner``."""
 
     def __init__(
         self,
@@ -54,16 +54,14 @@ class BuildSteps:
         files: NameFiles,
         bundles: Bundles,
         zygote: Zygote,
-        data_root: Path,
-        run_root: Path,
+        locations: Locations,
     ) -> None:
         self._connectivity = connectivity
         self._names = names
         self._files = files
         self._bundles = bundles
         self._zygote = zygote
-        self._data_root = data_root
-        self._run_root = run_root
+        self._locations = locations
         self.defaults = Defaults()
 
     def check(self, limits: Limits) -> None:
@@ -105,8 +103,7 @@ class BuildSteps:
         )
         record = self._record(request, command.id)
         record.mounts = [_mount_point(mount) for mount in command.mounts]
-        paths = Paths(self._data_root / "containers" / record.id, self._run_root / "containers" / record.id)
-        return Container(record, paths)
+        return Container(record, self._locations.paths(record.id))
 
     def _record(self, request: ContainerCreate, container_id: str) -> Record:
         bare = oci.ImageConfig("", "linux", oci.RootFS())

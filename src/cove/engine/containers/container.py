@@ -69,6 +69,24 @@ class Paths(NamedTuple):
         return self.data / "resolv.conf"
 
 
+class Locations(NamedTuple):
+    """The directories of a daemon that containers have theirs in."""
+
+    data: Path
+    run: Path
+
+    @property
+    def containers(self) -> Path:
+        return self.data / "containers"
+
+    @property
+    def runs(self) -> Path:
+        return self.run / "containers"
+
+    def paths(self, container_id: str) -> Paths:
+        return Paths(self.containers / container_id, self.runs / container_id)
+
+
 Claim = Literal["restart", "remedy", "recovery", "removal"]
 """What decides, in place of the policies, about a container whose run ends."""
 

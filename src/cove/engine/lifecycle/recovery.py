@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from cove.engine.containers.container import Container, Paths
+from cove.engine.containers.container import Container, Locations
 from cove.engine.containers.record import CONTAINERS
 from cove.engine.containers.registry import Registry
 from cove.engine.lifecycle import restarts, shims
@@ -45,8 +45,7 @@ class Recovery:
         connectivity: Connectivity,
         exceptions: LinkExceptions,
         mounts: VolumeMounts,
-        data_root: Path,
-        run_root: Path,
+        locations: Locations,
     ) -> None:
         self._database = database
         self._registry = registry
@@ -57,15 +56,14 @@ class Recovery:
         self._connectivity = connectivity
         self._exceptions = exceptions
         self._mounts = mounts
-        self._containers = data_root / "containers"
-        self._runs = run_root / "containers"
+        self._locations = locations
         self._planned: set[str] = set()  # their starts were planned when the last daemon went
 
     def load(self) -> None:
         """Read the rows, and delete the directories that have none. Before the first ``Database.run``."""
         for record in self._database.load(CONTAINERS.select):
-            self._registry.restore(Container(record, Paths(self._containers / record.id, self._runs / record.id)))
-        for directory in self._containers.iterdir():
+            self._registry.restore(Container(record, self._locations.paths(record.id)))
+        for directory in self._locations.containers.iterdir():
             if directory.name not in self._registry:
                 shutil.rmtree(directory, ignore_errors=True)
         self._note_shared_networks()
@@ -191,7 +189,7 @@ class Recovery:
 
     async def _collect_runs(self) -> None:
         """Delete run directories of containers that do not run, and end shims of containers that no longer exist."""
-        for directory in self._runs.iterdir():
+        for directory in self._locations.runs.iterdir():
             if directory.name in self._registry:
                 if not self._registry.get(directory.name).running:
                     shutil.rmtree(directory, ignore_errors=True)

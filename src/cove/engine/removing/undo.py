@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from cove.engine.containers import names
-from cove.engine.containers.container import Container
-from cove.engine.containers.containers import Containers
+from cove.engine.containers.container import Container, Locations
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
 from cove.engine.networking.connectivity import Connectivity
@@ -29,7 +28,7 @@ class Undo:
         *,
         trash: Trash,
         registry: Registry,
-        containers: Containers,
+        locations: Locations,
         volumes: Volumes,
         connectivity: Connectivity,
         announcements: Announcements,
@@ -37,7 +36,7 @@ class Undo:
     ) -> None:
         self._trash = trash
         self._registry = registry
-        self._containers = containers
+        self._locations = locations
         self._volumes = volumes
         self._connectivity = connectivity
         self._announcements = announcements
@@ -76,7 +75,7 @@ class Undo:
             if kept.record.state.status != "created":
                 kept.record.state.status = "exited"
             self._refuse_taken(kept.record.name)
-            container = Container(kept.record, self._containers.paths(entry.id))
+            container = Container(kept.record, self._locations.paths(entry.id))
             await self._bring_back(entry, kept, container)
         warnings = [*await self._replace_volumes(container), *self._missing(container)]
         self._announcements.publish(container, "restore")
