@@ -120,3 +120,13 @@ async def _made_and_removed(engine: Engine) -> list[str]:
 def test_a_network_that_is_removed_while_it_is_made(daemon: Engine) -> None:
     """Both are done one after the other; the leak check looks for bridges without a network."""
     assert not asyncio.run(_made_and_removed(daemon))
+
+
+def test_an_update_of_what_ends_meanwhile_holds_for_the_next_start(daemon: Engine) -> None:
+    for number in range(20):
+        name = f"brief{number}"
+        daemon.docker("create", "--name", name, "busybox", "true")
+        assert daemon.http("POST", f"/containers/{name}/start").status == 204
+        answer = daemon.http("POST", f"/containers/{name}/update", {"Memory": 64 << 20, "MemorySwap": -1})
+        assert answer.status == 200, answer.body
+        assert daemon.http("GET", f"/containers/{name}/json").json()["HostConfig"]["Memory"] == 64 << 20

@@ -312,6 +312,10 @@ class Done(NamedTuple):
     border: int | None = None
 
 
+NOT_RUNNING = "the container is not running"
+"""What Failed says of a request that came when the container had ended."""
+
+
 class Failed(NamedTuple):
     """shim → coved: the request was refused. ``exit_code``: of an exec that could not start (126, 127), else None."""
 

@@ -19,7 +19,6 @@ Request = (
     | messages.Update
     | messages.Query
 )
-NOT_RUNNING = "the container is not running"
 
 
 class Refused(Exception):
@@ -78,7 +77,7 @@ class Requests:
     def _attach(self, connection: Connection, message: messages.Attach, descriptors: list[int]) -> None:
         streams = self._container.streams
         if streams is None or self._container.finishing:
-            raise Refused(NOT_RUNNING)
+            raise Refused(messages.NOT_RUNNING)
         if len(descriptors) != 1:
             raise ValueError("Attach carries one stream")
         border = streams.attach(descriptors.pop(), message.attachment)
@@ -87,7 +86,7 @@ class Requests:
     def _exec(self, connection: Connection, message: messages.Exec, descriptors: list[int]) -> None:
         execs = self._container.execs
         if execs is None or not self._container.running:
-            raise Refused(NOT_RUNNING)
+            raise Refused(messages.NOT_RUNNING)
         try:
             execs.start(message, connection, descriptors.pop() if descriptors else None)
         except (ValueError, KeyError, TypeError) as error:
@@ -96,7 +95,7 @@ class Requests:
     def _resize(self, connection: Connection, message: messages.Resize, _descriptors: list[int]) -> None:
         streams = self._container.streams if message.exec_id is None else self._exec_of(message.exec_id).streams
         if streams is None or self._container.finishing:
-            raise Refused(NOT_RUNNING)
+            raise Refused(messages.NOT_RUNNING)
         if not streams.terminal:
             raise Refused("there is no terminal to resize")
         streams.resize(message.rows, message.columns)
@@ -115,13 +114,13 @@ class Requests:
         self, connection: Connection, message: messages.ConfigureNetwork, _descriptors: list[int]
     ) -> None:
         if not self._container.network or self._container.finishing:
-            raise Refused(NOT_RUNNING)
+            raise Refused(messages.NOT_RUNNING)
         self._container.configure_network(message)
         connection.send(messages.Done(message.request, None))
 
     def _update(self, connection: Connection, message: messages.Update, _descriptors: list[int]) -> None:
         if not self._container.running:
-            raise Refused(NOT_RUNNING)
+            raise Refused(messages.NOT_RUNNING)
         try:
             self._container.update(message.resources)
         except (ValueError, KeyError, TypeError) as error:

@@ -5,12 +5,14 @@ from cove.engine.containers import names, updates
 from cove.engine.containers.container import Container
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
+from cove.engine.lifecycle.shims import NotRunning
 from cove.engine.mounting.live_mounts import LiveMounts
 from cove.engine.networking.nameservice import NameService
 from cove.engine.networking.policies import Policies
 from cove.engine.networking.publications import Edit, Publications
 from cove.errors import Conflict, InvalidArgument
 from cove.kernel.cgroups import layout
+from cove.oci.runtime import Resources
 from cove.wire.containers import ContainerUpdate, ContainerUpdated
 from cove.wire.host_config import HostConfig
 
@@ -78,11 +80,7 @@ class Changing:
         """Limits, then ports, then where it may go."""
         record, before = container.record, container.record.host_config
         host = updates.updated(before, request)
-        try:
-            if container.running:
-                await container.require_shim().update(updates.resources(host, request))
-        except Conflict as error:
-            raise _not_updated(container, error) from error
+        await _limit(container, updates.resources(host, request))
         record.host_config = host
         if ports is None:
             await self._registry.save(container)
@@ -97,9 +95,20 @@ class Changing:
             await self._publications.apply(container, ports)
         except BaseException:
             container.record.host_config = before
-            if container.running:
-                await container.require_shim().update(updates.resources(before, ContainerUpdate()))
+            await _limit(container, updates.resources(before, ContainerUpdate()))
             raise
+
+
+async def _limit(container: Container, resources: Resources) -> None:
+    """Limit what runs; a container that has just ended is limited when it starts again. Raises Conflict."""
+    if not container.running:
+        return
+    try:
+        await container.require_shim().update(resources)
+    except NotRunning:
+        return
+    except Conflict as error:
+        raise _not_updated(container, error) from error
 
 
 def _not_updated(container: Container, error: Conflict) -> Conflict:

@@ -51,9 +51,9 @@ log = logging.getLogger(__name__)
 SOCKET_NAME = "shim.sock"
 
 ABANDON_TIMEOUT = 10.0
+"""Seconds that a shim gets to undo a start before it is left to itself."""
 FORGOTTEN_AT_ONCE = 200
 """Names of layers in one message."""
-"""Seconds that a shim gets to undo a start before it is left to itself."""
 
 
 class ExecRefused(Conflict):
@@ -62,6 +62,13 @@ class ExecRefused(Conflict):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class NotRunning(Conflict):
+    """The container has just ended; its Exited may still be on the way."""
+
+    def __init__(self, container_id: str) -> None:
+        super().__init__(f"container {container_id} is not running")
 
 
 class Shim:
@@ -141,7 +148,7 @@ class Shim:
         await self._request(lambda number: ConfigureNetwork(number, interfaces, removed, routes), [])
 
     async def update(self, resources: Resources) -> None:
-        """Apply limits. Raises Conflict, with the kernel's words, when one is refused."""
+        """Apply limits. Raises Conflict, with the kernel's words, when one is refused; NotRunning."""
         await self._request(lambda number: Update(number, resources), [])
 
     async def query(self) -> tuple[State, int | None]:
@@ -184,7 +191,7 @@ class Shim:
 
     async def _ask(self, build: Callable[[int], Message], descriptors: list[int]) -> tuple[Message, list[int]]:
         if not self.alive:
-            raise Conflict(f"container {self.container_id} is not running")
+            raise NotRunning(self.container_id)
         number = next(self._numbers)
         future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
         self._replies[number] = future
@@ -196,6 +203,8 @@ class Shim:
         if isinstance(reply, Failed):
             if reply.exit_code is not None:
                 raise ExecRefused(reply.message, reply.exit_code)
+            if reply.message == messages.NOT_RUNNING:
+                raise NotRunning(self.container_id)
             raise Conflict(reply.message)
         return reply, extra
 
@@ -203,7 +212,7 @@ class Shim:
         try:
             messages.send(self._connection, message, descriptors)
         except (BrokenPipeError, ConnectionResetError):
-            raise Conflict(f"container {self.container_id} is not running") from None  # its Exited is on the way
+            raise NotRunning(self.container_id) from None
         except OSError as error:
             raise Unavailable(f"the shim of container {self.container_id} does not answer: {error}") from error
 
@@ -266,7 +275,7 @@ class Shim:
 
     def _end(self, exited: Exited | None) -> None:
         _settle(self.exited, exited)
-        self._refuse(Conflict(f"container {self.container_id} is not running"))
+        self._refuse(NotRunning(self.container_id))
         self.close()
         for future in self._exec_exits.values():
             _settle(future, 137)
