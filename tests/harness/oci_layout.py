@@ -103,6 +103,19 @@ class Layout:
         platform = {"architecture": "unknown", "os": "unknown"}
         return self.blob(json.dumps(manifest).encode(), MANIFEST, platform=platform, annotations=annotations)
 
+    def artifact(self, kind: str, subject: Descriptor | None = None) -> Descriptor:
+        """What is no image, such as a signature of ``subject``."""
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": kind,
+            "config": self.blob(b"{}", "application/vnd.oci.empty.v1+json"),
+            "layers": [self.blob(kind.encode(), "text/plain")],
+        }
+        if subject is not None:
+            manifest["subject"] = {key: subject[key] for key in ("mediaType", "digest", "size")}
+        return self.blob(json.dumps(manifest).encode(), MANIFEST)
+
     def index(self, manifests: Sequence[Descriptor], **more: Any) -> Descriptor:
         body = {"schemaVersion": 2, "mediaType": INDEX, "manifests": list(manifests), **more}
         return self.blob(json.dumps(body).encode(), INDEX)

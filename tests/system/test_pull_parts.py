@@ -114,15 +114,7 @@ def test_foreign_layers(fresh_daemon: Daemon, layout: Layout) -> None:
 
 
 def test_an_artifact_is_no_image(daemon: Engine, registry: Served, layout: Layout) -> None:
-    note = layout.blob(b"a note", "text/plain")
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "artifactType": "application/vnd.example.note",
-        "config": layout.blob(b"{}", "application/vnd.oci.empty.v1+json"),
-        "layers": [note],
-    }
-    layout.tag("note", layout.blob(json.dumps(manifest).encode(), manifest["mediaType"]))
+    layout.tag("note", layout.artifact("application/vnd.example.note"))
     layout.push(daemon.netns, "note", f"{registry.host}/team/note:1")
     before = set((daemon.data_root / "blobs/sha256").iterdir())
     refused = daemon.docker("pull", f"{registry.host}/team/note:1", check=False)

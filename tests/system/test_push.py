@@ -1,11 +1,15 @@
 """``docker push`` to a real registry, as a user sees it."""
 
 import json
+import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from harness.breaking_link import breaking_link
 from harness.engine import Engine
+from harness.oci_layout import tar
 from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
@@ -80,3 +84,21 @@ def test_an_image_that_is_not_here(daemon: Engine, registry: Served) -> None:
     done = daemon.docker("push", f"{registry.host}/team/nothing:1", check=False)
     assert done.code == 1
     assert done.err.strip() == f"An image does not exist locally with the tag: {registry.host}/team/nothing"
+
+
+def test_an_upload_that_breaks_off_goes_on_where_it_was(daemon: Engine, tmp_path: Path) -> None:
+    """More comes before the break than the sockets on the way can hold."""
+    (tmp_path / "root.tar").write_bytes(tar({"large": random.Random(1).randbytes(20 << 20)}))
+    with served(daemon, "cove") as registry, breaking_link(daemon, port_of(registry), 16 << 20) as link:
+        name = f"{link.host}/team/large:1"
+        daemon.docker("import", str(tmp_path / "root.tar"), name)
+        digest = daemon.docker("push", name).out.splitlines()[-1].split()[2]
+        begun = [int(found.partition("-")[0]) for found in link.ranges()]
+        assert len(begun) == 1 and begun[0] > 0, begun
+        daemon.docker("rmi", name)
+        daemon.docker("pull", f"{registry.host}/team/large@{digest}")
+        daemon.docker("rmi", f"{registry.host}/team/large@{digest}")
+
+
+def port_of(registry: Served) -> int:
+    return int(registry.host.rpartition(":")[2])

@@ -174,5 +174,28 @@ def test_what_refers_to_an_image(daemon: Engine, registry: Served, tmp_path: Pat
     ]  # fmt: skip
 
 
+def test_what_refers_to_a_platform_of_an_image(daemon: Engine, tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "layout")
+    images = [layout.image(_layers(1), "amd64"), layout.image(_layers(2), "arm64")]
+    notes = [
+        layout.artifact(kind, subject=images[1]) for kind in ("application/vnd.test.sbom", "application/vnd.test.sig")
+    ]
+    for tag, each in (("all", layout.index(images)), ("sbom", notes[0]), ("signature", notes[1])):
+        layout.tag(tag, each)
+    with served(daemon, "cove") as registry:
+        repository = f"{registry.host}/team/app"
+        for tag in ("all", "sbom", "signature"):
+            layout.push(daemon.netns, tag, f"{repository}:{tag}")
+        name = f"{repository}@{images[1]['digest']}"
+        lines = daemon.cove("image", "referrers", "--format", "{{.Digest}}", name).out.split()
+        assert set(lines) == {note["digest"] for note in notes}
+        (only,) = daemon.cove(
+            "image", "referrers", "--artifact-type", "application/vnd.test.sig", name
+        ).out.splitlines()[1:]
+        assert "application/vnd.test.sig" in only
+        assert len(daemon.cove("image", "referrers", f"{repository}:all").out.splitlines()) == 1
+        assert len(daemon.cove("image", "referrers", f"{repository}@{images[0]['digest']}").out.splitlines()) == 1
+
+
 def _layers(count: int = 1) -> list[bytes]:
     return busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), count)
