@@ -88,7 +88,7 @@ def test_ipvlan(daemon: Engine, beside: Neighbour, mode: str) -> None:
     if mode == "l2":
         assert answers(daemon, "one", "192.0.2.2") and answers(daemon, "one", "2001:db8:5::2")
     else:
-        beside.run("ip route add 198.51.100.0/24 dev eth0".split())
+        beside.run(f"ip route add 198.51.100.0/24 via {HOST4}".split())
         assert answers(daemon, "one", "192.0.2.2")
     shown = [daemon.docker("exec", name, "ip", "link", "show", "eth0").out for name in ("one", "two")]
     mac = daemon.netns.run("ip -br link show beside".split()).stdout.split()[2]

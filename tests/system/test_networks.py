@@ -246,6 +246,7 @@ def test_macvlan_and_ipvlan_by_the_command_line(daemon: Engine) -> None:
     daemon.netns.run("ip link add lan0 type veth peer name lan1".split())
     try:
         daemon.netns.run("ip link set lan0 up".split())
+        daemon.netns.run("ip addr add 10.64.0.2/24 dev lan0".split())  # macvlan is for the network that the host is on
         daemon.netns.run("ip link set lan1 up".split())
         pool = ("--subnet", "10.64.0.0/24", "--gateway", "10.64.0.1")
         daemon.docker("network", "create", "-d", "macvlan", *pool, "-o", "parent=lan0", "lan")

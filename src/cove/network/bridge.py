@@ -33,7 +33,7 @@ class BridgeDriver:
 
     addressed = True
     user_networks = True
-    needs_gateway = True
+    routed_by_host = True
     own_mac = True
 
     def __init__(self, links: Links, *, forward: bool = True, translated: bool = True) -> None:

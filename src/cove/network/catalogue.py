@@ -153,11 +153,17 @@ def _ranged(text: str, version: int) -> str:
 
 
 def user_network(
-    network: NetworkRecord, settings: NetworkSettings, used: Sequence[IPNetwork], *, needs_gateway: bool
+    network: NetworkRecord,
+    settings: NetworkSettings,
+    subnets: Sequence[IPNetwork],
+    routes: Sequence[IPNetwork],
+    *,
+    routed_by_host: bool,
 ) -> NetworkRecord:
     """A network that a user asks for, with the addresses that they left open.
 
-    ``used``: subnets of other networks and destinations of the host's routes. ``needs_gateway``: of the driver.
+    ``subnets``: of other networks. ``routes``: destinations of the host's. ``routed_by_host``: of the driver; without
+    it the host may well have a route to a subnet that is asked for, which is its own network as a rule.
     Raises InvalidArgument, Forbidden (overlap).
     """
     if not _NAME.fullmatch(network.name):
@@ -166,9 +172,9 @@ def user_network(
         raise Forbidden(f"operation is not permitted on predefined {network.name} network")
     if network.config_only:
         return network
-    chosen = _chosen_subnets(network, settings, used)
-    completed = tuple(_complete(pool, needs_gateway) for pool in chosen)
-    _refuse_overlaps(completed, used)
+    chosen = _chosen_subnets(network, settings, [*subnets, *routes])
+    completed = tuple(_complete(pool, routed_by_host) for pool in chosen)
+    _refuse_overlaps(completed, [*subnets, *routes] if routed_by_host else subnets)
     return msgspec.structs.replace(network, pools=completed)
 
 
@@ -204,11 +210,11 @@ def refuse_taken_name(catalogue: Catalogue, name: str) -> None:
         raise Conflict(f"network with name {name} already exists")
 
 
-def _complete(pool: Pool, needs_gateway: bool) -> Pool:
+def _complete(pool: Pool, routed_by_host: bool) -> Pool:
     subnet = parse_subnet(pool.subnet)
     inner = str(parse_subnet(pool.range)) if pool.range else ""
     bare = Pool(str(subnet), pool.gateway, inner, pool.auxiliary)
-    if needs_gateway and not pool.gateway:
+    if routed_by_host and not pool.gateway:
         bare = msgspec.structs.replace(bare, gateway=_free_gateway(bare))
     AddressPool("", bare)  # contradictions of the request are found before anything is made
     return bare

@@ -44,13 +44,13 @@ class Driver(Protocol):
     """Makes the links of one kind of network. Every method may be called again, and then finishes the work.
 
     ``addressed``: endpoints get addresses from the network's pools. ``user_networks``: users may create such networks.
-    ``needs_gateway``: a pool without a gateway gets one, which the host has. ``own_mac``:
-    every endpoint has a MAC address of its own. Failures of the kernel are OSError.
+    ``routed_by_host``: the host is the way out of its subnets: it has the gateways, and no other route to them.
+    ``own_mac``: every endpoint has a MAC address of its own. Failures of the kernel are OSError.
     """
 
     addressed: bool
     user_networks: bool
-    needs_gateway: bool
+    routed_by_host: bool
     own_mac: bool
 
     async def settle(self, network: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:

@@ -174,10 +174,15 @@ class Networks:
     async def _create(self, wanted: NetworkRecord, driver: Driver) -> NetworkRecord:
         routes = await self._routes(without="")
         refuse_taken_name(self._catalogue, wanted.name)
-        used = [*self._catalogue.subnets(), *routes]
         others = self._catalogue.all()
         wanted = self._with_defaults(wanted)
-        record = user_network(self._configured(wanted), self._settings, used, needs_gateway=driver.needs_gateway)
+        record = user_network(
+            self._configured(wanted),
+            self._settings,
+            self._catalogue.subnets(),
+            routes,
+            routed_by_host=driver.routed_by_host,
+        )
         self._catalogue.add(record)  # from here on its name and its addresses are taken
         record = await self._settled(record, others)
         try:

@@ -11,7 +11,7 @@ class NullDriver:
 
     addressed = False
     user_networks = False
-    needs_gateway = False
+    routed_by_host = False
     own_mac = False
 
     async def settle(self, network: NetworkRecord, others: Sequence[NetworkRecord]) -> NetworkRecord:

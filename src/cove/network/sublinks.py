@@ -27,7 +27,7 @@ class _Sublinks:
 
     addressed = True
     user_networks = True
-    needs_gateway = False
+    routed_by_host = False
     own_mac = True
     kind = ""
 

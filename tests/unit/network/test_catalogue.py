@@ -40,9 +40,9 @@ def test_a_bip_that_cannot_be_used_is_refused(bip):
         default_bridge(NetworkSettings(bip=bip), [], None, False)
 
 
-def make(name="mine", pools=(), used=(), needs_gateway=True, settings=SETTINGS, **more):
+def make(name="mine", pools=(), used=(), routes=(), routed_by_host=True, settings=SETTINGS, **more):
     wanted = NetworkRecord("a" * 64, name, "bridge", pools=tuple(pools), **more)
-    return user_network(wanted, settings, used, needs_gateway=needs_gateway)
+    return user_network(wanted, settings, used, routes, routed_by_host=routed_by_host)
 
 
 def test_a_user_network_gets_what_was_left_open():
@@ -53,7 +53,17 @@ def test_a_user_network_gets_what_was_left_open():
     ranged = make(pools=[Pool("10.1.0.0/24", "", "10.1.0.128/25", {"printer": "10.1.0.128"})])
     assert ranged.pools[0].gateway == "10.1.0.129", "the first of the range that is not spoken for"
     assert make(pools=[Pool("", "", "", {})]).pools[0].subnet == "172.17.0.0/16"
-    assert make(pools=[Pool("10.1.0.0/24", "")], needs_gateway=False).pools[0].gateway == ""
+    assert make(pools=[Pool("10.1.0.0/24", "")], routed_by_host=False).pools[0].gateway == ""
+
+
+def test_what_the_host_does_not_route_may_be_the_network_that_it_is_on():
+    pools, lan = [Pool("10.1.0.0/24", "10.1.0.1")], [ip_network("10.1.0.0/16")]
+    assert make(pools=pools, routes=lan, routed_by_host=False).pools[0].subnet == "10.1.0.0/24"
+    with pytest.raises(Forbidden, match="Pool overlaps"):
+        make(pools=pools, routes=lan)
+    with pytest.raises(Forbidden, match="Pool overlaps"):
+        make(pools=pools, used=lan, routed_by_host=False)
+    assert make(routes=[ip_network("172.17.0.0/16")], routed_by_host=False).pools[0].subnet == "172.18.0.0/16"
 
 
 def test_subnets_of_ipv6_come_from_the_machines_own_unique_local_addresses():

@@ -30,8 +30,8 @@ from cove.runtime.launch import ZygoteProcess
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 10.0
-"""Seconds that the resolver gets for a request."""
+PATIENCE = 60.0
+"""Seconds that the resolver gets for a request, on a machine however busy; its end is noticed at once."""
 
 
 class Gone(Unavailable):
