@@ -122,6 +122,10 @@ NEEDS = {
     "docker-registry": Need("Debian's docker-registry, as a peer", _program("docker-registry")),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
+    "emulator": Need(
+        "qemu-user-static, and a kernel with binfmt_misc",
+        lambda: _program("qemu-ppc64le-static")() and _file_system("binfmt_misc")(),
+    ),
     "ssh-agent": Need("OpenSSH's ssh-agent, ssh-add and ssh-keygen", _program("ssh-agent")),
     "git": Need("the program git, for repositories as build contexts", _program("git")),
     "busybox-static": Need("a static busybox", _program("busybox")),

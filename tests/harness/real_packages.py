@@ -10,8 +10,10 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +65,23 @@ def real_packages() -> RealPackages:
     return RealPackages(CACHE / "mirror", suite, CACHE / "mirror" / "archive.gpg", date)
 
 
+def busybox_of(architecture: str) -> bytes:
+    """The static busybox of another processor, as Debian calls it. Raises CoveError when it cannot be fetched."""
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        kept = CACHE / f"busybox-{architecture}"
+        if not kept.exists():
+            machine = replace(Machine.detect(), architecture=architecture)
+            with tempfile.TemporaryDirectory(dir=CACHE) as work:
+                wanted = {"distroless": ("busybox-static",)}
+                (found,) = asyncio.run(_fetched(machine, Path(work), wanted, released=True))
+                package = debs.path(Path(work), found.package)
+                subprocess.run(["dpkg-deb", "--extract", str(package), f"{work}/root"], check=True)
+                os.rename(f"{work}/root/bin/busybox", kept)
+        return kept.read_bytes()
+
+
 @contextlib.contextmanager
 def _fresh(root: Path) -> Iterator[Path]:
     shutil.rmtree(root, ignore_errors=True)
@@ -73,7 +92,7 @@ def _fresh(root: Path) -> Iterator[Path]:
 async def _make(root: Path) -> tuple[str, str]:
     machine = Machine.detect()
     with tempfile.TemporaryDirectory(dir=CACHE) as work:
-        chosen = await _fetched(machine, Path(work))
+        chosen = await _fetched(machine, Path(work), WANTED)
         date = datetime.now(UTC).replace(microsecond=0)
         owner = make_key("The archive <archive@test>")
         mirror = DebianMirror(root, owner, machine.codename, machine.architecture)
@@ -86,13 +105,17 @@ async def _make(root: Path) -> tuple[str, str]:
     return machine.codename, date.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-async def _fetched(machine: Machine, work: Path) -> Sequence[Candidate]:
+async def _fetched(
+    machine: Machine, work: Path, wanted: Mapping[str, tuple[str, ...]], *, released: bool = False
+) -> Sequence[Candidate]:
+    """``released``: without updates and security fixes, which mirrors may have for this machine's processor alone."""
     sources = suite_sources(read_sources(machine), machine, machine.codename)
+    sources = [each for each in sources if not released or each.suite == machine.codename]
     async with Downloads(machine, lambda progress: None) as downloads:
         now = datetime.now(UTC)
         releases = [await fetch_release(each, machine, downloads, work, lambda item: None, now) for each in sources]
         index = await read_indexes(releases, (COMPONENT,), machine.architecture, downloads, work)
-        chosen = {each.name: each for name, more in WANTED.items() for each in VARIANTS[name].choose(index, more)}
+        chosen = {each.name: each for name, more in wanted.items() for each in VARIANTS[name].choose(index, more)}
         index.close()
         await debs.fetch((candidate.package for candidate in chosen.values()), downloads, work)
     return list(chosen.values())

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import shutil
 import tarfile
 import urllib.parse
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from harness.daemon import Daemon
+from harness.emulated import ARCHITECTURE, PLATFORM, Emulated
 from harness.engine import BIN, Engine
+from harness.real_packages import busybox_of
 from harness.terminal import on_terminal
 
 DOCKERFILE = """\
@@ -82,6 +85,22 @@ def test_several_platforms(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text('FROM scratch\nCOPY f /f\nRUN ["/f"]\n')
     done = daemon.cove("build", "-q", "--platform", "linux/s390x", str(context), check=False)
     assert "linux/s390x" in done.err and "binfmt" in done.err
+
+
+@pytest.mark.needs("emulator", "package-mirror")
+def test_programs_of_another_processor_run_by_an_emulator(context: Path) -> None:
+    daemon = Emulated(f"cove-test-{os.getpid()}-emulated")
+    try:
+        daemon.start()
+        (context / "busybox").write_bytes(busybox_of(ARCHITECTURE))
+        (context / "busybox").chmod(0o755)
+        text = "FROM scratch\nCOPY busybox /bin/busybox\nCOPY busybox /bin/sh\nRUN /bin/busybox uname -m >/machine\n"
+        (context / "Dockerfile").write_text(text + 'ENTRYPOINT ["/bin/busybox", "cat"]\n')
+        daemon.cove("build", "-q", "-t", "made:foreign", "--platform", PLATFORM, str(context))
+        assert daemon.docker("run", "--rm", "--platform", PLATFORM, "made:foreign", "/machine").out == "ppc64le\n"
+        assert daemon.docker("inspect", "-f", "{{.Architecture}}", "made:foreign").out == "ppc64le\n"
+    finally:
+        daemon.close()
 
 
 def test_annotations(daemon: Engine, context: Path, tmp_path: Path) -> None:
