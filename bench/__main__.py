@@ -21,6 +21,7 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("query of a local name", names.per_query),
     (many.RESTART, many.restart),
     (crowded.NAME, crowded.crowded),
+    (crowded.STARTS, crowded.starts),
     (pulls.PEAK, pulls.peak),
     ("GB between containers", traffic.between_containers),
     ("GB to a published port", traffic.to_published),
