@@ -81,6 +81,11 @@ def _protocol(number: int) -> Callable[[], bool]:
     return met
 
 
+def _apparmor() -> bool:
+    enabled = Path("/sys/module/apparmor/parameters/enabled")
+    return enabled.exists() and enabled.read_text().startswith("Y") and _program("apparmor_parser")()
+
+
 def _on_a_disk() -> bool:
     device = os.stat(tempfile.gettempdir()).st_dev
     return Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists()
@@ -100,6 +105,8 @@ NEEDS = {
     "cgroup-pids": Need("the pids cgroup controller", _controller("pids")),
     "cgroup-memory": Need("the memory cgroup controller", _controller("memory")),
     "systemd": Need("systemd's program, which need not run", Path("/lib/systemd/systemd").exists),
+    "systemd-manager": Need("systemd as the first process", Path("/run/systemd/system").is_dir),
+    "apparmor": Need("a kernel with AppArmor on, and apparmor_parser", _apparmor),
     "vlan-links": Need("a kernel with VLAN sub-interfaces", _links("vlan")),
     "ipvlan-links": Need("a kernel with ipvlan links", _links("ipvlan")),
     "sctp": Need("a kernel with SCTP sockets", _protocol(socket.IPPROTO_SCTP)),
