@@ -48,9 +48,11 @@ def daemon(_scoped: ScopedDaemon) -> Iterator[ScopedDaemon]:
     leaks.check()
 
 
-def shown(unit: str, *properties: str) -> list[str]:
-    command = ["systemctl", "show", "--value", *(f"--property={name}" for name in properties), unit]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+def shown(unit: str, *properties: str) -> dict[str, str]:
+    """What systemd says of a unit."""
+    command = ["systemctl", "show", *(f"--property={name}" for name in properties), unit]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return dict(line.split("=", 1) for line in lines)
 
 
 def started(daemon: Daemon, *flags: str) -> str:
@@ -60,7 +62,8 @@ def started(daemon: Daemon, *flags: str) -> str:
 
 def test_limits_and_devices_outlive_a_reload_of_systemd(daemon: ScopedDaemon) -> None:
     unit = started(daemon, "--name", "box", "-m", "64m", "--pids-limit", "50", "--device", "/dev/vdc:/dev/given:r")
-    assert shown(unit, "Slice", "Delegate", "ActiveState") == ["yes", SLICE, "active"]
+    asked = {"Slice": SLICE, "Delegate": "yes", "ActiveState": "active"}
+    assert shown(unit, *asked) == asked
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     group = ROOT / SLICE / unit
     assert [(group / name).read_text().strip() for name in ("memory.max", "pids.max")] == [str(64 << 20), "50"]
@@ -68,7 +71,7 @@ def test_limits_and_devices_outlive_a_reload_of_systemd(daemon: ScopedDaemon) ->
     tried = daemon.docker("exec", "box", "sh", "-c", script, check=False)
     assert tried.out == "read\n" and tried.err.count("not permitted") == 2
     daemon.docker("update", "--pids-limit", "33", "-m", "96m", "--memory-swap", "96m", "box")
-    assert sorted(shown(unit, "TasksMax", "MemoryMax")) == ["100663296", "33"]
+    assert shown(unit, "TasksMax", "MemoryMax") == {"TasksMax": "33", "MemoryMax": str(96 << 20)}
     assert (group / "pids.max").read_text() == "33\n"
 
 
@@ -78,7 +81,7 @@ def test_a_scope_goes_with_its_container(daemon: ScopedDaemon) -> None:
     daemon.start()
     assert daemon.docker("exec", "box", "cat", "/proc/self/cgroup").out.strip() == "0::/"
     daemon.docker("rm", "-f", "box")
-    eventually(lambda: shown(unit, "LoadState") == ["not-found"])
+    eventually(lambda: shown(unit, "LoadState") == {"LoadState": "not-found"})
 
 
 def test_killed_for_memory(daemon: ScopedDaemon) -> None:
@@ -105,4 +108,4 @@ def test_cove_oci_makes_scopes(tmp_path: Path) -> None:
     script = "cat /proc/self/cgroup /sys/fs/cgroup/pids.max; grep -c . /proc/self/cgroup"
     bundle.linux["namespaces"] = [each for each in bundle.linux["namespaces"] if each["type"] != "cgroup"]
     assert bundle.run(script).out.splitlines()[0] == f"0::/{SLICE}/bundle-one.scope"
-    eventually(lambda: shown("bundle-one.scope", "LoadState") == ["not-found"])
+    eventually(lambda: shown("bundle-one.scope", "LoadState") == {"LoadState": "not-found"})
