@@ -390,7 +390,7 @@ def test_many_long_layers(container: Container, base: Path, tmp_path: Path) -> N
 
 @pytest.mark.cgroup2
 def test_a_kernel_without_the_newer_overlay_calls(container: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlay, "_HAS_LAYER_PARAMETERS", False)
+    monkeypatch.setattr(overlay, "HAS_LAYER_PARAMETERS", False)
     assert container.run("sh", "-c", "hostname; touch /here").output == "box\n"
     assert (container.upper / "here").exists()
 
