@@ -160,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         realm = f"http://127.0.0.1:{self._port}/token/{self.kind}"
         challenge = f'Bearer realm="{realm}",service="here",scope="repository:{self.name}:pull"'
+        if self.kind == "401-once" and self.headers.get("Authorization"):
+            challenge += ',error="invalid_token"'
         self._answer(401, b"{}", {"WWW-Authenticate": challenge})
         return True
 

@@ -87,6 +87,14 @@ def test_tokens_that_nobody_takes(daemon: Engine, lie: str) -> None:
     assert kept(daemon) == before
 
 
+def test_a_token_that_is_refused_is_replaced(daemon: Engine) -> None:
+    with lying_registry(daemon, "401-once") as registry:
+        name = registry.image("401-once")
+        daemon.docker("pull", name)
+        assert daemon.docker("run", "--rm", name, "cat", "/repository").out == "401-once/image"
+        daemon.docker("rmi", name)
+
+
 def test_a_registry_that_falls_silent(fresh_daemon: Daemon) -> None:
     fresh_daemon.restart_with("--registry-silence=2", "--max-download-attempts=1")
     before = kept(fresh_daemon)

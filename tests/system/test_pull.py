@@ -50,3 +50,17 @@ def test_a_pulled_image_runs(daemon: Engine, registry: Served, layout: Layout) -
     assert again[0] == "1: Pulling from team/app" and again[2] == f"Status: Image is up to date for {name}"
     digests = json.loads(daemon.docker("image", "inspect", name).out)[0]["RepoDigests"]
     assert digests == [f"{registry.host}/team/app@{lines[-3].removeprefix('Digest: ')}"]
+
+
+def test_all_tags(daemon: Engine, layout: Layout) -> None:
+    with served(daemon, "cove") as registry:
+        for number, tag in enumerate(("one", "two"), 1):
+            _publish(daemon, registry, layout, f"team/app:{tag}", number)
+        name = f"{registry.host}/team/app"
+        out = daemon.docker("pull", "--all-tags", name).out
+        assert out.index("one: Pulling from team/app") < out.index("two: Pulling from team/app")
+        assert out.splitlines()[-2:] == [f"Status: Downloaded newer image for {name}", name]
+        listed = daemon.docker("images", "--format", "{{.Tag}}", name).out.split()
+        assert sorted(listed) == ["one", "two"]
+        assert "Status: Image is up to date" in daemon.docker("pull", "-a", name).out
+        daemon.docker("rmi", f"{name}:one", f"{name}:two")
