@@ -60,6 +60,21 @@ def test_it_says_what_differs(daemon: Engine, context: Path) -> None:
     assert hits(lines) == ["HIT", "MISS", "MISS"]
 
 
+def test_it_says_that_the_base_or_an_option_differs(daemon: Engine, context: Path) -> None:
+    for content in ("one", "two"):
+        (context / "Dockerfile").write_text(f"FROM busybox\nRUN echo {content} >/base\n")
+        daemon.cove("build", "-q", "-t", "made:base", str(context))
+        (context / "Dockerfile").write_text("FROM made:base\nRUN echo x >/x\nCOPY src/a /a\n")
+        lines = explained(daemon, context)
+    assert lines[1].strip().startswith("what it is built on differs: sha256:")
+    assert hits(explained(daemon, context)) == ["HIT"] * 2
+    lines = explained(daemon, context, "--network", "none")
+    assert hits(lines)[0] == "MISS"
+    assert lines[1].strip() == 'option --network is new: "none"'
+    (context / "Dockerfile").write_text("FROM made:base\nRUN echo x >/x\nCOPY --chmod=600 src/a /a\n")
+    assert explained(daemon, context)[2].strip() == 'option --chmod is new: "600"'
+
+
 def test_a_renamed_source_of_the_same_content_is_the_same(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nCOPY src/a /file\n")
     explained(daemon, context)
