@@ -5,6 +5,7 @@ import functools
 import os
 import shutil
 import socket
+import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,27 @@ def _apparmor() -> bool:
     return enabled.exists() and enabled.read_text().startswith("Y") and _program("apparmor_parser")()
 
 
+def _quotas(kind: str) -> Callable[[], bool]:
+    """Whether a file system of this kind can be mounted with project quotas, by doing that."""
+    words = {"ext4": ["mkfs.ext4", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs"]}[kind]
+
+    def met() -> bool:
+        if os.geteuid() != 0 or not _program(words[0])():
+            return False
+        with tempfile.TemporaryDirectory() as place:
+            image, mounted = Path(place, "image"), Path(place, "mounted")
+            mounted.mkdir()
+            with image.open("wb") as file:
+                file.truncate(300 << 20)
+            subprocess.run([*words, "-q", str(image)], check=True)
+            mount = subprocess.run(["mount", "-o", "loop,prjquota", str(image), str(mounted)], capture_output=True)
+            if mount.returncode == 0:
+                subprocess.run(["umount", str(mounted)], check=True)
+            return mount.returncode == 0
+
+    return met
+
+
 def _on_a_disk() -> bool:
     device = os.stat(tempfile.gettempdir()).st_dev
     return Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists()
@@ -122,6 +144,8 @@ NEEDS = {
         "file systems in files that grow while they are mounted: CAP_SYS_RESOURCE for ext4, else mkfs.xfs",
         lambda: bool(capabilities.bounding() & capabilities.mask(["CAP_SYS_RESOURCE"])) or _program("mkfs.xfs")(),
     ),
+    "ext4-quotas": Need("a kernel with project quotas on ext4", _quotas("ext4")),
+    "xfs-quotas": Need("a kernel with project quotas on XFS, and mkfs.xfs", _quotas("xfs")),
     "crun": Need("the OCI runtime crun", _program("crun")),
     "runc": Need("the OCI runtime runc", _program("runc")),
     "podman": Need("Podman, which calls our runtime", _program("podman")),

@@ -2,13 +2,14 @@
 
 Each directory is watched (inotify) for one event. After that it is read again, and watched again, when somebody asks
 for the size. So nothing is done between two questions, however much is written, and the queue of events has a bound.
-A file that has a second name outside of the tree may change by that unseen.
+A file may change unseen by a second name outside of the tree, or one that comes and goes between two questions.
 """
 
 import contextlib
 import os
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from cove.kernel import inotify, overlay
@@ -38,9 +39,9 @@ class TooLargeError(Exception):
 
 
 class _Directory:
-    """``files``: bytes by inode. ``linked``: whether some had several names. ``order``: when it was read."""
+    """``files``: bytes by inode. ``order``: when it was read."""
 
-    __slots__ = ("below", "files", "inode", "linked", "order", "path", "tree", "watch")
+    __slots__ = ("below", "files", "inode", "order", "path", "tree", "watch")
 
     def __init__(self, tree: str, path: str, inode: int) -> None:
         self.tree = tree
@@ -49,8 +50,19 @@ class _Directory:
         self.watch = -1
         self.order = 0
         self.files: dict[int, int] = {}
-        self.linked = False
         self.below: dict[str, _Directory] = {}
+
+
+class _Tree(dict[str, _Directory]):
+    """Directories by their paths. ``linked``: inodes that have been seen with several names.
+
+    ``unsure``: one of these may have changed by a name in another directory.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linked: set[int] = set()
+        self.unsure = False
 
 
 class WatchedTrees:
@@ -62,7 +74,7 @@ class WatchedTrees:
         with contextlib.suppress(OSError):  # the user has too many already
             self._inotify = Inotify()
         self._watched: dict[int, _Directory] = {}
-        self._trees: dict[str, dict[str, _Directory]] = {}
+        self._trees: dict[str, _Tree] = {}
         self._reads = 0
 
     def size(self, name: str, root: Path) -> int:
@@ -97,7 +109,7 @@ class WatchedTrees:
                     directory.watch = -1
 
     def _measured(self, events: Inotify, name: str, root: str) -> int:
-        tree = self._trees.setdefault(name, {})
+        tree = self._trees.setdefault(name, _Tree())
         top = tree.get(root)
         try:
             inode = os.stat(root).st_ino
@@ -106,24 +118,31 @@ class WatchedTrees:
             return 0
         if top is None or top.inode != inode:
             self._forget(name)
-            tree = self._trees.setdefault(name, {})
+            tree = self._trees.setdefault(name, _Tree())
             top = tree[root] = _Directory(name, root, inode)
-        for directory in [each for each in tree.values() if each.watch < 0]:
-            if tree.get(directory.path) is directory:  # else it went with one above it
-                self._read(events, tree, directory)
+        tree.unsure = False
+        self._read_all(events, tree, [each for each in tree.values() if each.watch < 0])
+        if tree.unsure:
+            self._read_all(events, tree, [each for each in tree.values() if not tree.linked.isdisjoint(each.files)])
         return _sum(tree)
 
-    def _read(self, events: Inotify, tree: dict[str, _Directory], top: _Directory) -> None:
+    def _read_all(self, events: Inotify, tree: _Tree, directories: Iterable[_Directory]) -> None:
+        for directory in directories:
+            if tree.get(directory.path) is directory:  # else it went with one above it
+                self._read(events, tree, directory)
+
+    def _read(self, events: Inotify, tree: _Tree, top: _Directory) -> None:
         todo = [top]
         while todo:
             directory = todo.pop()
             if not self._watch(events, directory):
                 continue
             known, directory.below = directory.below, {}
-            directory.files, directory.linked = {}, False
+            tree.unsure = tree.unsure or not tree.linked.isdisjoint(directory.files)
+            directory.files = {}
             self._reads += 1
             directory.order = self._reads
-            for name, path, found in _entries(directory):
+            for name, path, found in _entries(directory, tree.linked):
                 child = known.pop(name, None)
                 if child is None or child.inode != found:
                     if child is not None:
@@ -155,7 +174,7 @@ class WatchedTrees:
         self._watched[watch] = directory
         return True
 
-    def _drop(self, tree: dict[str, _Directory], top: _Directory) -> None:
+    def _drop(self, tree: _Tree, top: _Directory) -> None:
         todo = [top]
         while todo:
             directory = todo.pop()
@@ -209,8 +228,8 @@ def tells_of_overlays(place: Path) -> bool:
     return False
 
 
-def _entries(directory: _Directory) -> list[tuple[str, str, int]]:
-    """The directories in it: name, path, inode. Sizes of files are noted; what goes meanwhile is passed over."""
+def _entries(directory: _Directory, linked: set[int]) -> list[tuple[str, str, int]]:
+    """The directories in it: name, path, inode. Files are noted; what goes meanwhile is passed over."""
     below = []
     with contextlib.suppress(OSError), os.scandir(directory.path) as entries:
         for entry in entries:
@@ -220,14 +239,15 @@ def _entries(directory: _Directory) -> list[tuple[str, str, int]]:
                     continue
                 found = entry.stat(follow_symlinks=False)
                 directory.files[found.st_ino] = disk_size(found)
-                directory.linked = directory.linked or found.st_nlink > 1
+                if found.st_nlink > 1:
+                    linked.add(found.st_ino)
     return below
 
 
-def _sum(tree: dict[str, _Directory]) -> int:
-    """Of files with several names what was read last counts; when they had one nobody told of the others."""
+def _sum(tree: _Tree) -> int:
+    """Of files with several names what was read last counts."""
     directories = tree.values()
-    if not any(directory.linked for directory in directories):
+    if not tree.linked:
         return sum(sum(directory.files.values()) for directory in directories)
     files: dict[int, int] = {}
     for directory in sorted(directories, key=lambda each: each.order):

@@ -74,7 +74,7 @@ def test_too_much(trees: WatchedTrees, tmp_path: Path, monkeypatch: pytest.Monke
         trees.size("large", tmp_path / "large")
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("COVE_TEST_SEEDS", "8"))))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("COVE_TEST_TREES", "8"))))
 def test_random_changes(trees: WatchedTrees, tmp_path: Path, seed: int) -> None:
     """Two trees of one file system, between which directories move too."""
     chance = random.Random(seed)

@@ -1,0 +1,88 @@
+"""Sizes on a data root whose file system has project quotas: volumes and roots of containers are bounded by those."""
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.daemon import Daemon
+from harness.leaks import LeakCheck, remove_everything
+
+pytestmark = [pytest.mark.needs("cove"), pytest.mark.vm]
+
+MAKE = {"ext4": ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs", "-q"]}
+FULL = re.compile("No space left on device|Disk quota exceeded|Quota exceeded")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("ext4", marks=pytest.mark.needs("ext4-quotas")),
+        pytest.param("xfs", marks=pytest.mark.needs("xfs-quotas")),
+    ]
+)
+def bounded(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon with its data root on such a file system; it must leave nothing."""
+    daemon = Daemon(f"cove-test-{os.getpid()}-quota{next(_numbers)}", "--debug")
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(400 << 20)
+    subprocess.run([*MAKE[request.param], str(image)], check=True)
+    daemon.data_root.mkdir()
+    try:
+        subprocess.run(["mount", "-o", "loop,prjquota", str(image), str(daemon.data_root)], check=True)
+        daemon.start()
+        daemon.load_base_image()
+        leaks = LeakCheck(daemon)
+        yield daemon
+        remove_everything(daemon, keep_images=True)
+        leaks.check()
+    finally:
+        daemon.close()
+
+
+def _fill(daemon: Daemon, volume: str, megabytes: int) -> str:
+    """What dd says when it writes so much to a file of the volume."""
+    words = ["dd", "if=/dev/zero", "of=/d/big", "bs=1M", f"count={megabytes}"]
+    return daemon.docker("run", "--rm", "--net=none", "-v", f"{volume}:/d", "busybox", *words, check=False).err
+
+
+def _status(daemon: Daemon, volume: str) -> dict[str, object]:
+    [shown] = json.loads(daemon.docker("volume", "inspect", volume).out)
+    return dict(shown["Status"])
+
+
+def test_volumes(bounded: Daemon) -> None:
+    bounded.cove("volume", "create", "--size", "16M", "data")
+    status = _status(bounded, "data")
+    assert (status["Backing"], status["Size"]) == ("project quota", 16 << 20)
+    assert FULL.search(_fill(bounded, "data", 32))
+    assert "are in use" in bounded.cove("volume", "resize", "data", "8M", check=False).err
+    bounded.docker("run", "-d", "--net=none", "--name", "box", "-v", "data:/d", "busybox", "sleep", "600")
+    bounded.cove("volume", "resize", "data", "48M")
+    assert not FULL.search(_fill(bounded, "data", 32))
+    assert FULL.search(_fill(bounded, "data", 64))
+    bounded.docker("rm", "-f", "box")
+    bounded.docker("run", "--rm", "--net=none", "-v", "data:/d", "busybox", "sh", "-c", "rm /d/big; echo hi > /d/file")
+    bounded.cove("volume", "clone", "data", "copy")
+    bounded.cove("volume", "snapshot", "data", "one")
+    bounded.cove("volume", "restore", "data", "one")
+    for volume in ("copy", "data"):
+        assert _status(bounded, volume)["Size"] == 48 << 20
+        assert bounded.cove("volume", "browse", volume, "cat", "/file").out == "hi\n"
+        assert FULL.search(_fill(bounded, volume, 64))
+    bounded.kill9()
+    bounded.start()
+    assert FULL.search(_fill(bounded, "copy", 64))
+
+
+def test_roots_of_containers(bounded: Daemon) -> None:
+    flags = ("--net=none", "--storage-opt", "size=16m", "--name", "box")
+    done = bounded.docker("run", *flags, "busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=32", check=False)
+    assert FULL.search(done.err)
+    assert bounded.docker("diff", "box").out == "A /big\n"
