@@ -89,7 +89,7 @@ def test_a_disk_that_fails(disk: tuple[_Disk, Daemon]) -> None:
         daemon.docker(*command, timeout=30)
     daemon.docker("stop", "-t", "0", "lives", timeout=30)
     daemon.kill9()
-    with pytest.raises(AssertionError, match="Read-only file system|readonly database|disk I/O error"):
+    with pytest.raises(AssertionError, match=r"Read-only file system|readonly database|disk I/O error"):
         daemon.start()
     made.repair()
     daemon.start()

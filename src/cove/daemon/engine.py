@@ -28,6 +28,8 @@ from cove.engine.lifecycle.runs import Runs
 from cove.engine.lifecycle.shims import Zygote
 from cove.engine.lifecycle.stopping import Stopping
 from cove.engine.lifecycle.transitions import Transitions
+from cove.engine.mounting.live_mounts import LiveMounts
+from cove.engine.mounting.mount_sources import MountSources
 from cove.engine.networking.connectivity import Connectivity
 from cove.engine.networking.etcfiles import Wishes
 from cove.engine.networking.learned import Learned
@@ -80,6 +82,8 @@ class Engine(Groundwork):
     remedies: Remedies
     repairs: Repairs
     policies: Policies
+    sources: MountSources
+    live_mounts: LiveMounts
     group: str
 
 
@@ -92,6 +96,7 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
     removal = _removal(settings, stores, ground, stopping)
     transitions = _transitions(stores, ground, probes, stopping, removal)
     remedies = Remedies(transitions, stopping, ground.announcements)
+    sources = MountSources(stores.volumes, stores.images, ground.bundles, ground.announcements)
     probes.on_failure = remedies.apply
     return Engine(
         **vars(ground),
@@ -102,6 +107,8 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
         remedies=remedies,
         repairs=Repairs(stores.networks, ground.registry, ground.connectivity),
         policies=_policies(stores, ground),
+        sources=sources,
+        live_mounts=LiveMounts(ground.registry, ground.mounts, stores.volumes, stores.worker, sources, ground.bundles),
         group=_prepared_group(settings),
     )
 
@@ -237,6 +244,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
     stack.push_async_callback(engine.remedies.close)
     stores.trash.watch()
     await recovery.reconcile()
+    await engine.live_mounts.finish()
     stack.push_async_callback(engine.repairs.close)
     engine.repairs.watch()
     await workshop.collect(engine.registry, engine.removal, stores.images)

@@ -40,8 +40,6 @@ from cove.engine.images.slimming import Slimming
 from cove.engine.images.workshop import ContainerWorkshop
 from cove.engine.lifecycle.lifecycle import Lifecycle
 from cove.engine.logs.options import LogDefaults
-from cove.engine.mounting.live_mounts import LiveMounts
-from cove.engine.mounting.mount_sources import MountSources
 from cove.engine.networking.memberships import Memberships
 from cove.engine.networking.networks import Networks
 from cove.engine.networking.publications import Publications
@@ -233,7 +231,7 @@ def _containers(roots: Roots, stores: Stores, engine: Engine, making: Making) ->
     return Containers(
         registry=engine.registry,
         making=making,
-        changing=_changing(stores, engine),
+        changing=_changing(engine),
         commits=Commits(
             engine.registry, engine.stopping, engine.announcements, stores.images, stores.worker, engine.mounts.roots
         ),
@@ -257,7 +255,7 @@ def _making(roots: Roots, stores: Stores, engine: Engine) -> Making:
         bundles=engine.bundles,
         names=engine.names,
         links=engine.links,
-        sources=_sources(stores, engine),
+        sources=engine.sources,
         populating=Populating(engine.registry, stores.images, stores.volumes, stores.worker, engine.mounts.access),
         volume_mounts=engine.mounts,
         trash=stores.trash,
@@ -266,22 +264,16 @@ def _making(roots: Roots, stores: Stores, engine: Engine) -> Making:
     )
 
 
-def _changing(stores: Stores, engine: Engine) -> Changing:
+def _changing(engine: Engine) -> Changing:
     return Changing(
         registry=engine.registry,
         announcements=engine.announcements,
         names=engine.names,
         policies=engine.policies,
         publications=Publications(engine.registry, engine.connectivity),
-        live_mounts=LiveMounts(
-            engine.registry, engine.mounts, stores.volumes, stores.worker, _sources(stores, engine), engine.bundles
-        ),
+        live_mounts=engine.live_mounts,
         group=engine.group,
     )
-
-
-def _sources(stores: Stores, engine: Engine) -> MountSources:
-    return MountSources(stores.volumes, stores.images, engine.bundles, engine.announcements)
 
 
 def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> Host:

@@ -15,7 +15,7 @@ from cove.engine.containers.registry import Registry
 from cove.engine.mounting import mounts
 from cove.engine.mounting.mount_sources import MountSources
 from cove.engine.volumes.mounts import VolumeMounts
-from cove.errors import Conflict, InvalidArgument
+from cove.errors import Conflict, CoveError, InvalidArgument
 from cove.kernel.staged_mounts import StagedMount
 from cove.layers import Worker
 from cove.layers.worker.staging import written
@@ -24,6 +24,9 @@ from cove.volumes import Source, Volumes, mount_words
 from cove.wire.config import Config
 from cove.wire.containers import ContainerUpdate
 from cove.wire.host_config import HostConfig, Mount
+
+_KERNEL = {"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"}
+"""Where every container has mounts that are in no record."""
 
 
 class MountEdit(NamedTuple):
@@ -93,16 +96,38 @@ class LiveMounts:
     async def _changed(self, container: Container, edit: MountEdit) -> AsyncIterator[None]:
         before = container.record
         async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self._save, container, before)
+            await self._save(container, msgspec.structs.replace(before, editing=[*edit.removed, *edit.added]))
             for point in edit.removed:
-                await self._detach(container, point)
+                await self._detach(container, point.destination)
                 undo.push_async_callback(self._attach, container, point)
             for point in edit.added:
                 await self._attach(container, point)
-                undo.push_async_callback(self._detach, container, point)
-            undo.push_async_callback(self._save, container, before)
+                undo.push_async_callback(self._detach, container, point.destination)
             await self._save(container, _edited(before, edit))
             yield
             undo.pop_all()
+
+    async def finish(self) -> None:
+        """What a daemon that was killed was editing has the mounts of its record again, no more and no less."""
+        for container in self._registry:
+            if container.record.editing:
+                async with self._registry.locked(container):
+                    await self._restore(container)
+
+    async def _restore(self, container: Container) -> None:
+        record = container.record
+        edited = {point.destination for point in record.editing} - _KERNEL - set(self._bundles.etc_files(container))
+        for destination in edited:
+            with contextlib.suppress(CoveError):  # it had not come that far
+                await self._detach(container, destination)
+        for point in record.mounts:
+            if point.destination in edited:
+                await self._attach(container, point)
+        for name in _volumes_of(record.editing) - _volumes_of(record.mounts):
+            await self._volumes.adopt(name, container.id)
+            await self._volumes.unmount(name, container.id)
+        await self._save(container, msgspec.structs.replace(record, editing=[]))
 
     async def _save(self, container: Container, record: Record) -> None:
         container.record = record
@@ -150,10 +175,10 @@ class LiveMounts:
             return Source(place, (StagedMount("file system", place, "tmpfs", type="tmpfs", flags=flags, data=data),))
         return await self._mounts.source(container, point, place)
 
-    async def _detach(self, container: Container, point: MountPoint) -> None:
+    async def _detach(self, container: Container, destination: str) -> None:
         async with self._namespace(container) as namespace:
             if namespace is not None:
-                await self._worker.run(DetachMount(point.destination), TreeDone, namespace=namespace)
+                await self._worker.run(DetachMount(destination), TreeDone, namespace=namespace)
 
     @contextlib.asynccontextmanager
     async def _namespace(self, container: Container) -> AsyncIterator[int | None]:
