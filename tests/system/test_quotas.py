@@ -13,7 +13,7 @@ import pytest
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
 
-pytestmark = [pytest.mark.needs("cove"), pytest.mark.vm, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.needs("cove"), pytest.mark.timeout(1200)]
 
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs", "-q"]}
 FULL = re.compile("No space left on device|Disk quota exceeded|Quota exceeded")
