@@ -190,7 +190,7 @@ def test_keys_are_lent_as_an_agent_of_their_own(daemon: Engine, context: Path, t
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "the key", "-f", str(key)], check=True)
     key.chmod(0o644)
-    (context / "Dockerfile").write_text("FROM busybox\nRUN --mount=type=ssh echo begun; sleep 600\n")
+    (context / "Dockerfile").write_text("FROM busybox\nRUN --mount=type=ssh echo be''gun; sleep 600\n")
     flags = ("build", "--progress", "plain", "--ssh", f"default={key}", str(context))
     with daemon.spawned("cove", *flags) as client:
         assert client.stderr is not None
@@ -276,7 +276,7 @@ RUN cd /sys/fs/cgroup; cat cpu/cpu.cfs_quota_us cpu/cpu.shares 2>/dev/null || ca
 
 def test_the_parent_of_its_control_groups(daemon: Engine, context: Path) -> None:
     parent = f"{daemon.name}/of-builds"
-    (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 600\n")
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo be''gun; sleep 600\n")
     flags = ("build", "--progress", "plain", "--cgroup-parent", f"/{parent}", str(context))
     with daemon.spawned("cove", *flags) as client:
         assert client.stderr is not None
@@ -288,7 +288,7 @@ def test_the_parent_of_its_control_groups(daemon: Engine, context: Path) -> None
 
 
 def test_cancelled_by_its_id(daemon: Engine, context: Path) -> None:
-    (context / "Dockerfile").write_text("FROM busybox\nRUN echo begun; sleep 600\n")
+    (context / "Dockerfile").write_text("FROM busybox\nRUN echo be''gun; sleep 600\n")
     body = io.BytesIO()
     with tarfile.open(fileobj=body, mode="w") as archive:
         archive.add(context, ".")
