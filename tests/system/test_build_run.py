@@ -105,7 +105,7 @@ def test_caches_are_shared_had_alone_or_waited_for(daemon: Engine, context: Path
     stage = """\
 FROM busybox AS {me}
 RUN --mount=type=cache,id=meet,target=/m --mount=type=cache,id=alone,sharing=private,target=/c \\
-    touch /m/{me} /c/{me}; for i in $(seq 200); do [ -e /m/{other} ] && break; sleep 0.05; done; \\
+    touch /m/{me} /c/{me}; for i in $(seq 800); do [ -e /m/{other} ] && break; sleep 0.05; done; \\
     echo shared $(ls /m) private $(ls /c) >/{me}
 RUN --mount=type=cache,id=turns,sharing=locked,target=/c mkdir /c/busy && sleep 0.2 && rmdir /c/busy
 """
