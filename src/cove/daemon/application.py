@@ -23,6 +23,7 @@ from cove.daemon.stores import open_stores
 from cove.daemon.tls import context as tls_context
 from cove.engine.members import Members
 from cove.errors import Conflict, Unavailable
+from cove.layers import wait_for_workers
 from cove.server.app import serve
 from cove.store import Database
 
@@ -37,6 +38,7 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
     async with AsyncExitStack() as stack:
         roots = Roots(Path(settings.data_root), Path(settings.exec_root))
         stack.callback(roots.close)
+        wait_for_workers(roots.worker_lock)
         _empty(roots.data / "tmp")
         database = Database(roots.data / "cove.db")
         stack.callback(database.close)

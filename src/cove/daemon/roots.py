@@ -35,6 +35,11 @@ class Roots:
         for directory in (data_root / "containers", data_root / "tmp", data_root / "volumes", exec_root / "containers"):
             directory.mkdir(mode=0o710, exist_ok=True)
 
+    @property
+    def worker_lock(self) -> Path:
+        """Locked by processes that work for the daemon, and may outlive it for a moment."""
+        return self.data / "worker.lock"
+
     def close(self) -> None:
         """Let go of the locks."""
         self._locks.close()

@@ -31,7 +31,7 @@ class Stores:
 
 
 async def open_stores(settings: Settings, roots: Roots, database: Database, stack: AsyncExitStack) -> Stores:
-    worker = Worker()
+    worker = Worker(roots.worker_lock)
     stack.push_async_callback(worker.close)
     images = ImageStore(database, roots.data, worker, storage_driver.choose(settings.storage_driver, roots.data))
     cache = BuildCache(database, roots.data / "build")

@@ -7,6 +7,6 @@ and rows). ``erofs`` is how a layer lies on disk without being unpacked. What us
 """
 
 from cove.layers.layers import Layer, Layers, Packed
-from cove.layers.worker.client import Worker
+from cove.layers.worker.client import Worker, wait_for_workers
 
-__all__ = ["Layer", "Layers", "Packed", "Worker"]
+__all__ = ["Layer", "Layers", "Packed", "Worker", "wait_for_workers"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cove.errors import CoveError, Internal, InvalidArgument
-from cove.layers import Worker
+from cove.layers import Worker, wait_for_workers
 from cove.layers.worker.jobs import Remove, RemoveDone, Spool, SpoolDone, Unpack, UnpackDone
 from unit.layers.tars import Tar
 
@@ -196,3 +196,26 @@ def test_a_directory_for_a_tar_that_suits_no_image(tmp_path: Path) -> None:
     with_worker(body)
     assert (tmp_path / "t/holes").stat().st_size == 100_000
     assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "t"]
+
+
+def test_who_comes_after_it_waits_for_its_last_child(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+
+    async def body() -> None:
+        worker = Worker(lock)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        job = asyncio.ensure_future(worker.run(Unpack(str(tmp_path / "t")), UnpackDone, reading))
+        while not (tmp_path / "t").exists():
+            await asyncio.sleep(0.001)
+        worker._stop()  # the worker ends; its child goes on with the job
+        waiting = asyncio.ensure_future(asyncio.to_thread(wait_for_workers, lock))
+        os.write(writing, Tar().add("f").bytes())
+        done, _ = await asyncio.wait([waiting], timeout=0.1)
+        assert not done
+        os.close(writing)
+        assert (await job).entries == 1
+        await waiting
+        os.close(reading)
+        await worker.close()
+
+    asyncio.run(body())

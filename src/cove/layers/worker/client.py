@@ -7,12 +7,13 @@ import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from cove.errors import Internal
-from cove.layers.worker.jobs import CONTROL, Failed, Job, Progress, Reply
+from cove.layers.worker.jobs import CONTROL, LOCK, Failed, Job, Progress, Reply
 
 PIPE_SIZE = 1 << 20
 READ_SIZE = 1 << 18
@@ -24,7 +25,9 @@ _DECODE = msgspec.json.Decoder(Reply).decode
 class Worker:
     """A warm interpreter that forks a child per job; started at the first one, ended after a minute without any."""
 
-    def __init__(self, idle_seconds: float = 60.0) -> None:
+    def __init__(self, lock: Path | None = None, idle_seconds: float = 60.0) -> None:
+        """``lock``: a file that is locked as long as a worker or a child of it lives, see ``wait_for_workers``."""
+        self._lock = lock
         self._idle_seconds = idle_seconds
         self._pid = 0
         self._control: socket.socket | None = None
@@ -145,7 +148,7 @@ class Worker:
         if self._control is None:
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
-                self._pid = _spawn(theirs.fileno())
+                self._pid = _spawn(theirs.fileno(), self._lock)
         return self._control
 
     def _stop(self) -> None:
@@ -164,14 +167,36 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, 0)
 
 
-def _spawn(control: int) -> int:
+def wait_for_workers(lock: Path) -> None:
+    """Wait until the workers that a daemon left behind are gone, which they are as soon as they notice its end.
+
+    What they write later, nobody would look for.
+    """
+    file = _opened(lock)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    finally:
+        os.close(file)
+
+
+def _opened(lock: Path) -> int:
+    return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _spawn(control: int, lock: Path | None) -> int:
     command = [sys.executable, "-I", "-m", "cove.layers.worker.process"]
-    actions = [
+    actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_DUP2, control, CONTROL),
     ]
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
-    return os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True)
+    with contextlib.ExitStack() as opened:
+        if lock is not None:
+            file = _opened(lock)
+            opened.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_SH)
+            actions.append((os.POSIX_SPAWN_DUP2, file, LOCK))
+        return os.posix_spawn(sys.executable, command, environment, file_actions=actions, setsid=True)
 
 
 async def _answer(reply: socket.socket, kind: type[T], progress: Callable[[int], None]) -> T:

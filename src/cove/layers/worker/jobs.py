@@ -24,6 +24,8 @@ from cove.layers.worker.tree_jobs import TreeDone, TreeJob
 
 CONTROL = 3
 """The worker's descriptor of the socket that jobs come by."""
+LOCK = 4
+"""Its descriptor of the file that is locked while it lives, and its children do."""
 
 
 class Unpack(msgspec.Struct, frozen=True, tag=True):
