@@ -8,7 +8,7 @@ and Go's readers know.
 from collections.abc import Callable
 from dataclasses import replace
 
-from cove.layers.tar.header import BLOCK, Header
+from cove.layers.tar.header import BLOCK, FIELDS, UNSUMMED, Header, byte_sum
 from cove.layers.tar.pax import XATTR
 
 END = bytes(2 * BLOCK)
@@ -143,26 +143,24 @@ def _split_name(name: bytes) -> tuple[bytes, bytes] | None:
 
 def _block(header: Header) -> bytes:
     prefix, name = _split_name(header.name) or (b"", _ascii(header.name)[:_NAME])
-    devices = b"%07o\0%07o\0" % (header.major & _MAX_ID, header.minor & _MAX_ID)
-    head = b"".join((
-        name.ljust(100, b"\0"),
-        b"%07o\0" % (header.mode & _MAX_ID),
-        b"%07o\0" % _fitting(header.uid, _MAX_ID),
-        b"%07o\0" % _fitting(header.gid, _MAX_ID),
-        b"%011o\0" % _fitting(header.size, _MAX_SIZE),
-        b"%011o\0" % _fitting(header.mtime // 1_000_000_000, _MAX_TIME),
-    ))  # fmt: skip
-    tail = b"".join((
+    block = FIELDS.pack(
+        name,
+        b"%07o" % (header.mode & _MAX_ID),
+        b"%07o" % _fitting(header.uid, _MAX_ID),
+        b"%07o" % _fitting(header.gid, _MAX_ID),
+        b"%011o" % _fitting(header.size, _MAX_SIZE),
+        b"%011o" % _fitting(header.mtime // 1_000_000_000, _MAX_TIME),
+        UNSUMMED,
         header.kind,
-        _ascii(header.link)[:_NAME].ljust(100, b"\0"),
-        b"ustar\x0000",
-        bytes(64),
-        devices,
-        prefix.ljust(_PREFIX, b"\0"),
-        bytes(12),
-    ))  # fmt: skip
-    checksum = sum(head) + sum(tail) + 8 * 0x20
-    return head + b"%06o\0 " % checksum + tail
+        _ascii(header.link)[:_NAME],
+        b"ustar",
+        b"00",
+        b"%07o" % (header.major & _MAX_ID),
+        b"%07o" % (header.minor & _MAX_ID),
+        prefix,
+        b"",
+    )
+    return block[:148] + b"%06o\0 " % byte_sum(block) + block[156:]
 
 
 def _fitting(value: int, limit: int) -> int:
