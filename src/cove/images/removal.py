@@ -74,13 +74,11 @@ async def _remove_by_name(inventory: Inventory, image: Image, name: str, force: 
             f"container {short_id(uses[0].container)} is using its referenced image {short_id(image.id)}"
         )
     gone = _meant(named(name), names)
-    await inventory.untag(gone)
     removed: Removed = [Untagged(other.familiar) for other in gone]
-    if len(gone) < len(names):
+    if len(gone) < len(names) or _conflict(image, [], uses, force):  # it stays, in the latter case for containers
+        await inventory.untag(gone)
         return removed
-    if _conflict(image, [], uses, force):
-        return removed  # it stays for the containers
-    return removed + await _drop(inventory, image)
+    return removed + await _drop(inventory, image)  # with its names: they and it go at once, or not at all
 
 
 def _meant(reference: Reference, names: Sequence[Reference]) -> list[Reference]:
