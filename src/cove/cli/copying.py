@@ -234,6 +234,7 @@ def pack(source: str, name: str, *, follow: bool) -> Iterator[bytes]:
             member = archive.gettarinfo(path, inside)
             if member is None:
                 continue
+            member.mtime = int(member.mtime)  # a fraction would take an extended header, which Docker does not write
             if member.isreg():
                 with open(path, "rb") as file:
                     archive.addfile(member, file)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cove.engine.containers.record import MountPoint
-from cove.engine.mounting.mounts import inherited, points
+from cove.engine.mounting.mounts import inherited, points, volumes_from
 from cove.errors import InvalidArgument
 from cove.wire.config import Config
 from cove.wire.host_config import BindOptions, HostConfig, Mount, VolumeOptions
@@ -183,19 +183,27 @@ OTHERS = [
 
 
 def test_volumes_from_another_container() -> None:
-    assert inherited("other", OTHERS, ()) == [
-        MountPoint("volume", "/a", source="/v/_data", name="v", driver="local", mode="z", no_copy=True),
-        MountPoint("bind", "/b", source="/s", mode="ro", writable=False, propagation="rslave", no_copy=True),
+    assert inherited("", OTHERS, ()) == [
+        MountPoint("volume", "/a", source="/v/_data", name="v", driver="local", no_copy=True),
+        MountPoint("bind", "/b", source="/s", writable=False, propagation="rslave", no_copy=True),
     ]
-    assert [point.destination for point in inherited("other", OTHERS, ["/a"])] == ["/b"]
+    assert [point.destination for point in inherited("", OTHERS, ["/a"])] == ["/b"]
 
 
 @pytest.mark.parametrize(("mode", "writable"), [("ro", [False, False]), ("rw", [True, False]), ("z", [True, False])])
 def test_volumes_from_with_a_mode(mode: str, writable: list[bool]) -> None:
-    made = inherited(f"other:{mode}", OTHERS, ())
-    assert [point.writable for point in made] == writable and {point.mode for point in made} == {mode}
+    assert volumes_from(f"other:{mode}") == ("other", mode)
+    assert [point.writable for point in inherited(mode, OTHERS, ())] == writable
 
 
-def test_volumes_from_with_a_mode_that_is_none() -> None:
-    with pytest.raises(InvalidArgument, match="invalid mode: wat"):
-        inherited("other:wat", OTHERS, ())
+@pytest.mark.parametrize(
+    ("reference", "words"),
+    [
+        ("other:wat", "invalid mode: wat"),
+        ("", "volumes-from specification cannot be an empty string"),
+        (":ro", 'invalid name or ID supplied: ""'),
+    ],
+)
+def test_volumes_from_what_is_no_container(reference: str, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        volumes_from(reference)

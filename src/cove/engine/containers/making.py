@@ -133,8 +133,8 @@ class Making:
         brought: dict[str, MountPoint] = {}  # of several that bring something to a place the last one does
         taken = [mount.destination for mount in record.mounts if not mount.anonymous]
         for reference in host.volumes_from or []:
-            other = self._registry.get(reference.partition(":")[0])
-            found = mounts.inherited(reference, other.record.mounts, taken)
+            name, mode = mounts.volumes_from(reference)
+            found = mounts.inherited(mode, self._registry.get(name).record.mounts, taken)
             brought |= {mount.destination: mount for mount in found}
         kept = [mount for mount in record.mounts if mount.destination not in brought]
         record.mounts = [*kept, *brought.values()]

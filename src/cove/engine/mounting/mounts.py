@@ -35,11 +35,20 @@ def points(config: Config, host: HostConfig) -> list[MountPoint]:
     return list(made.values())
 
 
-def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]) -> list[MountPoint]:
-    """The mounts of another container that ``--volumes-from`` brings. ``reference``: with its ``:ro`` or ``:rw``."""
-    mode = reference.partition(":")[2]
+def volumes_from(reference: str) -> tuple[str, str]:
+    """The container and the mode that ``--volumes-from`` names. Raises InvalidArgument in Docker's words."""
+    name, _, mode = reference.partition(":")
+    if not reference:
+        raise InvalidArgument("volumes-from specification cannot be an empty string")
+    if not name:
+        raise InvalidArgument('invalid name or ID supplied: ""')
     if mode not in ("", *_ACCESS, "z", "Z"):
         raise InvalidArgument(f"invalid mode: {mode}")
+    return name, mode
+
+
+def inherited(mode: str, others: Iterable[MountPoint], taken: Iterable[str]) -> list[MountPoint]:
+    """The mounts of another container that ``--volumes-from`` brings; as with Docker they show no mode."""
     occupied = set(taken)
     found = []
     for point in others:
@@ -51,7 +60,6 @@ def inherited(reference: str, others: Iterable[MountPoint], taken: Iterable[str]
                     source=point.source,
                     name=point.name,
                     driver=point.driver,
-                    mode=mode or point.mode,
                     writable=point.writable and mode != "ro",
                     propagation=point.propagation,
                     no_copy=True,

@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 
+from cove.errors import InvalidArgument
 from cove.kernel import layer_images, overlay, paths
 from cove.layers.tree import remove_tree
 from cove.layers.volumes.copy_tree import copy_tree
@@ -26,7 +27,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 def populate(job: Populate) -> PopulateDone:
-    """Copy, unless the volume has something or the image has no directory there. Raises OSError."""
+    """Copy, unless the volume has something or the image has nothing there.
+
+    Raises InvalidArgument for what is no directory, OSError.
+    """
     stage(())
     source = _source(job)
     if source is None or not job.target:
@@ -49,7 +53,9 @@ def _source(job: Populate) -> int | None:
         found = paths.open_in_root(root, job.path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return None
-    return found if stat.S_ISDIR(os.fstat(found).st_mode) else None
+    if not stat.S_ISDIR(os.fstat(found).st_mode):
+        raise InvalidArgument(f"cannot mount volume over existing file, file exists {job.path}")
+    return found
 
 
 def _mounted(lower: list[str]) -> int:
