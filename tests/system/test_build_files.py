@@ -164,3 +164,10 @@ def test_mistakes_are_shown_where_they_are(daemon: Engine, context: Path) -> Non
     err = refused(daemon, context, "FROM busybox\nRUNN true\n").err
     assert "   2 | >>> RUNN true\n" in err
     assert "unknown instruction: RUNN (did you mean RUN?)" in err
+
+
+def test_a_dockerfile_that_is_ignored_builds_all_the_same(daemon: Engine, context: Path) -> None:
+    (context / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY . /to\n")
+    image = daemon.docker("build", "-q", str(context)).out.strip()
+    assert daemon.docker("run", "--rm", image, "ls", "-A", "/to").out == "dir\nf\nrun.sh\nx y\n"

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -33,10 +33,15 @@ from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
 from cove.layers import Worker
-from cove.layers.builds.context import open_context
-from cove.layers.builds.trees import resolve
-from cove.layers.tree import split
-from cove.layers.worker.build_jobs import ReceiveContext, ReceiveContextDone
+from cove.layers.worker.build_jobs import (
+    HideInContext,
+    HideInContextDone,
+    ReadFile,
+    ReadFileDone,
+    ReceiveContext,
+    ReceiveContextDone,
+    TreePlace,
+)
 from cove.platform import Platform, host
 from cove.reference import Reference
 
@@ -126,6 +131,16 @@ class Builder:
         done = await self._worker.run_stream(job, ReceiveContextDone, chunks)
         return Context(job.tar, job.index, done.digest)
 
+    async def read(self, context: Context, path: str, limit: int) -> bytes | None:
+        """At most ``limit`` bytes of a file in a context, links in it followed inside the context; None without it."""
+        job = ReadFile(TreePlace(context.tar, context.index), _bytes(path), limit)
+        return (await self._worker.run(job, ReadFileDone)).content
+
+    async def hide(self, context: Context, paths: Collection[str]) -> Context:
+        """Take files out of a context, which becomes another."""
+        done = await self._worker.run(HideInContext(context.index, [_bytes(path) for path in paths]), HideInContextDone)
+        return Context(context.tar, context.index, done.digest)
+
     @contextlib.asynccontextmanager
     async def directory(self) -> AsyncIterator[Path]:
         """A directory for one build, which goes with it."""
@@ -158,7 +173,12 @@ class Builder:
         context = contexts.get("")
         if context is None:
             raise InvalidArgument("Cannot locate specified Dockerfile: " + request.dockerfile)
-        return await asyncio.to_thread(_read, context, request.dockerfile)
+        content = await self.read(context, request.dockerfile, MOST_DOCKERFILE + 1)
+        if content is None:
+            raise InvalidArgument(f"Cannot locate specified Dockerfile: {request.dockerfile}")
+        if len(content) > MOST_DOCKERFILE:
+            raise InvalidArgument(f"{request.dockerfile}: the Dockerfile has more than {MOST_DOCKERFILE >> 20} MiB")
+        return content
 
     def solver(self, build: "_Build", steps_: StepLayers) -> Solver:
         """A solver for one build."""
@@ -333,12 +353,5 @@ async def _follow(following: Sequence[Following], stamp: Stamp) -> list[Assembly
     return [await each.run(stamp) for each in following]
 
 
-def _read(context: Context, path: str) -> bytes:
-    """The Dockerfile in a context, links in it followed inside the context."""
-    with contextlib.closing(open_context(context.tar, context.index)) as tree:
-        parts, found = resolve(tree, split(path.encode("utf-8", "surrogateescape")))
-        if found is None or not found.is_file:
-            raise InvalidArgument(f"Cannot locate specified Dockerfile: {path}")
-        if found.size > MOST_DOCKERFILE:
-            raise InvalidArgument(f"{path}: the Dockerfile has more than {MOST_DOCKERFILE >> 20} MiB")
-        return b"".join(tree.data(tuple(parts)))
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")

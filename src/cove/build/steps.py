@@ -25,6 +25,7 @@ from cove.layers.worker.build_jobs import (
     SelectDone,
     Selection,
     Squash,
+    TreePlace,
 )
 from cove.layers.worker.jobs import Populate, PopulateDone, Unpack, UnpackDone
 from cove.oci.image import LAYER, Descriptor
@@ -82,8 +83,8 @@ class StepLayers:
 
     async def read(self, root: Root, path: str, limit: int) -> str:
         """A file of text; nothing when it is not there, or too long."""
-        job = ReadFile(await self.lower(root), path, limit)
-        content = (await self._worker.run(job, ReadFileDone)).content
+        job = ReadFile(TreePlace(lower=await self.lower(root)), path.encode(), limit)
+        content = (await self._worker.run(job, ReadFileDone)).content or b""
         return content.decode("utf-8", "replace") if len(content) < limit else ""
 
     async def packages(self, root: Root) -> list[FoundPackage]:

@@ -1,6 +1,5 @@
 """Where the files of a build come from: the request's body, what is kept of earlier builds, or somewhere else."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -10,7 +9,6 @@ from cove.build.builder import MOST_DOCKERFILE, Builder, Request
 from cove.build.contexts import KEPT, KeptContexts, RemoteContexts
 from cove.build.graph import Context
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, cleaned, parse_ignore_file
-from cove.layers.builds.context import hide, read_file
 from cove.wire.builds import BuildOptions
 
 
@@ -29,28 +27,26 @@ class BuildContexts:
         """The context, as long as the build lasts, and the request, which may get its Dockerfile here."""
         if options.remote.startswith(KEPT):
             async with self.kept.taken(options.remote.removeprefix(KEPT)) as context:
-                yield await asyncio.to_thread(_without_hidden, request, context)
+                yield await self._without_hidden(request, context)
         elif options.remote:
             found, dockerfile = await self._remote.context(options.remote, options.dockerfile, scratch)
             request = request if dockerfile is None else replace(request, dockerfile=dockerfile)
             yield request, {"": found} if found is not None else {}
         else:
             context = await self._builder.receive(chunks, scratch)
-            yield await asyncio.to_thread(_without_hidden, request, context)
+            yield await self._without_hidden(request, context)
 
+    async def _without_hidden(self, request: Request, context: Context) -> tuple[Request, dict[str, Context]]:
+        """What the ignore file leaves out and clients send all the same, the Dockerfile and itself, no COPY is to see.
 
-def _without_hidden(request: Request, context: Context) -> tuple[Request, dict[str, Context]]:
-    """What the ignore file leaves out and clients send all the same, the Dockerfile and itself, no COPY is to see.
-
-    The Dockerfile is in the request then. Raises InvalidArgument for patterns that mean nothing.
-    """
-    patterns = read_file(context.tar, context.index, FILE_NAME.encode(), SIZE_LIMIT)
-    if patterns is None or not isinstance(request.dockerfile, str):
-        return request, {"": context}
-    matcher, name = Matcher(parse_ignore_file(patterns)), cleaned("/" + request.dockerfile)[1:]
-    hidden = {path.encode("utf-8", "surrogateescape") for path in (FILE_NAME, name) if matcher.ignores(path)}
-    if name.encode("utf-8", "surrogateescape") in hidden:
-        text = read_file(context.tar, context.index, name.encode("utf-8", "surrogateescape"), MOST_DOCKERFILE)
-        request = request if text is None else replace(request, dockerfile=text)
-    digest = hide(context.index, hidden) if hidden else context.digest
-    return request, {"": Context(context.tar, context.index, digest)}
+        The Dockerfile is in the request then. Raises InvalidArgument for patterns that mean nothing.
+        """
+        patterns = await self._builder.read(context, FILE_NAME, SIZE_LIMIT)
+        if patterns is None or not isinstance(request.dockerfile, str):
+            return request, {"": context}
+        matcher, name = Matcher(parse_ignore_file(patterns)), cleaned("/" + request.dockerfile)[1:]
+        hidden = {path for path in (FILE_NAME, name) if matcher.ignores(path)}
+        if name in hidden:
+            text = await self._builder.read(context, name, MOST_DOCKERFILE)
+            request = request if text is None else replace(request, dockerfile=text)
+        return request, {"": await self._builder.hide(context, hidden) if hidden else context}

@@ -7,16 +7,22 @@ parents before children, in msgpack; it lives as long as the build and is read b
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from cove.errors import InvalidArgument
-from cove.layers.builds.trees import ContextNode, ContextTree
+from cove.layers.builds.trees import ContextNode, ContextTree, EmptyTree, LayersTree, open_layers
 from cove.layers.erofs.indexer import Indexer, Unfit
 from cove.layers.erofs.inodes import Inode, Inodes
-from cove.layers.worker.build_jobs import ReceiveContext, ReceiveContextDone
+from cove.layers.worker.build_jobs import (
+    HideInContext,
+    HideInContextDone,
+    ReceiveContext,
+    ReceiveContextDone,
+    TreePlace,
+)
 from cove.layers.worker.pipeline import Input
 
 _DECODER = msgspec.msgpack.Decoder(list[ContextNode])
@@ -68,20 +74,16 @@ def _digest(nodes: list[ContextNode]) -> str:
     return f"sha256:{hashlib.sha256(msgspec.msgpack.encode(known)).hexdigest()}"
 
 
-def read_file(tar: str, index: str, path: bytes, limit: int) -> bytes | None:
-    """The first ``limit`` bytes of a file of a context, without making its tree; None when there is no such file."""
-    node = next((node for node in _DECODER.decode(Path(index).read_bytes()) if node.path == path), None)
-    if node is None or not stat.S_ISREG(node.mode):
-        return None
-    with open(tar, "rb") as file:
-        return os.pread(file.fileno(), min(node.size, limit), node.data)
+def open_place(place: TreePlace) -> ContextTree | LayersTree | EmptyTree:
+    """The tree of a context, or of layers. Raises OSError."""
+    return open_context(place.tar, place.index) if place.tar else open_layers(place.lower)
 
 
-def hide(index: str, paths: Collection[bytes]) -> str:
-    """Take files out of a context's index; the digest of what is left."""
-    nodes = [node for node in _DECODER.decode(Path(index).read_bytes()) if node.path not in paths]
-    Path(index).write_bytes(msgspec.msgpack.encode(nodes))
-    return _digest(nodes)
+def hide(job: HideInContext) -> HideInContextDone:
+    """Raises OSError."""
+    nodes = [node for node in _DECODER.decode(Path(job.index).read_bytes()) if node.path not in job.paths]
+    Path(job.index).write_bytes(msgspec.msgpack.encode(nodes))
+    return HideInContextDone(_digest(nodes))
 
 
 def _nodes(top: Inode) -> Iterator[ContextNode]:

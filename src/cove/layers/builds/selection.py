@@ -11,7 +11,7 @@ from pathlib import Path
 from cove.errors import InvalidArgument, NotFound
 from cove.layers.builds import accounts
 from cove.layers.builds.archives import is_archive
-from cove.layers.builds.context import open_context
+from cove.layers.builds.context import open_place
 from cove.layers.builds.trees import Found, Parts, Tree, open_layers, resolve
 from cove.layers.tar.reader import shown
 from cove.layers.tree import MAX_DEPTH, split
@@ -153,7 +153,7 @@ class Chosen:
         key = TreePlace(place.tar, place.index, tuple(place.lower))  # type: ignore[arg-type]
         tree = self._trees.get(key)
         if tree is None:
-            tree = open_context(place.tar, place.index) if place.tar else open_layers(place.lower)
+            tree = open_place(place)
             self._trees[key] = self._stack.enter_context(closing(tree))
         return tree
 

@@ -53,6 +53,13 @@ class FillContext(msgspec.Struct, frozen=True, tag=True):
     begin: int
 
 
+class HideInContext(msgspec.Struct, frozen=True, tag=True):
+    """Take files out of a context's index."""
+
+    index: str
+    paths: list[bytes]
+
+
 class TreePlace(msgspec.Struct, frozen=True):
     """Where a tree of files is: a context that was received, or the layers of an image, uppermost first."""
 
@@ -141,10 +148,10 @@ class Squash(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadFile(msgspec.Struct, frozen=True, tag=True):
-    """The content of a file in layers, at most ``limit`` bytes of it; nothing when it is not there."""
+    """The content of a file, at most ``limit`` bytes of it."""
 
-    lower: list[str]
-    path: str
+    place: TreePlace
+    path: bytes
     limit: int
 
 
@@ -175,7 +182,15 @@ class ReceiveContextDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class ReadFileDone(msgspec.Struct, frozen=True, tag=True):
-    content: bytes
+    """``content``: None when there is no such file."""
+
+    content: bytes | None
+
+
+class HideInContextDone(msgspec.Struct, frozen=True, tag=True):
+    """``digest``: of what is left, as of ``ReceiveContextDone``."""
+
+    digest: str
 
 
 class ListContextDone(msgspec.Struct, frozen=True, tag=True):
@@ -196,5 +211,16 @@ class SelectDone(msgspec.Struct, frozen=True, tag=True):
     entries: int
 
 
-BuildJob = PackStep | ReceiveContext | ListContext | FillContext | Select | CopyStep | Squash | ReadFile | FindPackages
-BuildDone = ReceiveContextDone | ReadFileDone | FindPackagesDone | ListContextDone | SelectDone
+BuildJob = (
+    PackStep
+    | ReceiveContext
+    | ListContext
+    | FillContext
+    | HideInContext
+    | Select
+    | CopyStep
+    | Squash
+    | ReadFile
+    | FindPackages
+)
+BuildDone = ReceiveContextDone | HideInContextDone | ReadFileDone | FindPackagesDone | ListContextDone | SelectDone

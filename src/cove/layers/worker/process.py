@@ -40,6 +40,7 @@ from cove.layers.worker.build_jobs import (
     CopyStep,
     FillContext,
     FindPackages,
+    HideInContext,
     ListContext,
     PackStep,
     ReadFile,
@@ -169,6 +170,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return step_layers.pack(job)
         case ReceiveContext():
             return context.receive(job, descriptors[0], _Reporter(reply))
+        case HideInContext():
+            return context.hide(job)
         case ListContext():
             return list_context(job, descriptors[0])
         case FillContext():
