@@ -166,8 +166,12 @@ def test_mistakes_are_shown_where_they_are(daemon: Engine, context: Path) -> Non
     assert "unknown instruction: RUNN (did you mean RUN?)" in err
 
 
-def test_a_dockerfile_that_is_ignored_builds_all_the_same(daemon: Engine, context: Path) -> None:
-    (context / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
-    (context / "Dockerfile").write_text("FROM busybox\nCOPY . /to\n")
-    image = daemon.docker("build", "-q", str(context)).out.strip()
-    assert daemon.docker("run", "--rm", image, "ls", "-A", "/to").out == "dir\nf\nrun.sh\nx y\n"
+@pytest.mark.parametrize("files", [1, 1500])
+def test_a_dockerfile_that_is_ignored_builds_all_the_same(daemon: Engine, tmp_path: Path, files: int) -> None:
+    (tmp_path / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY . /to\n")
+    for number in range(files):
+        (tmp_path / f"file{number}").touch()
+    image = daemon.docker("build", "-q", str(tmp_path)).out.strip()
+    found = daemon.docker("run", "--rm", image, "ls", "-A", "/to").out.split()
+    assert sorted(found) == sorted(f"file{number}" for number in range(files))

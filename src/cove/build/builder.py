@@ -33,6 +33,7 @@ from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
 from cove.layers import Worker
+from cove.layers.builds.reading import read_file
 from cove.layers.worker.build_jobs import (
     HideInContext,
     HideInContextDone,
@@ -47,6 +48,8 @@ from cove.reference import Reference
 
 MOST_DOCKERFILE = 16 << 20
 """The most bytes of a Dockerfile."""
+SMALL_INDEX = 1 << 16
+"""Bytes of a context's index, of some 700 files, that are read here: a job of the worker would take longer."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class Builder:
     async def read(self, context: Context, path: str, limit: int) -> bytes | None:
         """At most ``limit`` bytes of a file in a context, links in it followed inside the context; None without it."""
         job = ReadFile(TreePlace(context.tar, context.index), _bytes(path), limit)
+        if os.path.getsize(context.index) <= SMALL_INDEX:
+            return (await asyncio.to_thread(read_file, job)).content
         return (await self._worker.run(job, ReadFileDone)).content
 
     async def hide(self, context: Context, paths: Collection[str]) -> Context:

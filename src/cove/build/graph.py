@@ -42,7 +42,7 @@ class Root(msgspec.Struct, frozen=True):
 
 
 class Context(msgspec.Struct, frozen=True):
-    """Files of the client's. ``tar``, ``index``: see ``layers.context``. ``digest``: names them, or is empty."""
+    """Files of the client's. ``tar``, ``index``: see ``layers.builds.context``. ``digest``: names them, or is empty."""
 
     tar: str
     index: str

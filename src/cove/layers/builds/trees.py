@@ -124,7 +124,7 @@ class ContextNode(msgspec.Struct, array_like=True):
 
 
 class ContextTree:
-    """A tar whose index was made by ``layers.context``. ``file``: the tar, not compressed."""
+    """A tar whose index was made by ``layers.builds.context``. ``file``: the tar, not compressed."""
 
     def __init__(self, inodes: Inodes, file: int) -> None:
         self._top = inodes.top
