@@ -9,7 +9,6 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -471,14 +470,11 @@ def test_propagation_of_the_root(box: Bundle, word: str, shown: str) -> None:
     assert ("shared:" in line) == bool(shown)
 
 
-@pytest.mark.parametrize("launcher", [(), (sys.executable, "-I", "-S")], ids=["by Perl", "by Python itself"])
-def test_the_interpreter_cannot_be_written_through_a_process_that_enters(
-    box: Bundle, launcher: tuple[str, ...]
-) -> None:
+def test_the_interpreter_cannot_be_written_through_a_process_that_enters(box: Bundle) -> None:
     box.process["args"] = ["true"]
     box.write()
-    command = [*launcher, str(oci.PROGRAM), "--root", str(box.state), "create", box.id]
-    subprocess.run(command, check=True, cwd=box.directory)
+    command = [str(oci.PROGRAM), "--root", str(box.state), "create", box.id]
+    subprocess.run(command, check=True, cwd=box.directory)  # its program holds on to the streams
     pid = json.loads(box.call("state", box.id).out)["pid"]
     executable = f"/proc/{pid}/exe"
     with pytest.raises(OSError) as refused:  # to open it for writing fails with ETXTBSY while any Python runs
