@@ -94,6 +94,7 @@ def test_a_backup_is_whole_and_reproducible(daemon: Engine, data: Path, tmp_path
         daemon.cove("volume", "backup", "data", "-o", str(tmp_path / name))
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert (tmp_path / "one").stat().st_size < 4_000_000, "holes are not in it"
+    assert "--input" in daemon.cove("volume", "restore", "fresh", str(tmp_path / "one"), check=False).err
     assert daemon.cove("volume", "restore", "fresh", "-i", str(tmp_path / "one")).out == "fresh\n"
     assert _seen(_place(daemon, "fresh")) == before
     (data / "own").unlink()

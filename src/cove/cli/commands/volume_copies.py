@@ -77,6 +77,8 @@ def _restore(session: Session, values: Values, arguments: list[str]) -> int:
     given = values.text("input")
     if bool(given) == bool(rest):
         raise Failure("name the TAG of a snapshot, or a backup with --input")
+    if rest and "/" in rest[0]:
+        raise Failure(f'"{rest[0]}" is not the tag of a snapshot: a backup in a file is named with --input')
     if rest:
         session.client.json("POST", f"/cove/volumes/{name}/snapshots/{rest[0]}/restore")
     else:
