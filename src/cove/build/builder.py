@@ -11,23 +11,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from cove.build import cache_images
-from cove.build.assembling import Assembly, Stamp, labelled, squashed
-from cove.build.attestations import Material
-from cove.build.attesting import Attesting
-from cove.build.cache import Cache
-from cove.build.dialect import Classic, Dialect
-from cove.build.executors import Executors, Fetcher, StepFailed
-from cove.build.following import Finishes, Following
-from cove.build.graph import Context, Given, Root, Vertex
-from cove.build.mounts import MountLocks, Mounts, Secrets
-from cove.build.outputs import Built, Output, export, keep_left
-from cove.build.planning import Inputs, Wishes, recipe, root_of
-from cove.build.progress import Event, Finished, Listener, Noted, Planned
-from cove.build.recipe import Recipe
-from cove.build.running import Runner
-from cove.build.solver import Inflight, Solver
-from cove.build.steps import StepLayers
+from cove.build.cache import cache_images
+from cove.build.cache.cache import Cache
+from cove.build.outputs.assembling import Assembly, Stamp, labelled, squashed
+from cove.build.outputs.attestations import Material
+from cove.build.outputs.attesting import Attesting
+from cove.build.outputs.outputs import Built, Output, export, keep_left
+from cove.build.planning.dialect import Classic, Dialect
+from cove.build.planning.graph import Context, Given, Root, Vertex
+from cove.build.planning.planning import Inputs, Wishes, recipe, root_of
+from cove.build.planning.recipe import Recipe
+from cove.build.progress.progress import Event, Finished, Listener, Noted, Planned
+from cove.build.solving.executors import Executors, Fetcher, StepFailed
+from cove.build.solving.following import Finishes, Following
+from cove.build.solving.mounts import MountLocks, Mounts, Secrets
+from cove.build.solving.running import Runner
+from cove.build.solving.solver import Inflight, Solver
+from cove.build.solving.steps import StepLayers
 from cove.dockerfile import DockerfileError, Options, parse, plan
 from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cove.build.builder import Builder
-from cove.build.cache_mounts import CacheMounts
+from cove.build.cache.cache_mounts import CacheMounts
 from cove.build.contexts import KeptContexts, RemoteContexts
 from cove.daemon import api_versions, cgroup_driver, posture
 from cove.daemon.engine import Engine, programs

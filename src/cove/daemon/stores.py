@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cove.build.cache import Cache as BuildCache
+from cove.build.cache.cache import Cache as BuildCache
 from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.engine.sizes import tree_size

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cove.build.cache import Parts, Record
-from cove.build.explaining import MOST_FILES, reasons
+from cove.build.cache.cache import Parts, Record
+from cove.build.cache.explaining import MOST_FILES, reasons
 
 OLD, NEW = "a" * 64, "b" * 64
 

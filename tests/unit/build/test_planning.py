@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cove.build.dialect import BuildKit, Classic
-from cove.build.graph import Context, CopyFiles, CopySource, Given, MakeDirectory, Remote, Root, Run, Vertex
-from cove.build.planning import Wishes, recipe
-from cove.build.recipe import Recipe
+from cove.build.planning.dialect import BuildKit, Classic
+from cove.build.planning.graph import Context, CopyFiles, CopySource, Given, MakeDirectory, Remote, Root, Run, Vertex
+from cove.build.planning.planning import Wishes, recipe
+from cove.build.planning.recipe import Recipe
 from cove.dockerfile import DockerfileError, Options, parse, plan
 from cove.errors import NotFound
 from cove.images import Image

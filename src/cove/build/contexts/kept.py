@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cove.build.graph import Context
+from cove.build.planning.graph import Context
 from cove.errors import InvalidArgument, NotFound
 from cove.layers import Worker
 from cove.layers.worker.build_jobs import FillContext, ListContext, ListContextDone, ReceiveContextDone

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cove.build.graph import Context, Remote
+from cove.build.planning.graph import Context, Remote
 from cove.contexts import Selection, tar_pieces, walk
 from cove.contexts.git import Clone
 from cove.dockerfile.git import is_git, parse_git

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cove.build.progress import Listener, Noted
+from cove.build.progress.progress import Listener, Noted
 from cove.engine.transfers import Transfers
 from cove.errors import InvalidArgument, NotFound, Unimplemented
 from cove.images import Image, Images

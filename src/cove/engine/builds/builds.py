@@ -7,16 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from cove.build.assembling import moment
 from cove.build.builder import Builder, Request
-from cove.build.cache_mounts import CacheMounts
-from cove.build.classic import ClassicStream
-from cove.build.executors import StepFailed
-from cove.build.graph import Context
-from cove.build.outputs import Built
-from cove.build.progress import Event
-from cove.build.pruning import Pruning, Usage, prunable
-from cove.build.solve_status import SolveStatus
+from cove.build.cache.cache_mounts import CacheMounts
+from cove.build.cache.pruning import Pruning, Usage, prunable
+from cove.build.outputs.assembling import moment
+from cove.build.outputs.outputs import Built
+from cove.build.planning.graph import Context
+from cove.build.progress.classic import ClassicStream
+from cove.build.progress.progress import Event
+from cove.build.progress.solve_status import SolveStatus
+from cove.build.solving.executors import StepFailed
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending, Lent

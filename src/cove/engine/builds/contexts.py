@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cove.build.builder import MOST_DOCKERFILE, Builder, Request
 from cove.build.contexts import KEPT, KeptContexts, RemoteContexts
-from cove.build.graph import Context
+from cove.build.planning.graph import Context
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, cleaned, parse_ignore_file
 from cove.wire.builds import BuildOptions
 

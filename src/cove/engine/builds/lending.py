@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cove.build.builder import Builder
 from cove.build.contexts import RemoteContexts
-from cove.build.graph import Context
+from cove.build.planning.graph import Context
 from cove.dockerfile.git import is_git
 from cove.engine.builds.bases import NamedImage
 from cove.errors import InvalidArgument, Unavailable

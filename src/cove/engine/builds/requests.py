@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 
-from cove.build.annotations import Annotations
 from cove.build.builder import CacheTarget, Request
-from cove.build.dialect import BuildKit, Classic
-from cove.build.outputs import Output
-from cove.build.planning import Wishes
-from cove.build.running import Limits
+from cove.build.outputs.annotations import Annotations
+from cove.build.outputs.outputs import Output
+from cove.build.planning.dialect import BuildKit, Classic
+from cove.build.planning.planning import Wishes
+from cove.build.solving.running import Limits
 from cove.errors import InvalidArgument
 from cove.platform import Platform
 from cove.reference import Reference

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cove.build.running import Command, Limits, Output, Ran, StepMount
+from cove.build.solving.running import Command, Limits, Output, Ran, StepMount
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.defaults import Defaults
 from cove.engine.containers import creation

@@ -4,8 +4,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from cove.build.pruning import FILTERS as CACHE_FILTERS
-from cove.build.pruning import Usage
+from cove.build.cache.pruning import FILTERS as CACHE_FILTERS
+from cove.build.cache.pruning import Usage
 from cove.engine.builds.builds import Builds
 from cove.engine.containers.containers import Containers
 from cove.engine.images.images import Images

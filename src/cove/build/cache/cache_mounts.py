@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from cove.build.cache import Cache, Record
+from cove.build.cache.cache import Cache, Record
 from cove.layers import Worker
 from cove.layers.worker.tree_jobs import BackUp, Restore, TreeDone
 

@@ -4,12 +4,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from cove.build import attestations
-from cove.build.assembling import Assembly
-from cove.build.attestations import Attestation, Circumstances, Material
-from cove.build.outputs import Output
-from cove.build.planning import Wishes
-from cove.build.steps import StepLayers
+from cove.build.outputs import attestations
+from cove.build.outputs.assembling import Assembly
+from cove.build.outputs.attestations import Attestation, Circumstances, Material
+from cove.build.outputs.outputs import Output
+from cove.build.planning.planning import Wishes
+from cove.build.solving.steps import StepLayers
 from cove.digest import Digest
 from cove.images import Images
 from cove.oci.image import Descriptor, Platform

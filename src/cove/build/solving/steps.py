@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from cove.build.graph import Context, LayerRef, Root
+from cove.build.planning.graph import Context, LayerRef, Root
 from cove.content import Blob
 from cove.digest import chain_ids
 from cove.images import Images

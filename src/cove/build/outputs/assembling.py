@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from cove.build.cache import Record
-from cove.build.cache_images import with_records
-from cove.build.configuring import with_labels, with_path
-from cove.build.dialect import FILES
-from cove.build.graph import Root
-from cove.build.progress import Finished
-from cove.build.recipe import BuiltStage, Step
+from cove.build.cache.cache import Record
+from cove.build.cache.cache_images import with_records
+from cove.build.planning.configuring import with_labels, with_path
+from cove.build.planning.dialect import FILES
+from cove.build.planning.graph import Root
+from cove.build.planning.recipe import BuiltStage, Step
+from cove.build.progress.progress import Finished
 from cove.digest import Digest
 from cove.images import Image
 from cove.oci.image import Config, History, ImageConfig, RootFS

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from cove.build.configuring import command_line, quoted_list, shell
+from cove.build.planning.configuring import command_line, quoted_list, shell
 from cove.dockerfile import instructions as types
 from cove.oci.image import Config
 from cove.units import format_duration

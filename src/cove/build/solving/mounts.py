@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from cove.build.cache import Cache, Record
-from cove.build.graph import MountOption, Run
-from cove.build.running import StepMount
+from cove.build.cache.cache import Cache, Record
+from cove.build.planning.graph import MountOption, Run
+from cove.build.solving.running import StepMount
 from cove.errors import InvalidArgument
 
 

@@ -9,11 +9,11 @@ import hashlib
 import time
 from typing import Protocol
 
-from cove.build.assembling import Assembly, Stamp
-from cove.build.cache import Cache, Record
-from cove.build.graph import Given, Root, Vertex
-from cove.build.progress import Finished, Listener, Stepped
-from cove.build.recipe import BuiltStage, Recipe, Step
+from cove.build.cache.cache import Cache, Record
+from cove.build.outputs.assembling import Assembly, Stamp
+from cove.build.planning.graph import Given, Root, Vertex
+from cove.build.planning.recipe import BuiltStage, Recipe, Step
+from cove.build.progress.progress import Finished, Listener, Stepped
 
 
 class Finishes:

@@ -7,9 +7,9 @@ import base64
 import hashlib
 from typing import Any
 
-from cove.build.assembling import moment
-from cove.build.graph import Vertex
-from cove.build.progress import Event, Explained, Failed, Finished, Logged, Noted, Planned, Started
+from cove.build.outputs.assembling import moment
+from cove.build.planning.graph import Vertex
+from cove.build.progress.progress import Event, Explained, Failed, Finished, Logged, Noted, Planned, Started
 
 
 class SolveStatus:

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from cove.build.cache import Cache, Parts
-from cove.build.graph import (
+from cove.build.cache.cache import Cache, Parts
+from cove.build.planning.graph import (
     Context,
     CopyFiles,
     LayerRef,
@@ -24,9 +24,9 @@ from cove.build.graph import (
     Run,
     Vertex,
 )
-from cove.build.mounts import Mounts, Prepared
-from cove.build.running import Command, Ran, Runner
-from cove.build.steps import StepLayers
+from cove.build.solving.mounts import Mounts, Prepared
+from cove.build.solving.running import Command, Ran, Runner
+from cove.build.solving.steps import StepLayers
 from cove.errors import InvalidArgument, Unimplemented
 from cove.layers.worker.build_jobs import Rule, Selection, Source, TreePlace
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from cove.build.graph import LayerRef, Root
+from cove.build.planning.graph import LayerRef, Root
 from cove.digest import chain_ids
 from cove.store import Database, Table
 

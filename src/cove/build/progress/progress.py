@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cove.build.graph import LayerRef, Result, Vertex
-from cove.build.recipe import BuiltStage, Recipe
+from cove.build.planning.graph import LayerRef, Result, Vertex
+from cove.build.planning.recipe import BuiltStage, Recipe
 
 
 @dataclass(frozen=True)

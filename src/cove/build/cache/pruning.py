@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cove.build.cache import Cache, Record
+from cove.build.cache.cache import Cache, Record
 from cove.build.contexts import KeptContext, KeptContexts
-from cove.build.graph import LayerRef
+from cove.build.planning.graph import LayerRef
 from cove.digest import chain_ids
 from cove.errors import CoveError, InvalidArgument
 from cove.filters import Filters

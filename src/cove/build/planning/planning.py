@@ -10,12 +10,12 @@ from typing import Protocol
 
 import msgspec
 
-from cove.build import transfers
-from cove.build.configuring import Configuring, command_line, environment, with_path, working_directory
-from cove.build.dialect import Dialect
-from cove.build.graph import Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
-from cove.build.recipe import BuiltStage, Recipe, Step
-from cove.build.running import Limits, WantedDevice
+from cove.build.planning.configuring import Configuring, command_line, environment, with_path, working_directory
+from cove.build.planning.dialect import Dialect
+from cove.build.planning.graph import Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
+from cove.build.planning.recipe import BuiltStage, Recipe, Step
+from cove.build.solving import transfers
+from cove.build.solving.running import Limits, WantedDevice
 from cove.dockerfile import PROXIES, ImageOrigin, Origin, Plan, PlannedStage, Scope, StageOrigin, parse_trigger
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError

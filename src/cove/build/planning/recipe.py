@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cove.build.graph import Vertex
+from cove.build.planning.graph import Vertex
 from cove.images import Image
 from cove.oci.image import Config
 from cove.platform import Platform

@@ -8,12 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from cove.build.cache import Cache, Parts, Record
-from cove.build.executors import Executors
-from cove.build.explaining import reasons
-from cove.build.graph import CopyFiles, Given, LayerRef, Remote, Result, Root, Vertex
-from cove.build.progress import Explained, Failed, Finished, Listener, Logged, Started
-from cove.build.steps import StepLayers
+from cove.build.cache.cache import Cache, Parts, Record
+from cove.build.cache.explaining import reasons
+from cove.build.planning.graph import CopyFiles, Given, LayerRef, Remote, Result, Root, Vertex
+from cove.build.progress.progress import Explained, Failed, Finished, Listener, Logged, Started
+from cove.build.solving.executors import Executors
+from cove.build.solving.steps import StepLayers
 from cove.errors import Cancelled, CoveError
 
 Skips = Callable[[Vertex], bool]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from cove.build.graph import CopyFiles, Vertex
-from cove.build.progress import Event, Failed, Logged, Noted, Planned, Started, Stepped
-from cove.build.recipe import Step
+from cove.build.planning.graph import CopyFiles, Vertex
+from cove.build.planning.recipe import Step
+from cove.build.progress.progress import Event, Failed, Logged, Noted, Planned, Started, Stepped
 
 MOST_LOG = 2 << 20
 """Bytes of output that are kept of a step whose turn has not come."""

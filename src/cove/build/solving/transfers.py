@@ -2,9 +2,9 @@
 
 import posixpath
 
-from cove.build.configuring import working_directory
-from cove.build.dialect import Dialect
-from cove.build.graph import CopyFiles, CopySource, Remote, Vertex
+from cove.build.planning.configuring import working_directory
+from cove.build.planning.dialect import Dialect
+from cove.build.planning.graph import CopyFiles, CopySource, Remote, Vertex
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.git import is_git

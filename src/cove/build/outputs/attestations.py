@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from cove import __version__
-from cove.build.assembling import moment
+from cove.build.outputs.assembling import moment
 from cove.digest import Digest
 from cove.oci.image import CONFIG, MANIFEST, Descriptor, Manifest, Platform
 from cove.reference import Reference

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from cove.build.running import Limits, WantedDevice
+from cove.build.solving.running import Limits, WantedDevice
 from cove.digest import chain_ids
 from cove.oci.image import Descriptor
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from cove.build.cache import Parts, Record
+from cove.build.cache.cache import Parts, Record
 
 MOST_FILES = 20
 """Files that are named; there may be more that differ."""

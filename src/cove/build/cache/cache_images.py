@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from cove.build.cache import Cache, Record
-from cove.build.graph import LayerRef
+from cove.build.cache.cache import Cache, Record
+from cove.build.planning.graph import LayerRef
 from cove.digest import Digest
 from cove.images import Image, Images
 from cove.oci.image import CONFIG, MANIFEST, Descriptor, History, ImageConfig, Manifest, RootFS
 from cove.platform import host
 from cove.reference import Reference
 
-FIELD = "cove.build.cache.v1"
+FIELD = "cove.build.cache.cache.v1"
 MOST_CONFIG = 64 << 20
 """Bytes of a configuration with records."""
 

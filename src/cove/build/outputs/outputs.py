@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from cove.build.annotations import INDEX as OF_INDEX
-from cove.build.annotations import INDEX_DESCRIPTOR, MANIFEST_DESCRIPTOR, Annotations
-from cove.build.annotations import MANIFEST as OF_MANIFEST
-from cove.build.assembling import Assembly
-from cove.build.attestations import Attestation
-from cove.build.executors import KeptLeft, KeptMount, Left
-from cove.build.graph import Root
+from cove.build.outputs.annotations import INDEX as OF_INDEX
+from cove.build.outputs.annotations import INDEX_DESCRIPTOR, MANIFEST_DESCRIPTOR, Annotations
+from cove.build.outputs.annotations import MANIFEST as OF_MANIFEST
+from cove.build.outputs.assembling import Assembly
+from cove.build.outputs.attestations import Attestation
+from cove.build.planning.graph import Root
+from cove.build.solving.executors import KeptLeft, KeptMount, Left
 from cove.digest import Digest
 from cove.errors import NotFound
 from cove.images import Image, Images

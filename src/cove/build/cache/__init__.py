@@ -1,0 +1,1 @@
+"""What earlier builds made: found again, explained, shared and pruned."""

@@ -1,0 +1,1 @@
+"""What a build gives: images, archives, files, and what is said of them."""

@@ -1,0 +1,1 @@
+"""What a client is told while a build goes on."""

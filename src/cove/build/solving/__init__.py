@@ -1,0 +1,1 @@
+"""Operations carried out: in parallel, from the cache where that has them."""
