@@ -16,7 +16,7 @@ import msgspec
 from cove.digest import Digest
 from cove.errors import InvalidArgument, NotFound
 from cove.kernel import file_data
-from cove.store import Database, Table
+from cove.store import Database, Table, in_thread, undivided
 
 READ_SIZE = 1 << 20
 
@@ -96,14 +96,18 @@ class Blobs:
 
     async def put(self, data: bytes) -> Blob:
         """Keep these bytes; the blob that they are."""
-        staged = await self.stage(data)
-        await self.commit([staged])
-        return staged[1]
+        temporary, blob = await self.stage(data)
+        await self.commit([(temporary, blob)])
+        return blob
 
     async def stage(self, data: bytes) -> tuple[Path, Blob]:
         """Write these bytes to a temporary file, for ``commit`` together with others."""
         temporary = self.temporary()
-        await asyncio.to_thread(temporary.write_bytes, data)
+        try:
+            await in_thread(temporary.write_bytes, data)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         return temporary, Blob(str(Digest.of(data)), len(data))
 
     async def receive(self, chunks: AsyncIterator[bytes], expected: Blob) -> Blob:
@@ -119,6 +123,7 @@ class Blobs:
             temporary.unlink(missing_ok=True)
         return expected
 
+    @undivided
     async def commit(self, finished: Sequence[tuple[Path, Blob]]) -> None:
         """Sync files, verified by the caller, and make them blobs, all or none; then they are gone in any case."""
         try:
@@ -133,6 +138,7 @@ class Blobs:
             for path, _ in finished:
                 path.unlink(missing_ok=True)
 
+    @undivided
     async def remove(self, digests: Iterable[str]) -> None:
         """Forget blobs and delete their files; those that are not here are passed over."""
         popped = [digest for digest in digests if self._present.pop(digest, None) is not None]
@@ -161,7 +167,7 @@ class Blobs:
                 size += len(chunk)
                 if size > expected.size:
                     raise InvalidArgument(f"blob {digest}: more than the {expected.size} bytes announced")
-                await asyncio.to_thread(_append, file.fileno(), chunk, checksum.update)
+                await in_thread(_append, file.fileno(), chunk, checksum.update)
         if size != expected.size:
             raise InvalidArgument(f"blob {digest}: {size} bytes, {expected.size} were announced")
         if checksum.hexdigest() != digest.hex:

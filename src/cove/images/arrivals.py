@@ -14,6 +14,7 @@ from cove.content import Blob, Blobs
 from cove.errors import Internal, Upstream
 from cove.layers import Layers, Packed
 from cove.layers.worker.jobs import UnpackDone
+from cove.store import ended
 
 CONCURRENT = 3
 """Downloads at once of all pulls together, unless configured (as with Docker)."""
@@ -88,7 +89,7 @@ class Arrivals:
             arrival.listeners.remove(listener)
             if not arrival.listeners and not arrival.task.done():
                 arrival.task.cancel()
-                await asyncio.wait([arrival.task])
+                await ended(arrival.task)  # whoever keeps what arrives from being collected waits for that
 
     async def _arrive(self, layer: Layer, fetch: Fetch, arrival: _Arrival) -> None:
         try:

@@ -26,7 +26,7 @@ from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
 from cove.oci import image as oci
 from cove.reference import Reference
-from cove.store import Database
+from cove.store import Database, undivided
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +134,7 @@ class Inventory:
             if located != target or any(self._pointed(name) != digest for name in names):
                 await self._point(names, located, [])
 
+    @undivided
     async def untag(self, references: Iterable[Reference]) -> None:
         """Remove names; the images stay."""
         async with self._changing:
@@ -182,6 +183,7 @@ class Inventory:
         others = {chain for image in self.catalog.images.values() if not image.hidden for chain in image.chain_ids}
         return [chain for chain in gone.chain_ids[::-1] if chain not in others]
 
+    @undivided
     async def _depart(self, going: departures.Departure) -> list[str]:
         hidden = [msgspec.structs.replace(self.catalog.get(gone), hidden=True) for gone in going.images]
         self.catalog.images.update((image.id, image) for image in hidden)
@@ -242,6 +244,7 @@ class Inventory:
         found = self.catalog.names.get(name)
         return found.target if found else ""
 
+    @undivided
     async def _point(self, names: Iterable[str], target: Target, images: Sequence[Image]) -> None:
         """Write images, a target that they are in, and names of it, all or none. ``_changing`` is held."""
         moved = {name: ImageName(name, target.image, target.digest) for name in names}

@@ -20,7 +20,7 @@ from cove.kernel import filesystems, layer_images
 from cove.layers.storage_driver import StorageDriver
 from cove.layers.worker.client import Worker
 from cove.layers.worker.jobs import Compress, CompressDone, Remove, RemoveDone, Unpack, UnpackDone
-from cove.store import Database, Table
+from cove.store import Database, Table, undivided
 
 NAME_BYTES = 4
 GARBAGE_BATCH = 500
@@ -168,6 +168,7 @@ class Layers:
                 await self._settle(chain, done)
             return [self._present[chain_id].size for chain_id, _ in chain]
 
+    @undivided
     async def adopt(self, done: UnpackDone, chain_id: str = "", parent: str | None = None) -> Layer:
         """Give what was unpacked its row; a second copy of a layer that is here is removed.
 
@@ -182,6 +183,7 @@ class Layers:
                 await self._insert([layer], [done])
             return self._present[chain_id]
 
+    @undivided
     async def stack(self, done: UnpackDone, chain_id: str, parent: str | None) -> Layer:
         """Give a layer that a step of a build made its row, above ``parent``; a second copy is removed."""
         target = Path(done.target)
@@ -196,6 +198,7 @@ class Layers:
             self._present[chain_id] = layer
             return layer
 
+    @undivided
     async def remove(self, chain_ids: Iterable[str]) -> None:
         """Remove layers, uppermost first; those that are not here are passed over."""
         gone = [layer for chain_id in chain_ids if (layer := self._present.pop(chain_id, None)) is not None]
@@ -280,6 +283,7 @@ class Layers:
             parent = chain_id
         await self._insert(new, list(made.values()))
 
+    @undivided
     async def _insert(self, new: list[Layer], made: list[UnpackDone]) -> None:
         await asyncio.to_thread(self._sync_made, made)
 

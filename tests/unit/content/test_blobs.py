@@ -96,3 +96,22 @@ def test_read_is_bounded(database: Database, tmp_path: Path) -> None:
     assert asyncio.run(read(3)) == b"abc"
     with pytest.raises(InvalidArgument, match="3 bytes"):
         asyncio.run(read(2))
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_one_that_is_given_up_is_there_or_not(database: Database, tmp_path: Path, turns: int) -> None:
+    """A file without a row would be garbage until the next start."""
+    blobs = opened(database, tmp_path)
+    digest = str(Digest.of(b"x"))
+
+    async def given_up() -> None:
+        task = asyncio.ensure_future(blobs.put(b"x"))
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(given_up())
+    there = blobs.get(digest) is not None
+    assert files(tmp_path) == ([digest.removeprefix("sha256:")] if there else [])
+    assert (Blobs.get(opened(database, tmp_path), digest) is not None) == there
