@@ -20,7 +20,7 @@ from cove.kernel import filesystems, layer_images
 from cove.layers.storage_driver import StorageDriver
 from cove.layers.worker.client import Worker
 from cove.layers.worker.jobs import Compress, CompressDone, Remove, RemoveDone, Unpack, UnpackDone
-from cove.store import Database, Table, undivided
+from cove.store import Database, Table, in_thread, undivided
 
 NAME_BYTES = 4
 GARBAGE_BATCH = 500
@@ -192,7 +192,7 @@ class Layers:
                 await self.discard([target])
                 return self._present[chain_id]
             async with self.discarding([target]):
-                await asyncio.to_thread(self._sync_made, [done])
+                await in_thread(self._sync_made, [done])
                 layer = Layer(chain_id, done.diff_id, target.name, done.size, parent)
                 await self._database.run(lambda connection: TABLE.insert(connection, layer))
             self._present[chain_id] = layer
@@ -285,7 +285,7 @@ class Layers:
 
     @undivided
     async def _insert(self, new: list[Layer], made: list[UnpackDone]) -> None:
-        await asyncio.to_thread(self._sync_made, made)
+        await in_thread(self._sync_made, made)
 
         def change(connection: sqlite3.Connection) -> None:
             for layer in new:

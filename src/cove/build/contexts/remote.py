@@ -19,6 +19,7 @@ from cove.dockerfile.source import SIZE_LIMIT as MOST_DOCKERFILE
 from cove.errors import InvalidArgument, NotFound, Unavailable
 from cove.registry.client.download import download
 from cove.registry.client.settings import Registries
+from cove.store import in_thread
 
 _CHUNK = 1 << 18
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -99,7 +100,7 @@ class RemoteContexts:
         async with download(url, self._registries) as found:
             with place.open("xb") as file:
                 async for chunk in found.pieces():
-                    await asyncio.to_thread(_keep, file.write, checksum.update, chunk)
+                    await in_thread(_keep, file.write, checksum.update, chunk)
             moment = found.changed
         place.chmod(0o600)
         os.utime(place, (moment, moment))

@@ -6,7 +6,6 @@ nothing of it can be missed for want of room in a queue. It needs a file system 
 does.
 """
 
-import asyncio
 import os
 import shlex
 import tempfile
@@ -26,6 +25,7 @@ from cove.images.bootstrap.tree import Tree, Written
 from cove.oci import image as oci
 from cove.reference import Reference
 from cove.registry.client.progress import Step, Tell
+from cove.store import in_thread
 from cove.wire.bootstrap import SlimOptions
 from cove.wire.containers import ContainerCreate
 from cove.wire.images import Progress
@@ -61,13 +61,13 @@ class Slimming:
             with self._store.hold(image.id):
                 async with self._workshop.container(image.id, ContainerCreate(cmd=["none"])) as container:
                     await self._workshop.save(container, tar)
-            root = await asyncio.to_thread(slim.entries, tar)
+            root = await in_thread(slim.entries, tar)
             read: set[str] = set()
             for probe in probes:
                 tell(Step(f"Probing {shlex.join(probe)}"))
                 found = await self._probed(image, tar, probe, options.seconds)
                 read |= found & root.keys()
-            kept = await asyncio.to_thread(_kept, tar, root, read, options)
+            kept = await in_thread(_kept, tar, root, read, options)
             made = await self._made(image, tar, kept, reference, Path(directory))
         self._events.publish("image", "tag", made.id, {"name": reference.familiar})
         tell(Step(_report(slim.saving(root, kept), image, made, reference)))
@@ -81,17 +81,17 @@ class Slimming:
         )
         async with self._workshop.filled(tar, request) as container:
             upper = self._registry.get(container).paths.upper
-            await asyncio.to_thread(_forget_access, upper)
+            await in_thread(_forget_access, upper)
             code = await self._workshop.ended(container, seconds)
             if code > 0:
                 raise Conflict(f"the probe {shlex.join(argv)} ended with {code}: nothing is known of what it needs")
-            read = await asyncio.to_thread(_accessed, upper)
+            read = await in_thread(_accessed, upper)
         if not read:
             raise Conflict("the file system of the data root keeps no access times (noatime), which slim looks at")
         return read
 
     async def _made(self, image: Image, tar: Path, kept: set[str], reference: Reference, work: Path) -> Image:
-        written = await asyncio.to_thread(_write, tar, kept, work)
+        written = await in_thread(_write, tar, kept, work)
         layer = oci.Descriptor(oci.LAYER, written.diff_id, written.size)
         step = oci.History(created=image.config.created, created_by="cove image slim", comment=image.id)
         config = msgspec.structs.replace(image.config, rootfs=oci.RootFS(diff_ids=[layer.digest]), history=[step])

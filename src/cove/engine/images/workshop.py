@@ -25,6 +25,7 @@ from cove.errors import CoveError, Unavailable
 from cove.images import Images as ImageStore
 from cove.seccomp.default import DEFAULT
 from cove.seccomp.profile import Call
+from cove.store import in_thread
 from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import HostConfig
 
@@ -96,7 +97,7 @@ class ContainerWorkshop:
         """Write its root as a tar."""
         with result.open("wb") as file:
             async for chunk in await self._archives.export(container):
-                await asyncio.to_thread(file.write, chunk)
+                await in_thread(file.write, chunk)
 
     async def _tail(self, container: str, log: str) -> str:
         """The last lines of a file; nothing when there is none."""
@@ -150,5 +151,5 @@ async def _nothing() -> AsyncIterator[bytes]:
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
+        while chunk := await in_thread(file.read, CHUNK):
             yield chunk

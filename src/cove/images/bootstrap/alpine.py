@@ -1,6 +1,5 @@
 """From ``alpine:v3.20`` to a root file system: packages of an apk mirror, by the same resolver, tree and workshop."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from cove.images.bootstrap.tree import Tree
 from cove.images.bootstrap.variants import VARIANTS, Finish
 from cove.images.bootstrap.workshop import Workshop
 from cove.oci.image import Config
+from cove.store import in_thread
 
 NAME = "alpine"
 BASE = ("alpine-baselayout", "alpine-keys", "apk-tools", "busybox", "libc-utils")
@@ -51,11 +51,11 @@ async def make(asked: Wish, machine: Machine, workshop: Workshop | None, work: P
             for candidate in chosen:
                 await _unpack(tree, candidate, downloads, installs=asked.variant.finish is not None)
             if asked.variant.finish is None:
-                return await asyncio.to_thread(_root, asked, tree, chosen, machine, work)
+                return await in_thread(_root, asked, tree, chosen, machine, work)
             report(Progress("Configuring", f"{len(chosen)} packages"))
             made, other = await finished(tree, _finish(tree), workshop, work)
             with other:
-                return await asyncio.to_thread(_root, asked, made, chosen, machine, work)
+                return await in_thread(_root, asked, made, chosen, machine, work)
 
 
 async def _index(asked: Wish, machine: Machine, downloads: Downloads, report: Report) -> ApkIndex:
@@ -75,7 +75,7 @@ async def _index(asked: Wish, machine: Machine, downloads: Downloads, report: Re
     content = await downloads.read(f"{directory}/APKINDEX.tar.gz", MAX_INDEX)
     if content is None:
         raise NotFound(f"{name} is missing: is the release's name right?")
-    index = await asyncio.to_thread(read_index, content, keys, directory, asked.suite, name)
+    index = await in_thread(read_index, content, keys, directory, asked.suite, name)
     report(Progress("Signature verified", asked.suite))
     return index
 
@@ -88,7 +88,7 @@ async def _unpack(tree: Tree, candidate: Candidate, downloads: Downloads, *, ins
     try:
         streams = apk.split(content, str(package))
         apk.check(streams, package.expected.sha256, str(package))
-        await asyncio.to_thread(_place, tree, streams, str(package))
+        await in_thread(_place, tree, streams, str(package))
     except InvalidArgument as error:
         raise Unavailable(error.message) from None
     if installs:

@@ -1,6 +1,5 @@
 """From ``debian:bookworm`` to a root file system: the packages of a whole distribution, resolved and installed."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from cove.images.bootstrap.root import Root
 from cove.images.bootstrap.tree import Tree
 from cove.images.bootstrap.variants import Finish, Variant, variant
 from cove.images.bootstrap.workshop import Workshop
+from cove.store import in_thread
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,26 @@ async def make(asked: Wish, machine: Machine, workshop: Workshop | None, work: P
     releases, chosen = await _fetch(asked, machine, work, report)
     packages = [candidate.package for candidate in chosen]
     report(Progress("Unpacking", f"{len(packages)} packages"))
-    tree, spool = await asyncio.to_thread(_laid_out, asked, chosen, releases, work)
+    tree, spool = await in_thread(_laid_out, asked, chosen, releases, work)
     with spool:
         finish = asked.variant.finish(tree, chosen) if asked.variant.finish else None
         if finish is not None:
             report(Progress("Configuring", f"{len(packages)} packages"))
             tree, other = await finished(tree, finish, workshop, work)
             with other:
-                return await asyncio.to_thread(_root, asked, tree, packages, releases, machine, work)
-        return await asyncio.to_thread(_root, asked, tree, packages, releases, machine, work)
+                return await in_thread(_root, asked, tree, packages, releases, machine, work)
+        return await in_thread(_root, asked, tree, packages, releases, machine, work)
 
 
 async def _fetch(asked: Wish, machine: Machine, work: Path, report: Report) -> tuple[list[Release], list[Candidate]]:
-    configured = await asyncio.to_thread(read_sources, machine)
+    configured = await in_thread(read_sources, machine)
     sources = _sources(asked, configured, machine)
     async with Downloads(machine, report) as downloads:
         releases = await _releases(sources, asked, machine, downloads, work, report)
         provenance.check_pins(releases, asked.pins)
         index = await read_indexes(releases, (COMPONENT,), machine.architecture, downloads, work)
         try:
-            chosen = await asyncio.to_thread(_chosen, asked, index)
+            chosen = await in_thread(_chosen, asked, index)
         finally:
             index.close()
         report(Progress("Resolved", f"{len(chosen)} packages"))
@@ -152,10 +152,10 @@ async def finished(tree: Tree, finish: Finish, workshop: Workshop | None, work: 
     if workshop is None:
         raise Unavailable("there is no engine here to run the packages' scripts")
     before, after = work / "before.tar", work / "after.tar"
-    await asyncio.to_thread(tree.write, before, tree.newest)
+    await in_thread(tree.write, before, tree.newest)
     await workshop.run(before, finish.argv, finish.environment, finish.log, after)
     before.unlink()
-    return await asyncio.to_thread(_read_back, after, finish, tree.newest, work)
+    return await in_thread(_read_back, after, finish, tree.newest, work)
 
 
 def _read_back(tar: Path, finish: Finish, newest: int, work: Path) -> tuple[Tree, Spool]:

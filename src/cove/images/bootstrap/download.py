@@ -1,6 +1,5 @@
 """Reads files of a mirror, over HTTP or from a directory, through the proxy that apt or the environment names."""
 
-import asyncio
 import hashlib
 import urllib.request
 from collections.abc import AsyncIterator
@@ -14,6 +13,7 @@ import aiohttp
 from cove.errors import InvalidArgument, Unavailable
 from cove.images.bootstrap.machine import Machine
 from cove.images.bootstrap.progress import Progress, Report
+from cove.store import in_thread
 
 CHUNK = 1 << 18
 ATTEMPTS = 3
@@ -88,7 +88,7 @@ class Downloads:
                 sink = _Sink(file, url, expected)
                 shown = 0
                 async for chunk in self._chunks(url):
-                    await asyncio.to_thread(sink.add, chunk)
+                    await in_thread(sink.add, chunk)
                     if sink.size - shown >= _REPORT_EVERY:
                         shown = sink.size
                         self._report(Progress("Downloading", name, shown, expected.size))
@@ -140,7 +140,7 @@ class _Sink:
 
 async def _file_chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, CHUNK):
+        while chunk := await in_thread(file.read, CHUNK):
             yield chunk
 
 

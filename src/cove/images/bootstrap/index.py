@@ -3,7 +3,6 @@
 An index has some 60,000 stanzas. Those that are asked for are parsed; of the others only the place is kept, in a file.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from cove.images.bootstrap.download import Downloads
 from cove.images.bootstrap.packages import Package, fetch_index, parse_package, split_stanzas
 from cove.images.bootstrap.relations import Group, Relation, parse_groups
 from cove.images.bootstrap.release import Release
+from cove.store import in_thread
 
 _START = b"Package: "
 
@@ -150,6 +150,6 @@ async def read_indexes(
         for component in components:
             target = work / f"index-{number}-{component}"
             fetched = await fetch_index(release, component, architecture, downloads, target)
-            await asyncio.to_thread(index.add, release, fetched, f"{release.source.suite} {component} index")
+            await in_thread(index.add, release, fetched, f"{release.source.suite} {component} index")
             fetched.unlink()
     return index

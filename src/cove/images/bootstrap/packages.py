@@ -1,6 +1,5 @@
 """Package indexes: finding the newest version of a package in the releases of an archive."""
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from cove.images.bootstrap.compression import Content, Readable
 from cove.images.bootstrap.download import Downloads, Expected, without_password
 from cove.images.bootstrap.release import Release
 from cove.images.bootstrap.version import Version
+from cove.store import in_thread
 
 _READ = 1 << 20
 _MAX_STANZA = 1 << 20
@@ -55,7 +55,7 @@ async def _offered(
 ) -> list[Package]:
     target = await fetch_index(release, COMPONENT, architecture, downloads, work)
     try:
-        return await asyncio.to_thread(_read_index, target, wanted, release, architecture)
+        return await in_thread(_read_index, target, wanted, release, architecture)
     finally:
         target.unlink()
 

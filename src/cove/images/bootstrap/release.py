@@ -1,6 +1,5 @@
 """A suite's Release file: what an archive holds today, with the hashes of its indexes, signed."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from cove.images.bootstrap.keyring import keyring_for
 from cove.images.bootstrap.machine import Machine, boolean
 from cove.images.bootstrap.progress import Progress, Report
 from cove.images.bootstrap.signature import check_detached, signed_text
+from cove.store import in_thread
 
 MAX_RELEASE = 16 << 20
 """Bytes. Debian's largest InRelease files have 2 MB."""
@@ -48,11 +48,11 @@ async def fetch_release(
     Raises NotFound when the mirror has no such suite, Unavailable for everything that makes it untrustworthy.
     """
     base = f"{source.uri}/dists/{source.suite}"
-    keyring = await asyncio.to_thread(keyring_for, source.signed_by, machine, work)
+    keyring = await in_thread(keyring_for, source.signed_by, machine, work)
     report(Progress("Reading release", source.suite))
     name = without_password(f"{base}/InRelease")
     if message := await downloads.read(f"{base}/InRelease", MAX_RELEASE):
-        text = await asyncio.to_thread(signed_text, message, keyring, name)
+        text = await in_thread(signed_text, message, keyring, name)
     else:
         name = without_password(f"{base}/Release")
         text = await downloads.read(f"{base}/Release", MAX_RELEASE) or b""
@@ -61,7 +61,7 @@ async def fetch_release(
             raise NotFound(f"{without_password(base)} has no release: is the suite's name right?")
         if not signature:
             raise Unavailable(f"{name} is not signed")
-        await asyncio.to_thread(check_detached, text, signature, keyring, name)
+        await in_thread(check_detached, text, signature, keyring, name)
     report(Progress("Signature verified", source.suite))
     release = parse_release(text.decode(errors="replace"), source, name)
     check_valid(release, machine, name, now)

@@ -1,6 +1,5 @@
 """A finished root file system, and how to make an image of it."""
 
-import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -10,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from cove.oci.image import Config, History, ImageConfig, RootFS
+from cove.store import in_thread
 
 CHUNK = 1 << 20
 
@@ -36,7 +36,7 @@ class Root:
     async def chunks(self) -> AsyncIterator[bytes]:
         """The bytes of the tar."""
         with self.tar.open("rb") as file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+            while chunk := await in_thread(file.read, CHUNK):
                 yield chunk
 
     def image_config(self) -> ImageConfig:

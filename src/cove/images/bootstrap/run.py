@@ -1,6 +1,5 @@
 """From a recipe's name to a root file system."""
 
-import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from cove.images.bootstrap.root import Root
 from cove.images.bootstrap.tree import Tree
 from cove.images.bootstrap.workshop import Workshop
 from cove.oci.image import Config
+from cove.store import in_thread
 
 
 class Recipe(NamedTuple):
@@ -71,7 +71,7 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
     configuration), NotFound (no archive, no such package) and Unavailable (the mirror does not answer, or what it
     serves is not what was signed).
     """
-    here = options.machine if options.machine else await asyncio.to_thread(Machine.detect)
+    here = options.machine if options.machine else await in_thread(Machine.detect)
     machine = replace(here, architecture=options.architecture or here.architecture)
     if machine.architecture not in PLATFORMS:
         raise InvalidArgument(f"images cannot name the architecture {machine.architecture}")
@@ -84,9 +84,9 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
             return await distribution.make(wish, machine, options.workshop, work, report)
         packages, releases = await _fetch(RECIPES[recipe].packages, options, machine, work, report)
         report(Progress("Unpacking", ", ".join(map(str, packages.values()))))
-        return await asyncio.to_thread(_build, recipe, packages, releases, machine, work)
+        return await in_thread(_build, recipe, packages, releases, machine, work)
     except BaseException:
-        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+        await in_thread(shutil.rmtree, work, ignore_errors=True)
         raise
 
 
@@ -124,7 +124,7 @@ async def _fetch(
     names: tuple[str, ...], options: Options, machine: Machine, work: Path, report: Report
 ) -> tuple[dict[str, Package], list[Release]]:
     """Choose the packages and bring their files to ``work``, verified from the signature down."""
-    configured = await asyncio.to_thread(read_sources, machine)
+    configured = await in_thread(read_sources, machine)
     sources = choose_sources(configured, machine, mirror=options.mirror, suite=options.suite, keyring=options.keyring)
     now = datetime.now(UTC)
     async with Downloads(machine, report) as downloads:

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -29,7 +29,7 @@ from cove.registry.server.failures import (
 )
 from cove.registry.server.files import Files
 from cove.registry.server.settings import UPLOADS_LIMIT
-from cove.store import Database
+from cove.store import Database, in_thread
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Upload:
         self._writer = asyncio.current_task()
         try:
             async for batch in _batches(body):
-                await _to_the_end(self._write, descriptor, batch)
+                await in_thread(self._write, descriptor, batch)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise RegistryError(NO_SPACE) from None
@@ -112,7 +112,7 @@ class Upload:
         """Of all that has come, in hex."""
         if algorithm == "sha256" and self._checksum is not None:
             return self._checksum.hexdigest()
-        return await asyncio.to_thread(_digest_of, self.path, algorithm)
+        return await in_thread(_digest_of, self.path, algorithm)
 
     def _write(self, descriptor: int, batch: list[bytes]) -> None:
         try:
@@ -155,7 +155,7 @@ class Uploads:
         identity = str(uuid.uuid4())
         path = self._files.upload(identity)
         try:
-            await asyncio.to_thread(path.touch, 0o600)
+            await in_thread(path.touch, 0o600)
         except OSError as error:
             raise RegistryError(NO_SPACE) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error from None
         upload = self._uploads[identity] = Upload(identity, repository, path)
@@ -215,7 +215,7 @@ class Uploads:
 
     async def _drop(self, upload: Upload) -> None:
         self._uploads.pop(upload.id, None)
-        await asyncio.to_thread(self._files.discard, upload.path)
+        await in_thread(self._files.discard, upload.path)
         self._forget(upload.id)
 
     def _forget(self, identity: str) -> None:
@@ -256,17 +256,6 @@ async def _batches(body: Body) -> AsyncIterator[list[bytes]]:
             raise broken
         if not piece:
             return
-
-
-async def _to_the_end(work: Callable[..., T], *arguments: object) -> T:
-    """``asyncio.to_thread``, and when it is cancelled, only once the thread is done."""
-    running: Awaitable[T] = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with contextlib.suppress(Exception):
-            await running
-        raise
 
 
 def _write_all(descriptor: int, batch: list[bytes]) -> None:
