@@ -15,7 +15,7 @@ from cove.cli.catalog import ALIASES, COMMANDS
 # Commands that Docker's command line does not have, or that are about the program itself. ``build`` is what it is with
 # BuildKit, which is a program of its own there; the stock command line alone shows the older builder's options.
 ONLY_OURS = re.compile(
-    r"((image|builder) )?build|(container )?why|undo|doctor|network (egress|graph|trace)"
+    r"((image|builder) )?build|builder (export|import)-mounts|(container )?why|undo|doctor|network (egress|graph|trace)"
     r"|registry serve|trash .*|socket .*|daemon|install-.*"
     r"|image (bootstrap|copy|verify|diff|ls-files|referrers|slim|waste)|completion|version"
     r"|volume (rename|clone|snapshots?|restore|diff|backup|browse|resize)"

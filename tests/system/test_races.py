@@ -130,3 +130,9 @@ def test_an_update_of_what_ends_meanwhile_holds_for_the_next_start(daemon: Engin
         answer = daemon.http("POST", f"/containers/{name}/update", {"Memory": 64 << 20, "MemorySwap": -1})
         assert answer.status == 200, answer.body
         assert daemon.http("GET", f"/containers/{name}/json").json()["HostConfig"]["Memory"] == 64 << 20
+
+
+def test_a_program_may_end_before_it_has_read_all_that_comes(daemon: Engine) -> None:
+    for _ in range(20):
+        done = daemon.docker("run", "--rm", "-i", "busybox", "head", "-c", "5", input="x" * 300_000)
+        assert done.out == "xxxxx"

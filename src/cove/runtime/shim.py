@@ -36,7 +36,9 @@ from cove.runtime.streams import Streams
 _LEFTOVERS = 5.0
 """Seconds for killed processes to go; one in an uninterruptible sleep must not keep the record from being written."""
 
-_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_MEANT_FOR_THE_DAEMON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_ERRORS_OF_CALLS = (signal.SIGPIPE, signal.SIGXFSZ)
+"""What else ends a process that writes where nobody reads, or more than it may; the call itself fails as well."""
 
 
 def main(start: messages.StartShim, control: socket.socket, streams: list[int], isolation: Isolation) -> NoReturn:
@@ -60,8 +62,8 @@ def _isolation(start: messages.StartShim) -> Isolation | None:
 
 
 def ignore_signals() -> None:
-    """For the process that shims are forked from, as each start would pay for it: no signal that means the daemon."""
-    for number in _IGNORED:
+    """For the process that shims are forked from, as each start would pay for it. Programs start with the defaults."""
+    for number in (*_MEANT_FOR_THE_DAEMON, *_ERRORS_OF_CALLS):
         signal.signal(number, signal.SIG_IGN)
 
 
