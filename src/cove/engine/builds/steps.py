@@ -1,7 +1,7 @@
 """The programs of a build: started as containers are, by the same runtime, but with no row and for the build alone.
 
 What a daemon that is killed leaves of them is found at the next start: a shim without a container is ended, directories
-and addresses without one are released (``recovery``).
+and addresses without one are released (``engine.lifecycle.recovery``).
 """
 
 import asyncio
