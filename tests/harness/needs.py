@@ -154,8 +154,12 @@ NEEDS = {
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "emulator": Need(
-        "qemu-user-static, and a kernel with binfmt_misc",
-        lambda: _program("qemu-ppc64le-static")() and _file_system("binfmt_misc")(),
+        "qemu-user-static, and a kernel with binfmt_misc that nobody has mounted: registrations are the machine's",
+        lambda: (
+            _program("qemu-ppc64le-static")()
+            and _file_system("binfmt_misc")()
+            and not Path("/proc/sys/fs/binfmt_misc/register").exists()
+        ),
     ),
     "ssh-agent": Need("OpenSSH's ssh-agent, ssh-add and ssh-keygen", _program("ssh-agent")),
     "git": Need("the program git, for repositories as build contexts", _program("git")),
