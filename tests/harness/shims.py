@@ -195,6 +195,12 @@ class RunningShim:
         self.expect(messages.Created)
         return self.expect(messages.Started)
 
+    def descriptors(self) -> int:
+        """How many it has open, once it has done what it had to do so far."""
+        self.ask(messages.Query(0))
+        self.expect(messages.State)
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
     def ask(self, message: messages.Message, *descriptors: int) -> None:
         messages.send(self.control, message, list(descriptors))
         for descriptor in descriptors:

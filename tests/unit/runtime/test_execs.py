@@ -1,6 +1,5 @@
 """Further processes in a running container."""
 
-import os
 import signal
 from collections.abc import Callable
 
@@ -119,7 +118,7 @@ def test_bad_execs_are_refused(start: Start) -> None:
 def test_a_hundred_execs_at_once(start: Start) -> None:
     shim = start("sleep", "1000")
     shim.started()
-    before = len(os.listdir(f"/proc/{shim.pid}/fd"))
+    before = shim.descriptors()
     clients = {f"e{number}": Client() for number in range(100)}
     for exec_id, client in clients.items():
         shim.exec(exec_id, ["sh", "-c", f"read x; echo {exec_id} $x"], client)
@@ -135,4 +134,4 @@ def test_a_hundred_execs_at_once(start: Start) -> None:
             assert received[0].exit_code == 0
             seen.append(received[0].exec_id)
     assert sorted(seen) == sorted(clients)
-    eventually(lambda: len(os.listdir(f"/proc/{shim.pid}/fd")), lambda count: count == before)
+    eventually(shim.descriptors, lambda count: count == before)

@@ -1,10 +1,8 @@
 """What clients see and feed: framing, standard input and its end, slow and dead clients, terminals, detaching."""
 
-import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from cove.runtime import messages
 from harness.shims import Client, RunningShim
@@ -257,7 +255,7 @@ def test_an_attachment_after_the_end_is_refused(start: Start) -> None:
 def test_no_descriptor_is_left_in_the_shim(start: Start) -> None:
     shim = start("sleep", "1000", stdin=True)
     shim.started()
-    before = descriptors(shim.pid)
+    before = shim.descriptors()
     for _ in range(5):
         client = Client()
         shim.attach(client)
@@ -267,13 +265,7 @@ def test_no_descriptor_is_left_in_the_shim(start: Start) -> None:
         client.half_close()
         assert client.frames() == {1: b"x\n"}
         shim.expect(messages.ExecExited)
-    shim.ask(messages.Query(1))
-    shim.expect(messages.State)
-    assert descriptors(shim.pid) == before
-
-
-def descriptors(pid: int) -> int:
-    return len(os.listdir(Path(f"/proc/{pid}/fd")))
+    assert shim.descriptors() == before
 
 
 def test_the_log_of_driver_none_is_not_written(start: Start) -> None:
