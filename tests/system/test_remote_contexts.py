@@ -128,3 +128,5 @@ def test_a_checksum_has_to_be_right(daemon: Engine, url: str, tmp_path: Path) ->
     assert "digest mismatch" in out
     out = build(daemon, tmp_path, f"FROM busybox\nADD --checksum=md5:0 {url}/file.txt /f\n", check=False)
     assert "invalid checksum digest format: md5:0" in out
+    out = build(daemon, tmp_path, "FROM busybox\nADD --checksum=sha256:0 Dockerfile /f\n", check=False)
+    assert "checksum requires HTTP(S) or Git sources" in out

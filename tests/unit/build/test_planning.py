@@ -117,6 +117,8 @@ def test_what_the_history_says(line: str, buildkit: str, classic: str) -> None:
     [
         ("RUN --security=insecure a", "security.insecure is not allowed"),
         ("RUN --device=v/c=d a", "device v/c=d is not allowed"),
+        ("ADD --checksum=sha256:0 a /b", r"checksum requires HTTP\(S\) or Git sources"),
+        ("ADD --checksum=sha256:0 https://h/a https://h/b /c/", "checksum can't be specified for multiple sources"),
         ("COPY a b /c", "the destination must be a directory and end with a /"),
         ("COPY --chmod=9 a /b", "invalid chmod parameter"),
         ("COPY [ /b", "syntax error in pattern: ["),
@@ -142,6 +144,11 @@ def test_stages_share_what_they_have_in_common() -> None:
 
 
 def test_what_comes_from_elsewhere_is_a_vertex_of_its_own() -> None:
-    vertex = made("FROM scratch\nADD --checksum=sha256:0 https://h/a git@h:r.git#v1 /b/\n").target.root
-    remote = [other.operation for other in vertex.inputs[2:]]
-    assert remote == [Remote("https://h/a", "sha256:0"), Remote("git@h:r.git#v1", "sha256:0")]
+    for sources, checksum in (
+        ("https://h/a git@h:r.git#v1", ""),
+        ("https://h/a", "sha256:0"),
+        ("git@h:r.git#v1", "01ab"),
+    ):
+        vertex = made(f"FROM scratch\nADD --checksum={checksum} {sources} /b/\n").target.root
+        remote = [other.operation for other in vertex.inputs[2:]]
+        assert remote == [Remote(source, checksum) for source in sources.split()]

@@ -18,10 +18,12 @@ _URLS = ("http://", "https://")
 
 def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tuple[CopyFiles, tuple[Vertex, ...]]:
     """The copy, and vertices of what comes from elsewhere, its inputs after the first two. Raises DockerfileError."""
+    if isinstance(transfer, types.Add) and transfer.checksum:
+        _check_checksum(transfer)
     remote: list[Vertex] = []
     sources: list[CopySource] = []
     for path in transfer.sources:
-        if isinstance(transfer, types.Add) and (path.startswith(_URLS) or is_git(path)):
+        if isinstance(transfer, types.Add) and _is_remote(path):
             fetched = Vertex(Remote(path, transfer.checksum, bool(transfer.keep_git_dir)), name=f"ADD {path}")
             remote.append(fetched)
             unpack = bool(transfer.unpack)
@@ -54,6 +56,18 @@ def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tup
         transfer.link,
     )
     return made, tuple(remote)
+
+
+def _is_remote(path: str) -> bool:
+    return path.startswith(_URLS) or is_git(path)
+
+
+def _check_checksum(add: types.Add) -> None:
+    """It is of one thing, which comes from elsewhere. Raises DockerfileError in BuildKit's words."""
+    if len(add.sources) != 1:
+        raise DockerfileError("checksum can't be specified for multiple sources", add.location)
+    if not _is_remote(add.sources[0]):
+        raise DockerfileError("checksum requires HTTP(S) or Git sources", add.location)
 
 
 def _local(transfer: types.Transfer, path: str) -> CopySource:
