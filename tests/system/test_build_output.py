@@ -214,6 +214,16 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
     assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
 
 
+def test_attestations_have_the_time_of_the_environment(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY f /\n")
+    flags = ["-t", "made:at", "--sbom=true", "--provenance=true", "--build-arg", "SOURCE_DATE_EPOCH=1000000000"]
+    digests = []
+    for _ in range(2):
+        daemon.cove("build", "-q", *flags, "--metadata-file", f"{tmp_path}/meta", str(context))
+        digests.append(json.loads((tmp_path / "meta").read_text())["containerimage.digest"])
+    assert digests[0] == digests[1]
+
+
 def test_the_shell_has_what_the_step_had_mounted(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text(
         "FROM busybox AS other\nRUN mkdir /made && echo stage >/made/it\nFROM busybox\n"

@@ -13,7 +13,6 @@ from urllib.parse import quote
 import msgspec
 
 from cove import __version__
-from cove.build.outputs.assembling import moment
 from cove.digest import Digest
 from cove.oci.image import CONFIG, MANIFEST, Descriptor, Manifest, Platform
 from cove.reference import Reference
@@ -46,15 +45,15 @@ class Package:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """How a build was asked for. ``began``, ``ended``: nanoseconds since the epoch. ``full``: with arguments."""
+    """How a build was asked for. ``began``, ``ended``: RFC 3339. ``full``: with arguments."""
 
     dockerfile: str
     target: str
     arguments: Mapping[str, str]
     labels: Mapping[str, str]
     materials: Sequence[Material]
-    began: int
-    ended: int
+    began: str
+    ended: str
     full: bool = False
 
 
@@ -109,16 +108,16 @@ def provenance(around: Circumstances, platform: Platform) -> dict[str, Any]:
             "environment": {"platform": _shown(platform)},
         },
         "metadata": {
-            "buildStartedOn": moment(around.began),
-            "buildFinishedOn": moment(around.ended),
+            "buildStartedOn": around.began,
+            "buildFinishedOn": around.ended,
             "completeness": {"parameters": around.full, "environment": True, "materials": False},
             "reproducible": False,
         },
     }
 
 
-def sbom(name: str, packages: Sequence[Package], created: int) -> dict[str, Any]:
-    """What is in an image."""
+def sbom(name: str, packages: Sequence[Package], created: str) -> dict[str, Any]:
+    """What is in an image. ``created``: RFC 3339, whole seconds."""
     identity = hashlib.sha256(repr((name, packages)).encode()).hexdigest()
     return {
         "spdxVersion": "SPDX-2.3",
@@ -126,7 +125,7 @@ def sbom(name: str, packages: Sequence[Package], created: int) -> dict[str, Any]
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": name,
         "documentNamespace": f"urn:cove:sbom:{identity}",
-        "creationInfo": {"created": moment(created // 10**9 * 10**9), "creators": [f"Tool: cove-{__version__}"]},
+        "creationInfo": {"created": created, "creators": [f"Tool: cove-{__version__}"]},
         "packages": [_package(package) for package in packages],
     }
 

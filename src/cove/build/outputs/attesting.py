@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cove.build.outputs import attestations
-from cove.build.outputs.assembling import Assembly
+from cove.build.outputs.assembling import Assembly, Stamp
 from cove.build.outputs.attestations import Attestation, Circumstances, Material
 from cove.build.outputs.outputs import Output
 from cove.build.planning.planning import Wishes
@@ -35,6 +35,8 @@ class Asked(Protocol):
     def dockerfile(self) -> str | bytes: ...
     @property
     def outputs(self) -> Sequence[Output]: ...
+    @property
+    def epoch(self) -> int | None: ...
 
 
 class Attesting:
@@ -47,6 +49,7 @@ class Attesting:
         self._layers = layers
         self._asked = asked
         self._materials = materials
+        self._stamp = Stamp(asked.epoch)
         self._began = began
 
     async def attest(self, subject: Descriptor, made: Assembly) -> Attestation | None:
@@ -63,7 +66,7 @@ class Attesting:
             found = await self._layers.packages(made.root)
             packages += [attestations.Package(each.name, each.version, each.kind) for each in found]
             title = names[0].familiar if names else made.id
-            predicates[attestations.SBOM] = attestations.sbom(title, packages, time.time_ns())
+            predicates[attestations.SBOM] = attestations.sbom(title, packages, self._stamp.of(_whole(time.time_ns())))
         if "provenance" in wanted:
             platform = subject.platform or Platform()
             around = self._circumstances(wanted["provenance"] == "max")
@@ -83,7 +86,12 @@ class Attesting:
             asked.wishes.arguments,
             asked.labels,
             list(self._materials.values()),
-            self._began,
-            time.time_ns(),
+            self._stamp.of(self._began),
+            self._stamp.of(time.time_ns()),
             full,
         )
+
+
+def _whole(nanoseconds: int) -> int:
+    """Whole seconds, as SPDX wants them."""
+    return nanoseconds // 10**9 * 10**9
