@@ -131,6 +131,15 @@ def test_caches_travel(daemon: Engine, context: Path, tmp_path: Path) -> None:
     assert "cove-build-cache" not in daemon.docker("images").out
 
 
+def test_a_step_whose_files_differ_from_an_imported_record_is_built(daemon: Engine, context: Path) -> None:
+    daemon.cove("build", "-q", "-t", "made:inline", "--cache-to", "type=inline", str(context))
+    daemon.cove("builder", "prune", "-a", "-f")
+    (context / "src" / "a").write_text("changed\n")
+    lines = explained(daemon, context, "--cache-from", "made:inline")
+    assert hits(lines) == ["HIT", "MISS", "MISS"]
+    assert lines[2].strip().startswith("files differ: ")
+
+
 def test_caches_and_images_go_to_registries(daemon: Engine, context: Path) -> None:
     with served(daemon, "cove") as registry:
         image, cache = f"{registry.host}/team/app:1", f"{registry.host}/team/app:cache"

@@ -57,6 +57,12 @@ def test_a_single_file_is_named_by_the_copy(tmp_path: Path) -> None:
     assert found.startswith("file src/page differs")
 
 
+def test_a_record_without_names_of_files(tmp_path: Path) -> None:
+    now = listed(tmp_path, "two", changed=NEW)
+    found = reasons(Parts({"files": NEW}, now), record({"files": OLD}), tmp_path)
+    assert found == ("files differ: sha256:aaaaaaaaaaaa → sha256:bbbbbbbbbbbb",)
+
+
 def test_many_files_are_not_all_told(tmp_path: Path) -> None:
     now = listed(tmp_path, "many", **{f"f{number:03}": NEW for number in range(100)})
     found = reasons(Parts({"files": "2"}, now), record({"files": "1"}, "lost"), tmp_path)

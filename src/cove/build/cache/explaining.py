@@ -21,8 +21,10 @@ def reasons(parts: Parts, nearest: Record | None, listings: Path, single: str = 
         before, now = nearest.parts.get(name), parts.parts.get(name)
         if before == now:
             continue
-        if name == "files":
+        if name == "files" and nearest.listing:
             found += _files(listings / nearest.listing, listings / parts.listing, single)
+        elif name == "files":  # the record is from elsewhere, and names no files
+            found.append(f"files differ: {_short(before)} → {_short(now)}")
         elif name == "parent":
             found.append(f"what it is built on differs: {_short(before)} → {_short(now)}")
         else:
