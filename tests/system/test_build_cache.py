@@ -85,6 +85,63 @@ def test_a_renamed_source_of_the_same_content_is_the_same(daemon: Engine, contex
     assert "file other differs: sha256:" in explained(daemon, context)[-1]
 
 
+MOUNTS = {
+    "MISS": [
+        ("type=secret,id=s,env=A", "type=secret,id=s,env=B"),
+        ("type=secret,id=s", "type=secret,id=s,required"),
+        ("type=secret,id=s,target=/s", "type=secret,id=s,target=/s,mode=0444,uid=1,gid=2"),
+        ("type=ssh", "type=ssh,mode=0666"),
+        ("type=cache,target=/c", "type=cache,target=/c,ro"),
+        ("type=cache,target=/c,mode=0700", "type=cache,target=/c,mode=0777"),
+        ("type=cache,target=/c,from=base,source=/word", "type=cache,target=/c,from=base,source=/other"),
+        ("type=tmpfs,target=/t,size=1m", "type=tmpfs,target=/t,size=2m"),
+        ("target=/m", "target=/m,rw"),
+        ("target=/m,source=src", "target=/m,source=src/a"),
+        ("target=/m,from=base,source=/word", "target=/m,from=base,source=/other"),
+    ],
+    "HIT": [
+        ("type=cache,target=/c,id=one", "type=cache,target=/c,id=two,sharing=locked"),
+        ("type=secret,id=t", "type=secret,id=t"),
+    ],
+}
+"""Options of a mount, and others; whether the step is in the cache then."""
+
+
+def test_options_of_mounts_and_not_what_is_in_caches_and_secrets(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    mounts = [(before, after, verdict) for verdict, pairs in MOUNTS.items() for before, after in pairs]
+    secret = tmp_path / "secret"
+    lent = ("--secret", f"id=s,src={secret}", "--secret", f"id=t,src={secret}")
+    for round in (0, 1):
+        text = "FROM busybox AS base\nRUN mkdir /word /other && echo >/other/file\n"
+        text += "".join(f"FROM base AS s{n}\nRUN --mount={mount[round]} true\n" for n, mount in enumerate(mounts))
+        text += (
+            "FROM base AS end\nRUN " + "".join(f"--mount=from=s{n},target=/{n} " for n in range(len(mounts))) + "true\n"
+        )
+        secret.write_text(f"secret {round}")
+        (context / "Dockerfile").write_text(text)
+        lines = explained(daemon, context, *lent)
+    found = {line.split()[1]: line.split()[0] for line in lines if line.split()[1][:2] == "[s"}
+    assert found == {f"[s{n}": verdict for n, (_, _, verdict) in enumerate(mounts)}
+
+
+def test_files_that_are_mounted_and_not_the_others(daemon: Engine, context: Path) -> None:
+    stage = "FROM busybox AS seed\nRUN mkdir /d && echo {} >/d/f && echo {} >/other\nFROM busybox\n"
+    steps = (
+        "RUN --mount=from=seed,source=/d,target=/d true\nRUN --mount=type=cache,from=seed,source=/d,target=/c true\n"
+    )
+    for used, other, verdicts in (("1", "1", "MISS"), ("1", "2", "HIT"), ("2", "2", "MISS")):
+        (context / "Dockerfile").write_text(stage.format(used, other) + steps)
+        assert hits(explained(daemon, context)) == ["MISS", verdicts, verdicts]
+
+
+def test_limits_that_a_program_sees(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nRUN true\n")
+    explained(daemon, context, "--add-host", "a:10.0.0.1")
+    assert hits(explained(daemon, context, "--add-host", "a:10.0.0.2", "-m", "64m", "--cpu-shares", "9")) == ["HIT"]
+    for option in (("--ulimit", "nofile=10:20"), ("--shm-size", "1m"), ("--add-host", "b:10.0.0.1")):
+        assert f"option {option[0]} " in "".join(explained(daemon, context, *option))
+
+
 def test_it_survives_restarts_and_the_removal_of_images(fresh_daemon: Daemon, context: Path) -> None:
     first = fresh_daemon.cove("build", "-q", "-t", "made", str(context)).out
     fresh_daemon.docker("rmi", "made")

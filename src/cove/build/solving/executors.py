@@ -25,9 +25,10 @@ from cove.build.planning.graph import (
     Vertex,
 )
 from cove.build.solving.mounts import Mounts, Prepared
-from cove.build.solving.running import Command, Ran, Runner
+from cove.build.solving.running import Command, Limits, Ran, Runner
 from cove.build.solving.steps import StepLayers
 from cove.errors import InvalidArgument, Unimplemented
+from cove.layers.tree import split
 from cove.layers.worker.build_jobs import Rule, Selection, Source, TreePlace
 
 Log = Callable[[int, bytes], None]
@@ -194,7 +195,7 @@ class Executors:
             "user": run.user,
             "option --network": run.network if run.network != "default" else run.limits.network,
             "option --security": "insecure" if run.insecure else "",
-            "option --add-host": " ".join(run.limits.extra_hosts),
+            **_limits_parts(run.limits),
         }
         for entry in run.environment:
             name, _, value = entry.partition("=")
@@ -209,16 +210,23 @@ class Executors:
         return found
 
     async def _mount_part(self, mount: MountOption, inputs: Sequence[Result]) -> str:
-        words = [mount.type, mount.target, mount.source, mount.id if mount.type != "bind" else ""]
-        if mount.type == "bind":
-            source = inputs[mount.input]
-            words.append(source.chain_id if isinstance(source, Root) else await self._tree_digest(source, mount.source))
-        return " ".join(words)
+        files = await self._content(inputs[mount.input], mount.source) if mount.input >= 0 else ""
+        return f"{_mount_words(mount)} {files}".rstrip()
 
-    async def _tree_digest(self, context: Context, path: str) -> str:
-        tree = TreePlace(tar=context.tar, index=context.index)
-        source = Source(tree, path.strip("/"))
-        return (await self._steps.select(Selection([source], "/", True, keep_owner=True), [], "")).digest
+    async def _content(self, result: Result, path: str) -> str:
+        """Names what is at a path by its content, and a whole root by its layers. Raises NotFound."""
+        parts = split(path.encode("utf-8", "surrogateescape"))
+        if isinstance(result, Root) and not parts:
+            return result.chain_id
+        name = f"{_name(result)} {path}" if _name(result) else ""
+        known = self._cache.selected(name) if name else None
+        if known is None:
+            source = Source(await self._tree(result), path, parents=True, pivot=max(len(parts) - 1, 0))
+            done = await self._steps.select(Selection([source], "/", True, keep_owner=True), [], "")
+            known = Parts({"files": done.digest})
+            if name:
+                self._cache.note_selected(name, known)
+        return known.parts["files"]
 
     async def _selection(self, copy: CopyFiles, inputs: Sequence[Result]) -> Selection:
         sources = []
@@ -312,9 +320,41 @@ def _root(result: Result) -> Root:
     return result
 
 
+def _name(result: Result) -> str:
+    """Names a result as a whole; empty when it has no name."""
+    return result.chain_id if isinstance(result, Root) else result.digest
+
+
+def _limits_parts(limits: Limits) -> dict[str, str]:
+    """What of the limits a result depends on, as of BuildKit's steps: of hosts the names; not memory and processors."""
+    return {
+        "option --add-host": " ".join(host.partition(":")[0] for host in limits.extra_hosts),
+        "option --shm-size": str(limits.shm_size or ""),
+        "option --ulimit": " ".join(f"{name}={soft}:{hard}" for name, soft, hard in limits.ulimits),
+        "option --cgroup-parent": limits.cgroup_parent,
+    }
+
+
+def _mount_words(mount: MountOption) -> str:
+    """What of a mount's options a result depends on, as of BuildKit's steps: of a cache neither id nor sharing."""
+    said = {
+        "type": mount.type,
+        "target": mount.target,
+        "id": mount.id if mount.type in ("secret", "ssh") else "",
+        "env": mount.env,
+        "readonly": str(mount.readonly or ""),
+        "required": str(mount.required or ""),
+        "mode": "" if mount.mode is None else f"{mount.mode:o}",
+        "uid": str(mount.uid or ""),
+        "gid": str(mount.gid or ""),
+        "size": str(mount.size or ""),
+    }
+    return ",".join(f"{name}={value}" for name, value in said.items() if value)
+
+
 def _whole(copy: CopyFiles, base: Mapping[str, str], inputs: Sequence[Result]) -> str:
     """Names a copy by its inputs as a whole; empty when one of them has no name."""
-    names = [each.chain_id if isinstance(each, Root) else each.digest for each in inputs]
+    names = [_name(each) for each in inputs]
     if not all(names):
         return ""
     return hashlib.sha256(repr((copy, sorted(base.items()), names)).encode()).hexdigest()
