@@ -170,6 +170,38 @@ def test_progress_as_json(daemon: Engine, context: Path) -> None:
     assert any(each["name"].endswith("COPY f /f") for each in vertices.values())
 
 
+HISTORY = """\
+FROM scratch AS other
+COPY f /
+FROM scratch
+ARG b=1 a=2
+COPY --from=other --link f /f
+COPY <<E f /d/
+text
+E
+EXPOSE 80
+HEALTHCHECK --interval=1m30s CMD ["/f"]
+ONBUILD RUN true
+CMD ["/f"]
+"""
+
+
+def test_the_history_is_worded_as_buildkit_does(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text(HISTORY)
+    daemon.cove("build", "-q", "-t", "made:h", str(context))
+    found = daemon.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", "made:h").out.splitlines()
+    assert found[::-1] == [
+        "ARG b=1 a=2",
+        "COPY f /f # buildkit",
+        "COPY f <<E /d/ # buildkit",
+        "EXPOSE [80/tcp]",
+        "HEALTHCHECK {Test:[CMD /f] Interval:1m30s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
+        'CMD ["/f"]',
+    ]
+    config = json.loads(daemon.docker("inspect", "made:h").out)[0]["Config"]
+    assert config["ArgsEscaped"] and config["OnBuild"] == ["RUN true"]
+
+
 def test_squash(daemon: Engine, context: Path) -> None:
     daemon.cove("build", "-q", "-t", "made:sq", "--squash", str(context))
     layers = json.loads(daemon.docker("inspect", "made:sq").out)[0]["RootFS"]["Layers"]

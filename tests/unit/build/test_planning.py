@@ -92,22 +92,33 @@ def test_a_program_is_run_as_the_stage_says(lines: str, expected: dict[str, obje
         ("RUN a", "RUN /bin/sh -c a # buildkit", "/bin/sh -c a"),
         ("COPY a /b", "COPY a /b # buildkit", NOP + "COPY {files} in /b "),
         ("ADD --chown=u a /b", "ADD --chown=u a /b # buildkit", NOP + "ADD --chown=u{files} in /b "),
+        ("COPY --parents --link a /b", "COPY --parents a /b # buildkit", NOP + "COPY {files} in /b "),
+        ("COPY --from=c a /b", "COPY a /b # buildkit", NOP + "COPY {files} in /b "),
+        ("COPY <<E a /b/\nx\nE", "COPY a <<E /b/ # buildkit", NOP + "COPY {files} in /b/ "),
+        ("ARG b=1 a=2\nRUN x", "RUN |2 b=1 a=2 /bin/sh -c x # buildkit", "|2 a=2 b=1 /bin/sh -c x"),
+        ("RUN <<E\nx\nE", "RUN /bin/sh -c x\n # buildkit", "/bin/sh -c x\n"),
+        ("RUN cat <<E\nx\nE", "RUN /bin/sh -c cat <<E\nx\nE # buildkit", "/bin/sh -c cat <<E\nx\nE"),
+        (
+            "HEALTHCHECK --timeout=90s --retries=3 CMD a b",
+            "HEALTHCHECK {Test:[CMD-SHELL a b] Interval:0s Timeout:1m30s StartPeriod:0s StartInterval:0s Retries:3}",
+            NOP + ' HEALTHCHECK &{["CMD-SHELL" "a b"] "0s" "1m30s" "0s" \'\\x03\'}',
+        ),
         ("WORKDIR /w", "WORKDIR /w", NOP + "WORKDIR /w"),
         ("ENV a=b c=d", "ENV a=b c=d", NOP + " ENV a=b c=d"),
         ("LABEL a=b", "LABEL a=b", NOP + " LABEL a=b"),
         ("ARG a=b", "ARG a=b", NOP + " ARG a=b"),
-        ("EXPOSE 80", "EXPOSE 80", NOP + " EXPOSE 80"),
+        ("EXPOSE 80 90-91/udp", "EXPOSE [80/tcp 90/udp 91/udp]", NOP + " EXPOSE 80 90-91/udp"),
         ("VOLUME /v", "VOLUME [/v]", NOP + " VOLUME [/v]"),
         ("USER u", "USER u", NOP + " USER u"),
         ('CMD ["a"]', 'CMD ["a"]', NOP + ' CMD ["a"]'),
         ("ENTRYPOINT a", 'ENTRYPOINT ["/bin/sh" "-c" "a"]', NOP + ' ENTRYPOINT ["/bin/sh" "-c" "a"]'),
         ("STOPSIGNAL SIGINT", "STOPSIGNAL SIGINT", NOP + " STOPSIGNAL SIGINT"),
-        ("ONBUILD RUN a", "ONBUILD RUN a", NOP + " ONBUILD RUN a"),
+        ("ONBUILD RUN a", "", NOP + " ONBUILD RUN a"),
         ("MAINTAINER m", "MAINTAINER m", NOP + " MAINTAINER m"),
     ],
 )
 def test_what_the_history_says(line: str, buildkit: str, classic: str) -> None:
-    text = f"FROM scratch\n{line}\n"
+    text = f"FROM scratch AS c\nFROM scratch\n{line}\n"
     assert made(text).target.steps[-1].created_by == buildkit
     assert made(text, classic=True).target.steps[-1].created_by == classic
 

@@ -79,7 +79,7 @@ class Assembly:
         self.config = msgspec.structs.replace(
             self.config,
             config=step.config,
-            history=[*(self.config.history or []), history],
+            history=[*(self.config.history or []), *([history] if text else [])],
             rootfs=RootFS(diff_ids=self.root.diff_ids),
             created=history.created,
             author=step.author or self.config.author,

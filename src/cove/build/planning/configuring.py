@@ -49,10 +49,11 @@ def command_line(instruction: types.Command, config: Config) -> list[str]:
 
 
 class Configuring:
-    """Carries instructions out on a configuration. ``commanded``: the stage has a CMD of its own so far."""
+    """Carries instructions out on a configuration. ``args_escaped``: what a CMD sets ``ArgsEscaped`` to."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, args_escaped: bool) -> None:
         self.config = config
+        self._args_escaped = args_escaped
         self._commanded = False
 
     def apply(self, instruction: types.Instruction) -> None:
@@ -62,7 +63,9 @@ class Configuring:
             self.config = msgspec.structs.replace(self.config, **change(self.config, instruction))
         if isinstance(instruction, types.Entrypoint) and not self._commanded:
             self.config = msgspec.structs.replace(self.config, cmd=None)
-        self._commanded = self._commanded or isinstance(instruction, types.Cmd)
+        if isinstance(instruction, types.Cmd):
+            self.config = msgspec.structs.replace(self.config, args_escaped=self._args_escaped)
+            self._commanded = True
 
 
 def _env(config: Config, env: types.Env) -> dict[str, Any]:
@@ -106,7 +109,7 @@ _CHANGES: dict[type[types.Instruction], Any] = {
     types.Volume: _volume,
     types.Healthcheck: _health,
     types.Onbuild: _on_build,
-    types.Cmd: lambda config, cmd: {"cmd": command_line(cmd, config), "args_escaped": False},
+    types.Cmd: lambda config, cmd: {"cmd": command_line(cmd, config)},
     types.Entrypoint: lambda config, entry: {"entrypoint": command_line(entry, config)},
     types.User: lambda config, user: {"user": user.user},
     types.Workdir: lambda config, workdir: {"working_dir": working_directory(config, workdir.path)},

@@ -1,11 +1,12 @@
 """How the history of an image is worded: as Docker's classic builder does, or as BuildKit does. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from cove.build.planning.configuring import command_line, quoted_list, shell
+from cove.build.planning.configuring import quoted_list, shell
+from cove.build.planning.scripts import shown
 from cove.dockerfile import instructions as types
+from cove.dockerfile.ports import parse_port
 from cove.oci.image import Config
 from cove.units import format_duration
 
@@ -15,14 +16,17 @@ FILES = "{files}"
 
 class Dialect(Protocol):
     """``keeps_owners``: COPY --from leaves files to those who have them in the source. ``shows_place``: mistakes in a
-    Dockerfile are shown with the lines around them.
+    Dockerfile are shown with the lines around them. ``args_escaped``: what a CMD sets ``ArgsEscaped`` to.
     """
 
     keeps_owners: bool
     shows_place: bool
+    args_escaped: bool
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
-        """The history's line. ``config``: after the instruction. ``arguments``: declared ones with values."""
+        """The history's line. ``config``: after the instruction. ``arguments``: declared ones, in this order, with
+        values. Nothing when there is to be no line.
+        """
 
     def comment(self, changes_files: bool) -> str:
         """The history's comment."""
@@ -33,10 +37,11 @@ class Classic:
 
     keeps_owners = True
     shows_place = False
+    args_escaped = False
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):
-            return _with_arguments(command_line(_whole(instruction), config), arguments)
+            return _with_arguments(shown(instruction, config), sorted(arguments.items()))
         prefix = " ".join([*shell(config), "#(nop) "])
         if isinstance(instruction, types.Transfer):
             flag = f"--chown={instruction.chown}" if instruction.chown else ""
@@ -46,7 +51,9 @@ class Classic:
         if isinstance(instruction, types.Arg):
             declared = (_argument(types.Argument(each.name, each.declared)) for each in instruction.arguments)
             return f"{prefix} {' '.join(['ARG', *declared])}"
-        return f"{prefix} {_classic(instruction, config)}"
+        if isinstance(instruction, types.Healthcheck):
+            return f"{prefix} HEALTHCHECK {_quoted_health(instruction)}"
+        return f"{prefix} {_plain(instruction, config)}"
 
     def comment(self, changes_files: bool) -> str:
         return ""
@@ -57,49 +64,41 @@ class BuildKit:
 
     keeps_owners = True
     shows_place = True
+    args_escaped = True
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):
-            return f"RUN {_with_arguments(command_line(_whole(instruction), config), arguments)} # buildkit"
+            return f"RUN {_with_arguments(shown(instruction, config), arguments.items())} # buildkit"
         if isinstance(instruction, types.Transfer):
             return f"{_transfer(instruction)} # buildkit"
         if isinstance(instruction, types.Workdir):
             return f"WORKDIR {config.working_dir}"
-        return _classic(instruction, config)
+        if isinstance(instruction, types.Expose):
+            return f"EXPOSE [{' '.join(port for word in instruction.ports for port in parse_port(word).ports)}]"
+        if isinstance(instruction, types.Healthcheck):
+            return f"HEALTHCHECK {_health(instruction)}"
+        if isinstance(instruction, types.Onbuild):
+            return ""
+        return _plain(instruction, config)
 
     def comment(self, changes_files: bool) -> str:
         return "buildkit.dockerfile.v0"
 
 
-def _whole(run: types.Run) -> types.Run:
-    """With the text of here-documents in the command."""
-    if not run.heredocs:
-        return run
-    text = "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in run.heredocs)
-    return replace(run, words=(run.words[0] + text, *run.words[1:]))
-
-
-def _with_arguments(words: list[str], arguments: Mapping[str, str]) -> str:
-    given = [f"{name}={value}" for name, value in sorted(arguments.items())]
+def _with_arguments(words: list[str], arguments: Iterable[tuple[str, str]]) -> str:
+    given = [f"{name}={value}" for name, value in arguments]
     return " ".join([*([f"|{len(given)}", *given] if given else []), *words])
 
 
 def _transfer(transfer: types.Transfer) -> str:
-    flags = [
-        f"--{name}={value}"
-        for name, value in (
-            ("from", transfer.origin if isinstance(transfer, types.Copy) else ""),
-            ("chown", transfer.chown),
-            ("chmod", transfer.chmod),
-        )
-        if value
-    ]
-    flags += ["--link"] if transfer.link else []
-    names = [given.name for given in transfer.contents]
-    return " ".join([transfer.name, *flags, *transfer.sources, *names, transfer.destination])
+    flags = ["--parents"] if isinstance(transfer, types.Copy) and transfer.parents else []
+    flags += [f"--chown={transfer.chown}"] if transfer.chown else []
+    flags += [f"--chmod={transfer.chmod}"] if transfer.chmod else []
+    contents = [f"<<{given.name}" for given in transfer.contents]
+    return " ".join([transfer.name, *flags, *transfer.sources, *contents, transfer.destination])
 
 
-def _classic(instruction: types.Instruction, config: Config) -> str:
+def _plain(instruction: types.Instruction, config: Config) -> str:
     match instruction:
         case types.Env() | types.Label():
             pairs = (f"{pair.name}={pair.value}" for pair in instruction.pairs)
@@ -112,8 +111,6 @@ def _classic(instruction: types.Instruction, config: Config) -> str:
             return f"VOLUME [{' '.join(instruction.paths)}]"
         case types.User():
             return f"USER {instruction.user}"
-        case types.Healthcheck():
-            return f"HEALTHCHECK {_health(instruction)}"
         case types.StopSignal():
             return f"STOPSIGNAL {instruction.signal}"
         case types.Shell():
@@ -133,10 +130,23 @@ def _argument(argument: types.Argument) -> str:
     return argument.name if argument.default is None else f"{argument.name}={argument.default}"
 
 
-def _health(health: types.Healthcheck) -> str:
-    """As Go prints the structure."""
-    times = " ".join(
-        f'"{format_duration(time) if time else "0s"}"'
-        for time in (health.interval, health.timeout, health.start_period)
-    )
+def _quoted_health(health: types.Healthcheck) -> str:
+    """As Go prints the structure with %q."""
+    times = " ".join(f'"{_duration(time)}"' for time in (health.interval, health.timeout, health.start_period))
     return f"&{{{quoted_list(health.test)} {times} '\\x{health.retries:02x}'}}"
+
+
+def _health(health: types.Healthcheck) -> str:
+    """As Go prints the structure with %+v."""
+    times = {
+        "Interval": health.interval,
+        "Timeout": health.timeout,
+        "StartPeriod": health.start_period,
+        "StartInterval": health.start_interval,
+    }
+    said = " ".join(f"{name}:{_duration(time)}" for name, time in times.items())
+    return f"{{Test:[{' '.join(health.test)}] {said} Retries:{health.retries}}}"
+
+
+def _duration(nanoseconds: int) -> str:
+    return format_duration(nanoseconds) if nanoseconds else "0s"

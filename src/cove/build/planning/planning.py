@@ -14,12 +14,12 @@ from cove.build.planning.configuring import Configuring, command_line, environme
 from cove.build.planning.dialect import Dialect
 from cove.build.planning.graph import Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
 from cove.build.planning.recipe import BuiltStage, Recipe, Step
+from cove.build.planning.scripts import script
 from cove.build.solving import transfers
 from cove.build.solving.running import Limits, WantedDevice
 from cove.dockerfile import PROXIES, ImageOrigin, Origin, Plan, PlannedStage, Scope, StageOrigin, parse_trigger
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
-from cove.dockerfile.heredocs import heredoc_in
 from cove.dockerfile.mounts import Mount
 from cove.errors import InvalidArgument
 from cove.images import Image
@@ -27,7 +27,6 @@ from cove.oci.image import Config
 from cove.platform import Platform
 
 _CHANGING = (types.Run, types.Transfer, types.Workdir)
-_PIPES = "/dev/pipes"
 
 
 class Inputs(Protocol):
@@ -175,7 +174,7 @@ class _Stage:
         self._planner = planner
         self._planned = planned
         self._platform = platform
-        self.configuring = Configuring(config)
+        self.configuring = Configuring(config, args_escaped=planner.dialect.args_escaped)
         self.root = root
         self.scope = scope
         self.steps: list[Step] = []
@@ -191,8 +190,7 @@ class _Stage:
         if isinstance(instruction, types.Maintainer):
             self.author = instruction.author
         dialect = self._planner.dialect
-        arguments = {name: value for name, value in self.scope.visible_arguments.items() if name not in PROXIES}
-        created_by = dialect.created_by(instruction, self.configuring.config, arguments)
+        created_by = dialect.created_by(instruction, self.configuring.config, self.scope.visible_arguments)
         if vertex is not None:
             self.root = vertex
         step = Step(
@@ -230,7 +228,7 @@ class _Stage:
         config, wishes = self.configuring.config, self._planner.wishes
         self._check_gates(run)
         inputs, mounts = await self._mounts(written, run)
-        files, words = _heredoc_command(run)
+        files, words = script(run)
         shell_words = replace(run, words=words, shell=run.shell and not files)
         proxies = {name: value for name, value in wishes.arguments.items() if name in PROXIES}
         variables = {**proxies, **self.scope.environment}
@@ -309,16 +307,3 @@ class _Stage:
         source = await self._origin(written, name, 0)
         operation, remote = transfers.operation(transfer, self.configuring.config, self._planner.dialect)
         return self._made(written, operation, (source, *remote))
-
-
-def _heredoc_command(run: types.Run) -> tuple[tuple[tuple[str, bytes], ...], tuple[str, ...]]:
-    """Files to be given to a RUN, by path, and its words: a here-document alone is the script itself."""
-    if not run.heredocs:
-        return (), run.words
-    first = run.heredocs[0]
-    if heredoc_in(run.words[0]) is not None:
-        if first.content.startswith("#!"):
-            path = f"{_PIPES}/{first.name}"
-            return ((path, first.chomped.encode()),), (path,)
-        return (), (first.chomped,)
-    return (), ("\n".join([run.words[0], *(f"{heredoc.content}{heredoc.name}" for heredoc in run.heredocs)]),)

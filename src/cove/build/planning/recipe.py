@@ -12,8 +12,8 @@ from cove.platform import Platform
 class Step:
     """``text``: as ``Step 1/5 : …`` shows it. ``vertex``: None when it changes no files.
 
-    ``created_by``: for the history, with ``{files}`` where the digest of what was copied goes. ``plain``: of a step
-    that only says something of the image.
+    ``created_by``: for the history, with ``{files}`` where the digest of what was copied goes; nothing for a step that
+    has no line in it.
     """
 
     text: str

@@ -84,7 +84,7 @@ class Following:
             finished = await self._finishes.of(step.vertex)
             made.advance(step, finished, finished.created)
             return finished.cached
-        key = hashlib.sha256(f"{made.id}\0{step.created_by}".encode()).hexdigest()
+        key = hashlib.sha256(f"{made.id}\0{step.created_by or step.text}".encode()).hexdigest()
         self.keys.append(key)
         record = None if self._skipping.skips_stage(stage.label) else self._cache.find(key)
         if record is None:
