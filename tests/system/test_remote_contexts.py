@@ -69,6 +69,16 @@ def test_a_repository_is_a_context_without_what_it_ignores(daemon: Engine, url: 
     assert "kept" in daemon.cove("build", "--progress", "plain", "--no-cache", f"{url}/repo.git#main:sub").err
 
 
+@pytest.mark.needs("git")
+def test_a_dockerfile_on_stdin_is_built_with_what_is_elsewhere(daemon: Engine, url: str) -> None:
+    text = "FROM busybox\nCOPY . /of-stdin\nRUN ls /of-stdin\n"
+    for place, found in ((f"{url}/repo.git#v1:sub", "kept"), (f"{url}/context.tar.gz", "inside")):
+        said = daemon.cove("build", "--progress", "plain", "--no-cache", "-f", "-", place, input=text).err
+        assert "COPY . /of-stdin" in said and f" {found}\n" in said
+    done = daemon.cove("build", "-f", "-", f"{url}/file.txt", input=text, check=False)
+    assert "build context is not an archive" in done.err
+
+
 @pytest.mark.parametrize(
     ("remote", "status", "message"),
     [

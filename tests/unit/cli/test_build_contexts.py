@@ -169,7 +169,8 @@ def test_a_tar_on_stdin_is_passed_on_and_a_dockerfile_wrapped() -> None:
     "url", ["https://host/repo.git#main:sub", "git@host:repo.git", "http://host/a.tar.gz", "github.com/a/b"]
 )
 def test_what_is_elsewhere_is_fetched(url: str) -> None:
-    assert isinstance(prepare(url), Remote)
+    assert prepare(url) == Remote(url, "")
+    assert prepare(url, "-", iter([TEXT])) == Remote(url, "-", TEXT)
 
 
 @pytest.mark.parametrize(

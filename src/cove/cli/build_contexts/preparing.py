@@ -57,10 +57,11 @@ class Stream:
 
 @dataclass(slots=True)
 class Remote:
-    """What the daemon fetches itself."""
+    """What the daemon fetches itself. ``text``: of a Dockerfile that came on stdin."""
 
     url: str
     dockerfile: str
+    text: bytes | None = None
 
 
 Prepared = Directory | Stream | Remote
@@ -75,9 +76,9 @@ def prepare(positional: str, dockerfile: str = "", stdin: Iterable[bytes] | None
         raise Failure("invalid argument: can't use stdin for both build context and dockerfile")
     if positional == "-":
         return _from_stdin(dockerfile, read_pieces(STDIN) if stdin is None else stdin)
-    if is_git(positional) or positional.startswith(("http://", "https://", "github.com/")):
-        return Remote(positional, dockerfile)
     text = _bounded(read_pieces(STDIN) if stdin is None else stdin) if dockerfile == "-" else None
+    if is_git(positional) or positional.startswith(("http://", "https://", "github.com/")):
+        return Remote(positional, dockerfile, text)
     return from_directory(positional, dockerfile, text)
 
 

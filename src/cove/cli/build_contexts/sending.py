@@ -33,10 +33,10 @@ Needs = Callable[[Directory], "set[str] | None"]
 
 
 def send(client: Client, prepared: Prepared, needs: Needs | None = None) -> tuple[dict[str, str], Body | None]:
-    """What to ask of ``POST /build``, and the tar to send with it, if any. Raises Failure, CoveError."""
+    """What to ask of ``POST /build``, and its body, if any: a tar, or a Dockerfile. Raises Failure, CoveError."""
     query = {"dockerfile": prepared.dockerfile} if prepared.dockerfile else {}
     if isinstance(prepared, Remote):
-        return {**query, "remote": prepared.url}, None
+        return {**query, "remote": prepared.url}, None if prepared.text is None else [prepared.text]
     if not isinstance(prepared, Directory):
         return query, prepared.body
     try:

@@ -9,7 +9,12 @@ from cove.build.builder import MOST_DOCKERFILE, Builder, Request
 from cove.build.contexts import KEPT, KeptContexts, RemoteContexts
 from cove.build.planning.graph import Context
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, cleaned, parse_ignore_file
+from cove.engine.builds.bodies import whole
+from cove.errors import InvalidArgument
 from cove.wire.builds import BuildOptions
+
+IN_BODY = "-"
+"""The name of a Dockerfile that the request's body is, while the context is fetched."""
 
 
 class BuildContexts:
@@ -29,12 +34,24 @@ class BuildContexts:
             async with self.kept.taken(options.remote.removeprefix(KEPT)) as context:
                 yield await self._without_hidden(request, context)
         elif options.remote:
-            found, dockerfile = await self._remote.context(options.remote, options.dockerfile, scratch)
-            request = request if dockerfile is None else replace(request, dockerfile=dockerfile)
-            yield request, {"": found} if found is not None else {}
+            yield await self._elsewhere(request, options.remote, chunks, scratch)
         else:
             context = await self._builder.receive(chunks, scratch)
             yield await self._without_hidden(request, context)
+
+    async def _elsewhere(
+        self, request: Request, url: str, chunks: AsyncIterator[bytes], scratch: Path
+    ) -> tuple[Request, dict[str, Context]]:
+        """What a URL names, with the Dockerfile that is in it, or in the body. Raises InvalidArgument, Unavailable."""
+        if request.dockerfile == IN_BODY:
+            request = replace(request, dockerfile=await whole(chunks, MOST_DOCKERFILE, "the Dockerfile"))
+        name = request.dockerfile if isinstance(request.dockerfile, str) else ""
+        found, dockerfile = await self._remote.context(url, name, scratch)
+        if dockerfile is None:
+            return request, {"": found} if found is not None else {}
+        if not name:
+            raise InvalidArgument("build context is not an archive")
+        return replace(request, dockerfile=dockerfile), {}
 
     async def _without_hidden(self, request: Request, context: Context) -> tuple[Request, dict[str, Context]]:
         """What the ignore file leaves out and clients send all the same, the Dockerfile and itself, no COPY is to see.

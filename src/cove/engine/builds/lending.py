@@ -16,6 +16,7 @@ from cove.build.contexts import RemoteContexts
 from cove.build.planning.graph import Context
 from cove.dockerfile.git import is_git
 from cove.engine.builds.bases import NamedImage
+from cove.engine.builds.bodies import whole
 from cove.errors import InvalidArgument, Unavailable
 from cove.wire.streams import Stream
 
@@ -108,12 +109,8 @@ class Lending:
 
     async def secret(self, build: str, name: str, chunks: AsyncIterator[bytes]) -> None:
         """Raises InvalidArgument for one that is too long."""
-        value = bytearray()
-        async for chunk in chunks:
-            value += chunk
-            if len(value) > MOST_SECRET:
-                raise InvalidArgument(f"secret {name}: more than {MOST_SECRET} bytes")
-        self._of(build).secrets[_named(name)] = bytes(value)
+        value = await whole(chunks, MOST_SECRET, f"secret {name}")
+        self._of(build).secrets[_named(name)] = value
 
     async def context(self, build: str, name: str, remote: str, chunks: AsyncIterator[bytes]) -> None:
         """``remote``, in place of a tar: ``docker-image://NAME``, a URL or a git repository. Raises CoveError.
