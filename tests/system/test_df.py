@@ -9,7 +9,7 @@ from harness.engine import Engine
 
 pytestmark = [pytest.mark.needs("root", "cove", "docker-cli")]
 
-AGO = re.compile(r" *\b(Less than a|About a|\d+) (second|minute)s? ago *| +(?=NAMES)")
+AGO = re.compile(r" *\b(Less than a|About a|\d+) (second|minute)s? ago *| +(?=STATUS|NAMES)")
 """How old something is, which may be another second for who asks later, with the spaces that depend on it."""
 
 
