@@ -1,6 +1,9 @@
 """``docker commit``."""
 
 import json
+import time
+
+import pytest
 
 from harness.engine import Engine
 
@@ -57,6 +60,30 @@ def test_of_a_running_container_which_goes_on(daemon: Engine) -> None:
         assert daemon.docker("inspect", "-f", "{{.State.Status}}", "box").out == "running\n"
         assert daemon.docker("run", "--rm", image, "cat", "/file").out == "text\n"
         daemon.docker("rmi", image)
+
+
+@pytest.mark.parametrize(("flags", "told"), [((), ["pause", "unpause"]), (("--pause=false",), [])])
+@pytest.mark.parametrize("client", ["docker", "cove"])
+def test_it_is_paused_meanwhile_unless_that_is_off(
+    daemon: Engine, client: str, flags: tuple[str, ...], told: list[str]
+) -> None:
+    daemon.docker("run", "-d", "--name", "box", "--stop-timeout", "0", "busybox", "sleep", "600")
+    since = f"{time.time():.9f}"
+    run = daemon.docker if client == "docker" else daemon.cove
+    image = run("commit", *flags, "box").out.strip()
+    between = ("--since", since, "--until", f"{time.time():.9f}")
+    actions = daemon.docker("events", *between, "--filter", "container=box", "--format", "{{.Action}}").out.split()
+    assert actions.count("commit") == 1
+    assert [action for action in actions if action != "commit"] == told
+    daemon.docker("rmi", image)
+
+
+def test_a_container_that_is_paused_stays_so(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    daemon.docker("pause", "box")
+    image = daemon.docker("commit", "box").out.strip()
+    assert daemon.docker("inspect", "-f", "{{.State.Status}}", "box").out == "paused\n"
+    daemon.docker("rmi", image)
 
 
 def test_an_image_of_an_image_and_of_no_change(daemon: Engine) -> None:

@@ -67,6 +67,32 @@ def test_too_slow(daemon: Engine) -> None:
     assert daemon.docker("top", box).out.count("sleep 600") <= 2, "the probes were killed"
 
 
+def test_failures_of_the_start_period_do_not_count(daemon: Engine) -> None:
+    """Until a probe has succeeded, which ends the period."""
+    flags = ("--health-retries", "1", "--health-start-period", "1h", "--health-start-interval", "50ms")
+    box = run(daemon, "--health-cmd", "test -e /tmp/well", *flags)
+    seen = eventually(lambda: health(daemon, box), lambda seen: len(seen["Log"]) >= 3)
+    assert (seen["Status"], seen["FailingStreak"], seen["Log"][-1]["ExitCode"]) == ("starting", 0, 1)
+    daemon.docker("exec", box, "touch", "/tmp/well")
+    becomes(daemon, box, "healthy")
+    daemon.docker("exec", box, "rm", "/tmp/well")
+    assert becomes(daemon, box, "unhealthy")["FailingStreak"] >= 1
+
+
+@pytest.mark.parametrize("client", ["docker", "cove"])
+def test_the_interval_of_the_start_period(daemon: Engine, client: str) -> None:
+    """It holds until the container is healthy, and no longer."""
+    times = ("--health-interval", "1h", "--health-start-period", "1h", "--health-start-interval", "50ms")
+    for name in ("box", "other"):
+        words = ("run", "-d", "--name", name, *times, "--health-cmd", "test -e /tmp/well", "busybox", "sleep", "600")
+        (daemon.docker if client == "docker" else daemon.cove)(*words)
+        eventually(lambda name=name: health(daemon, name), lambda seen: len(seen["Log"]) >= 3)
+        if name == "box":
+            daemon.docker("exec", name, "touch", "/tmp/well")
+            well = becomes(daemon, name, "healthy")
+    assert health(daemon, "box") == well, "nobody probed it while the other one was probed thrice"
+
+
 def test_program_that_is_not_there(daemon: Engine) -> None:
     body = {
         "Image": "busybox",

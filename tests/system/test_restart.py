@@ -125,6 +125,29 @@ def test_restart_policy_is_applied_when_the_daemon_is_back(fresh_daemon: Daemon,
     eventually(lambda: field(fresh_daemon, "box", "{{.State.Status}}"), lambda status: status == "running")
 
 
+@INTERRUPTIONS
+def test_what_a_user_stopped_stays_so_unless_its_policy_is_always(
+    fresh_daemon: Daemon, interrupt: Interruption
+) -> None:
+    policies = ("no", "on-failure", "unless-stopped", "always")
+    for policy in policies:
+        flags = ("--name", policy, "--restart", policy, "--stop-timeout", "0")
+        fresh_daemon.docker("run", "-d", *flags, "busybox", "sleep", "600")
+    fresh_daemon.docker("run", "-d", "--name", "running", "--restart", "unless-stopped", "busybox", "sleep", "600")
+    fresh_daemon.docker("stop", *policies)
+    interrupt(fresh_daemon)
+    eventually(lambda: field(fresh_daemon, "always", "{{.State.Status}}"), lambda status: status == "running")
+    states = {name: field(fresh_daemon, name, "{{.State.Status}}") for name in (*policies, "running")}
+    assert states == {**dict.fromkeys(policies, "exited"), "always": "running", "running": "running"}
+    fresh_daemon.docker("start", "unless-stopped")  # which takes the user's stop back
+    pid = field(fresh_daemon, "unless-stopped", "{{.State.Pid}}")
+    fresh_daemon.kill9()
+    subprocess.run(["kill", "-KILL", pid], check=True)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    fresh_daemon.start()
+    eventually(lambda: field(fresh_daemon, "unless-stopped", "{{.State.Status}}"), lambda status: status == "running")
+
+
 def test_waiting_client_learns_that_the_daemon_ended(fresh_daemon: Daemon) -> None:
     fresh_daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
     with fresh_daemon.spawned("docker", "logs", "-f", "box") as client:

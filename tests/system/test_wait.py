@@ -83,6 +83,24 @@ def test_stop_terminates_then_kills(daemon: Engine) -> None:
     assert field(daemon, "deaf", "{{.State.ExitCode}}") == "137"
 
 
+@pytest.mark.parametrize("client", ["docker", "cove"])
+@pytest.mark.parametrize("way", ["flag", "configuration"])
+def test_stop_without_a_limit_waits_for_the_end(daemon: Engine, client: str, way: str) -> None:
+    """However short the container's own limit is."""
+    script = (
+        "trap 'echo asked; while [ ! -e /go ]; do sleep .02; done; exit 5' TERM; echo up; while :; do sleep .02; done"
+    )
+    own = "-1" if way == "configuration" else "0"
+    daemon.docker("run", "-d", "--name", "box", "--stop-timeout", own, "busybox", "sh", "-c", script)
+    eventually(lambda: daemon.docker("logs", "box").out == "up\n")
+    flags = ("-t", "-1") if way == "flag" else ()
+    with daemon.spawned(client, "stop", *flags, "box") as stopping:
+        eventually(lambda: daemon.docker("logs", "box").out == "up\nasked\n")
+        daemon.docker("exec", "box", "touch", "/go")
+        assert stopping.wait(20) == 0
+    assert field(daemon, "box", "{{.State.ExitCode}}") == "5"
+
+
 def test_stop_signal_of_the_container(daemon: Engine) -> None:
     script = "trap 'exit 4' USR1; echo up; while :; do sleep .02; done"
     daemon.docker("run", "-d", "--name", "box", "--stop-signal", "SIGUSR1", "busybox", "sh", "-c", script)

@@ -348,5 +348,5 @@ def test_detach_keys(keys: str, fits: bool) -> None:
         made = streams.attachment(stdin=True, stdout=True, stderr=True, detach_keys=keys)
         assert made["detach_keys"] == (keys or "ctrl-p,ctrl-q")
         return
-    with pytest.raises(Exception, match=rf"Invalid detach keys \({keys}\) provided: Unknown character: '{keys}'"):
+    with pytest.raises(Exception, match=rf"Invalid detach keys \({keys}\) provided$"):
         streams.attachment(stdin=True, stdout=True, stderr=True, detach_keys=keys)

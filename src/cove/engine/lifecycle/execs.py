@@ -66,6 +66,8 @@ class Execs:
         """A new exec. Raises Conflict when the container does not run or is paused, InvalidArgument."""
         if not request.cmd:
             raise InvalidArgument("No exec command specified")
+        if not streams.are_keys(request.detach_keys):
+            raise InvalidArgument(f"Invalid escape keys ({request.detach_keys}) provided")
         nul.refuse(request)
         container = self._registry.get(ref)
         if container.status == "paused":

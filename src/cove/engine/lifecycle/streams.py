@@ -22,7 +22,8 @@ def attachment(
     Raises InvalidArgument for keys that are none.
     """
     keys = detach_keys or DEFAULT_DETACH_KEYS
-    _check_keys(keys)
+    if not are_keys(keys):
+        raise InvalidArgument(f"Invalid detach keys ({keys}) provided")
     made: Attachment = {
         "attach_id": exec_id or secrets.token_hex(8),
         "stdin": stdin,
@@ -35,12 +36,14 @@ def attachment(
     return made
 
 
-def _check_keys(keys: str) -> None:
-    for key in keys.split(",") if keys else ():
-        control = key.removeprefix("ctrl-")
-        if len(key) == 1 or (key.startswith("ctrl-") and len(control) == 1 and control.lower() in _CONTROLS):
-            continue
-        raise InvalidArgument(f"Invalid detach keys ({keys}) provided: Unknown character: '{key}'")
+def are_keys(keys: str) -> bool:
+    """Whether each is a character or ``ctrl-`` and one that has such a form; none at all will do."""
+    return all(_is_key(key) for key in keys.split(",")) if keys else True
+
+
+def _is_key(key: str) -> bool:
+    control = key.removeprefix("ctrl-")
+    return len(key) == 1 or (key.startswith("ctrl-") and len(control) == 1 and control.lower() in _CONTROLS)
 
 
 _CONTROLS = "abcdefghijklmnopqrstuvwxyz@[\\]^_"
