@@ -133,6 +133,26 @@ def test_an_address_is_nobody_s_after_its_container(daemon: Engine, world: list[
     assert not reaches(daemon, "box", NAMED)
 
 
+def test_an_address_that_was_left_is_under_no_policy(daemon: Engine, world: list[str]) -> None:
+    for name, subnet in (("one", "10.81.0.0/24"), ("two", "10.82.0.0/24")):
+        daemon.docker("network", "create", "--subnet", subnet, name)
+    started(daemon, f"allow={GOOD}", "--network", "one", "--ip", "10.81.0.9")
+    daemon.docker("network", "connect", "two", "box")
+    daemon.docker("network", "disconnect", "one", "box")
+    assert reaches(daemon, "box", GOOD) and not reaches(daemon, "box", BAD)
+    daemon.docker("run", "-d", "--name", "next", "--network", "one", "--ip", "10.81.0.9", "busybox", *SLEEP)
+    assert reaches(daemon, "next", BAD)
+
+
+def test_tables_go_with_the_last_policy(daemon: Daemon, world: list[str]) -> None:
+    daemon.docker("network", "create", "net")
+    started(daemon, "deny", "--network", "net")
+    assert "_egress" in daemon.netns.run(["nft", "list", "tables"]).stdout
+    daemon.docker("network", "disconnect", "net", "box")
+    daemon.docker("rm", "-f", "box")
+    assert "_egress" not in daemon.netns.run(["nft", "list", "tables"]).stdout
+
+
 def test_a_policy_outlives_the_daemon(fresh_daemon: Daemon) -> None:
     daemon = fresh_daemon
     with outside(daemon):
@@ -291,5 +311,27 @@ def test_what_is_no_policy(daemon: Engine, policy: str) -> None:
 
 
 def test_where_a_policy_cannot_hold(daemon: Engine) -> None:
-    refused = daemon.cove("create", "--egress", "deny", "--network", "host", "busybox", check=False)
-    assert "conflicting options: egress policy" in refused.err
+    daemon.docker("network", "create", "-d", "macvlan", "apart")
+
+    def refused(*words: str) -> str:
+        done = daemon.cove(*words, check=False)
+        assert done.code == 1
+        return done.err
+
+    mode, driver = "conflicting options: egress policy and the network mode", "an egress policy needs bridge networks"
+    for network, words in (
+        ("host", f"{mode} host"),
+        ("none", f"{mode} none"),
+        ("apart", f"{driver}: apart is macvlan"),
+    ):
+        assert words in refused("create", "--egress", "deny", "--network", network, "busybox")
+        daemon.docker("run", "-d", "--name", "box", "--network", network, "busybox", *SLEEP)
+        assert words in refused("update", "--egress", "deny", "--pids-limit", "77", "box")
+        found = json.loads(daemon.docker("inspect", "box").out)[0]["HostConfig"]
+        assert found["PidsLimit"] is None and not found.get("Egress")
+        daemon.docker("rm", "-f", "box")
+    started(daemon, "deny")
+    for _state in ("running", "stopped"):
+        assert f"{driver}: apart is macvlan" in refused("network", "connect", "apart", "box")
+        daemon.docker("kill", "box", check=False)
+    daemon.docker("start", "box")

@@ -32,6 +32,13 @@ servers = [socket.create_server((host, 7000), family=socket.AF_INET6 if ":" in h
 print("ready", flush=True)
 sys.stdin.read()
 """
+RECEIVE = """
+import socket
+receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+receiver.bind(("", 80))
+print("ready", flush=True)
+print(receiver.recv(100).decode())
+"""
 
 
 def serve(engine: Engine, name: str, network: str, *flags: str) -> None:
@@ -43,10 +50,15 @@ def addresses(engine: Engine, name: str) -> tuple[str, str]:
     return endpoint["IPAddress"], endpoint["GlobalIPv6Address"]
 
 
+def inside(engine: Engine, name: str, program: str, *arguments: str) -> list[str]:
+    """The command of a Python program in a container's network namespace."""
+    pid = engine.docker("inspect", "-f", "{{.State.Pid}}", name).out.strip()
+    return ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-I", "-c", program, *arguments]
+
+
 def asked(engine: Engine, name: str, host: str, port: int = 80) -> str:
     """What a container gets from there: the last line of a page, or ``none``."""
-    pid = engine.docker("inspect", "-f", "{{.State.Pid}}", name).out.strip()
-    command = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-I", "-c", ASK, host, str(port)]
+    command = inside(engine, name, ASK, host, str(port))
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
 
 
@@ -94,6 +106,20 @@ def test_published_ports_by_the_hosts_addresses(networks: Daemon) -> None:
                 assert asked(networks, asker, host, 8070) == "red", (asker, host)
         for host in (HOST4, HOST6):
             assert asked(networks, "closed", host, 8070) == asked(networks, "blue", host, 8072) == "none"
+
+
+def test_nothing_is_carried_for_internal_networks(networks: Daemon) -> None:
+    """Of what the daemon itself carries: IPv6 to a container that has IPv4 only."""
+    networks.docker("network", "create", "--subnet", "10.73.0.0/24", "four")
+    serve(networks, "four", "four", "-p", "8073:80", "-p", "8074:80/udp")
+    assert asked(networks, "blue", "fd00:71::1", 8073) == "four"
+    assert asked(networks, "closed", "fd00:72::1", 8073) == "none"
+    with subprocess.Popen(inside(networks, "four", RECEIVE), stdout=subprocess.PIPE, text=True) as receiver:
+        assert receiver.stdout is not None and receiver.stdout.readline() == "ready\n"
+        for name, number in (("closed", 72), ("blue", 71)):
+            send = f"import socket; socket.socket(10, 2).sendto(b'{name}', ('fd00:{number}::1', 8074))"
+            subprocess.run(inside(networks, name, send), check=True)
+        assert receiver.stdout.readline() == "blue\n"
 
 
 def test_the_hosts_loopback_is_its_own(networks: Daemon) -> None:

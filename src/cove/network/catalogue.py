@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_interface
+from ipaddress import ip_address, ip_interface
 
 import msgspec
 
@@ -67,6 +67,12 @@ class Catalogue:
     def pools(self, network_id: str, version: int | None = None) -> tuple[AddressPool, ...]:
         """The addresses of a network, of one family or of both."""
         return tuple(pool for pool in self._pools.get(network_id, ()) if version in (None, pool.subnet.version))
+
+    def inside_internal(self, address: str) -> bool:
+        """Whether an address is one of an internal network's, whose containers reach nothing outside of it."""
+        host = ip_address(address)
+        internal = (network for network in self._records.values() if network.internal and not network.config_only)
+        return any(host in pool.subnet for network in internal for pool in self._pools[network.id])
 
     def subnets(self) -> list[IPNetwork]:
         return [pool.subnet for pools in self._pools.values() for pool in pools]

@@ -22,11 +22,15 @@ _IP_PKTINFO = 8  # linux/in.h; socket has no name for it
 
 
 class DatagramRelay:
-    """The flows of one published port. ``listener``: the bound, non-blocking socket that reserves it."""
+    """The flows of one published port. ``listener``: the bound, non-blocking socket that reserves it.
 
-    def __init__(self, listener: socket.socket, port: PortRecord) -> None:
+    ``turned_away``: as of the relay.
+    """
+
+    def __init__(self, listener: socket.socket, port: PortRecord, turned_away: Callable[[str], bool]) -> None:
         self._listener = listener
         self._port = port
+        self._turned_away = turned_away
         self._flows: dict[Any, _Flow] = {}
         self._loop = asyncio.get_running_loop()
         if listener.family == socket.AF_INET6:  # answers have to come from the address that was asked
@@ -51,6 +55,8 @@ class DatagramRelay:
             flow.forward(data)
 
     def _begin(self, sender: Any, ancillary: list[tuple[int, int, bytes]]) -> "_Flow | None":
+        if self._turned_away(sender[0]):
+            return None
         if len(self._flows) >= _MOST_FLOWS:
             next(iter(self._flows.values())).close()
         family = socket.AF_INET6 if ":" in self._port.target else socket.AF_INET

@@ -114,11 +114,9 @@ class Egress:
             raise
 
     async def _change(self, commands: list[str]) -> None:
-        if not commands:
-            return
         if not self._held:
             await self._run(f"{_removal('inet', self.table)}\n{_removal('bridge', self.table)}")
-        else:
+        elif commands:
             there = await self._there()  # else it is the first, or somebody has removed the table
             await self._run("\n".join(commands if there else [rules(self.table), *self._everything()]))
         self._listen()

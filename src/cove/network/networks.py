@@ -6,6 +6,7 @@ sockets that reserve ports and what is kept in memory follow from it, and are ma
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +79,9 @@ class Networks:
             Guard(settings.table, self._firewall.repair, (USER_CHAIN,)),
             Guard(self._egress.table, self._egress.repair, OTHERS_SETS),
         )
-        self._publisher = Publisher(self._firewall, HostPorts(settings.host_address))
+        self._publisher = Publisher(
+            self._firewall, HostPorts(settings.host_address), turned_away=self._catalogue.inside_internal
+        )
         self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher, settings.publish)
 
     @property
@@ -377,22 +380,34 @@ class Networks:
         """The egress policies of running containers."""
         return self._egress
 
-    async def police(self, container_id: str, policy: EgressPolicy | None) -> None:
-        """Hold a container to an egress policy, on all networks that it has. Raises InvalidArgument, OSError."""
-        await self._egress.apply(container_id, policy, self._bridged(container_id) if policy is not None else ())
+    async def police(
+        self, container_id: str, policy: EgressPolicy | None, *, without: EndpointRecord | None = None
+    ) -> None:
+        """Hold a container to an egress policy, on all networks that it has; ``without`` one that it is about to lose.
+
+        Raises InvalidArgument, OSError.
+        """
+        places = self._bridged(container_id, without) if policy is not None else ()
+        await self._egress.apply(container_id, policy, places)
+
+    def check_policed(self, references: Iterable[str]) -> None:
+        """Raises InvalidArgument for a network where no egress policy can hold; those that are not there pass."""
+        for reference in references:
+            with contextlib.suppress(NotFound):
+                _refuse_unbridged(self.get(reference))
 
     async def police_again(self, policies: Mapping[str, EgressPolicy]) -> None:
         """What holds for running containers, after a daemon before us. Raises OSError."""
         await self._egress.open((known, policy, self._bridged(known)) for known, policy in policies.items())
 
-    def _bridged(self, container_id: str) -> list[tuple[EndpointRecord, str]]:
+    def _bridged(self, container_id: str, without: EndpointRecord | None = None) -> list[tuple[EndpointRecord, str]]:
         """A container's endpoints with their bridges. Raises InvalidArgument for one that passes no bridge of ours."""
         found = []
         for endpoint in self.allocation(container_id).endpoints:
-            network = self.get(endpoint.network)
-            if network.driver != "bridge":
-                raise InvalidArgument(f"an egress policy needs bridge networks: {network.name} is {network.driver}")
-            found.append((endpoint, network.link))
+            if endpoint != without:
+                network = self.get(endpoint.network)
+                _refuse_unbridged(network)
+                found.append((endpoint, network.link))
         return found
 
     async def close(self) -> None:
@@ -460,6 +475,11 @@ class Networks:
         except BaseException:
             self._catalogue.add(network)
             raise
+
+
+def _refuse_unbridged(network: NetworkRecord) -> None:
+    if network.driver != "bridge":
+        raise InvalidArgument(f"an egress policy needs bridge networks: {network.name} is {network.driver}")
 
 
 def _policy(network: NetworkRecord) -> BridgePolicy | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cove.kernel import conntrack
 from cove.network.firewall import Firewall
@@ -14,12 +14,15 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Makes claimed ports reachable, and unreachable again. ``ports``: who holds what."""
+    """Makes claimed ports reachable, and unreachable again. ``ports``: who holds what.
 
-    def __init__(self, firewall: Firewall, ports: HostPorts) -> None:
+    ``turned_away``: senders that the relay carries nothing for, by their addresses.
+    """
+
+    def __init__(self, firewall: Firewall, ports: HostPorts, *, turned_away: Callable[[str], bool]) -> None:
         self.ports = ports
         self._firewall = firewall
-        self._relay = Relay()
+        self._relay = Relay(turned_away)
 
     async def publish(self, ports: Iterable[PortRecord]) -> None:
         """Lead claimed ports to their containers. Raises OSError when the kernel refuses."""

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 
 from cove.network.datagrams import DatagramRelay
 from cove.network.records import PortRecord
@@ -20,9 +21,14 @@ _CONNECT_SECONDS = 10.0
 
 
 class Relay:
-    """The connections carried for published ports. Used from one event loop."""
+    """The connections carried for published ports. Used from one event loop.
 
-    def __init__(self) -> None:
+    ``turned_away``: senders that nothing is carried for, by their addresses: the firewall knows of what is forwarded,
+    and what is carried is not.
+    """
+
+    def __init__(self, turned_away: Callable[[str], bool]) -> None:
+        self._turned_away = turned_away
         self._listeners: dict[int, socket.socket] = {}
         self._datagrams: dict[int, DatagramRelay] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -30,7 +36,7 @@ class Relay:
     def start(self, listener: socket.socket, port: PortRecord) -> None:
         """Carry what arrives at a bound (TCP: listening) non-blocking socket to the port's target, until ``stop``."""
         if port.protocol == "udp":
-            self._datagrams[listener.fileno()] = DatagramRelay(listener, port)
+            self._datagrams[listener.fileno()] = DatagramRelay(listener, port, self._turned_away)
             return
         self._listeners[listener.fileno()] = listener
         asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener, port)
@@ -55,7 +61,10 @@ class Relay:
 
     def _accept(self, listener: socket.socket, port: PortRecord) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
-            connection, _address = listener.accept()
+            connection, sender = listener.accept()
+            if self._turned_away(sender[0]):
+                connection.close()
+                return
             task = asyncio.get_running_loop().create_task(self._carry(connection, port))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

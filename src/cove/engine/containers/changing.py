@@ -7,6 +7,7 @@ from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
 from cove.engine.lifecycle.shims import NotRunning
 from cove.engine.mounting.live_mounts import LiveMounts
+from cove.engine.networking.connectivity import wanted
 from cove.engine.networking.nameservice import NameService
 from cove.engine.networking.policies import Policies
 from cove.engine.networking.publications import Edit, Publications
@@ -66,7 +67,8 @@ class Changing:
         async with self._registry.locked(container):
             try:
                 warnings = discards.discard(request, capacities.look(layout(), self._group))
-                updates.updated(container.record.host_config, request)  # what is wrong with it is said first
+                wished = updates.updated(container.record.host_config, request)  # what is wrong with it is said first
+                self._policies.check(wished, wanted(container))
                 ports = self._publications.plan(container, request)
                 edit = self._live_mounts.plan(container, request)
             except Conflict as error:

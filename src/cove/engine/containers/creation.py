@@ -16,7 +16,6 @@ from cove.engine.mounting import mounts, root_sizes
 from cove.engine.networking.connectivity import split_port
 from cove.engine.networking.etcfiles import HOST_GATEWAY
 from cove.errors import InvalidArgument
-from cove.network import parse_policy
 from cove.oci import image as oci
 from cove.wire.config import Config, HealthConfig
 from cove.wire.containers import ContainerCreate
@@ -165,8 +164,6 @@ def check(config: Config, host: HostConfig) -> None:
     restarts.checked(host)
     privileges.capabilities(host.cap_add or [], host.cap_drop or [], privileged=host.privileged)
     _check_names(host)
-    if parse_policy(host.egress) and (host.network_mode in ("host", "none") or ":" in host.network_mode):
-        raise InvalidArgument(f"conflicting options: egress policy and the network mode {host.network_mode}")
     log_options.check(host.log_config.type or "json-file", host.log_config.config or {})
     _check_probe(config.healthcheck)
     security.parse(host.security_opt or [])

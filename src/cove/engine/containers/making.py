@@ -17,6 +17,7 @@ from cove.engine.mounting import mounts
 from cove.engine.mounting.mount_sources import MountSources
 from cove.engine.networking.links import Links
 from cove.engine.networking.nameservice import NameService
+from cove.engine.networking.policies import Policies
 from cove.engine.networking.sandboxes import uses_resolver
 from cove.engine.volumes.mounts import VolumeMounts
 from cove.engine.volumes.populating import Populating
@@ -39,6 +40,7 @@ class Making:
         bundles: Bundles,
         names: NameService,
         links: Links,
+        policies: Policies,
         sources: MountSources,
         populating: Populating,
         volume_mounts: VolumeMounts,
@@ -52,6 +54,7 @@ class Making:
         self._bundles = bundles
         self._names = names
         self._links = links
+        self._policies = policies
         self._sources = sources
         self._populating = populating
         self._mounts = volume_mounts
@@ -80,6 +83,7 @@ class Making:
             defaults=self.defaults,
         )
         self._bundles.check_ids(record.host_config)
+        self._policies.check(record.host_config, record.networking.endpoints_config or {})
         self._join_others(record)
         self._links.settle(record)
         await self._bundles.prepare(record.host_config)

@@ -46,11 +46,14 @@ class Connectivity:
                 raise
         return True
 
-    async def police(self, container: Container) -> None:
-        """Hold a container with addresses to its egress policy. Raises InvalidArgument, Internal."""
+    async def police(self, container: Container, *, without: EndpointRecord | None = None) -> None:
+        """Hold a container with addresses to its egress policy; ``without`` an endpoint that it is about to lose.
+
+        Raises InvalidArgument, Internal.
+        """
         policy = parse_policy(container.record.host_config.egress)
         try:
-            await self._networks.police(container.id, policy)
+            await self._networks.police(container.id, policy, without=without)
         except OSError as error:
             raise Internal(f"egress policy of container {container.id}: {error}") from error
 

@@ -44,6 +44,8 @@ class Memberships:
         settings = request.endpoint_config or EndpointSettings()
         async with self._registry.locked(container):
             _refuse_connection(network, container, settings)
+            if container.record.host_config.egress:
+                self._networks.check_policed([network.name])
             endpoint = None
             if container.running:
                 endpoint = await self._join(network, container, settings)
@@ -152,7 +154,17 @@ class Memberships:
         endpoint = await self._networks.leave(container.id, reference, self._registry.saving(container))
         await self._networks.detach(endpoint)
         await self._withdraw(endpoint, container, without=endpoint)
+        await self._let_go(endpoint, container)
         await self._networks.left(endpoint, container.name, port_requests(container))
+
+    async def _let_go(self, endpoint: EndpointRecord, container: Container) -> None:
+        """Take its addresses out of the container's egress policy, before they are somebody else's."""
+        if not container.record.host_config.egress:
+            return
+        try:
+            await self._connectivity.police(container, without=endpoint)
+        except CoveError as error:  # whoever has the address next is held to a policy that is not theirs
+            log.error("container %s: %s", container.id[:12], error)
 
     async def _withdraw(
         self, endpoint: EndpointRecord, container: Container, without: EndpointRecord | None = None

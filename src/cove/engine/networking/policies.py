@@ -1,15 +1,19 @@
 """Egress policies of running containers: changed live, what they keep containers from is told, what they learn kept."""
 
+from collections.abc import Iterable
+
 from cove.engine.containers.container import Container
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
-from cove.engine.networking.connectivity import Connectivity
+from cove.engine.networking.connectivity import UNLINKED, Connectivity
 from cove.engine.networking.learned import Learned
 from cove.engine.networking.namefiles import NameFiles
 from cove.engine.networking.nameservice import NameService
-from cove.network import Networks, Reached, allowing
+from cove.errors import InvalidArgument
+from cove.network import Networks, Reached, allowing, parse_policy
 from cove.resolver.messages import Seen
 from cove.wire.egress import EgressDestination, EgressReport
+from cove.wire.host_config import HostConfig
 
 DENIED = "egress_denied"
 """The event of a name or a packet that a policy has kept from getting out."""
@@ -30,6 +34,7 @@ class Policies:
         learned: Learned,
     ) -> None:
         self._registry = registry
+        self._networks = networks
         self._egress = networks.egress
         self._connectivity = connectivity
         self._names = names
@@ -40,6 +45,17 @@ class Policies:
         networks.egress.on_refused = self._refused
         networks.egress.on_reached = self._reached
         registry.on_remove.append(learned.forget)
+
+    def check(self, host: HostConfig, networks: Iterable[str]) -> None:
+        """Raises InvalidArgument for what is no policy, and for one that cannot hold.
+
+        ``host`` has the policy and the network mode; ``networks`` are those that the container is to be on.
+        """
+        if parse_policy(host.egress) is None:
+            return
+        if host.network_mode in UNLINKED or ":" in host.network_mode:
+            raise InvalidArgument(f"conflicting options: egress policy and the network mode {host.network_mode}")
+        self._networks.check_policed(networks)
 
     async def apply(self, container: Container, before: str) -> None:
         """Hold a running container to its new policy; flows that are there go on. Raises CoveError.
