@@ -17,18 +17,19 @@ from cove.build.outputs.assembling import Assembly, Stamp, labelled, squashed
 from cove.build.outputs.attestations import Material
 from cove.build.outputs.attesting import Attesting
 from cove.build.outputs.outputs import Built, Output, export, keep_left
+from cove.build.planning.checking import checked
 from cove.build.planning.dialect import Classic, Dialect
 from cove.build.planning.graph import Context, Given, Root, Vertex
 from cove.build.planning.planning import Inputs, Wishes, recipe, root_of
 from cove.build.planning.recipe import Recipe
-from cove.build.progress.progress import Event, Finished, Listener, Noted, Planned
+from cove.build.progress.progress import Checked, Event, Finished, Listener, Noted, Planned
 from cove.build.solving.executors import Executors, Fetcher, StepFailed
 from cove.build.solving.following import Finishes, Following
 from cove.build.solving.mounts import MountLocks, Mounts, Secrets
 from cove.build.solving.running import Runner
 from cove.build.solving.solver import Inflight, Solver
 from cove.build.solving.steps import StepLayers
-from cove.dockerfile import DockerfileError, Options, parse, plan
+from cove.dockerfile import DockerfileError, Options, Plan, parse, plan
 from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
@@ -236,6 +237,10 @@ class _Build(Inputs):
             for name, context in contexts.items()
         }
 
+    @property
+    def _dockerfile_name(self) -> str:
+        return self._request.dockerfile if isinstance(self._request.dockerfile, str) else "Dockerfile"
+
     async def run(self, text: bytes) -> Built:
         """Raises DockerfileError, with the lines around the mistake where the dialect shows them; CoveError."""
         try:
@@ -243,15 +248,21 @@ class _Build(Inputs):
         except DockerfileError as error:
             if not self._request.dialect.shows_place:
                 raise
-            name = self._request.dockerfile if isinstance(self._request.dockerfile, str) else "Dockerfile"
-            place = error.excerpt(name, text.decode("utf-8", "replace"))
+            place = error.excerpt(self._dockerfile_name, text.decode("utf-8", "replace"))
             raise DockerfileError(place + error.message, error.location) from error
 
     async def _run(self, text: bytes) -> Built:
         request, began = self._request, time.time_ns()
         for name in request.cache_from:
             await self._import_cache(name)
-        recipes = [await self._recipe(text, platform) for platform in request.platforms or [host()]]
+        dockerfile = parse(text)
+        platforms = request.platforms or [host()]
+        plans = [plan(dockerfile, self._options(platform)) for platform in platforms]
+        recipes = [
+            await recipe(planned, platform, self, request.wishes, request.dialect)
+            for planned, platform in zip(plans, platforms, strict=True)
+        ]
+        self._check(plans, text)
         self._listener(Planned(tuple(recipes)))
         epoch = request.epoch if request.epoch is not None and request.rewrite else -1
         layers = self._builder.step_layers(self._lease, epoch)
@@ -320,11 +331,19 @@ class _Build(Inputs):
                 error.kept = await keep_left(self._builder.images, error.left)
             raise
 
-    async def _recipe(self, text: bytes, platform: Platform) -> Recipe:
-        request = self._request
-        options = Options(request.target, request.wishes.arguments, host(), platform)
-        planned = plan(parse(text), options)
-        return await recipe(planned, platform, self, request.wishes, request.dialect)
+    def _options(self, platform: Platform) -> Options:
+        return Options(self._request.target, self._request.wishes.arguments, host(), platform)
+
+    def _check(self, plans: Sequence[Plan], text: bytes) -> None:
+        """Tell of what the checks find. Raises DockerfileError when that is to end the build."""
+        images = [(name, task.result()) for (name, _), task in self._images.items() if task.done()]
+        reports = [checked(planned, images) for planned in plans]
+        findings = tuple(dict.fromkeys(finding for report in reports for finding in report.findings))
+        if findings:
+            self._listener(Checked(findings, self._dockerfile_name, text.decode("utf-8", "replace")))
+        for report in reports:
+            if report.failure is not None:
+                raise report.failure
 
     async def image(self, name: str, platform: Platform) -> Image:
         task = self._images.get((name, str(platform)))

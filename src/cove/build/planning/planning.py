@@ -50,7 +50,7 @@ class Wishes:
     """Whether ``RUN --security=insecure`` is allowed."""
     devices: Collection[str] = ()
     """Which devices ``RUN --device`` may name, by name or kind; ``*`` is all."""
-    host_network: bool = True
+    host_network: bool = False
     """Whether ``RUN --network=host`` is allowed."""
 
     def allows(self, device: str) -> bool:

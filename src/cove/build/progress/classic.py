@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from cove.build.planning.graph import CopyFiles, Vertex
 from cove.build.planning.recipe import Step
-from cove.build.progress.progress import Event, Failed, Logged, Noted, Planned, Started, Stepped
+from cove.build.progress.progress import Checked, Event, Failed, Logged, Noted, Planned, Started, Stepped
+from cove.dockerfile.checks import Finding, counted
 
 MOST_LOG = 2 << 20
 """Bytes of output that are kept of a step whose turn has not come."""
@@ -41,10 +42,13 @@ class ClassicStream:
         self._total = 0
         self._kept: dict[Vertex, _Kept] = {}
         self._announced = False
+        self._findings: tuple[Finding, ...] = ()
 
     def take(self, event: Event) -> Iterator[bytes]:
         """The text that an event makes."""
         match event:
+            case Checked(findings):
+                self._findings = findings
             case Planned(recipes):
                 for recipe in recipes:
                     for stage in recipe.stages:
@@ -63,6 +67,13 @@ class ClassicStream:
                 yield from self._failed(vertex)
             case Noted(_, status):
                 yield f"{status}\n".encode() if status else b""
+
+    def end(self) -> Iterator[bytes]:
+        """What is said once nothing more happens, before how it went."""
+        if self._findings:
+            yield f"\n {counted(len(self._findings))}:\n".encode()
+        for finding in self._findings:
+            yield f" - {finding.line()}\n".encode()
 
     def _of(self, vertex: Vertex) -> _Kept:
         return self._kept.setdefault(vertex, _Kept())

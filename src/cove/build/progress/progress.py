@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from cove.build.planning.graph import LayerRef, Result, Vertex
 from cove.build.planning.recipe import BuiltStage, Recipe
+from cove.dockerfile.checks import Finding
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,14 @@ class Noted:
     total: int = 0
 
 
-Event = Planned | Started | Logged | Explained | Finished | Failed | Stepped | Noted
+@dataclass(frozen=True)
+class Checked:
+    """What the checks of the Dockerfile have found, before anything is built. ``name``, ``source``: of the file."""
+
+    findings: tuple[Finding, ...]
+    name: str
+    source: str
+
+
+Event = Checked | Planned | Started | Logged | Explained | Finished | Failed | Stepped | Noted
 Listener = Callable[[Event], None]

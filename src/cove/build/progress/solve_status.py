@@ -9,7 +9,8 @@ from typing import Any
 
 from cove.build.outputs.assembling import moment
 from cove.build.planning.graph import Vertex
-from cove.build.progress.progress import Event, Explained, Failed, Finished, Logged, Noted, Planned, Started
+from cove.build.progress.progress import Checked, Event, Explained, Failed, Finished, Logged, Noted, Planned, Started
+from cove.dockerfile.checks import Finding
 
 
 class SolveStatus:
@@ -20,8 +21,10 @@ class SolveStatus:
         self._started: dict[str, str] = {}
 
     def of(self, event: Event) -> dict[str, Any] | None:
-        """What a client is told of an event: ``vertexes``, ``logs``, ``explanations``, ``total``; None is nothing."""
+        """What a client is told: ``vertexes``, ``logs``, ``warnings``, ``explanations``, ``total``; None is nothing."""
         match event:
+            case Checked(findings, name, source):
+                return {"warnings": [_warning(finding, name, source) for finding in findings]}
             case Planned(recipes):
                 return {"total": sum(recipe.steps for recipe in recipes)}
             case Started(vertex, at):
@@ -53,3 +56,18 @@ class SolveStatus:
         digest = self._digest(vertex)
         told = {"digest": digest, "name": vertex.name, "started": self._started.get(digest)}
         return {**told, **{name: value for name, value in more.items() if value}}
+
+
+def _warning(finding: Finding, name: str, source: str) -> dict[str, Any]:
+    place = {"start": {"line": finding.location.first}, "end": {"line": finding.location.last}}
+    return {
+        "level": 1,
+        "short": _base64(finding.line()),
+        "detail": [_base64(finding.rule.description)],
+        "sourceInfo": {"filename": name, "data": _base64(source), "language": "Dockerfile"},
+        "range": [place],
+    }
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -26,6 +26,7 @@ class Outcome:
         self.metadata: dict[str, Any] = {}
         self.debug: dict[str, Any] = {}
         self.explanations: list[dict[str, Any]] = []
+        self.warnings: list[dict[str, Any]] = []
 
 
 def finish(session: Session, values: Values, outcome: Outcome) -> int:
@@ -38,6 +39,14 @@ def finish(session: Session, values: Values, outcome: Outcome) -> int:
     if values.on("quiet"):
         session.print(outcome.image)
     return 0
+
+
+def warn(session: Session, values: Values, warnings: list[dict[str, Any]]) -> None:
+    """What the Dockerfile's checks have found, unless whoever reads the output wants none of it, or all as JSON."""
+    if warnings and not values.on("quiet") and values.text("progress") not in ("quiet", "none", "rawjson"):
+        from cove.cli.build_display.warnings import summary
+
+        session.warn(summary(session, warnings))
 
 
 def explain(session: Session, explanations: list[dict[str, Any]]) -> None:

@@ -42,6 +42,7 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
         response = session.client.stream("POST", "/build", query, body, headers)
         display = display_for(session, values)
         outcome = _followed(response.lines(), display)
+    results.warn(session, values, outcome.warnings)
     try:
         return _ended(session, values, outcome, caching)
     finally:
@@ -68,6 +69,7 @@ def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:
                 continue
             message: dict[str, Any] = json.loads(line)
             if message.get("id") == "cove.build":
+                outcome.warnings += message["aux"].get("warnings") or ()
                 outcome.explanations += message["aux"].get("explanations") or ()
                 display.update(message["aux"])
             elif message.get("id") == "cove.debug":

@@ -4,10 +4,12 @@
 ``variables`` are BuildKit's checks by what they need to know, ``advice`` is ours.
 """
 
+from collections.abc import Collection
+
 from cove.dockerfile.checks.advice import advise
 from cove.dockerfile.checks.bases import check_base_platform, check_defaults, check_stage_start
 from cove.dockerfile.checks.configuration import BUILD_ARGUMENT, Configuration
-from cove.dockerfile.checks.findings import Finding, Findings, Report, ordered
+from cove.dockerfile.checks.findings import Finding, Findings, Report, counted, ordered
 from cove.dockerfile.checks.rules import RULES, Rule
 from cove.dockerfile.checks.surroundings import Base, Surroundings
 from cove.dockerfile.checks.variables import StageState, check_stage
@@ -17,7 +19,18 @@ from cove.dockerfile.parsing import Dockerfile, parse
 from cove.dockerfile.scopes import Scope
 from cove.dockerfile.stages import ImageOrigin, Options, Plan, StageOrigin, plan
 
-__all__ = ["RULES", "Base", "Configuration", "Finding", "Report", "Rule", "Surroundings", "check", "check_text"]
+__all__ = [
+    "RULES",
+    "Base",
+    "Configuration",
+    "Finding",
+    "Report",
+    "Rule",
+    "Surroundings",
+    "check",
+    "check_text",
+    "counted",
+]
 
 
 def check_text(data: bytes, options: Options, surroundings: Surroundings, *, advice: bool = True) -> Report:
@@ -29,15 +42,20 @@ def check_text(data: bytes, options: Options, surroundings: Surroundings, *, adv
     return check(dockerfile, options, surroundings, advice=advice)
 
 
-def check(dockerfile: Dockerfile, options: Options, surroundings: Surroundings, *, advice: bool = True) -> Report:
-    """Check a parsed Dockerfile: all stages, or what the target needs if there is one."""
+def check(
+    dockerfile: Dockerfile, options: Options, surroundings: Surroundings, *, advice: bool = True, unused: bool = True
+) -> Report:
+    """Check a parsed Dockerfile: all stages, or what the target needs if there is one.
+
+    ``advice``: also by our own rules. ``unused``: without a target also the stages that the last one does not need.
+    """
     try:
         configuration = _configuration(dockerfile, options)
     except DockerfileError as error:
         return Report((), error)
     findings = Findings(configuration)
     try:
-        _check(dockerfile, options, surroundings, findings, advice)
+        _check(dockerfile, options, surroundings, findings, advice, unused)
     except DockerfileError as error:
         return Report(ordered(findings.found), error, configuration.error)
     return Report(ordered(findings.found), None, configuration.error)
@@ -56,7 +74,12 @@ def _configuration(dockerfile: Dockerfile, options: Options) -> Configuration:
 
 
 def _check(
-    dockerfile: Dockerfile, options: Options, surroundings: Surroundings, findings: Findings, advice: bool
+    dockerfile: Dockerfile,
+    options: Options,
+    surroundings: Surroundings,
+    findings: Findings,
+    advice: bool,
+    unused: bool,
 ) -> None:
     check_writing(dockerfile, findings)
     check_defaults(dockerfile, options, findings)
@@ -64,13 +87,13 @@ def _check(
     declared = [argument.name for arg in dockerfile.arguments for argument in arg.arguments]
     for stage in dockerfile.stages:
         check_stage_start(stage, made.globals, declared, findings, dockerfile.escape)
-    _check_stages(made, surroundings, findings)
+    wanted = range(len(made.stages)) if unused and not options.target else made.order
+    _check_stages(made, wanted, surroundings, findings)
     if advice:
         advise(made, surroundings, findings)
 
 
-def _check_stages(made: Plan, surroundings: Surroundings, findings: Findings) -> None:
-    wanted = set(made.order) if made.options.target else set(range(len(made.stages)))
+def _check_stages(made: Plan, wanted: Collection[int], surroundings: Surroundings, findings: Findings) -> None:
     states: dict[int, StageState] = {}
     for planned in made.stages:
         if planned.index in wanted:

@@ -88,6 +88,11 @@ class Report:
         }
 
 
+def counted(findings: int) -> str:
+    """How many there are, at the end of a build."""
+    return f"{findings} warning{'s' if findings > 1 else ''} found"
+
+
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings by line; those of one line stay as they are."""
     return tuple(sorted(findings, key=lambda finding: finding.location.first))

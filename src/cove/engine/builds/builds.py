@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import msgspec
@@ -13,14 +13,13 @@ from cove.build.cache.pruning import Pruning, Usage, prunable
 from cove.build.outputs.assembling import moment
 from cove.build.outputs.outputs import Built
 from cove.build.planning.graph import Context
-from cove.build.progress.classic import ClassicStream
 from cove.build.progress.progress import Event
-from cove.build.progress.solve_status import SolveStatus
 from cove.build.solving.executors import StepFailed
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending, Lent
 from cove.engine.builds.requests import build_request, request_names
+from cove.engine.builds.telling import telling
 from cove.engine.events.events import Events
 from cove.engine.images.images import attributes
 from cove.errors import Cancelled, CoveError
@@ -31,8 +30,8 @@ from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions, C
 from cove.wire.images import ErrorDetail, Progress
 from cove.wire.streams import Stream
 
-EVENT, RESULT, DEBUG = "cove.build", "cove.result", "cove.debug"
-"""Ids of lines of the stream that our client asks for; what they say is in ``aux``."""
+RESULT, DEBUG = "cove.result", "cove.debug"
+"""Ids of the last lines of the stream that our client asks for; what they say is in ``aux``."""
 
 
 class Builds:
@@ -100,12 +99,15 @@ class Builds:
         self, queue: "asyncio.Queue[Event | None]", work: "asyncio.Task[Built]", options: BuildOptions
     ) -> AsyncIterator[Progress]:
         """The events as they come, with what went wrong at the end."""
-        show = _events() if options.events else _classic(options)
+        told = telling(options)
         begun = False
         while (event := await queue.get()) is not None:
-            for line in show(event):
+            for line in told.take(event):
                 begun = True
                 yield line
+        for line in told.end():
+            begun = True
+            yield line
         try:
             built = await work
         except asyncio.CancelledError:
@@ -182,28 +184,6 @@ class Builds:
             work.cancel()
             with contextlib.suppress(asyncio.CancelledError, CoveError):
                 await asyncio.wait([work])
-
-
-def _classic(options: BuildOptions) -> Callable[[Event], Iterable[Progress]]:
-    """The lines that an event makes for the stock client."""
-    stream = ClassicStream(removes=options.remove, force_removes=options.force_remove)
-
-    def show(event: Event) -> Iterable[Progress]:
-        texts = [text for text in stream.take(event) if text and not options.quiet]
-        return [Progress(stream=text.decode("utf-8", "replace")) for text in texts]
-
-    return show
-
-
-def _events() -> Callable[[Event], Iterable[Progress]]:
-    """The lines that an event makes for our client."""
-    status = SolveStatus()
-
-    def show(event: Event) -> Iterable[Progress]:
-        told = status.of(event)
-        return [Progress(id=EVENT, aux=told)] if told is not None else []
-
-    return show
 
 
 def _failure(error: CoveError) -> Iterable[Progress]:

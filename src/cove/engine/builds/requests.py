@@ -14,6 +14,8 @@ from cove.reference import Reference
 from cove.wire.builds import BuildOptions
 
 MADE = ("", "image", "moby", "docker", "cacheonly")
+ENTITLEMENTS = ("network.host", "security.insecure", "device")
+"""What a step has only if whoever asks for the build allows it."""
 WRITTEN = ("oci", "tar", "local", "registry")
 """Outputs that our client writes or pushes, once there is the image."""
 
@@ -36,6 +38,9 @@ def request_names(options: BuildOptions) -> list[Reference]:
 def build_request(options: BuildOptions) -> Request:
     """The builder's request. Raises InvalidArgument."""
     names = request_names(options)
+    for word in options.allow:
+        if word.partition("=")[0] not in ENTITLEMENTS:
+            raise InvalidArgument(f"unknown entitlement {word}")
     given = {name: value for name, value in options.arguments.items() if value is not None}
     epoch = given.get("SOURCE_DATE_EPOCH", "")
     if epoch and not epoch.isdecimal():
@@ -48,6 +53,7 @@ def build_request(options: BuildOptions) -> Request:
             limits=limits(options),
             arguments=given,
             insecure="security.insecure" in options.allow,
+            host_network="network.host" in options.allow or options.network == "host",
             devices=_allowed_devices(options.allow),
         ),
         no_cache=options.no_cache,
