@@ -4,6 +4,9 @@ from pathlib import Path
 
 from harness.engine import Engine
 
+HOARD = "dd if=/dev/zero of=/dev/null bs=200M count=1"
+"""Needs 200 MB at once."""
+
 UNIFIED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 
 _ROOT = "/sys/fs/cgroup"

@@ -74,9 +74,14 @@ class Unit(NamedTuple):
         for pid in self.pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        self.removed()
+
+    def removed(self) -> bool:
+        """Remove it unless it has processes; whether it is gone."""
         for directory in self.directories:
             with contextlib.suppress(OSError):
                 directory.rmdir()
+        return not any(directory.exists() for directory in self.directories)
 
 
 class SystemdBus:

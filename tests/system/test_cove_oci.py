@@ -4,11 +4,13 @@ import errno
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +47,42 @@ TRIED: tuple[tuple[Any, ...], ...] = (
 """System calls with arguments, and whether Podman's default profile refuses them."""
 
 
-class Podman:
-    """Podman with roots of its own, calling our runtime."""
+WITHOUT_VERSION_2 = 'umount /sys/fs/cgroup/unified 2>/dev/null; exec "$@"'
+"""crun refuses a machine that has controllers in both versions of control groups."""
 
-    def __init__(self, directory: Path) -> None:
-        self._argv = ["podman", "--root", str(directory / "root"), "--runroot", str(directory / "run")]
+HUNTER = """
+import errno, os
+own, found = {os.getpid(), 1}, None
+while found is None:
+    for pid in {int(name) for name in os.listdir("/proc") if name.isdigit()} - own:
+        try:
+            if os.readlink(f"/proc/{pid}/exe").startswith(("/bin/", "/usr/bin/python")):
+                continue
+            found = os.open(f"/proc/{pid}/exe", os.O_PATH)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        break
+print(os.fstat(found).st_ino)
+while True:
+    try:
+        os.open(f"/proc/self/fd/{found}", os.O_WRONLY)
+    except OSError as error:
+        if error.errno == errno.ETXTBSY:
+            continue
+        raise SystemExit(os.strerror(error.errno))
+    raise SystemExit("opened")
+"""
+"""Waits for a process that enters the container, and opens its executable for writing as soon as nobody runs it."""
+
+
+class Podman:
+    """Podman with roots of its own, calling our runtime or (``own``) Debian's."""
+
+    def __init__(self, directory: Path, *, own: bool = False) -> None:
+        self._argv = ["unshare", "--mount", "sh", "-c", WITHOUT_VERSION_2, "sh"] if own else []
+        self._argv += ["podman", "--root", str(directory / "root"), "--runroot", str(directory / "run")]
         self._argv += ["--tmpdir", str(directory / "tmp"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs"]
-        self._argv += ["--events-backend", "file", "--runtime", str(PROGRAM)]
+        self._argv += ["--events-backend", "file", "--runtime", "crun" if own else str(PROGRAM)]
         self._argv += ["--runtime-flag", f"root={directory / 'state'}"]
 
     def __call__(self, *words: str, check: bool = True, input: bytes = b"") -> Done:
@@ -69,16 +100,28 @@ class Podman:
         return self(*flags, "run", *where, *LIMITS, *words, check=check)
 
 
-@pytest.fixture(scope="module")
-def podman() -> Iterator[Podman]:
+@contextmanager
+def set_up(*, own: bool) -> Iterator[Podman]:
     """In a directory with a short name: Podman takes no runroot of more than 50 characters."""
     with tempfile.TemporaryDirectory(prefix="podman-", dir="/tmp") as directory:
-        podman = Podman(Path(directory))
+        podman = Podman(Path(directory), own=own)
         podman("import", "-", "localhost/busybox", input=base_image.busybox_root())
         yield podman
         podman("rm", "--all", "--force", "--time", "0")
     for directory in sorted(Path("/sys/fs/cgroup").glob(f"*/{GROUP}/**"), reverse=True):
         directory.rmdir()
+
+
+@pytest.fixture(scope="module")
+def podman() -> Iterator[Podman]:
+    with set_up(own=False) as podman:
+        yield podman
+
+
+@pytest.fixture(scope="module")
+def own_podman() -> Iterator[Podman]:
+    with set_up(own=True) as podman:
+        yield podman
 
 
 @pytest.mark.needs("podman")
@@ -175,6 +218,24 @@ def test_what_podman_shares_with_the_host_is_what_the_table_says(podman: Podman,
     masked = "wc -c </proc/keys; wc -c </proc/timer_list; ls /sys/firmware | wc -l; echo 1 >/proc/sys/kernel/panic"
     done = podman("exec", plain, "sh", "-c", masked, check=False)
     assert done.out.split() == ["0", "0", "0"] and "Read-only" in done.err
+
+
+@pytest.mark.needs("podman", "host-python")
+def test_what_is_left_of_podman_s_runtime_is_what_the_table_says(own_podman: Podman) -> None:
+    """Its keyrings, its descriptors and its executable, which are crun's work."""
+    keyring = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))"
+    python = ("localhost/busybox", "/usr/bin/python3", "-c")
+    first, second = (int(own_podman.run("--rm", *BINDS, *python, keyring).out) for _ in range(2))
+    assert first > 0 and second > 0 and first != second
+    descriptors = ("ls", "/proc/self/fd")  # the last is that of the directory
+    assert own_podman.run("--rm", "localhost/busybox", *descriptors).out.split() == ["0", "1", "2", "3"]
+    flags = ("-d", "--name", "hunted", "--cap-add", "SYS_PTRACE", "--security-opt", "seccomp=unconfined")
+    own_podman.run(*flags, *BINDS, *python, HUNTER)
+    while own_podman("exec", "hunted", *descriptors, check=False).out == "0\n1\n2\n3\n":
+        pass
+    own_podman("wait", "hunted")
+    inode = os.stat(shutil.which("crun") or "").st_ino
+    assert own_podman("logs", "hunted")[1:] == (f"{inode}\n", "Read-only file system\n"), "crun through a mount"
 
 
 @pytest.mark.needs("podman")

@@ -11,12 +11,9 @@ import pytest
 from harness.daemon import Daemon
 from harness.engine import SLOWNESS, Engine
 from harness.leaks import remove_cgroups
-from harness.limits import UNIFIED, limit
+from harness.limits import HOARD, UNIFIED, limit
 
 pytestmark = pytest.mark.cgroup2
-
-HOARD = "dd if=/dev/zero of=/dev/null bs=200M count=1"
-"""Needs 200 MB at once."""
 
 
 def box(daemon: Engine, *flags: str, program: str = "sleep 600") -> str:

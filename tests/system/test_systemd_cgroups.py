@@ -17,7 +17,9 @@ from cove.runtime.systemd import Systemd
 from harness.containers import busybox_root
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
+from harness.limits import HOARD
 from harness.oci import PROGRAM, Bundle, Done
+from harness.processes import parent, stopped
 from harness.systemd_bus import CGROUPS, SystemdBus
 from harness.waiting import eventually
 
@@ -128,8 +130,7 @@ def test_a_scope_of_a_crash_is_no_obstacle(machine: tuple[SystemdDaemon, Systemd
     try:
         container = daemon.docker("run", "-d", "busybox", "sleep", "1000").out.strip()
         pid = int(daemon.docker("inspect", "-f", "{{.State.Pid}}", container).out)
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        os.kill(parent(pid), signal.SIGKILL)
         daemon.docker("wait", container)
         assert _scope(daemon, container) in bus.units
         daemon.docker("start", container)
@@ -137,6 +138,23 @@ def test_a_scope_of_a_crash_is_no_obstacle(machine: tuple[SystemdDaemon, Systemd
         daemon.docker("rm", "-f", container)
     finally:
         bus.lingers = False
+
+
+@pytest.mark.parametrize(("program", "state"), [(HOARD, "true 137"), ("exit 3", "false 3")])
+def test_a_kill_is_known_although_the_scope_is_gone(
+    machine: tuple[SystemdDaemon, SystemdBus], program: str, state: str
+) -> None:
+    """systemd removes a scope whose last process is gone, and may be quicker than the shim."""
+    daemon, bus = machine
+    waiting = f"until [ -e /go ]; do sleep 0.05; done; {program}"
+    flags = ("-d", "-m", "32m", "--memory-swap", "32m")
+    container = daemon.docker("run", *flags, "busybox", "sh", "-c", waiting).out.strip()
+    pid = int(daemon.docker("inspect", "-f", "{{.State.Pid}}", container).out)
+    with stopped(parent(pid)):
+        Path(f"/proc/{pid}/root/go").touch()
+        eventually(lambda: bus.units[_scope(daemon, container)].removed())
+    daemon.docker("wait", container)
+    assert daemon.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", container).out.strip() == state
 
 
 def test_a_container_outlives_its_daemon(machine: tuple[SystemdDaemon, SystemdBus]) -> None:

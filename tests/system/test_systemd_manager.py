@@ -10,7 +10,9 @@ import pytest
 from harness.containers import busybox_root
 from harness.daemon import Daemon
 from harness.leaks import LeakCheck, remove_everything
+from harness.limits import HOARD
 from harness.oci import PROGRAM, Bundle, Done
+from harness.processes import parent, stopped
 from harness.waiting import eventually
 
 pytestmark = [pytest.mark.cgroup2, pytest.mark.needs("systemd-manager", "cgroup-v2", "cove")]
@@ -80,6 +82,19 @@ def test_a_scope_goes_with_its_container(daemon: ScopedDaemon) -> None:
     assert daemon.docker("exec", "box", "cat", "/proc/self/cgroup").out.strip() == "0::/"
     daemon.docker("rm", "-f", "box")
     eventually(lambda: shown(unit, "LoadState") == {"LoadState": "not-found"})
+
+
+def test_a_kill_is_known_although_the_scope_is_gone(daemon: ScopedDaemon) -> None:
+    """systemd removes a scope whose last process is gone, here while the shim does not run."""
+    program = f"until [ -e /go ]; do sleep 0.1; done; {HOARD}"
+    flags = ("-d", "--name", "box", "-m", "32m", "--memory-swap", "32m")
+    container = daemon.docker("run", *flags, "busybox", "sh", "-c", program).out.strip()
+    pid = int(daemon.docker("inspect", "-f", "{{.State.Pid}}", "box").out)
+    with stopped(parent(pid)):
+        Path(f"/proc/{pid}/root/go").touch()
+        eventually(lambda: not (ROOT / SLICE / f"cove-{container}.scope").exists(), seconds=60)
+    daemon.docker("wait", "box")
+    assert daemon.docker("inspect", "-f", "{{.State.OOMKilled}} {{.State.ExitCode}}", "box").out == "true 137\n"
 
 
 class ScopedBundle(Bundle):

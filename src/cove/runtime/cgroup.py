@@ -53,6 +53,14 @@ def load(path: str) -> Cgroup:
     return Scope(path)
 
 
+def load_watched(path: str) -> Cgroup:
+    """``load``, for the shim: what counts the kills of a container that may begin now, to its end."""
+    cgroup = load(path)
+    if cgroup.unit:
+        _scope(cgroup).remember_kills()
+    return cgroup
+
+
 def _scope(cgroup: Cgroup) -> "Scope":
     from cove.runtime.scope import Scope
 

@@ -28,7 +28,7 @@ class Isolation:
         self._confinement = confinement.read(filter_)
 
     def cgroup(self, path: str) -> Cgroup:
-        return cgroup.load(path)
+        return cgroup.load_watched(path)
 
     def update(self, group: Cgroup, resources: Resources) -> None:
         cgroup.update(group, resources)

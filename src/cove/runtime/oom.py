@@ -60,18 +60,22 @@ class OutOfMemory:
             self._tell()
 
     def _watch_control(self) -> None:
-        """Version 1 counts in an eventfd that was registered (cgroup-v1/memory.rst, "OOM Control")."""
+        """Version 1 counts in an eventfd that was registered (cgroup-v1/memory.rst, "OOM Control").
+
+        The removal of the group counts as well (Linux, mm/memcontrol-v1.c), and systemd may remove it before us.
+        """
         counter = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._descriptors.append(counter)
         control = self._open("memory.oom_control", os.O_RDONLY)
         directory = self._cgroup.directory("memory")
         cgroups.write_file(f"{directory}/cgroup.event_control", f"{counter} {control}")
-        self._loop.watch(counter, READ, lambda _events: self._on_counter(counter))
+        self._loop.watch(counter, READ, lambda _events: self._on_counter(counter, directory))
 
-    def _on_counter(self, counter: int) -> None:
+    def _on_counter(self, counter: int, directory: str | None) -> None:
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(counter)
-            self._tell()
+            if os.path.isdir(directory or "") or self._cgroup.oom_kills():
+                self._tell()
 
     def _tell(self) -> None:
         self.seen = True

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from cove.kernel import cgroups
 from cove.kernel.cgroups import Cgroup
+from cove.kernel.kernel_log import OutOfMemoryLog
 from cove.oci.runtime import Resources
 from cove.runtime import scope_names, unit_properties
 from cove.runtime.systemd import Systemd
@@ -27,6 +28,16 @@ class Scope(Cgroup):
         """``path``: slice:prefix:name. Raises ValueError."""
         self._slice, self.unit = scope_names.parse(path)
         super().__init__(cgroups.layout(), scope_names.control_group(path))
+        self._log: OutOfMemoryLog | None = None
+
+    def remember_kills(self) -> None:
+        """From here on, ``oom_kills`` knows them also when systemd has removed the scope."""
+        with suppress(OSError):  # without the kernel's log it knows those that it reads in time
+            self._log = OutOfMemoryLog(self.path)
+
+    def oom_kills(self) -> int:
+        kills = super().oom_kills()
+        return kills if kills or self._log is None else self._log.kills()
 
     def start(self, resources: Resources) -> None:
         """Have systemd make it with the calling process in it. Raises OSError, ValueError."""
