@@ -68,7 +68,7 @@ def test_a_check_knows_the_base_images_that_are_here(daemon: Engine, tmp_path: P
     (tmp_path / "Dockerfile").write_text('FROM busybox\nENV WORD=one\nSHELL ["/bin/sh", "-c"]\nUSER 1000\n')
     daemon.cove("build", "-q", "-t", "made:base", str(tmp_path))
     (tmp_path / "Dockerfile").write_text("FROM made:base\nLABEL word=$WORD other=$OTHER\n")
-    out = daemon.cove("build", "--check", str(tmp_path)).out
+    out = daemon.cove("build", "--check", str(tmp_path), check=False).out
     assert "undefined variable '$OTHER'" in out and "undefined variable '$WORD'" not in out
     (tmp_path / "Dockerfile").write_text("FROM made:none\nLABEL other=$OTHER\n")
     assert "undefined variable" not in daemon.cove("build", "--check", str(tmp_path)).out

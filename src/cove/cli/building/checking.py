@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 
-from cove.cli.build_contexts.preparing import Directory, prepare
+from cove.cli.build_contexts.preparing import Directory
+from cove.cli.building.calling import Call, read
 from cove.cli.building.options import arguments
-from cove.cli.failure import Failure
 from cove.dockerfile import DockerfileError, ImageOrigin, Options, parse, plan
 from cove.dockerfile.checks import Surroundings, check_text
 from cove.dockerfile.checks.surroundings import Base
@@ -22,17 +23,18 @@ if TYPE_CHECKING:
     from cove.flags import Values
 
 
-def check(session: Session, values: Values, place: str) -> int:
-    """Print the report; 1 when the Dockerfile cannot be built, or is to fail by its findings."""
-    prepared = prepare(place, values.text("file"))
-    text = getattr(prepared, "text", None)
-    if text is None:
-        raise Failure("--check needs a Dockerfile in a directory, or on stdin")
+def check(session: Session, values: Values, place: str, call: Call) -> int:
+    """Print the report; 1 when the Dockerfile cannot be built, breaks a rule of BuildKit's, or is to fail by advice."""
+    prepared, text = read(place, values.text("file"))
     root = prepared.root if isinstance(prepared, Directory) else ""
     options = Options(values.text("target"), arguments(values))
     report = check_text(text, options, Surroundings(_bases(session, text, options), _ignored(root)))
-    session.print(report.text(prepared.dockerfile, text.decode("utf-8", "replace")).rstrip("\n"))
-    return 1 if report.error is not None or report.failure is not None else 0
+    source = text.decode("utf-8", "replace")
+    if call.as_json:
+        session.print(json.dumps(report.document(prepared.dockerfile, source), indent=2))
+    else:
+        session.print(report.text(prepared.dockerfile, source).rstrip("\n"))
+    return 1 if report.broken and not call.ignores else 0
 
 
 def _bases(session: Session, text: bytes, options: Options) -> dict[str, Base]:

@@ -13,7 +13,7 @@ FLAGS = (
     Flag("build-context", LIST, "Additional build contexts (e.g., name=path)"),
     Flag("cache-from", LIST, 'External cache sources (e.g., "user/app:cache", "type=local,src=path/to/dir")'),
     Flag("cache-to", LIST, 'Cache export destinations (e.g., "user/app:cache", "type=local,dest=path/to/dir")'),
-    Flag("call", STRING, 'Set method for evaluating build ("check", "build")', default="build"),
+    Flag("call", STRING, 'Set method for evaluating build ("build", "check", "outline", "targets")', default="build"),
     Flag("cgroup-parent", STRING, 'Set the parent cgroup for the "RUN" instructions during build'),
     Flag("check", BOOL, 'Shorthand for "--call=check"'),
     Flag("compress", BOOL, "Compress the build context using gzip", hidden=True),

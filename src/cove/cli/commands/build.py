@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 
 
 def _build(session: Session, values: Values, arguments: list[str]) -> int:
-    if values.on("check") or values.text("call") in ("check", "lint"):
-        from cove.cli.building.checking import check
+    call = "check" if values.on("check") else values.text("call")
+    if call != "build":
+        from cove.cli.building import calling
 
-        return check(session, values, arguments[0])
+        return calling.ask(session, values, arguments[0], calling.Call(call))
     prepared = prepare(arguments[0], values.text("file"))
     build = secrets.token_hex(16)
     caching = Caching(session, values, build)

@@ -1,5 +1,6 @@
 """What checks find, and how it is shown."""
 
+import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -70,22 +71,35 @@ class Report:
             parts.append(f"ERROR: {self.error.message}\n{self.error.excerpt(name, source)}")
         return "\n".join(parts)
 
-    def document(self, name: str) -> dict[str, object]:
-        """The report for a program: rule, description, detail and lines of each finding."""
-        return {
-            "dockerfile": name,
+    @property
+    def broken(self) -> bool:
+        """Whether it does not pass: by an error, by a rule of BuildKit's, or by advice that is to make it fail."""
+        breaks = any(not finding.rule.advice for finding in self.findings)
+        return self.error is not None or self.failure is not None or breaks
+
+    def document(self, name: str, source: str) -> dict[str, object]:
+        """The report for a program, with BuildKit's keys: rule, description, detail and lines of each finding."""
+        encoded = base64.b64encode(source.encode()).decode()
+        document: dict[str, object] = {
             "warnings": [
                 {
                     "ruleName": finding.rule.name,
                     "description": finding.rule.description,
                     "detail": finding.detail,
-                    "firstLine": finding.location.first,
-                    "lastLine": finding.location.last,
+                    "location": _location(finding.location),
                 }
                 for finding in self.findings
             ],
-            "error": self.error.message if self.error else "",
+            "sources": [{"filename": name, "language": "Dockerfile", "data": encoded}],
         }
+        if self.error is not None:
+            location = _location(self.error.location) if self.error.location else {}
+            document["buildError"] = {"message": self.error.message, "location": location}
+        return document
+
+
+def _location(location: Location) -> dict[str, object]:
+    return {"ranges": [{"start": {"line": location.first}, "end": {"line": location.last}}]}
 
 
 def counted(findings: int) -> str:

@@ -1,0 +1,151 @@
+"""``--call``: what a client may ask of a Dockerfile in place of building it."""
+
+from __future__ import annotations
+
+import json
+
+from cove.cli.build_contexts.preparing import prepare
+from cove.cli.building.options import arguments
+from cove.cli.failure import Failure
+from cove.cli.tabwriter import align
+from cove.dockerfile import DockerfileError, Options, parse, plan
+from cove.dockerfile.outline import OutlinedLoan, outline, targets
+from cove.dockerfile.text import boolean
+from cove.flags import parse_fields
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from cove.cli.build_contexts.preparing import Prepared
+    from cove.cli.session import Session
+    from cove.dockerfile.failure import Location
+    from cove.flags import Values
+
+METHODS = ("build", "check", "outline", "targets")
+_ALIASES = {"lint": "check"}
+
+
+class Call:
+    """``--call method,format=json``. ``ignores``: the exit code says nothing of what is found."""
+
+    def __init__(self, text: str) -> None:
+        """Raises Failure naming the flag."""
+        self.method, self.as_json, self.ignores = "", False, False
+        for field in parse_fields(text):
+            self._take(field, text)
+        self.method = _ALIASES.get(self.method, self.method)
+        if self.method not in METHODS:
+            raise Failure(f'invalid value for --call: "{self.method}" is not one of {", ".join(METHODS)}')
+
+    def _take(self, field: str, text: str) -> None:
+        name, sign, value = field.partition("=")
+        status = boolean(value)
+        if not sign and not self.method:
+            self.method = field
+        elif name == "format" and value in ("json", "text"):
+            self.as_json = value == "json"
+        elif name == "ignorestatus" and status is not None:
+            self.ignores = status
+        else:
+            raise Failure(f"invalid value for --call: {text}: {field} is neither format=json|text nor ignorestatus")
+
+
+def read(place: str, file: str) -> tuple[Prepared, bytes]:
+    """A build's context and its Dockerfile. Raises Failure where only the daemon could read it."""
+    prepared = prepare(place, file)
+    if prepared.text is None:
+        raise Failure("--call needs a Dockerfile in a directory, or on stdin")
+    return prepared, prepared.text
+
+
+def ask(session: Session, values: Values, place: str, call: Call) -> int:
+    """Print the answer. Raises Failure for a Dockerfile that cannot be built."""
+    if call.method == "check":
+        from cove.cli.building.checking import check
+
+        return check(session, values, place, call)
+    prepared, text = read(place, values.text("file"))
+    try:
+        told = _targets(text) if call.method == "targets" else _outline(text, values)
+    except DockerfileError as error:
+        raise Failure(error.excerpt(prepared.dockerfile, text.decode("utf-8", "replace")) + error.message) from error
+    session.print(told.document(text) if call.as_json else told.table())
+    return 0
+
+
+class _Told:
+    """An answer: for a program, and for people. ``document``: keys as BuildKit has them, without what is empty."""
+
+    def __init__(self, document: dict[str, Any], tables: Iterable[Sequence[Sequence[str]]], padding: int) -> None:
+        self._document = document
+        self._tables = tables
+        self._padding = padding
+
+    def document(self, text: bytes) -> str:
+        import base64
+
+        return json.dumps({**self._document, "sources": [base64.b64encode(text).decode()]}, indent=2)
+
+    def table(self) -> str:
+        blocks = ("\n".join("\t".join(row) for row in rows) for rows in self._tables)
+        return "\n\n".join(align(block, 0, self._padding) for block in blocks)
+
+
+def _targets(text: bytes) -> _Told:
+    found = targets(parse(text))
+    rows = [("TARGET", "DESCRIPTION")]
+    for each in found:
+        rows.append((f"{each.name} (default)".lstrip() if each.default else each.name, each.description))
+    listed = [
+        _said(
+            name=each.name,
+            default=each.default,
+            description=each.description,
+            base=each.base,
+            platform=each.platform,
+            location=_location(each.location),
+        )
+        for each in found
+    ]
+    return _Told({"targets": listed}, [rows], 1)
+
+
+def _outline(text: bytes, values: Values) -> _Told:
+    found = outline(plan(parse(text), Options(values.text("target"), arguments(values))))
+    tables: list[list[tuple[str, ...]]] = []
+    if found.name or found.description:
+        about = [("DESCRIPTION:", found.description)] if found.description else []
+        tables.append([("TARGET:", found.name or "(default)"), *about])
+    if found.arguments:
+        rows = [(each.name, each.value or "", each.description) for each in found.arguments]
+        tables.append([("BUILD ARG", "VALUE", "DESCRIPTION"), *rows])
+    for title, loans in (("SECRET", found.secrets), ("SSH", found.agents)):
+        if loans:
+            tables.append([(title, "REQUIRED"), *((each.name, "true" if each.required else "") for each in loans)])
+    given = [
+        _said(name=each.name, description=each.description, value=each.value, location=_location(each.location))
+        for each in found.arguments
+    ]
+    document = _said(
+        name=found.name,
+        description=found.description,
+        args=given,
+        secrets=_loans(found.secrets),
+        ssh=_loans(found.agents),
+    )
+    return _Told(document, tables, 3)
+
+
+def _loans(loans: Iterable[OutlinedLoan]) -> list[dict[str, Any]]:
+    return [_said(name=each.name, required=each.required, location=_location(each.location)) for each in loans]
+
+
+def _location(location: Location) -> dict[str, Any]:
+    return {"ranges": [{"start": {"line": location.first}, "end": {"line": location.last}}]}
+
+
+def _said(**fields: Any) -> dict[str, Any]:
+    """Without what is empty."""
+    return {name: value for name, value in fields.items() if value}
