@@ -1,6 +1,8 @@
 """Every event: the same actions, in the same words, of the same objects, with the same attributes."""
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -121,6 +123,20 @@ def _object_actions(engine: Engine) -> Observed:
     engine.docker("rmi", "imported:1")
     engine.docker("image", "prune", "-f")
     return _by_kind(_told(engine, start))
+
+
+def test_reload(alike: Any) -> None:
+    alike("event of a reload", _reloaded)
+
+
+def _reloaded(engine: Engine) -> Observed:
+    """What a hang-up tells of, with nothing changed."""
+    start = _now()
+    os.kill(engine.pid, signal.SIGHUP)
+    (event,) = eventually(lambda: [event for event in _told(engine, start) if event["Action"] == "reload"])
+    attributes = event["Actor"]["Attributes"]
+    started_otherwise = ("debug", "runtimes", "default-runtime")
+    return {"type": event["Type"], "scope": event["scope"], **attributes, **dict.fromkeys(started_otherwise, "")}
 
 
 FILTERS: list[dict[str, list[str]]] = [

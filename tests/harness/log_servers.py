@@ -200,14 +200,16 @@ def length_framed(netns: Path | None, tls: ssl.SSLContext) -> Iterator[LogServer
 
 
 class Gelf:
-    """Puts chunks together and unpacks them."""
+    """Puts chunks together and unpacks them. ``forms``: how messages were packed; ``chunked``: how many in pieces."""
 
     def __init__(self) -> None:
         self._chunks: dict[bytes, dict[int, bytes]] = {}
+        self.forms: set[str] = set()
+        self.chunked = 0
 
     def datagram(self, data: bytes) -> dict[str, Any] | None:
         if data[:2] != b"\x1e\x0f":
-            return gelf_message(data)
+            return self._whole(data)
         name, number, count = data[2:10], data[10], data[11]
         assert number < count <= 128 and len(data) <= 8192
         parts = self._chunks.setdefault(name, {})
@@ -215,7 +217,12 @@ class Gelf:
         parts[number] = data[12:]
         if len(parts) < count:
             return None
-        return gelf_message(b"".join(parts[at] for at in range(count)))
+        self.chunked += 1
+        return self._whole(b"".join(parts[at] for at in range(count)))
+
+    def _whole(self, data: bytes) -> dict[str, Any]:
+        self.forms.add({b"\x1f": "gzip", b"\x78": "zlib"}.get(data[:1], "plain"))
+        return gelf_message(data)
 
 
 def gelf_message(data: bytes) -> dict[str, Any]:

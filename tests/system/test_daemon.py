@@ -128,6 +128,40 @@ def test_what_containers_get_that_do_not_say_otherwise(tmp_path: Path) -> None:
         daemon.close()
 
 
+INIT = """#!/bin/sh
+shift
+echo init
+exec "$@"
+"""
+
+
+def test_what_surrounds_containers_that_do_not_say_otherwise(tmp_path: Path) -> None:
+    """Their init, control groups and their namespace of those; the daemon's own score is not theirs."""
+    init = tmp_path / "init"
+    init.write_text(INIT)
+    init.chmod(0o755)
+    flags = ("--init", f"--init-path={init}", "--default-cgroupns-mode=host", "--oom-score-adjust=321")
+    daemon = Daemon(f"cove-test-{os.getpid()}-around", *flags)
+    try:
+        daemon.start()
+        daemon.load_base_image()
+        assert Path(f"/proc/{daemon.pid}/oom_score_adj").read_text() == "321\n"
+        info = daemon.http("GET", "/info").json()
+        assert info["InitBinary"] == str(init)
+        script = "cat /proc/1/oom_score_adj; readlink /proc/self/ns/cgroup; cat /proc/1/cgroup"
+        words, score, namespace, *groups = daemon.docker(
+            "run", "--name", "box", "busybox", "sh", "-c", script
+        ).out.split()
+        assert (words, score, namespace) == ("init", "0", os.readlink(f"/proc/{daemon.pid}/ns/cgroup"))
+        box = daemon.sdk.containers.get("box")
+        assert any(f"{daemon.cgroup_parent}/{box.id}" in group for group in groups)
+        assert box.attrs["HostConfig"]["CgroupnsMode"] == "host"
+        plain = ("run", "--rm", "--init=false", "--cgroupns=private", "busybox", "readlink", "/proc/self/ns/cgroup")
+        assert daemon.docker(*plain).out.strip() not in ("init", namespace)
+    finally:
+        daemon.close()
+
+
 def test_a_quit_signal_writes_where_everything_stands(configured: tuple[Daemon, Path]) -> None:
     daemon, _ = configured
     assert daemon.pid is not None

@@ -1,7 +1,9 @@
 """Drivers that send: what arrives at a server that reads its protocol strictly; and ``docker logs`` beside them."""
 
+import contextlib
 import fcntl
 import os
+import re
 import ssl
 import subprocess
 import time
@@ -27,13 +29,39 @@ def run(engine: Engine, driver: str, options: dict[str, str], script: str, *flag
     return done.out.strip()
 
 
-@pytest.mark.parametrize("form", ["", "rfc3164", "rfc5424", "rfc5424micro"])
-def test_syslog_over_udp(daemon: Engine, form: str) -> None:
-    with log_servers.datagrams(daemon.netns.path, syslog_message) as server:
-        options = {"syslog-address": f"udp://127.0.0.1:{server.port}", "syslog-format": form, "tag": "t/{{.Name}}"}
+STAMP, MOMENT, ZONE = r"[A-Z][a-z]{2} [ \d]\d [\d:]{8}", r"\d{4}-\d\d-\d\dT[\d:]{8}", "(Z|[+-][\\d:]{5})"
+FORMS = {"": STAMP, "rfc3164": STAMP, "rfc5424": f"{MOMENT}{ZONE}", "rfc5424micro": rf"{MOMENT}\.\d{{6}}{ZONE}"}
+"""How the time of a message looks in each."""
+
+
+@contextlib.contextmanager
+def syslog_server(engine: Engine, transport: str, place: Path) -> Iterator[tuple[LogServer, str]]:
+    """A server, and its address for the driver."""
+    if transport == "udp":
+        with log_servers.datagrams(engine.netns.path, syslog_message) as server:
+            yield server, f"udp://127.0.0.1:{server.port}"
+    elif transport == "tcp":
+        with log_servers.lines(engine.netns.path, syslog_message) as server:
+            yield server, f"tcp://127.0.0.1:{server.port}"
+    else:
+        with log_servers.unix_datagrams(place / "log", syslog_message) as server:
+            yield server, f"unixgram://{place}/log"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "unixgram"])
+@pytest.mark.parametrize("form", FORMS)
+def test_syslog(daemon: Engine, tmp_path: Path, form: str, transport: str) -> None:
+    with syslog_server(daemon, transport, tmp_path) as (server, address):
+        options = {"syslog-address": address, "syslog-format": form, "tag": "t/{{.Name}}"}
         container = run(daemon, "syslog", options, "echo out; echo err >&2; echo", "--name", "it")
-        found = sorted((message["pri"], message["tag"], message["text"]) for message in server.take(2))
-    assert found == [("27", "t/it", "err"), ("30", "t/it", "out")]
+        messages = sorted(server.take(2), key=lambda message: str(message["pri"]))
+    assert [(message["pri"], message["tag"], message["text"]) for message in messages] == [
+        ("27", "t/it", "err"),
+        ("30", "t/it", "out"),
+    ]
+    assert all(re.fullmatch(FORMS[form], message["time"]) for message in messages), messages
+    assert {"host" in message for message in messages} == {form != ""}
+    assert {message.get("id") for message in messages} == ({"t/it"} if "5424" in form else {None})
     assert daemon.docker("logs", container).out == "out\n\n"
 
 
@@ -67,20 +95,17 @@ def test_syslog_over_tls(daemon: Engine, tmp_path: Path) -> None:
         assert refused.code == 125 and "failed to verify certificate" in refused.err
 
 
-@pytest.mark.parametrize("scheme", ["unixgram"])
-def test_syslog_to_a_local_socket(daemon: Engine, tmp_path: Path, scheme: str) -> None:
-    with log_servers.unix_datagrams(tmp_path / "log", syslog_message) as server:
-        run(daemon, "syslog", {"syslog-address": f"{scheme}://{tmp_path}/log"}, "echo here")
-        assert server.next()["text"] == "here"
-
-
 def gelf_flags(port: int, **more: str) -> dict[str, str]:
     return {"gelf-address": f"udp://127.0.0.1:{port}", **more}
 
 
-@pytest.mark.parametrize("compression", ["", "gzip", "zlib", "none"])
+PACKED = {"": "gzip", "gzip": "gzip", "zlib": "zlib", "none": "plain"}
+
+
+@pytest.mark.parametrize("compression", PACKED)
 def test_gelf_over_udp(daemon: Engine, compression: str) -> None:
-    with log_servers.datagrams(daemon.netns.path, log_servers.Gelf().datagram) as server:
+    receiver = log_servers.Gelf()
+    with log_servers.datagrams(daemon.netns.path, receiver.datagram) as server:
         more = {"gelf-compression-type": compression} if compression else {}
         options = gelf_flags(server.port, **more, labels="com.example.a", env="B", tag="{{.ImageName}}")
         script = "echo short; head -c 9000 /dev/urandom | od | head -c 15000 | tr '\\n' ' '; echo; echo err >&2"
@@ -93,6 +118,8 @@ def test_gelf_over_udp(daemon: Engine, compression: str) -> None:
     assert short["level"] == 6 and short["_com.example.a"] == "x" and short["_B"] == "y"
     assert sorted(len(message["short_message"]) for message in messages) == [3, 5, 15000]
     assert {message["level"] for message in messages if message["short_message"] == "err"} == {3}
+    assert receiver.forms == {PACKED[compression]}
+    assert receiver.chunked == 1, "the long one came in pieces"
 
 
 def test_gelf_over_tcp(daemon: Engine) -> None:

@@ -86,6 +86,47 @@ def test_rotation_keeps_the_newest(daemon: Engine) -> None:
     assert lines == [str(number) for number in range(50_001 - len(lines), 50_001)]
 
 
+LONG = 50_000
+"""Characters of a line: more than the 16 KiB of which one record is made."""
+
+
+@pytest.mark.parametrize("driver", ["json-file", "local"])
+def test_long_lines_stay_whole_over_rotations(daemon: Engine, driver: str) -> None:
+    """Their pieces are in several files; read later or while they are written."""
+    options = ("--log-driver", driver, "--log-opt", "max-size=20k", "--log-opt", "max-file=30")
+    write = f"for c in a b c d; do head -c {LONG} /dev/zero | tr '\\0' $c; echo; done"
+    lines = [letter * LONG for letter in "abcd"]
+    words = ("--name", "it", *options, "busybox", "sh", "-c", f"echo go; read x; {write}")
+    daemon.docker("run", "-d", "-i", *words)
+    with daemon.spawned("docker", "logs", "-f", "it") as follower:
+        assert follower.stdout is not None and follower.stdout.readline() == b"go\n"
+        with daemon.spawned("docker", "attach", "it") as writer:
+            writer.communicate(b"\n", 30)
+        assert follower.communicate(timeout=20)[0].decode().split() == lines
+    assert daemon.docker("logs", "it").out.split() == ["go", *lines]
+    if driver == "json-file":
+        kept = Path(daemon.docker("inspect", "-f", "{{.LogPath}}", "it").out.strip()).parent
+        assert len(list(kept.glob("*-json.log*"))) > 4
+
+
+@pytest.mark.needs("cove")
+def test_a_time_is_looked_for_and_not_read_up_to(daemon: Engine) -> None:
+    """Of a large log that began before and went on after, little is read."""
+    megabytes = 12
+    script = f"echo first; sleep .1; yes {'x' * 99} | head -c {megabytes}000000; sleep .1; echo last"
+    run(daemon, script, "--name", "it")
+    stamps = [daemon.cove("logs", "-t", "--grep", word, "it").out.split()[0] for word in ("^first$", "^last$")]
+    for flag, stamp, expected in (("--until", stamps[0], "first\n"), ("--since", stamps[1], "last\n")):
+        before = bytes_read(daemon)
+        assert daemon.docker("logs", flag, stamp, "it").out == expected
+        assert bytes_read(daemon) - before < 2_000_000, flag
+
+
+def bytes_read(engine: Engine) -> int:
+    """By the daemon's process since it began."""
+    return int(Path(f"/proc/{engine.pid}/io").read_text().split("rchar: ")[1].split()[0])
+
+
 def test_driver_none_keeps_nothing(daemon: Engine) -> None:
     container = run(daemon, "echo lost", "--log-driver", "none")
     done = daemon.docker("logs", container, check=False)

@@ -68,8 +68,15 @@ OPTIONS = (
     Option("default_runtime", "default-runtime", "runtime of containers that name none", reloads=True),
     Option("default_ulimits", "default-ulimit", "limit of containers that name none", "ulimit", parse=values.ulimit),
     Option("default_shm_size", "default-shm-size", "size of /dev/shm", "bytes", parse=values.size, reloads=True),
-    Option("default_ipc_mode", "default-ipc-mode", "IPC namespace of containers that name none: private or shareable"),
-    Option("default_cgroupns_mode", "default-cgroupns-mode", "cgroup namespace of containers that name none"),
+    Option(
+        "default_ipc_mode",
+        "default-ipc-mode",
+        "IPC namespace of containers that name none: private or shareable",
+        reloads=True,
+    ),
+    Option(
+        "default_cgroupns_mode", "default-cgroupns-mode", "cgroup namespace of containers that name none", reloads=True
+    ),
     Option("log_driver", "log-driver", "log driver of containers that name none"),
     Option("log_opts", "log-opt", "option of the default log driver, name=value", "map", parse=values.loose_option),
     Option("init", "init", "run an init in every container"),

@@ -45,7 +45,7 @@ def without_effect(settings: Settings) -> list[str]:
 
 def attributes(settings: Settings) -> dict[str, str]:
     """What the daemon's event ``reload`` says: each value that can change, as Docker writes it."""
-    values = msgspec.to_builtins(settings)
+    values = {**msgspec.to_builtins(settings), "features": _map(settings.features)}
     return {
         field.encode_name: _text(values[field.encode_name])
         for field in msgspec.structs.fields(Settings)
@@ -55,3 +55,8 @@ def attributes(settings: Settings) -> dict[str, str]:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def _map(values: dict[str, bool]) -> str:
+    """As Go prints it."""
+    return f"map[{' '.join(f'{name}:{str(values[name]).lower()}' for name in sorted(values))}]"

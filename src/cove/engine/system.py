@@ -198,7 +198,9 @@ class System:
 
     def reloaded(self, values: dict[str, str]) -> None:
         """Tell that the daemon's configuration was read again. ``values``: what can change that way."""
-        self._events.publish("daemon", "reload", _machine_id(), {"name": os.uname().nodename, **values})
+        runtimes = " ".join(f"{name}:{program.path}" for name, program in self.host.runtimes.shown().items())
+        shown = {**values, "runtimes": runtimes, "default-runtime": self.host.runtimes.default}
+        self._events.publish("daemon", "reload", _machine_id(), {"name": os.uname().nodename, **shown})
 
     def _registries(self) -> RegistryConfig:
         mirrors = list(self.host.registries.mirrors)
