@@ -150,6 +150,7 @@ NEEDS = {
     "runc": Need("the OCI runtime runc", _program("runc")),
     "podman": Need("Podman, which calls our runtime", _program("podman")),
     "skopeo": Need("skopeo", _program("skopeo")),
+    "iptables": Need("iptables, whose rules are nftables'", _program("iptables")),
     "docker-registry": Need("Debian's docker-registry, as a peer", _program("docker-registry")),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),

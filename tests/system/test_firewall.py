@@ -43,6 +43,14 @@ for number in range(50):
         pass
 sys.exit("no answer")
 """
+ADVERTISE = """
+import socket, struct
+link = socket.if_nametoindex("eth0")
+router = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+router.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link)
+router.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 0, 0, link))
+"""
 
 
 def serve(engine: Engine, name: str, *flags: str) -> str:
@@ -185,8 +193,9 @@ def test_direct_routing_where_the_daemon_is_told_to_allow_it(
     assert beside_fresh.page(f"http://{address(fresh_daemon, 'hidden')}/", 1) == ""
 
 
-def test_ports_that_respect_the_hosts_rules_for_input(daemon: Daemon, beside: Neighbour) -> None:
-    daemon.docker("network", "create", "-o", "cove.publish=respect-input", "held")
+@pytest.mark.parametrize("way", ["respect-input", "respect-ufw"])
+def test_ports_that_respect_the_hosts_rules_for_input(daemon: Daemon, beside: Neighbour, way: str) -> None:
+    daemon.docker("network", "create", "-o", f"cove.publish={way}", "held")
     serve(daemon, "web", "--network", "held", "-p", "8080:80")
     serve(daemon, "open", "-p", "8081:80")
     urls = [f"http://{host}:{port}/" for port in (8080, 8081) for host in (HOST4, f"[{HOST6}]")]
@@ -209,6 +218,77 @@ def test_ports_that_respect_the_hosts_rules_for_input(daemon: Daemon, beside: Ne
     daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
     ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 " + HOST4 + " 8080"
     assert "web" in daemon.docker("exec", "box", "sh", "-c", ask).out
+
+
+@pytest.mark.needs("iptables")
+def test_beside_a_firewall_that_forwards_nothing(daemon: Daemon, beside: Neighbour) -> None:
+    """As ufw's and firewalld's defaults are: doctor names the rule, and what the documentation says helps."""
+    daemon.netns.run("ip route add default via 192.0.2.2".split())
+    daemon.docker("network", "create", "-o", "com.docker.network.bridge.name=brx", "net")
+    serve(daemon, "web", "--network", "net", "-p", "8080:80")
+
+    def dropped() -> list[str]:
+        findings = json.loads(daemon.cove("doctor", "--format", "json").out)["Findings"]
+        return [each["Evidence"] for each in findings if each["Id"] == "forward-dropped"]
+
+    def sent() -> bool:
+        return daemon.docker("exec", "web", "ping", "-c", "1", "-W", "1", "192.0.2.2", check=False).code == 0
+
+    assert dropped() == [] and sent() and beside.page(f"http://{HOST4}:8080/") == "web\n"
+    daemon.netns.run("iptables -P FORWARD DROP".split())
+    try:
+        assert not sent() and beside.page(f"http://{HOST4}:8080/", 1) == ""
+        (evidence,) = dropped()
+        assert "ip filter FORWARD (its policy) drops what brx (net) sends out by beside" in evidence
+        for side in ("-i", "-o"):
+            daemon.netns.run(["iptables", "-I", "FORWARD", side, "br+", "-j", "ACCEPT"])
+        assert sent() and beside.page(f"http://{HOST4}:8080/") == "web\n"
+        assert "net" not in str(dropped())
+    finally:
+        daemon.netns.run("iptables -P FORWARD ACCEPT".split())
+        nft(daemon, "delete", "table", "ip", "filter")
+        daemon.netns.run("ip route del default".split())
+
+
+def test_a_host_that_forwards_goes_on_to_hear_its_router(fresh_daemon: Daemon, beside_fresh: Neighbour) -> None:
+    """Turning forwarding on is all that makes it a router to the kernel, which would hear none any more."""
+    own = fresh_daemon.netns
+    own.run("sysctl -qw net.ipv6.conf.beside.accept_ra=1".split())
+    assert own.run("sysctl -n net.ipv6.conf.all.forwarding".split()).stdout == "0\n"
+
+    def routes() -> str:
+        beside_fresh.run([sys.executable, "-I", "-c", ADVERTISE])
+        return own.run("ip -6 route show default proto ra".split()).stdout
+
+    eventually(routes)
+    fresh_daemon.docker(*DUAL)
+    assert "dev beside" in own.run("ip -6 route show default proto ra".split()).stdout
+    own.run("ip -6 route flush default".split(), check=False)
+    eventually(routes)
+    backend = fresh_daemon.http("GET", "/info").json()["FirewallBackend"]
+    told = dict(backend["Info"])["Kernel settings"].split()
+    link = "net.ipv4.conf.br-" + json.loads(fresh_daemon.docker("network", "inspect", "dual").out)[0]["Id"][:12]
+    wanted = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.beside.accept_ra=2")
+    assert {*wanted, f"{link}.route_localnet=1"} <= set(told)
+    for setting in told:
+        name, _, value = setting.partition("=")
+        assert own.run(["sysctl", "-n", name]).stdout.strip() == value
+    fresh_daemon.docker("network", "rm", "dual")
+    assert link not in str(fresh_daemon.http("GET", "/info").json()["FirewallBackend"])
+
+
+def test_flows_to_the_same_port_of_other_machines_stay(daemon: Daemon, beside: Neighbour) -> None:
+    """A connection tracker's entry has no name; that of a flow that is forgotten begins with no packet heard."""
+    with subprocess.Popen(beside.command([sys.executable, "-I", "-c", ECHO]), stdout=subprocess.PIPE) as server:
+        eventually(lambda: ":2328" in beside.run(["cat", "/proc/net/udp"]).stdout)
+        daemon.docker("run", "-d", "--name", "asks", "busybox", "sleep", "600")
+        pid = daemon.docker("inspect", "-f", "{{.State.Pid}}", "asks").out.strip()
+        asking = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-I", "-c", ASK, "192.0.2.2", "9002"]
+        assert subprocess.run(asking, capture_output=True, text=True, check=True).stdout == "heard\n"
+        daemon.docker("run", "-d", "--name", "udp", "-p", "9000:9000/udp", "busybox", "sleep", "600")
+        flows = daemon.netns.run(["cat", "/proc/net/nf_conntrack"]).stdout.splitlines()
+        assert [line for line in flows if "udp" in line and "sport=9002 dport=9000" in line]
+        server.kill()
 
 
 @pytest.mark.parametrize("way", ["forward", "respect-input"])

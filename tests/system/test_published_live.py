@@ -46,6 +46,18 @@ def test_a_running_container(daemon: Daemon) -> None:
     assert daemon.fetch("http://127.0.0.1:9090/") == "other\n"
 
 
+def test_by_a_path_of_our_own(daemon: Daemon) -> None:
+    serve(daemon, "-p", "9090:80")
+    edit = {"Add": {"80/tcp": [{"HostPort": "8080"}]}, "Remove": ["9090"]}
+    assert daemon.http("POST", "/cove/containers/web/ports", edit).status == 200
+    assert daemon.fetch("http://127.0.0.1:8080/") == "web\n"
+    refused(daemon, 9090)
+    for wrong, words in (({}, "Add or Remove"), ({"Remove": ["9090"]}, "9090"), ({"Add": {"x/tcp": None}}, '"x"')):
+        answer = daemon.http("POST", "/cove/containers/web/ports", wrong)
+        assert answer.status == 400 and words in answer.json()["message"]
+    assert bindings(daemon) == {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}
+
+
 def test_the_next_daemon_has_the_same(fresh_daemon: Daemon) -> None:
     serve(fresh_daemon, "-p", "9090:80")
     fresh_daemon.cove("update", "--publish-add", "127.0.0.1:8080:80", "--publish-rm", "9090", "web")

@@ -114,6 +114,9 @@ def test_what_is_denied(daemon: Daemon, team: Scoped) -> None:
     assert "host is denied" in team.refusal("network", "create", *adopting, "adopted")
     team.docker("run", "-d", "--name", "own", "--security-opt", "no-new-privileges", "busybox", "sleep", "600")
     assert "exec is denied on the socket team" in team.refusal("exec", "own", "true")
+    bound = {"MountAdd": [{"Type": "bind", "Source": "/etc", "Target": "/x"}]}
+    live = rawhttp.request(Path(team.host.removeprefix("unix://")), "POST", "/containers/own/update", bound)
+    assert live.status == 403 and b"bind is denied on the socket team" in live.body
     body = {"image": "busybox", "hostconfig": {"pRIVILEGED": True}}
     sly = rawhttp.request(Path(team.host.removeprefix("unix://")), "POST", "/containers/create", body)
     assert sly.status in (400, 403), "keys in any case: what is judged is what the engine sees"

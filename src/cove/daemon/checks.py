@@ -10,10 +10,10 @@ from cove.daemon.settings import Settings
 from cove.engine.logs import options as log_options
 from cove.errors import InvalidArgument
 from cove.layers import storage_driver
+from cove.network import PUBLISH_MODES
 
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOG_FORMATS = ("text", "json")
-PUBLISH_WAYS = ("forward", "respect-input")
 FIREWALL_BACKENDS = ("", "iptables", "nftables")
 
 
@@ -45,8 +45,8 @@ def _check_words(settings: Settings) -> None:
         raise InvalidArgument(f'default cgroup namespace mode ({mode}) is invalid; use "host" or "private"')
     if settings.firewall_backend not in FIREWALL_BACKENDS:
         raise InvalidArgument(f'invalid firewall-backend "{settings.firewall_backend}"')
-    if settings.publish not in PUBLISH_WAYS:
-        raise InvalidArgument(f'invalid publish "{settings.publish}": it must be {" or ".join(PUBLISH_WAYS)}')
+    if settings.publish not in PUBLISH_MODES:
+        raise InvalidArgument(f'invalid publish "{settings.publish}": it must be {" or ".join(PUBLISH_MODES)}')
     if settings.authorization_plugins:
         plugins = ", ".join(settings.authorization_plugins)
         raise InvalidArgument(f"authorization plugins are not supported, and nobody would be asked: {plugins}")

@@ -147,7 +147,8 @@ OPTIONS = (
     Option(
         "publish",
         "publish",
-        "who judges what comes to published ports: forward (these rules), or respect-input (the host's own for input)",
+        "who judges what comes to published ports: forward (these rules), or respect-input, also respect-ufw (the "
+        "host's own for input)",
     ),
     Option("iptables", "iptables", "have rules in nftables for IPv4"),
     Option("ip6tables", "ip6tables", "have rules in nftables for IPv6"),

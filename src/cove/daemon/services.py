@@ -101,7 +101,7 @@ def make_services(
     resizing = Resizing(stores.volumes, registry, stores.worker, events)
     volumes = Volumes(stores.volumes, registry, events, stores.trash, resizing)
     networks = Networks(stores.networks, registry, events, _memberships(stores, engine), engine.names)
-    system = _system(_host(settings, roots, stores, engine), engine, containers, images, volumes, builds)
+    system = _system(_host(settings, roots, stores, engine), stores, engine, containers, images, volumes, builds)
     asked = RegistryQuestions(_registries(settings))
     doctor = Doctor(registry, _standing(settings, roots, stores, engine))
     configured = Configured(roots, stores, engine, making, steps, system, transfers, asked, doctor)
@@ -151,7 +151,13 @@ def _archives(stores: Stores, engine: Engine) -> Archives:
 
 
 def _system(
-    host: Host, engine: Engine, containers: Containers, images: Images, volumes: Volumes, builds: Builds
+    host: Host,
+    stores: Stores,
+    engine: Engine,
+    containers: Containers,
+    images: Images,
+    volumes: Volumes,
+    builds: Builds,
 ) -> System:
     return System(
         host=host,
@@ -162,6 +168,7 @@ def _system(
         builds=builds,
         events=engine.events,
         requests=engine.bundles.requests,
+        kernel_settings=lambda: stores.networks.kernel_settings,
     )
 
 
@@ -332,6 +339,7 @@ def _standing(settings: Settings, roots: Roots, stores: Stores, engine: Engine) 
         seccomp=settings.seccomp_profile,
         remapped=bool(settings.userns_remap),
         configured=lambda: examine(posture.CHECKS, settings, "daemon"),
+        obstacles=stores.networks.obstacles,
     )
 
 

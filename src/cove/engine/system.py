@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import platform
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,8 +96,11 @@ class System:
         builds: Builds,
         events: Events,
         requests: DeviceRequests,
+        kernel_settings: Callable[[], Sequence[str]],
     ) -> None:
+        """``kernel_settings``: those that networks have turned on."""
         self.host = host
+        self._kernel_settings = kernel_settings
         self._requests = requests
         self._registry = registry
         self._usages = DiskUsages(containers, images, volumes, builds)
@@ -175,7 +178,7 @@ class System:
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
-            firewall_backend=Firewall(driver="nftables"),
+            firewall_backend=Firewall(driver="nftables", info=[["Kernel settings", " ".join(self._kernel_settings())]]),
             discovered_devices=discovered or None,
             cdi_spec_dirs=list(self._requests.directories),
             warnings=[*map(_unprotected, self.host.unprotected), *self._requests.warnings()],

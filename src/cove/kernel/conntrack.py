@@ -4,7 +4,8 @@ import contextlib
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cove.kernel.netlink_format import (
     ACK,
@@ -21,22 +22,27 @@ from cove.kernel.netlink_format import (
 
 _NETLINK_NETFILTER = 12
 _CT_GET, _CT_DELETE = 0x101, 0x102  # subsystem 1, and the message's number
-_TUPLE_ORIGINAL, _TUPLE_PROTOCOL = 1, 2
+_TUPLE_ORIGINAL = 1
+_TUPLE_ADDRESSES, _TUPLE_PROTOCOL = 1, 2
+_DESTINATION4, _DESTINATION6 = 2, 4
 _PROTOCOL_NUMBER, _PROTOCOL_DESTINATION = 1, 3
+
+Address = IPv4Address | IPv6Address
 
 _FAMILY = struct.Struct("=BBH")
 
 
-def forget_udp(ports: Collection[int]) -> int:
-    """Forget UDP flows whose first packet went to one of these ports, in this network namespace; how many they were.
+def forget_udp(concerned: Callable[[Address, int], bool]) -> int:
+    """Forget UDP flows whose first packet went to an address and port that are ``concerned``; how many they were.
 
-    Looks at every flow of the namespace. Raises OSError.
+    Looks at every flow of this network namespace. Raises OSError.
     """
     forgotten = 0
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_NETFILTER) as connection:
         for family in (socket.AF_INET, socket.AF_INET6):
             for original in list(_originals(connection, family)):
-                if _udp_port(original) in ports:
+                destination = _udp_destination(original)
+                if destination is not None and concerned(*destination):
                     forgotten += _forget(connection, family, original)
     return forgotten
 
@@ -52,11 +58,13 @@ def _originals(connection: socket.socket, family: int) -> Iterator[bytes]:
             yield from (value for name, value in attributes(payload, _FAMILY.size) if name == _TUPLE_ORIGINAL)
 
 
-def _udp_port(original: bytes) -> int | None:
-    protocol = dict(attributes(dict(attributes(original)).get(_TUPLE_PROTOCOL, b"")))
-    if protocol.get(_PROTOCOL_NUMBER) != bytes([socket.IPPROTO_UDP]):
+def _udp_destination(original: bytes) -> tuple[Address, int] | None:
+    parts = dict(attributes(original))
+    protocol, addresses = (dict(attributes(parts.get(kind, b""))) for kind in (_TUPLE_PROTOCOL, _TUPLE_ADDRESSES))
+    address = addresses.get(_DESTINATION4) or addresses.get(_DESTINATION6)
+    if protocol.get(_PROTOCOL_NUMBER) != bytes([socket.IPPROTO_UDP]) or address is None:
         return None
-    return int.from_bytes(protocol.get(_PROTOCOL_DESTINATION, b""), "big")
+    return ip_address(address), int.from_bytes(protocol.get(_PROTOCOL_DESTINATION, b""), "big")
 
 
 def _forget(connection: socket.socket, family: int, original: bytes) -> int:

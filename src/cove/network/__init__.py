@@ -13,7 +13,7 @@ from cove.network.gateways import Gateways
 from cove.network.networks import Networks, Restored
 from cove.network.ports import PortRequest, check_request
 from cove.network.reached import Destination, Reached, allowing, destinations
-from cove.network.records import DEFAULT_MTU, EndpointRecord, NetworkRecord, Pool, PortRecord
+from cove.network.records import DEFAULT_MTU, PUBLISH_MODES, EndpointRecord, NetworkRecord, Pool, PortRecord
 from cove.network.settings import DOCKER_POOLS, NetworkSettings
 from cove.network.trace_target import Target, parse_target
 from cove.network.trace_world import Goal, Mode, Party
@@ -21,6 +21,7 @@ from cove.network.trace_world import Goal, Mode, Party
 __all__ = [
     "DEFAULT_MTU",
     "DOCKER_POOLS",
+    "PUBLISH_MODES",
     "Allocation",
     "Destination",
     "Driver",

@@ -17,6 +17,7 @@ from cove.kernel.rtnetlink import RouteSocket
 from cove.network import bridge_options, driver
 from cove.network.addresses import mac_for
 from cove.network.driver import Interface
+from cove.network.kernel_settings import KernelSettings
 from cove.network.links import Links
 from cove.network.records import BRIDGE_NAME_OPTION, EndpointRecord, NetworkRecord
 
@@ -26,7 +27,7 @@ _VETH_PREFIX = "veth"
 
 
 class BridgeDriver:
-    """``forward``: whether to turn on forwarding between the host's links when a network starts.
+    """``settings``: of the host's kernel. ``forward``: whether to turn on forwarding when a network starts.
 
     ``translated``: whether the firewall leads what is sent to the host's 127.0.0.1 to containers.
     """
@@ -36,8 +37,11 @@ class BridgeDriver:
     routed_by_host = True
     own_mac = True
 
-    def __init__(self, links: Links, *, forward: bool = True, translated: bool = True) -> None:
+    def __init__(
+        self, links: Links, settings: KernelSettings, *, forward: bool = True, translated: bool = True
+    ) -> None:
         self._links = links
+        self._settings = settings
         self._translated = translated
         self._forward = forward
         self._indexes: dict[str, int] = {}
@@ -64,15 +68,15 @@ class BridgeDriver:
         if network.internal:
             return
         if self._translated:
-            _turn_on(f"net/ipv4/conf/{network.link}/route_localnet")
+            self._settings.turn_on(f"net/ipv4/conf/{network.link}/route_localnet")
         elif not network.adopted:  # a daemon that was told otherwise may have been here before
             sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "0")
         if network.is_default:
             _answer_for_links(network, answers=self._translated and not network.icc)
         if self._forward:
-            _turn_on("net/ipv4/ip_forward")
+            self._settings.forward4()
             if has_ipv6:
-                _turn_on("net/ipv6/conf/all/forwarding")
+                self._settings.forward6()
 
     async def stop_network(self, network: NetworkRecord) -> None:
         self._indexes.pop(network.id, None)
@@ -80,6 +84,7 @@ class BridgeDriver:
             await self._links.run(lambda route: _leave(route, network))
         else:
             await self._links.delete(network.link)
+            self._settings.forget(network.link)
 
     def host_link(self) -> str:
         return _VETH_PREFIX + secrets.token_hex(4)
@@ -109,11 +114,6 @@ class BridgeDriver:
     async def reconcile(self, network: NetworkRecord, endpoints: Sequence[EndpointRecord]) -> list[EndpointRecord]:
         """Also puts pairs back on a bridge that was made anew."""
         return await self._links.run(lambda route: _reconcile(route, network, endpoints))
-
-
-def _turn_on(name: str) -> None:
-    if sysctl.write(name, "1"):
-        log.info("set %s to 1, which published ports and ways out of containers need", name.replace("/", "."))
 
 
 def _answer_for_links(network: NetworkRecord, *, answers: bool) -> None:

@@ -82,8 +82,8 @@ def _mode(text: str) -> None:
 
 
 def _publish(text: str) -> None:
-    if text not in PUBLISH_MODES:
-        raise ValueError(f"it must be {' or '.join(filter(None, PUBLISH_MODES))}")
+    if text and text not in PUBLISH_MODES:
+        raise ValueError(f"it must be {' or '.join(PUBLISH_MODES)}")
 
 
 def _address(text: str) -> None:

@@ -27,8 +27,10 @@ from cove.network.firewall import BridgePolicy, Firewall, LinkedFlow
 from cove.network.gateways import Gateways
 from cove.network.guard import Guard
 from cove.network.host_view import look
+from cove.network.kernel_settings import KernelSettings
 from cove.network.links import Links
 from cove.network.null import NullDriver
+from cove.network.obstacles import obstacles
 from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
 from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, PortRecord
@@ -63,8 +65,11 @@ class Networks:
         self._settings = settings
         self._links = Links()
         self._changing = asyncio.Lock()  # of which networks there are, and of making their links anew
+        self._kernel = KernelSettings()
         self._drivers: dict[str, Driver] = {
-            "bridge": BridgeDriver(self._links, forward=settings.ip_forward, translated=4 in settings.families),
+            "bridge": BridgeDriver(
+                self._links, self._kernel, forward=settings.ip_forward, translated=4 in settings.families
+            ),
             "macvlan": MacvlanDriver(self._links),
             "ipvlan": IpvlanDriver(self._links),
             "host": NullDriver(),
@@ -88,6 +93,11 @@ class Networks:
     def drivers(self) -> list[str]:
         """The kinds of network that there are."""
         return sorted(self._drivers)
+
+    @property
+    def kernel_settings(self) -> list[str]:
+        """Settings of the host's kernel that networks have turned on, as ``net.ipv4.ip_forward=1``."""
+        return self._kernel.kept
 
     async def open(self) -> None:
         """Read the records, make the predefined networks, bridges and firewall, reserve published ports again.
@@ -366,6 +376,11 @@ class Networks:
 
         steps = await asyncio.to_thread(follow)
         return steps, hint(world, origin, goal, steps[-1].reason)
+
+    def obstacles(self) -> list[str]:
+        """Rules of others that drop what containers send out, in words. Blocks; may be called from a thread."""
+        with look() as host:
+            return obstacles(host, self._catalogue.all(), (self._settings.table, self._egress.table))
 
     async def allow(self, flows: Iterable[LinkedFlow]) -> None:
         """Let flows pass where containers may not talk, until one of the two is released. Raises OSError."""

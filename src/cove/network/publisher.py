@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cove.kernel import conntrack
+from cove.kernel.rtnetlink import RouteSocket
 from cove.network.firewall import Firewall
-from cove.network.ports import HostPorts
+from cove.network.ports import WILDCARDS, HostPorts
 from cove.network.records import PortRecord
 from cove.network.relay import Relay
 
@@ -61,10 +62,27 @@ class Publisher:
 
 async def _forget_flows(ports: Iterable[PortRecord]) -> None:
     """A UDP flow has no end: one that began before a change would go on to where it went before."""
-    numbers = {port.port for port in ports if port.protocol == "udp"}
-    if not numbers:
+    published = [port for port in ports if port.protocol == "udp"]
+    if not published:
         return
     try:
-        await asyncio.to_thread(conntrack.forget_udp, numbers)
+        await asyncio.to_thread(_forget_flows_to, published)
     except OSError as error:
         log.warning("connection tracker: %s", error)
+
+
+def _forget_flows_to(published: Sequence[PortRecord]) -> None:
+    """Those to the host's addresses: what goes to the same port of another machine stays."""
+    with RouteSocket() as route:
+
+        def of_host(address: conntrack.Address) -> bool:
+            try:
+                return route.route_to(address)[1]
+            except OSError:
+                return False
+
+        def concerned(address: conntrack.Address, number: int) -> bool:
+            at = [port.address for port in published if port.port == number]
+            return str(address) in at or (WILDCARDS[address.version == 6] in at and of_host(address))
+
+        conntrack.forget_udp(concerned)

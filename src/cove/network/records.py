@@ -22,8 +22,10 @@ PUBLISH_OPTION = "cove.publish"
 PREFIX_OPTION = "com.docker.network.container_iface_prefix"
 PARENT_OPTION = "parent"
 
-RESPECT_INPUT = "respect-input"
-PUBLISH_MODES = ("", "forward", RESPECT_INPUT)
+RESPECTING_INPUT = ("respect-input", "respect-ufw")
+"""One way under two names: ufw's rules for what comes in are in the hook that it respects."""
+
+PUBLISH_MODES = ("forward", *RESPECTING_INPUT)
 
 ROUTE_KEYS = {4: "DefaultGatewayIPv4", 6: "DefaultGatewayIPv6"}
 """Docker's names of the auxiliary address that is the containers' gateway in the bridge's place."""
@@ -105,7 +107,7 @@ class NetworkRecord(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def guarded(self, default: str) -> bool:
         """Whether the host's rules for what comes in are to judge what comes to published ports."""
-        return (self.options.get(PUBLISH_OPTION) or default) == RESPECT_INPUT
+        return (self.options.get(PUBLISH_OPTION) or default) in RESPECTING_INPUT
 
     @property
     def interface_prefix(self) -> str:

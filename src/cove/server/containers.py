@@ -23,6 +23,7 @@ from cove.wire.containers import (
     ContainerTop,
     ContainerUpdate,
     ContainerUpdated,
+    PublishedEdit,
 )
 
 
@@ -80,6 +81,7 @@ class ContainerRoutes:
             Route("GET", "/containers/{id}/changes", self.changes),
             Route("POST", "/containers/{id}/rename", self.rename),
             Route("POST", "/containers/{id}/update", self.update),
+            Route("POST", "/cove/containers/{id}/ports", self.publish),
             Route("DELETE", "/containers/{id*}", self.remove),
             Route("POST", "/commit", self.commit),
         )
@@ -113,6 +115,14 @@ class ContainerRoutes:
     async def update(self, request: Request) -> web.Response:
         updated = await self._containers.update(request.variable("id"), await request.json(ContainerUpdate))
         return reply(updated, request.version)
+
+    async def publish(self, request: Request) -> web.Response:
+        """What an update does to published ports alone, under a path that is ours. An edit of nothing is refused."""
+        edit = await request.json(PublishedEdit)
+        if not (edit.add or edit.remove):
+            raise InvalidArgument("Add or Remove must name a port")
+        update = ContainerUpdate(publish_add=edit.add, publish_remove=edit.remove)
+        return reply(await self._containers.update(request.variable("id"), update), request.version)
 
     async def remove(self, request: Request) -> web.Response:
         await self._containers.remove(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from cove.errors import Forbidden, NotFound
 from cove.filters import Filters
 from cove.server.scope import BIND, EXEC, HOST, PRIVILEGED, Scope
-from cove.wire.containers import ContainerCreate
+from cove.wire.containers import ContainerCreate, ContainerUpdate
 from cove.wire.execs import ExecCreate
 from cove.wire.host_config import HostConfig
 from cove.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
@@ -79,6 +79,8 @@ class Guard:
         match body:
             case ContainerCreate():
                 self._inspect_container(body)
+            case ContainerUpdate():
+                self._inspect_mounts(HostConfig(mounts=body.mount_add))
             case ExecCreate():
                 if body.privileged:
                     self._refuse(PRIVILEGED, "Privileged")
@@ -127,6 +129,11 @@ class Guard:
         for field, value in _of_host(host):
             if value == "host":
                 self._refuse(HOST, f"HostConfig.{field}")
+        self._inspect_mounts(host)
+        self._inspect_relations(body)
+        body.labels = {**(body.labels or {}), **self._scope.labels}
+
+    def _inspect_mounts(self, host: HostConfig) -> None:
         for source in _sources(host):
             if source.startswith("/"):
                 self._refuse(BIND, f"a mount of {source}")
@@ -134,8 +141,6 @@ class Guard:
                 self._own(self._members.volume, source, "get {}: no such volume")
         if any(mount.volume_options and mount.volume_options.driver_config for mount in host.mounts or []):
             self._refuse(BIND, "HostConfig.Mounts: VolumeOptions.DriverConfig")
-        self._inspect_relations(body)
-        body.labels = {**(body.labels or {}), **self._scope.labels}
 
     def _inspect_relations(self, body: ContainerCreate) -> None:
         """Other containers and networks that it takes part in must be of this scope."""

@@ -235,6 +235,13 @@ class ContainerUpdate(Resources):
     mount_remove: list[str] | None = None
 
 
+class PublishedEdit(Wire):
+    """Body of ``POST /cove/containers/{id}/ports``: as ``publish_add`` and ``publish_remove`` of an update."""
+
+    add: dict[str, list[PortBinding] | None] | None = None
+    remove: list[str] | None = None
+
+
 class ContainerUpdated(Wire):
     warnings: list[str] = field(default_factory=list)
 

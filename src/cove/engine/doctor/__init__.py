@@ -18,7 +18,10 @@ from cove.wire.doctor import Diagnosis, Finding, Offer
 
 
 class Standing(NamedTuple):
-    """What of the daemon is looked at. ``sockets``: paths of the API's. ``configured``: findings in its settings."""
+    """What of the daemon is looked at. ``sockets``: paths of the API's. ``configured``: findings in its settings.
+
+    ``obstacles``: rules of the host's that keep containers from the world; may block.
+    """
 
     data_root: Path
     run_root: Path
@@ -28,6 +31,7 @@ class Standing(NamedTuple):
     seccomp: str
     remapped: bool
     configured: Callable[[], Sequence[Finding]]
+    obstacles: Callable[[], Sequence[str]]
 
 
 class Doctor:
@@ -53,7 +57,7 @@ class Doctor:
 
     def _of_host(self) -> list[Finding]:
         standing = self.standing
-        facts = host.gather(standing.data_root, standing.run_root, standing.sockets)
+        facts = host.gather(standing.data_root, standing.run_root, standing.sockets, standing.obstacles())
         return [*examine(host.CHECKS, facts, "host"), *standing.configured()]
 
     def _of_container(self, record: Record) -> list[Finding]:

@@ -22,7 +22,7 @@ class Facts(NamedTuple):
     """``file_system``: of the data root, by ``info``'s name. ``open_paths``: that others than root can replace.
 
     ``own_disk``: the data root is on a file system of its own. ``sockets``: path and mode of each of the API's.
-    ``members``: of the sockets' groups, beside root. ``forwards_freely``: packets of all interfaces, unfiltered.
+    ``members``: of the sockets' groups, beside root. ``obstacles``: rules of others that drop what containers send.
     """
 
     release: tuple[int, int] = OLDEST_KEPT
@@ -36,9 +36,10 @@ class Facts(NamedTuple):
     pointers_for_all: bool = False
     weak_processor: Sequence[str] = ()
     readable_database: str = ""
+    obstacles: Sequence[str] = ()
 
 
-def gather(data_root: Path, run_root: Path, sockets: Sequence[str]) -> Facts:
+def gather(data_root: Path, run_root: Path, sockets: Sequence[str], obstacles: Sequence[str] = ()) -> Facts:
     """Look at the host. Nothing that cannot be read counts as unsafe."""
     modes = list(_socket_modes(sockets))
     return Facts(
@@ -53,6 +54,7 @@ def gather(data_root: Path, run_root: Path, sockets: Sequence[str]) -> Facts:
         pointers_for_all=features.first_line("/proc/sys/kernel/kptr_restrict") == "0",
         weak_processor=list(_weaknesses()),
         readable_database=_read_by_others(data_root / "cove.db"),
+        obstacles=obstacles,
     )
 
 
@@ -154,6 +156,13 @@ CHECKS: tuple[Check[Facts], ...] = (
         lambda facts: "" if facts.forwards else "net.ipv4.ip_forward is 0",
         "containers on bridges reach nothing outside, and published ports only the host",
         "sysctl -w net.ipv4.ip_forward=1",
+    ),
+    Check(
+        "forward-dropped",
+        "medium",
+        lambda facts: "; ".join(facts.obstacles),
+        "a firewall of this host drops what it forwards: containers reach nothing outside, whatever our own rules say",
+        "let it accept what the bridges send and get; docs/networks.md has commands for ufw, firewalld and iptables",
     ),
     Check(
         "data-root-shared-disk",
