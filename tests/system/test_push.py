@@ -2,12 +2,15 @@
 
 import json
 import random
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.breaking_link import breaking_link
+from harness.debian_registry import DebianRegistry, debian_registry
 from harness.engine import Engine
 from harness.oci_layout import tar
 from harness.registries import KINDS, Served, served
@@ -102,3 +105,27 @@ def test_an_upload_that_breaks_off_goes_on_where_it_was(daemon: Engine, tmp_path
 
 def port_of(registry: Served) -> int:
     return int(registry.host.rpartition(":")[2])
+
+
+def test_a_push_of_what_is_there_asks_once(daemon: Engine) -> None:
+    """Whether the tag is this image: the registry took it because it had all that is in it."""
+    with debian_registry(daemon) as registry:
+        name = f"{registry.host}/team/app:1"
+        daemon.docker("tag", "busybox", name)
+        first = daemon.docker("push", name).out.splitlines()
+        before = len(_requests(registry))
+        again = daemon.docker("push", name).out.splitlines()
+        assert _requests(registry)[before:] == ["GET /v2/", "HEAD /v2/team/app/manifests/1"]
+        assert again[-1] == first[-1] and again[2].endswith(": Layer already exists")
+        blobs = registry.root / "data/docker/registry/v2/repositories/team/app/_layers"
+        shutil.rmtree(blobs)
+        daemon.docker("tag", "busybox", f"{registry.host}/team/app:2")
+        daemon.docker("push", f"{registry.host}/team/app:2")
+        daemon.docker("rmi", name, f"{registry.host}/team/app:2")
+        daemon.docker("pull", name)
+    shutil.rmtree(registry.root)
+
+
+def _requests(registry: DebianRegistry) -> list[str]:
+    """``METHOD PATH`` of all that it was asked."""
+    return re.findall(r'\] "([A-Z]+ \S+) HTTP', registry.log)

@@ -57,6 +57,7 @@ from cove.engine.volumes.resizing import Resizing
 from cove.engine.volumes.stillness import Still
 from cove.engine.volumes.volumes import Volumes
 from cove.engine.watched_trees import tells_of_overlays
+from cove.registry.client.answered import Answered
 from cove.registry.client.settings import Patience, Proxies, Registries
 from cove.server.services import Services
 from cove.units import parse_size
@@ -320,6 +321,7 @@ def _registries(settings: Settings) -> Registries:
         attempts=settings.max_download_attempts,
         uploads=settings.max_concurrent_uploads,
         patience=Patience(seconds=settings.registry_silence, window=settings.registry_silence),
+        answered=Answered(),
     )
 
 

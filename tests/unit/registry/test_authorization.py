@@ -113,4 +113,24 @@ def test_basic_needs_a_password() -> None:
     somebody = Authorization(Credentials("u", "p"), TokenServer())
     assert somebody.answer(basic, PULL, "GET", "https://x")
     assert _headers(somebody, PULL) == ["Basic dTpw"]
-    assert not somebody.answer(basic, PULL, "GET", "https://x")
+    assert not somebody.answer(basic, PULL, "GET", "https://x", shown="Basic dTpw")
+
+
+def test_one_token_for_all_that_want_it_at_the_same_time() -> None:
+    server = TokenServer()
+    authorization = _made(server)
+
+    async def together() -> list[str]:
+        return await asyncio.gather(*(authorization.header(PULL) for _ in range(8)))
+
+    assert asyncio.run(together()) == ["Bearer t1"] * 8 and len(server.asked) == 1
+
+
+def test_a_token_that_another_request_has_replaced_meanwhile() -> None:
+    authorization = _made(TokenServer())
+    assert _headers(authorization, PULL) == ["Bearer t1"]
+    assert authorization.answer(BEARER, PULL, "GET", "https://x", shown="")
+    assert not authorization.answer(BEARER, PULL, "GET", "https://x", shown="Bearer t1")
+    assert _headers(authorization, PULL) == ["Bearer t2"]
+    assert authorization.answer(BEARER, PULL, "GET", "https://x", shown="Bearer t1")
+    assert _headers(authorization, PULL) == ["Bearer t2"]

@@ -4,6 +4,7 @@ Tokens are kept for their scopes until shortly before they expire (distribution'
 identity tokens).
 """
 
+import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -79,6 +80,7 @@ class Authorization:
         self._clock = clock
         self._challenge: Challenge | None = None
         self._tokens: dict[tuple[str, ...], _Token] = {}
+        self._asking: dict[tuple[str, ...], asyncio.Lock] = {}
         self.identity_token = ""
         """What the token server gave in exchange for a password, once there was one."""
 
@@ -95,27 +97,29 @@ class Authorization:
             return ""
         if self._challenge.scheme == "basic":
             return self._credentials.basic
-        token = self._tokens.get(scopes)
-        if token is None or token.until <= self._clock():
-            token = self._tokens[scopes] = await self._token(self._challenge.parameters, scopes)
+        async with self._asking.setdefault(scopes, asyncio.Lock()):
+            token = self._tokens.get(scopes)
+            if token is None or token.until <= self._clock():
+                token = self._tokens[scopes] = await self._token(self._challenge.parameters, scopes)
         return token.header
 
-    def answer(self, challenge: Challenge, scopes: tuple[str, ...], method: str, url: str) -> bool:
-        """Take in what the registry asks for after a 401; whether it is worth asking again.
+    def answer(self, challenge: Challenge, scopes: tuple[str, ...], method: str, url: str, *, shown: str = "") -> bool:
+        """Take in what the registry asks for after a 401, when it was ``shown`` this; whether to ask again.
 
         Raises NoCredentials when it wants a password that nobody gave.
         """
-        before = self._challenge
         if challenge.scheme not in ("basic", "bearer"):
             return False
         self._challenge = challenge
         if challenge.scheme == "basic":
             if not self._credentials.basic:
                 raise NoCredentials(f"{request_words(method, url)}: no basic auth credentials")
-            return before is None or before.scheme != "basic"
-        wanted = challenge.parameters.get("error", "")
-        stale = self._tokens.pop(scopes, None)
-        return stale is None or wanted in ("invalid_token", "insufficient_scope")
+            return shown != self._credentials.basic
+        known = self._tokens.get(scopes)
+        if known is None or known.header != shown:  # another request has brought a new one meanwhile
+            return True
+        del self._tokens[scopes]
+        return challenge.parameters.get("error", "") in ("invalid_token", "insufficient_scope")
 
     async def _token(self, asked: Mapping[str, str], scopes: tuple[str, ...]) -> _Token:
         request = self._request(asked, scopes or tuple(asked.get("scope", "").split()))

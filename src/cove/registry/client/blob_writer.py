@@ -60,7 +60,8 @@ class BlobWriter:
                 if failed >= self._session.registries.attempts or not _may_do_better(error):
                     await self._give_up(location)
                     raise
-            await retrying.pause(failed, 0.0, self._session.registries.patience, random.random())
+                wait = retrying.wait_of(error)
+            await retrying.pause(failed, wait, self._session.registries.patience, random.random())
             location, offset = await self._resumed(location)
 
     async def _begin(self) -> str:
@@ -106,8 +107,9 @@ class BlobWriter:
             pass
 
 
-def _may_do_better(error: CoveError) -> bool:
-    return not isinstance(error, RegistryError) or error.status in (*retrying.STATUSES, 404, 416)
+def _may_do_better(error: Unreachable | RegistryError) -> bool:
+    """Also when the registry has lost the upload, or other bytes of it than we thought."""
+    return retrying.may_pass(error) or (isinstance(error, RegistryError) and error.status in (404, 416))
 
 
 def _location(response: aiohttp.ClientResponse, known: str = "") -> str:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
+from contextlib import AsyncExitStack, aclosing
 
 import aiohttp
 
@@ -34,28 +34,30 @@ class BlobReader:
 
         Raises Upstream when there are more, when they keep breaking off, or come too slowly; RegistryError.
         """
-        failed, patience = 0, self._session.registries.patience
+        failed, patience, sources = 0, self._session.registries.patience, self._sources(blob)
         while True:
             begun = offset
             try:
-                async with aclosing(self._part(blob, offset)) as pieces:
+                async with aclosing(self._part(blob, sources, offset)) as pieces:
                     async for piece in pieces:
                         offset += len(piece)
                         yield piece
                 if offset == blob.size:
                     return
                 failure: CoveError = Upstream(f"blob {blob.digest}: unexpected end after {offset} of {blob.size} bytes")
-            except Unreachable as error:
+            except (Unreachable, RegistryError) as error:
+                if not retrying.may_pass(error):
+                    raise
                 failure = error
             failed = 1 if offset - begun >= PROGRESS else failed + 1
             if failed >= self._session.registries.attempts:
                 raise failure
-            await retrying.pause(failed, 0.0, patience, random.random())
+            await retrying.pause(failed, retrying.wait_of(failure), patience, random.random())
 
-    async def _part(self, blob: Descriptor, offset: int) -> AsyncGenerator[bytes, None]:
+    async def _part(self, blob: Descriptor, sources: list[str], offset: int) -> AsyncGenerator[bytes, None]:
         """What is left of a blob from ``offset`` on, as far as one answer brings it."""
         async with AsyncExitStack() as stack:
-            response = await self._answer(stack, blob, {"Range": f"bytes={offset}-"} if offset else {})
+            response = await self._answer(stack, sources, {"Range": f"bytes={offset}-"} if offset else {})
             skip = _check_part(response, blob, offset)
             seen = offset - skip
             async for piece in _paced(response, self._session):
@@ -68,18 +70,23 @@ class BlobReader:
                     yield piece
 
     async def _answer(
-        self, stack: AsyncExitStack, blob: Descriptor, headers: Mapping[str, str]
+        self, stack: AsyncExitStack, sources: list[str], headers: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
-        """The registry's answer, or, of a foreign layer that it does not give, that of the first URL that does."""
-        *others, last = (
-            Request("GET", source, self._scopes, headers, accept=(200, 206)) for source in self._sources(blob)
-        )
-        for request in others:
-            with suppress(RegistryError, Unreachable):
+        """The answer of the first source that gives one. Those that do not are left out from then on, but for the last.
+
+        One request for each: whoever asks for parts tries again.
+        """
+        while True:
+            request = Request("GET", sources[0], self._scopes, headers, accept=(200, 206), once=True)
+            try:
                 return await stack.enter_async_context(self._session.request(request))
-        return await stack.enter_async_context(self._session.request(last))
+            except (RegistryError, Unreachable):
+                if len(sources) == 1:
+                    raise
+                del sources[0]
 
     def _sources(self, blob: Descriptor) -> list[str]:
+        """The registry, and for a foreign layer the URLs that the manifest names."""
         urls = [url for url in blob.urls if url.startswith(("https://", "http://"))] if blob.is_foreign else []
         return [f"{self._path}/blobs/{blob.digest}", *urls[:MOST_URLS]]
 

@@ -21,8 +21,11 @@ _EXPIRED = frozenset((9, 10))
 class RegistryError(Upstream):
     """A registry refused. ``code``: of the distribution specification, in capitals; empty when it gave none.
 
-    ``reason``: what HTTP calls the status.
+    ``reason``: what HTTP calls the status. ``wait``: seconds until the registry wants to be asked again, 0 when it does
+    not say.
     """
+
+    wait = 0.0
 
     def __init__(self, status: int, reason: str, code: str, text: str) -> None:
         words = code.lower().replace("_", " ")

@@ -65,37 +65,53 @@ class Pusher:
             ):
                 target = self._images.target(str(reference))
                 lease.keep(*target.blobs, *image.blobs)
-                if target.indexes and platform is None and _is_whole(target):
-                    top = await self._index(target)
-                else:
+                whole = bool(target.indexes) and platform is None and _is_whole(target)
+                if not whole:
                     target = await compressed(self._images, lease, reference, target, image, self._preparing(image))
-                    top = await self._one_platform(target, image)
-                if await there != top.digest:
-                    await self._manifests.put(reference.tag, top)
+                parts = target.parts if whole else [self._part(target, image)]
+                top = target.descriptor if whole else parts[0].descriptor
+                if await there == top.digest and not self._distributes(parts):
+                    self._all_there(parts)
+                else:
+                    manifest = await self._index(target) if whole else await self._image(parts[0])
+                    await self._manifests.put(reference.tag, manifest)
                 if top.digest == target.digest:
                     await self._images.pushed(top.digest, reference)
-        size = len(top.body)
-        self._tell(Step(f"{reference.tag}: digest: {top.digest} size: {size}"))
-        self._tell(Step(current=0, aux={"Tag": reference.tag, "Digest": top.digest, "Size": size}))
+        self._tell(Step(f"{reference.tag}: digest: {top.digest} size: {top.size}"))
+        self._tell(Step(current=0, aux={"Tag": reference.tag, "Digest": top.digest, "Size": top.size}))
         return Pushed(reference, image)
 
-    async def _one_platform(self, target: Target, image: Image) -> Fetched:
+    def _part(self, target: Target, image: Image) -> Part:
         part = target.part_of(image.id)
         if part is None:
             raise NotFound(f"image {image.id} is no part of what its name points at")
         if target.indexes:
             self._tell(Step(aux=_instead(target, part)))
-        return await self._image(part)
+        return part
+
+    def _all_there(self, parts: Sequence[Part]) -> None:
+        """The tag is this already: the registry took the manifest because it had all that is in it."""
+        for part in parts:
+            if part.image:
+                for layer, line in self._lines(part):
+                    if not self._skipped(layer, line):
+                        line.exists()
+
+    def _distributes(self, parts: Sequence[Part]) -> bool:
+        """Whether there are foreign layers to bring, which a registry takes a manifest without."""
+        return may_distribute(self._session) and any(blob.is_foreign for part in parts for blob in part.blobs)
+
+    def _lines(self, part: Part) -> list[tuple[oci.Descriptor, Line]]:
+        """The layers of a manifest, uppermost first, with their lines, which say ``Preparing`` from now on."""
+        diff_ids = self._images.get(part.image).config.rootfs.diff_ids
+        pairs = [(layer, Line(diff_id, self._tell)) for layer, diff_id in zip(part.blobs[1:], diff_ids, strict=True)]
+        for _, line in reversed(pairs):
+            line.preparing()
+        return pairs[::-1]
 
     async def _image(self, part: Part) -> Fetched:
         """A manifest's blobs; the manifest itself, which is not put yet."""
-        image = self._images.get(part.image)
-        config, *layers = part.blobs
-        lines = [Line(diff_id, self._tell) for diff_id in image.config.rootfs.diff_ids]
-        for line in reversed(lines):
-            line.preparing()
-        pairs = reversed(list(zip(layers, lines, strict=True)))
-        await all_or_none([self._blob(config), *(self._layer(*each) for each in pairs)])
+        await all_or_none([self._blob(part.blobs[0]), *(self._layer(*each) for each in self._lines(part))])
         body = await self._images.blobs.read(part.descriptor.digest, MAX_MANIFEST)
         return Fetched(part.descriptor.digest, part.descriptor.media_type, body)
 
@@ -125,8 +141,7 @@ class Pusher:
 
     async def _layer(self, blob: oci.Descriptor, line: Line) -> None:
         """One layer, by the cheapest way that there is."""
-        if blob.is_foreign and not may_distribute(self._session):
-            line.skipped()
+        if self._skipped(blob, line):
             return
         if self._slots.locked():
             line.waiting()
@@ -140,6 +155,13 @@ class Pusher:
                     return
             await self._writer.upload(blob, self._source(blob.digest, line.progress(blob.size)))
             line.pushed()
+
+    def _skipped(self, blob: oci.Descriptor, line: Line) -> bool:
+        """Whether it is a layer that is not for this registry, which its line says."""
+        if not blob.is_foreign or may_distribute(self._session):
+            return False
+        line.skipped()
+        return True
 
     def _neighbours(self, digest: str) -> list[str]:
         """Repositories of the same registry that have a blob, as far as is known here."""

@@ -4,10 +4,22 @@ import asyncio
 import email.utils
 import time
 
+from cove.errors import CoveError
+from cove.registry.client.failures import RegistryError, Unreachable
 from cove.registry.client.settings import Patience
 
 STATUSES = frozenset((408, 429, 500, 502, 503, 504))
 """Answers after which the same request may do better."""
+
+
+def may_pass(error: CoveError) -> bool:
+    """Whether what failed may do better when it is tried again."""
+    return isinstance(error, Unreachable) or (isinstance(error, RegistryError) and error.status in STATUSES)
+
+
+def wait_of(error: CoveError) -> float:
+    """Seconds that a registry asked for with its refusal, 0 when it did not."""
+    return error.wait if isinstance(error, RegistryError) else 0.0
 
 
 def asked_seconds(header: str, now: float | None = None) -> float:

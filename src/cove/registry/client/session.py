@@ -20,10 +20,10 @@ import aiohttp
 from cove.errors import CoveError, Upstream
 from cove.registry.client import authorization, challenge, retrying
 from cove.registry.client.authorization import Authorization, Credentials
-from cove.registry.client.failures import Unreachable, refused, request_words, unreachable
-from cove.registry.client.places import Place, places
+from cove.registry.client.failures import RegistryError, Unreachable, refused, request_words, unreachable
+from cove.registry.client.places import ALWAYS_INSECURE, Place, is_among, places
 from cove.registry.client.proxying import proxy_for
-from cove.registry.client.settings import DEFAULTS, Registries
+from cove.registry.client.settings import DEFAULTS, Patience, Registries
 from cove.registry.client.trust import context_for
 
 MAX_REDIRECTS = 10
@@ -70,14 +70,15 @@ class Session:
         self.registries = registries
         self._credentials = credentials
         self._reading = reading
-        self._places: list[_Reached] | None = None
+        self._mirrors: list[_Reached] = []
+        self._own: list[_Reached] = []
+        self._looking = asyncio.Lock()
+        self._found: _Reached | None = None
 
     async def __aenter__(self) -> "Session":
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self.registries.patience.seconds, sock_read=self.registries.patience.seconds
-        )
+        patience = self.registries.patience
         self._http = aiohttp.ClientSession(
-            timeout=timeout,
+            timeout=_timeout(patience, patience.seconds),
             connector=aiohttp.TCPConnector(limit=0, enable_cleanup_closed=False),
             auto_decompress=False,
             read_bufsize=READ_BUFFER,
@@ -105,41 +106,60 @@ class Session:
 
     async def address(self) -> str:
         """The URL of the API where the registry itself answers, without a final slash. Raises Unreachable."""
-        async for reached in self._candidates():
-            if not reached.place.mirror:
-                return reached.place.api
-        raise self._failure()
+        await self._find_places()
+        return (await self._itself()).place.api
 
     async def _anywhere(self, request: Request) -> aiohttp.ClientResponse:
-        async for reached in self._candidates():
-            try:
-                return await reached.perform(request)
-            except CoveError:
-                if not reached.place.mirror:
-                    raise
-        raise self._failure()
+        """At each mirror once, then at the registry. A mirror that fails is not asked again in this session."""
+        await self._find_places()
+        for mirror in self._mirrors:
+            if await mirror.answers():
+                try:
+                    return await mirror.perform(request)
+                except CoveError as error:
+                    if isinstance(error, Upstream) and retrying.may_pass(error):
+                        mirror.failure = error
+        return await (await self._itself()).perform(request)
 
-    async def _candidates(self) -> AsyncIterator["_Reached"]:
-        """The mirrors that answer, then the registry at the first of its own addresses that does."""
-        if self._places is None:
+    async def _find_places(self) -> None:
+        if not self._own:
             found = await asyncio.to_thread(places, self.host, self.registries, reading=self._reading)
-            self._places = [_Reached(place, self._http, self.registries, self._credentials) for place in found]
-        for reached in self._places:
-            if await reached.answers():
-                yield reached
-                if not reached.place.mirror:
-                    return
+            reached = [_Reached(place, self._http, self.registries, self._credentials) for place in found]
+            self._mirrors = [each for each in reached if each.place.mirror]
+            self._own = [each for each in reached if not each.place.mirror]
 
-    def _failure(self) -> CoveError:
-        """Why the registry itself cannot be reached: what its last address said."""
-        failure = (self._places or [])[-1].failure
+    async def _itself(self) -> "_Reached":
+        """The registry at the first of its own addresses that answers. Raises Unreachable."""
+        async with self._looking:
+            if self._found is None:
+                self._found = await self._look()
+            return self._found
+
+    async def _look(self) -> "_Reached":
+        """On the loopback the address that answered the last session comes first.
+
+        Elsewhere TLS does, always: that something answered without it once must not keep a caller from it.
+        """
+        answered = self.registries.answered if is_among(self.host, ALWAYS_INSECURE) else None
+        last = answered.url(self.host) if answered else ""
+        for reached in self._own:
+            if reached.place.url == last and await reached.answers() and reached.is_registry:
+                return reached
+        for reached in self._own:
+            if await reached.answers():
+                if answered:
+                    answered.note(self.host, reached.place.url)
+                return reached
+        failure = self._own[-1].failure
         assert failure is not None
-        return failure
+        raise failure
 
     @property
     def identity_token(self) -> str:
         """What the token server gave in exchange for a password, if it did."""
-        return next((token for reached in self._places or [] if (token := reached.authorization.identity_token)), "")
+        return next(
+            (token for reached in (*self._own, *self._mirrors) if (token := reached.authorization.identity_token)), ""
+        )
 
 
 class _Reached:
@@ -152,12 +172,13 @@ class _Reached:
         self._http = http
         self._registries = registries
         self._trust: ssl.SSLContext | bool | None = None
-        seconds = registries.patience
-        self._patient = aiohttp.ClientTimeout(total=None, sock_connect=seconds.seconds, sock_read=seconds.taking)
+        self._patient = _timeout(registries.patience, registries.patience.taking)
         self._asking = asyncio.Lock()
         self._asked = False
         self.failure: Upstream | None = None
-        """Why it cannot be reached, once that has been tried."""
+        """Why it cannot be reached, once that has been tried; of a mirror also why it is not asked any more."""
+        self.is_registry = False
+        """Whether it answered as registries do."""
         self.authorization = Authorization(authorization.NOBODY if place.mirror else credentials, self._ask)
 
     async def answers(self) -> bool:
@@ -175,6 +196,7 @@ class _Reached:
         """Learn whether it is there, and what it asks for. Raises Unreachable, RegistryError."""
         url = f"{self.place.api}/"
         response = await self._send("GET", url, {}, (), None)
+        self.is_registry = response.status in (200, 401)
         try:
             if response.status == 401:
                 self.authorization.expect(challenge.parse(response.headers.get("WWW-Authenticate", "")))
@@ -184,8 +206,8 @@ class _Reached:
             response.release()
 
     async def perform(self, request: Request) -> aiohttp.ClientResponse:
-        """The answer to a request, after as many attempts as it may have."""
-        attempts = 1 if request.once else self._registries.attempts
+        """The answer to a request, after as many attempts as it may have; a mirror has one."""
+        attempts = 1 if request.once or self.place.mirror else self._registries.attempts
         for attempt in range(1, attempts + 1):
             response = await self._try(request, last=attempt == attempts)
             if response is None:
@@ -216,7 +238,8 @@ class _Reached:
             if response.status != 401:
                 return response
             asked = challenge.parse(response.headers.get("WWW-Authenticate", ""))
-            if not self.authorization.answer(asked, request.scopes, request.method, url):
+            shown = headers.get("Authorization", "")
+            if not self.authorization.answer(asked, request.scopes, request.method, url, shown=shown):
                 return response
             response.close()
         raise refused(401, "Unauthorized", b"", request_words(request.method, url))
@@ -308,6 +331,12 @@ class _Reached:
             raise unreachable(method, url, error) from error
 
 
+def _timeout(patience: Patience, answer: float) -> aiohttp.ClientTimeout:
+    """``answer``: seconds of silence once the connection stands."""
+    connecting = min(patience.connecting, patience.seconds)
+    return aiohttp.ClientTimeout(total=None, sock_connect=connecting, sock_read=answer)
+
+
 async def read_bounded(response: aiohttp.ClientResponse, limit: int, what: str) -> bytes:
     """A whole body of at most ``limit`` bytes. Raises Upstream when there is more, or when it breaks off."""
     found = bytearray()
@@ -321,7 +350,7 @@ async def read_bounded(response: aiohttp.ClientResponse, limit: int, what: str) 
     return bytes(found)
 
 
-async def _refusal(response: aiohttp.ClientResponse, method: str, url: str) -> CoveError:
+async def _refusal(response: aiohttp.ClientResponse, method: str, url: str) -> RegistryError:
     body = b""
     try:
         async for piece in response.content.iter_any():
@@ -330,4 +359,6 @@ async def _refusal(response: aiohttp.ClientResponse, method: str, url: str) -> C
                 break
     except _FAILURES:
         pass
-    return refused(response.status, response.reason or "", body, f"{method} request to {url}")
+    error = refused(response.status, response.reason or "", body, f"{method} request to {url}")
+    error.wait = retrying.asked_seconds(response.headers.get("Retry-After", ""))
+    return error
