@@ -112,6 +112,12 @@ class Client:
             if line.strip():
                 yield json.loads(line)
 
+    def items(self, method: str, path: str) -> Iterator[Any]:
+        """What is in an answer that is one array, as it comes."""
+        from cove.client.arrays import array_items
+
+        return array_items(self.stream(method, path).pieces())
+
     def negotiate(self) -> None:
         """Agree on the API version now, with one ``/_ping``."""
         if self._settled:

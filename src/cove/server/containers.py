@@ -1,6 +1,6 @@
 """Routes of containers as records: create, list, inspect, rename, update, remove, prune, top, diff, commit."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -10,6 +10,7 @@ from cove.filters import Filters
 from cove.server.reply import empty_reply, raw_reply, reply
 from cove.server.request import Request
 from cove.server.routing import Route
+from cove.server.streaming import json_array
 from cove.wire.coding import decode
 from cove.wire.config import Config
 from cove.wire.containers import (
@@ -51,7 +52,8 @@ class Containers(Protocol):
     async def top(self, ref: str, ps_args: str) -> ContainerTop:
         """Raises Conflict when it does not run."""
 
-    async def changes(self, ref: str) -> Sequence[Change]: ...
+    async def changes(self, ref: str) -> AsyncIterator[Sequence[Change]]:
+        """Some at a time: there may be a million."""
 
     async def commit(self, options: CommitOptions) -> str:
         """The id of the new image."""
@@ -140,8 +142,8 @@ class ContainerRoutes:
     async def top(self, request: Request) -> web.Response:
         return reply(await self._containers.top(request.variable("id"), request.text("ps_args")), request.version)
 
-    async def changes(self, request: Request) -> web.Response:
-        return reply(await self._containers.changes(request.variable("id")), request.version)
+    async def changes(self, request: Request) -> web.StreamResponse:
+        return await json_array(request, await self._containers.changes(request.variable("id")))
 
     async def commit(self, request: Request) -> web.Response:
         body = await request.body()

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -71,6 +71,21 @@ async def json_lines(
                 raise
             await response.write(encode(_last_line(request, error)))
     return response
+
+
+async def json_array(request: Request, parts: AsyncIterator[Sequence[Wire]]) -> web.StreamResponse:
+    """One array, some of its items at a time; errors as with ``byte_stream``."""
+    return await byte_stream(request, _array(request, parts), JSON_HEADERS)
+
+
+async def _array(request: Request, parts: AsyncIterator[Sequence[Wire]]) -> AsyncIterator[bytes]:
+    lead = b"["
+    async with closing(parts):
+        async for items in parts:
+            if items:
+                yield lead + encode(items, request.version).strip()[1:-1]
+                lead = b","
+    yield (b"[]" if lead == b"[" else b"]") + b"\n"
 
 
 def _last_line(request: Request, error: Exception) -> Progress:

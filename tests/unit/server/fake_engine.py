@@ -223,11 +223,16 @@ class FakeContainers(Part):
         return ContainerTop(titles=["PID"], processes=[["1"]])
 
     async def changes(self, ref: str):
-        return [Change(path="/a", kind=1)]
+        return _parts([Change(path="/a", kind=1)], [Change(path="/b", kind=0), Change(path="/c", kind=2)])
 
     async def commit(self, options) -> str:
         self.store.calls.append(("commit", options))
         return "sha256:1"
+
+
+async def _parts(*parts: list[Change]) -> AsyncIterator[list[Change]]:
+    for part in parts:
+        yield part
 
 
 class FakeLifecycle(Part):

@@ -16,8 +16,8 @@ _KINDS = {0: "C", 1: "A", 2: "D"}
 def _run(session: Session, values: Values, arguments: list[str]) -> int:
     if not arguments[0]:
         raise Failure("Container name cannot be empty")
-    changes = session.client.json("GET", f"/containers/{arguments[0]}/changes")
-    session.stdout.write("".join(f"{_KINDS[change['Kind']]} {change['Path']}\n" for change in changes or []))
+    for change in session.client.items("GET", f"/containers/{arguments[0]}/changes"):
+        session.stdout.write(f"{_KINDS[change['Kind']]} {change['Path']}\n")
     return 0
 
 

@@ -1,7 +1,7 @@
 """The API's requests about containers as records: list, inspect, remove, prune, top, changes; others are handed on."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.containers import listing
@@ -23,6 +23,7 @@ from cove.filters import Filters
 from cove.images import Images
 from cove.kernel.cgroups import Cgroup, layout
 from cove.layers import Worker
+from cove.layers.looking.difference_lines import read_lines
 from cove.layers.worker.jobs import Compare, CompareDone
 from cove.layers.worker.staging import written
 from cove.units import parse_moment
@@ -144,15 +145,19 @@ class Containers:
         self._announcements.publish(container, "top")
         return ContainerTop(titles=titles, processes=rows)
 
-    async def changes(self, ref: str) -> Sequence[Change]:
-        container = self._registry.get(ref)
+    async def changes(self, ref: str) -> AsyncIterator[Sequence[Change]]:
+        return self._changes(self._registry.get(ref))
+
+    async def _changes(self, container: Container) -> AsyncIterator[Sequence[Change]]:
         lower = await self._images.lower_directories(container.record.image)
         async with self._mounts.roots.attached(container, f"{container.id}-diff") as staged:
             mounts = written(staged)
             job = Compare([str(directory) for directory in lower], str(container.paths.upper), mounts)
-            with self._registry.needed(container):
-                done = await self._worker.run(job, CompareDone)
-        return [Change(path=found.path, kind=found.kind) for found in done.differences]
+            output = self._worker.output(job, CompareDone)
+            async with contextlib.aclosing(output):
+                with self._registry.needed(container):
+                    async for found in read_lines(output):
+                        yield [Change(path=difference.path, kind=difference.kind) for difference in found]
 
     def image_users(self, image_id: str) -> Sequence[Container]:
         """The containers made from an image, or that mount it."""

@@ -9,8 +9,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-import msgspec
-
 from cove.engine.containers.registry import Registry
 from cove.engine.events.events import Events
 from cove.engine.volumes.access import Access
@@ -20,7 +18,7 @@ from cove.engine.volumes.stillness import Still
 from cove.engine.volumes.use import Use
 from cove.errors import InvalidArgument
 from cove.layers import Worker
-from cove.layers.worker.jobs import Difference
+from cove.layers.looking.difference_lines import read_lines
 from cove.layers.worker.staging import written
 from cove.layers.worker.tree_jobs import BackUp, CompareTrees, CopyTree, Restore, TreeDone
 from cove.units import format_time
@@ -30,8 +28,6 @@ from cove.volumes.snapshots import DATA, Snapshot, checked_tag
 from cove.wire.containers import Change
 from cove.wire.volume_copies import Stillness, VolumeCloned, VolumeRestored, VolumeSnapshot
 from cove.wire.volumes import Volume
-
-_LINES = msgspec.json.Decoder(Difference)
 
 
 class VolumeCopies:
@@ -194,14 +190,11 @@ class VolumeCopies:
                     yield change
 
     async def _compared(self, job: CompareTrees) -> AsyncGenerator[Change]:
-        rest = b""
         output = self._worker.output(job, TreeDone)
         async with contextlib.aclosing(output):
-            async for chunk in output:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    found = _LINES.decode(line)
-                    yield Change(path=found.path, kind=found.kind)
+            async for found in read_lines(output):
+                for difference in found:
+                    yield Change(path=difference.path, kind=difference.kind)
 
     async def _backed_up(self, name: str) -> AsyncIterator[bytes]:
         async with self._access.to(name) as own:

@@ -1,6 +1,5 @@
 """What a container changed: its upper directory compared with the layers below, by Docker's rules."""
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -17,16 +16,32 @@ FURNISHED = frozenset((
 """What every container has, made for its mounts when the image has it not: no change of the container's own."""
 
 
-def differences(lower: list[str], upper: str) -> list[Difference]:
-    """Sorted, each directory before what is in it. ``lower``: uppermost first. Raises OSError."""
-    below = _open_lower(lower)
-    above = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def differences(lower: list[str], upper: str) -> Iterator[Difference]:
+    """Sorted, each directory before what is in it. ``lower``: uppermost first. Raises OSError.
+
+    What is kept meanwhile are the names of the directories that lead to the present one, however many files there are.
+    """
+    path: list[_Level] = []
+    told = 0
     try:
-        return _directory(b"", above, below)
+        below = _open_lower(lower)
+        path.append(_Level(b"", os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), below))
+        while path:
+            name = next(path[-1].names, None)
+            if name is None:
+                path.pop().close()
+                told = min(told, len(path))
+                continue
+            found, deeper = path[-1].compared(name)
+            if found is not None:
+                yield from (level.own for level in path[told:] if level.own is not None)
+                told = len(path)
+                yield found
+            if deeper is not None:
+                path.append(deeper)
     finally:
-        os.close(above)
-        if below is not None:
-            os.close(below)
+        for level in path:
+            level.close()
 
 
 def _open_lower(lower: list[str]) -> int | None:
@@ -41,17 +56,63 @@ def _open_lower(lower: list[str]) -> int | None:
         os.close(mount)
 
 
-def _directory(path: bytes, above: int, below: int | None) -> list[Difference]:
-    names = set(map(os.fsencode, os.listdir(above)))
-    gone = _hidden(above, below) - names
-    found: list[Difference] = []
-    for name in sorted(names | gone):
-        child = path + b"/" + name
-        if name in gone:
-            found.append(_difference(child, DELETED))
-        else:
-            found += _entry(child, name, above, below)
-    return found
+class _Level:
+    """A changed directory. ``above``, ``below``: its descriptors, which it closes; there may be nothing below.
+
+    ``own``: its own difference, of which is told once there is one in it.
+    """
+
+    def __init__(self, path: bytes, above: int, below: int | None, own: Difference | None = None) -> None:
+        self.path = path
+        self.own = own
+        self._above = above
+        self._below = below
+        names = set(map(os.fsencode, os.listdir(above)))
+        self._gone = _hidden(above, below) - names
+        self.names = iter(sorted(names | self._gone))
+
+    def close(self) -> None:
+        os.close(self._above)
+        if self._below is not None:
+            os.close(self._below)
+
+    def compared(self, name: bytes) -> tuple[Difference | None, "_Level | None"]:
+        """What is different of one of ``names``, and the directory to go into."""
+        path = self.path + b"/" + name
+        if name in self._gone:
+            return _difference(path, DELETED), None
+        try:
+            new = os.stat(name, dir_fd=self._above, follow_symlinks=False)
+        except FileNotFoundError:  # gone since it was listed
+            return None, None
+        old = _stat(name, self._below)
+        if is_whiteout(new):
+            return _difference(path, DELETED) if old is not None else None, None
+        if stat.S_ISDIR(new.st_mode):
+            return self._directory(path, name, new, old)
+        if old is None:
+            return None if _is_furniture(path, new) else _difference(path, ADDED), None
+        return _difference(path, MODIFIED) if _differ(new, old) else None, None
+
+    def _directory(
+        self, path: bytes, name: bytes, new: os.stat_result, old: os.stat_result | None
+    ) -> tuple[Difference | None, "_Level | None"]:
+        """It is told of at once when it is different itself."""
+        own = _difference(path, ADDED if old is None else MODIFIED)
+        if old is None and path in (b"/dev", b"/etc"):
+            return None, self._deeper(path, name, old, None)
+        if old is None and path in FURNISHED:
+            return None, self._deeper(path, name, old, own)
+        if old is None or _differ(new, old):
+            return own, self._deeper(path, name, old, None)
+        return None, self._deeper(path, name, old, own)
+
+    def _deeper(self, path: bytes, name: bytes, old: os.stat_result | None, own: Difference | None) -> "_Level | None":
+        above = _opened(name, self._above)
+        if above is None:
+            return None
+        was_directory = old is not None and stat.S_ISDIR(old.st_mode)
+        return _Level(path, above, _opened(name, self._below) if was_directory else None, own)
 
 
 def _hidden(above: int, below: int | None) -> set[bytes]:
@@ -65,47 +126,14 @@ def _hidden(above: int, below: int | None) -> set[bytes]:
     return {os.fsencode(entry) for entry in os.listdir(below)} if opaque else set()
 
 
-def _entry(path: bytes, name: bytes, above: int, below: int | None) -> list[Difference]:
-    try:
-        new = os.stat(name, dir_fd=above, follow_symlinks=False)
-    except FileNotFoundError:  # gone since it was listed
-        return []
-    old = _stat(name, below)
-    if is_whiteout(new):
-        return [_difference(path, DELETED)] if old is not None else []
-    inside = _inside(path, name, new, old, above, below) if stat.S_ISDIR(new.st_mode) else []
-    if old is None:
-        if _is_furniture(path, new) and (not inside or path in (b"/dev", b"/etc")):
-            return inside
-        return [_difference(path, ADDED), *inside]
-    if inside or _differ(new, old):
-        return [_difference(path, MODIFIED), *inside]
-    return []
-
-
-def _inside(
-    path: bytes, name: bytes, new: os.stat_result, old: os.stat_result | None, above: int, below: int | None
-) -> list[Difference]:
-    with _opened(name, above) as deeper:
-        if deeper is None:
-            return []
-        was_directory = old is not None and stat.S_ISDIR(old.st_mode)
-        with _opened(name, below if was_directory else None) as under:
-            return _directory(path, deeper, under)
-
-
-@contextlib.contextmanager
-def _opened(name: bytes, parent: int | None) -> Iterator[int | None]:
+def _opened(name: bytes, parent: int | None) -> int | None:
     """The directory of this name, or None when there is none (any more)."""
-    descriptor = None
-    if parent is not None:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            descriptor = open_directory(parent, name)
+    if parent is None:
+        return None
     try:
-        yield descriptor
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        return open_directory(parent, name)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _stat(name: bytes, directory: int | None) -> os.stat_result | None:

@@ -4,9 +4,8 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 
-import msgspec
-
 from cove.kernel import filesystems
+from cove.layers.looking.difference_lines import write_lines
 from cove.layers.tree import opened
 from cove.layers.volumes import backups, live_mounts
 from cove.layers.volumes.tree_copy import copy_tree
@@ -54,9 +53,8 @@ def _copy(job: CopyTree) -> None:
 
 def _compare(job: CompareTrees, output: int) -> None:
     stage(job.staged)
-    with opened(job.old) as old, opened(job.new) as new, open(output, "wb", buffering=1 << 16) as pipe:
-        for difference in tree_differences(old, new):
-            pipe.write(msgspec.json.encode(difference) + b"\n")
+    with opened(job.old) as old, opened(job.new) as new:
+        write_lines(output, tree_differences(old, new))
 
 
 def _restore(job: Restore, source: int, progress: Callable[[int], None]) -> None:

@@ -86,7 +86,10 @@ class Verify(msgspec.Struct, frozen=True, tag=True):
 
 
 class Compare(msgspec.Struct, frozen=True, tag=True):
-    """What the directory ``upper`` changes of the layers ``lower``, uppermost first, once ``staged`` is mounted."""
+    """Write what the directory ``upper`` changes of the layers ``lower``, uppermost first, once ``staged`` is mounted.
+
+    To the second descriptor: a ``Difference`` in each line, as JSON.
+    """
 
     lower: list[str]
     upper: str
@@ -283,7 +286,7 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class CompareDone(msgspec.Struct, frozen=True, tag=True):
-    differences: list[Difference]
+    pass
 
 
 class PackLayerDone(msgspec.Struct, frozen=True, tag=True):

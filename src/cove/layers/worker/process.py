@@ -26,6 +26,7 @@ from cove.layers.builds.kept_context import fill as fill_context
 from cove.layers.builds.packages import find_packages
 from cove.layers.builds.reading import read_file
 from cove.layers.copying import browse, copy_in, copy_out, look
+from cove.layers.looking.difference_lines import write_lines
 from cove.layers.looking.differences import differences
 from cove.layers.looking.reports import compare_stacks, find_waste, list_files
 from cove.layers.looking.verify import verify
@@ -155,7 +156,8 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
             return disks.grow(job)
         case Compare():
             stage(job.staged)
-            return CompareDone(differences(job.lower, job.upper))
+            write_lines(descriptors[0], differences(job.lower, job.upper))
+            return CompareDone()
         case ListFiles():
             return list_files(job)
         case CompareStacks():
