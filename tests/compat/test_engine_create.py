@@ -152,3 +152,33 @@ def _starts(engine: Engine) -> Observed:
         shown = {key: state.get(key) for key in ("Status", "ExitCode", "Error")}
         seen[name] = {"create": made, "start": started, **shown}
     return seen
+
+
+def test_networking_off(alike: Any) -> None:
+    alike("networking off", lambda engine: {mode: _without_network(engine, mode) for mode in ("default", "host")})
+
+
+def _without_network(engine: Engine, mode: str) -> Observed:
+    """What such a container has of a network, and of the files that go with one, whatever it publishes."""
+    look = (
+        "wc -l </proc/net/dev; cat /sys/class/net/*/address /etc/hostname; cat /etc/resolv.conf /etc/hosts 2>&-; true"
+    )
+    body = {
+        "Image": "busybox",
+        "Hostname": "alone",
+        "Cmd": ["sh", "-c", look],
+        "NetworkDisabled": True,
+        "ExposedPorts": {"80/tcp": {}},
+        "HostConfig": {"NetworkMode": mode, "PortBindings": {"80/tcp": [{"HostPort": "18999"}]}},
+    }
+    made = f"off-{mode}"
+    assert ask(engine, "POST", f"/containers/create?name={made}", body).status == 201
+    output = engine.docker("start", "-a", made).out
+    shown = ask(engine, "GET", f"/containers/{made}/json").json()
+    settings = shown["NetworkSettings"]
+    return {
+        "output": output,
+        "config": shown["Config"]["NetworkDisabled"],
+        "files": [shown["ResolvConfPath"], shown["HostsPath"]],
+        "settings": [settings["Networks"], settings["Ports"], settings["IPAddress"], settings["MacAddress"]],
+    }

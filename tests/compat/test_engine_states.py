@@ -70,6 +70,37 @@ def _in_state(engine: Engine, state: str, name: str) -> list[str]:
     return [*found, after.json()["State"]["Status"] if after.status == 200 else "gone"]
 
 
+SIGNALLED = {
+    "term": ("TERM", ""),
+    "any other": ("USR1", ""),
+    "its stop signal": ("USR1", "SIGUSR1"),
+    "the strongest": ("KILL", "SIGUSR1"),
+    "not its stop signal": ("TERM", "SIGUSR1"),
+}
+TRAPS = "trap 'exit 3' TERM; trap 'exit 4' USR1; echo ready; while :; do sleep 0.1; done"
+
+
+def test_signals_while_paused(alike: Any) -> None:
+    alike("signals while paused", lambda engine: {name: _signalled(engine, *SIGNALLED[name]) for name in SIGNALLED})
+
+
+def _signalled(engine: Engine, signal: str, stop_signal: str) -> Observed:
+    """Whether a signal makes a paused container go on, and how that ends."""
+    body = {"Image": "busybox", "Cmd": ["sh", "-c", TRAPS], "StopSignal": stop_signal}
+    ask(engine, "POST", "/containers/create?name=it", body)
+    ask(engine, "POST", "/containers/it/start")
+    eventually(lambda: engine.docker("logs", "it").out == "ready\n")
+    ask(engine, "POST", "/containers/it/pause")
+    told = answer(engine, "POST", f"/containers/it/kill?signal={signal}")
+    stays = signal not in ("KILL", stop_signal.removeprefix("SIG")) and stop_signal != ""
+    if stays:
+        told += " " + ask(engine, "GET", "/containers/it/json").json()["State"]["Status"]
+        told += " " + answer(engine, "POST", "/containers/it/unpause")
+    code = ask(engine, "POST", "/containers/it/wait").json()["StatusCode"]
+    ask(engine, "DELETE", "/containers/it")
+    return {"told": told, "code": code}
+
+
 def test_execs(alike: Any) -> None:
     alike("exec errors", _execs)
 

@@ -1,8 +1,10 @@
 """Plain HTTP over the engine's unix socket, for what no client sends and for looking at what it answers."""
 
+import contextlib
 import http.client
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,5 +49,16 @@ def request(
         connection.request(method, target, body=body, headers=headers)
         answer = connection.getresponse()
         return Response(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def opened(path: Path, method: str, target: str, timeout: float = 30) -> Iterator[http.client.HTTPResponse]:
+    """An answer whose head has come: the engine is at work on what its body will say."""
+    connection = _UnixConnection(path, timeout)
+    try:
+        connection.request(method, target)
+        yield connection.getresponse()
     finally:
         connection.close()

@@ -145,6 +145,8 @@ class Bundles:
     def etc_files(self, container: Container) -> dict[str, str]:
         """The files of /etc that are mounted: destinations and sources. Raises NotFound when they are another's."""
         names = self._network_owner(container).paths
+        if container.record.config.network_disabled:
+            return {"/etc/hostname": str(names.hostname)}
         return {
             "/etc/resolv.conf": str(names.resolv_conf),
             "/etc/hostname": str(names.hostname),
@@ -176,7 +178,7 @@ class Bundles:
 
     def _joined_namespaces(self, container: Container) -> dict[str, str]:
         host = container.record.host_config
-        asked = {"network": host.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
+        asked = {"network": container.record.network_mode, "ipc": host.ipc_mode, "pid": host.pid_mode}
         files = {"network": "net", "ipc": "ipc", "pid": "pid"}
         joined = {}
         others = {}

@@ -71,7 +71,7 @@ def specification(record: Record, around: Surroundings) -> Spec:
         "mounts": _mounts(record, around),
         "linux": _linux(record, around),
     }
-    if "uts" in _own_namespaces(host):
+    if host.uts_mode != "host":
         spec["hostname"] = record.config.hostname or ""
         if record.config.domainname:
             spec["domainname"] = record.config.domainname
@@ -138,21 +138,22 @@ def _rlimits(host: HostConfig) -> list[Rlimit]:
     ]
 
 
-def _own_namespaces(host: HostConfig) -> list[str]:
+def _own_namespaces(record: Record) -> list[str]:
     """The OCI types of the namespaces that are not the host's."""
+    host = record.host_config
     modes = {
         "pid": host.pid_mode,
         "ipc": host.ipc_mode,
         "uts": host.uts_mode,
-        "network": host.network_mode,
+        "network": record.network_mode,
         "cgroup": host.cgroupns_mode,
     }
     return ["mount", *(kind for kind, mode in modes.items() if mode != "host")]
 
 
-def _namespaces(host: HostConfig, around: Surroundings) -> list[Namespace]:
+def _namespaces(record: Record, around: Surroundings) -> list[Namespace]:
     made: list[Namespace] = []
-    for kind in (*(("user",) if around.remap is not None else ()), *_own_namespaces(host)):
+    for kind in (*(("user",) if around.remap is not None else ()), *_own_namespaces(record)):
         namespace: Namespace = {"type": kind}
         if kind in around.namespaces:
             namespace["path"] = around.namespaces[kind]
@@ -163,7 +164,7 @@ def _namespaces(host: HostConfig, around: Surroundings) -> list[Namespace]:
 def _linux(record: Record, around: Surroundings) -> Linux:
     host = record.host_config
     made: Linux = {
-        "namespaces": _namespaces(host, around),
+        "namespaces": _namespaces(record, around),
         "cgroupsPath": around.cgroup_path,
         "resources": resources(host, around.block),
         "maskedPaths": list(_paths(host, host.masked_paths, privileges.masked_paths())),

@@ -147,6 +147,8 @@ class Container:
 
     def require_shim(self) -> Shim:
         """The shim of a running container. Raises Conflict in Docker's words."""
+        if self.status == "restarting":
+            raise Conflict(f"Container {self.id} is restarting, wait until the container is running")
         if self.shim is None or not self.running:
             raise Conflict(f"Container {self.id} is not running")
         return self.shim

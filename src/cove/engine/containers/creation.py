@@ -55,7 +55,11 @@ def record(
         image_name=image_name,
         config=config,
         host_config=host,
-        networking=networking(request.networking_config, host, config.mac_address),
+        networking=(
+            NetworkingConfig(endpoints_config={})
+            if config.network_disabled
+            else networking(request.networking_config, host, config.mac_address)
+        ),
         mounts=mounts.points(config, host),
     )
 

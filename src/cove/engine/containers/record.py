@@ -84,6 +84,15 @@ class Record(msgspec.Struct, omit_defaults=True):
     editing: list[MountPoint] = msgspec.field(default_factory=list)
 
     @property
+    def network_mode(self) -> str:
+        """``bridge``, ``host``, ``none``, ``container:ID`` or a network's name.
+
+        Who has switched networking off has a namespace with a loopback, whatever mode was asked for.
+        """
+        asked = self.host_config.network_mode
+        return "none" if self.config.network_disabled else "bridge" if asked in ("", "default") else asked
+
+    @property
     def mounted_images(self) -> set[str]:
         """The ids of the images that it mounts."""
         return {mount.image for mount in self.mounts if mount.image}

@@ -72,8 +72,6 @@ class Execs:
         container = self._registry.get(ref)
         if container.status == "paused":
             raise Conflict(f"Container {ref} is paused, unpause the container before exec")
-        if container.status == "restarting":
-            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
         container.require_shim()
         size = limits.terminal_size("ConsoleSize", request.console_size) if request.tty else None
         made = Exec(secrets.token_hex(32), container, request, size=size)

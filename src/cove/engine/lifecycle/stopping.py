@@ -36,32 +36,62 @@ class Stopping:
             timeout = DEFAULT_STOP_TIMEOUT if config.stop_timeout is None else config.stop_timeout
         ended = container.ended
         with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
-            if container.status == "paused":
-                await self.unpause(container)
             await self.signal(container, number)
+        await self._thaw(container)
         try:
             await asyncio.wait_for(asyncio.shield(ended), timeout if timeout >= 0 else None)
         except TimeoutError:
             with contextlib.suppress(Conflict):
                 await self.signal(container, signal.SIGKILL)
+            await self._thaw(container)
             await asyncio.shield(ended)
 
     async def kill(self, container: Container, signal_name: str) -> None:
-        """Send a signal. SIGKILL returns once the container has ended. Raises Conflict when it does not run."""
+        """Send a signal; SIGKILL returns once the container has ended. A paused one goes on and gets it.
+
+        As with Docker it stays paused, and gets the signal later, if it has a stop signal and this is another one.
+        Of one that is to start again there is nothing to be signalled, and the start is called off. Raises Conflict
+        when it does not run.
+        """
         number = signals.number(signal_name or "SIGKILL")
+        ends = number in (signal.SIGKILL, stop_signal(container, ""))
+        if container.status == "restarting":
+            async with self._registry.locked(container):
+                if await self.call_off(container):
+                    return
         if not container.running:
             raise Conflict(f"Container {container.id} is not running")
         ended = container.ended
-        if number in (signal.SIGKILL, stop_signal(container, "")):
+        if ends:
             container.record.state.stopped = True
-        if number == signal.SIGKILL:
-            with contextlib.suppress(Conflict, NotFound):  # it has just ended by itself
-                if container.status == "paused":
-                    await self.unpause(container)
-                await self.signal(container, number)
-            await asyncio.shield(ended)
-        else:
+        try:
             await self.signal(container, number)
+        except (Conflict, NotFound):  # it has just ended by itself
+            if number != signal.SIGKILL:
+                raise
+        if ends or not container.record.config.stop_signal:
+            await self._thaw(container)
+        if number == signal.SIGKILL:
+            await asyncio.shield(ended)
+
+    async def call_off(self, container: Container) -> bool:
+        """Give up a start that a policy has planned, which who waits for its end takes for one; False if there is none.
+
+        Under the lock.
+        """
+        if not container.cancel_restart():
+            return False
+        state = container.record.state
+        state.status, state.stopped = "exited", True
+        await self._registry.save(container)
+        container.end(state.exit_code)
+        return True
+
+    async def _thaw(self, container: Container) -> None:
+        """After the signal that it is to go on with, which it so gets before it does anything else."""
+        if container.status == "paused":
+            with contextlib.suppress(Conflict):  # it has just ended
+                await self.unpause(container)
 
     async def signal(self, container: Container, number: int) -> None:
         await container.require_shim().signal(number)

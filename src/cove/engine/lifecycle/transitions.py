@@ -272,6 +272,7 @@ class Transitions:
         again = wanted or (container.claim == "remedy" and not state.stopped)
         if again:
             state.status = "restarting"
+            state.restart_count += 1
         if container.id not in self._registry:  # removed meanwhile
             self._names.remove(container.id)
             await self._connectivity.release(container)
@@ -311,7 +312,6 @@ class Transitions:
                 if container.status != "restarting":
                     return
                 container.restart = None
-                container.record.state.restart_count += 1
                 await self._start(container)
 
     async def start_at_boot(self, container: Container) -> None:
@@ -339,9 +339,8 @@ class Transitions:
         number = stop_signal(container, signal_name)
         async with self._registry.locked(container):
             container.record.state.stopped = True
-            if container.cancel_restart():
-                container.record.state.status = "exited"
-                await self._registry.save(container)
+            if await self._stopping.call_off(container):
+                self.publish(container, "stop")
                 return
             if not container.running:
                 raise NotModified(f"container {container.id} is already stopped")
@@ -357,7 +356,9 @@ class Transitions:
     async def restart(self, container: Container, timeout: int | None, signal_name: str) -> None:
         """Stop it if it runs, and start it."""
         number = stop_signal(container, signal_name)
-        container.cancel_restart()
+        async with self._registry.locked(container):
+            if await self._stopping.call_off(container):
+                self.publish(container, "stop")
         if container.running:
             container.record.state.stopped = True  # the policy must not start it as well
             with container.claimed("restart"):

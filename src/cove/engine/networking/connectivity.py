@@ -153,9 +153,8 @@ def unlinked_endpoint(container_id: str, network_id: str) -> str:
 
 
 def network_mode(container: Container) -> str:
-    """``bridge``, ``host``, ``none``, ``container:ID`` or a network's name."""
-    mode = container.record.host_config.network_mode
-    return "bridge" if mode in ("", "default") else mode
+    """As ``Record.network_mode``."""
+    return container.record.network_mode
 
 
 def wanted(container: Container) -> dict[str, EndpointSettings]:

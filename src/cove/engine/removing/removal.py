@@ -63,8 +63,9 @@ class Removal:
         if container.claim == "removal":
             raise Conflict(f"removal of container {container.id} is already in progress")
         container.claim = "removal"
-        container.cancel_restart()
         try:
+            async with self._registry.locked(container):
+                await self._stopping.call_off(container)
             while not await self._remove_stopped(container, volumes=volumes, now=now):
                 _check_running(container, force=force)
                 with contextlib.suppress(Conflict):
@@ -94,6 +95,7 @@ class Removal:
             container.claim = None
             raise
         container.drop_waiting()
+        container.end(container.record.state.exit_code)  # no other will come
         for image in (container.record.image, *container.record.mounted_images):
             await self._images.released(image)
         if volumes:
@@ -152,11 +154,8 @@ class Removal:
 
 
 def _check_running(container: Container, *, force: bool) -> None:
-    if container.running and not force:
-        what = "paused" if container.status == "paused" else "running"
-        advice = (
-            "unpause and then stop the container before removing or force remove"
-            if what == "paused"
-            else "stop the container before removing or force remove"
-        )
+    what = container.status
+    if what in ("running", "paused", "restarting") and not force:
+        unpause = "unpause and then " if what == "paused" else ""
+        advice = f"{unpause}stop the container before removing or force remove"
         raise Conflict(f'cannot remove container "{container.id}": container is {what}: {advice}')

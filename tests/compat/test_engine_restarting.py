@@ -1,0 +1,77 @@
+"""What may be done with a container that waits for its next start by its policy, and what comes of it."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from harness import rawhttp
+from harness.compare import API, Observed, answer, ask
+from harness.engine import Engine
+from harness.waiting import eventually
+
+pytestmark = pytest.mark.needs("root", "dockerd", "busybox-static")
+
+REQUESTS: dict[str, tuple[str, str, Any]] = {
+    "kill": ("POST", "/containers/{}/kill", None),
+    "signal": ("POST", "/containers/{}/kill?signal=HUP", None),
+    "stop": ("POST", "/containers/{}/stop?t=0", None),
+    "restart": ("POST", "/containers/{}/restart?t=0", None),
+    "start": ("POST", "/containers/{}/start", None),
+    "pause": ("POST", "/containers/{}/pause", None),
+    "unpause": ("POST", "/containers/{}/unpause", None),
+    "exec": ("POST", "/containers/{}/exec", {"Cmd": ["true"]}),
+    "attach": ("POST", "/containers/{}/attach?stream=1&stdout=1", None),
+    "resize": ("POST", "/containers/{}/resize?h=10&w=20", None),
+    "top": ("GET", "/containers/{}/top", None),
+    "update": ("POST", "/containers/{}/update", {"Memory": 1 << 26, "MemorySwap": 1 << 26}),
+    "rename": ("POST", "/containers/{}/rename?name=renamed", None),
+    "stats": ("GET", "/containers/{}/stats?stream=0", None),
+    "changes": ("GET", "/containers/{}/changes", None),
+    "commit": ("POST", "/commit?container={}&repo=kept", {}),
+    "archive": ("GET", "/containers/{}/archive?path=/tmp", None),
+    "export": ("GET", "/containers/{}/export", None),
+    "logs": ("GET", "/containers/{}/logs?stdout=1", None),
+    "remove": ("DELETE", "/containers/{}", None),
+    "remove by force": ("DELETE", "/containers/{}?force=1", None),
+}
+LONG = 6
+"""Restarts after which the delay before the next one is over three seconds."""
+
+STARTS = ("start", "restart")
+"""Who is faster than the program, which ends again, is not known."""
+
+
+def test_restarting(alike: Any) -> None:
+    alike("restarting", _observe)
+
+
+def _observe(engine: Engine) -> Observed:
+    with ThreadPoolExecutor(len(REQUESTS)) as threads:
+        found = {name: threads.submit(_asked, engine, name) for name in REQUESTS}
+        return {name: each.result() for name, each in found.items()}
+
+
+def _asked(engine: Engine, name: str) -> Observed:
+    """The answer, the state that the request leaves, and what a client hears of that who waits for the end."""
+    method, target, body = REQUESTS[name]
+    ref = name.replace(" ", "-")
+    wish = {"Image": "busybox", "Cmd": ["sh", "-c", "exit 4"], "HostConfig": {"RestartPolicy": {"Name": "always"}}}
+    ask(engine, "POST", f"/containers/create?name={ref}", wish)
+    ask(engine, "POST", f"/containers/{ref}/start")
+    eventually(lambda: _state(engine, ref)[:2], lambda state: state == ["restarting", LONG], seconds=60)
+    with rawhttp.opened(engine.socket, "POST", f"{API}/containers/{ref}/wait") as waiting:
+        told = answer(engine, method, target.format(ref), body)
+        state = None if name in STARTS else _state(engine, "renamed" if (name, told) == ("rename", "204") else ref)
+        code = json.loads(waiting.read())["StatusCode"]
+    ask(engine, "DELETE", f"/containers/{ref}?force=1")
+    return {"told": told, "state": state, "waited": code}
+
+
+def _state(engine: Engine, ref: str) -> list[Any]:
+    shown = ask(engine, "GET", f"/containers/{ref}/json")
+    if shown.status == 404:
+        return ["gone"]
+    state = shown.json()["State"]
+    return [state["Status"], shown.json()["RestartCount"], state["Running"], state["Restarting"], state["ExitCode"]]
