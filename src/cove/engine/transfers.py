@@ -50,10 +50,11 @@ class Transfers:
             elif not quiet:
                 yield _layer(item)
 
-    async def save(self, names: list[str], *, platforms: Sequence[str]) -> AsyncIterator[bytes]:
+    async def save(self, names: list[str], *, platforms: Sequence[str], called: Sequence[str]) -> AsyncIterator[bytes]:
         if not names:
             raise InvalidArgument("no image to save is named")
-        stream = self._store.save(names, [asked(platform) for platform in platforms])
+        others = [Reference.parse(name).with_default_tag() for name in called]
+        stream = self._store.save(names, [asked(platform) for platform in platforms], others)
         for name in names:
             image = self._store.resolve(name)
             self._events.publish("image", "save", image.id, attributes(image, image.id))

@@ -208,12 +208,18 @@ class Images:
         """
         return loading.load(self._inventory, self._worker, self._data_root, chunks, platforms)
 
-    def save(self, names: Iterable[str], platforms: Sequence[Platform] = ()) -> AsyncIterator[bytes]:
+    def save(
+        self, names: Iterable[str], platforms: Sequence[Platform] = (), called: Sequence[Reference] = ()
+    ) -> AsyncIterator[bytes]:
         """A tar with these images that is an OCI layout and has Docker's ``manifest.json``.
 
-        With these ``platforms`` of each, or with everything of it that is here. Raises NotFound at once.
+        With these ``platforms`` of each, or with everything of it that is here. ``called``: what they are called in it,
+        if not by their names here. Raises NotFound at once.
         """
-        return archive_out.write(self._inventory, archive_out.choose(self._inventory.catalog, names, platforms))
+        chosen = archive_out.choose(self._inventory.catalog, names, platforms)
+        if called:
+            chosen = [replace(each, references=list(called)) for each in chosen]
+        return archive_out.write(self._inventory, chosen)
 
     async def import_(
         self,

@@ -158,6 +158,7 @@ def build_options(request: Request) -> BuildOptions:
         dialect=request.text("dialect"),
         debug=request.flag("debug"),
         build=request.text("buildid"),
+        stored_as=request.text("storedas"),
     )
 
 

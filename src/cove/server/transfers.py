@@ -19,8 +19,8 @@ class Transfers(Protocol):
     def load(self, chunks: AsyncIterator[bytes], *, quiet: bool, platforms: Sequence[str]) -> AsyncIterator[Progress]:
         """``platforms``: each as OCI JSON, or ``os/architecture``; all that are there when empty. For ``save`` too."""
 
-    async def save(self, names: list[str], *, platforms: Sequence[str]) -> AsyncIterator[bytes]:
-        """A tar. Raises NotFound before the first byte."""
+    async def save(self, names: list[str], *, platforms: Sequence[str], called: Sequence[str]) -> AsyncIterator[bytes]:
+        """A tar. ``called``: ours, names for the archive in place of those here. Raises NotFound at once."""
 
     def import_(
         self,
@@ -68,7 +68,8 @@ class TransferRoutes:
         names = [one] if one else request.texts("names")
         if not names:
             raise InvalidArgument("invalid value for names: no image was named")
-        chunks = await self._transfers.save(names, platforms=request.texts("platform"))
+        platforms, called = request.texts("platform"), request.texts("as")
+        chunks = await self._transfers.save(names, platforms=platforms, called=called)
         return await byte_stream(request, chunks, {**HEADERS, "Content-Type": TAR})
 
     async def create(self, request: Request) -> web.StreamResponse:

@@ -17,7 +17,8 @@ class BuildOptions:
 
     ``events``: ours, the client wants to be told of every event in place of the classic stream. ``dialect``: ours,
     ``buildkit`` words the history and treats owners as BuildKit does. ``debug``: ours, make an image of what a
-    failed step left. ``build``: ours, an id by which the client lends secrets.
+    failed step left. ``build``: ours, an id by which the client lends secrets. ``stored_as``: ours, what the image is
+    called here in place of its names, because the client writes it elsewhere and then removes it.
     """
 
     dockerfile: str = "Dockerfile"
@@ -59,6 +60,7 @@ class BuildOptions:
     dialect: str = ""
     debug: bool = False
     build: str = ""
+    stored_as: str = ""
 
 
 class BuildCacheRecord(Wire):

@@ -446,7 +446,7 @@ class FakeTransfers(Part):
             raise InvalidArgument("the archive is cut off")
         yield Progress(stream="Loaded image: a/b:1\n")
 
-    async def save(self, names: list[str], *, platforms: list[str]) -> AsyncIterator[bytes]:
+    async def save(self, names: list[str], *, platforms: list[str], called: list[str]) -> AsyncIterator[bytes]:
         self.store.calls.append(("save", names))
         return self._tar()
 

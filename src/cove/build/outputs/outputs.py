@@ -23,10 +23,14 @@ from cove.reference import Reference
 
 @dataclass(frozen=True)
 class Output:
-    """``type``: image, or cacheonly for nothing. ``names``: what the image is called."""
+    """``type``: image, or cacheonly for nothing. ``names``: what the image is called, wherever it goes.
+
+    ``stored_as``: what it is called here, when that is something else.
+    """
 
     type: str = "image"
     names: Sequence[Reference] = ()
+    stored_as: Sequence[Reference] = ()
     annotations: Annotations = field(default_factory=Annotations)
 
 
@@ -70,8 +74,8 @@ async def _images(images: Images, made: Sequence[Assembly], output: Output, atte
     about = [each.descriptor for each in said if each is not None]
     of_index = output.annotations.of(OF_INDEX)
     index = _index(packed, about, of_index) if len(packed) > 1 or about or of_index else None
-    names, indexes = output.names, [index] if index else []
-    done = [_present(images, each, names, index) or await each.add(images, names, indexes) for each in packed]
+    names, here, indexes = output.names, output.stored_as or output.names, [index] if index else []
+    done = [_present(images, each, here, index) or await each.add(images, here, indexes) for each in packed]
     descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
     best = min(done, key=lambda image: _rank(image))
     told = output.annotations.of(INDEX_DESCRIPTOR) if index else dict(descriptor.annotations)

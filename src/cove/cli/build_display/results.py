@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
-from cove.cli.building.exports import export
+from cove.cli.building.exports import Exports
 from cove.cli.building.loading import unload
+from cove.cli.building.options import to_stdout
 from cove.cli.failure import Failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from cove.cli.session import Session
@@ -29,14 +31,15 @@ class Outcome:
         self.warnings: list[dict[str, Any]] = []
 
 
-def finish(session: Session, values: Values, outcome: Outcome) -> int:
-    """Write, print and push what was asked for."""
+def finish(session: Session, values: Values, outcome: Outcome, build: str) -> int:
+    """Write, print and push what was asked for. ``build``: the build's id."""
     if path := values.text("iidfile"):
         _write(path, outcome.image, "iidfile")
     if path := values.text("metadata-file"):
         _write(path, json.dumps(outcome.metadata, indent=2), "metadata-file")
-    export(session, values, outcome.image)
-    if values.on("quiet"):
+    if outcome.image:
+        Exports(session, values, build, outcome.image).hand_out()
+    if values.on("quiet") and not to_stdout(values):
         session.print(outcome.image)
     return 0
 
@@ -49,12 +52,12 @@ def warn(session: Session, values: Values, warnings: list[dict[str, Any]]) -> No
         session.warn(summary(session, warnings))
 
 
-def explain(session: Session, explanations: list[dict[str, Any]]) -> None:
+def explain(show: Callable[[str], None], explanations: list[dict[str, Any]]) -> None:
     """A line for every step, and for one that had to be built what differs from the nearest record."""
     for told in explanations:
-        session.print(f"{'HIT ' if told['hit'] else 'MISS'} {told['name']}")
+        show(f"{'HIT ' if told['hit'] else 'MISS'} {told['name']}")
         for reason in told["reasons"]:
-            session.print(f"       {reason}")
+            show(f"       {reason}")
 
 
 def debug(session: Session, told: dict[str, Any]) -> int:

@@ -6,6 +6,8 @@ import json
 import os
 
 from cove.cli.failure import Failure
+from cove.cli.terminal import STDOUT as FD_OF_STDOUT
+from cove.cli.terminal import is_terminal
 from cove.errors import InvalidArgument
 from cove.flags import parse_fields
 from cove.units import parse_size
@@ -19,14 +21,17 @@ if TYPE_CHECKING:
     Query = dict[str, Any]
 
 EPOCH = "SOURCE_DATE_EPOCH"
+STDOUT = "-"
+"""As the ``dest`` of an output."""
 ARCHIVES = ("oci", "docker")
 FILES = ("local", "tar")
 TYPES = ("image", "registry", "cacheonly", *ARCHIVES, *FILES)
 
 
-def query(values: Values) -> Query:
-    """Everything but the context. Raises Failure naming the flag."""
+def query(values: Values, build: str) -> Query:
+    """Everything but the context. ``build``: the build's id. Raises Failure naming the flag."""
     return {
+        "storedas": None if stays(values) else temporary_name(build),
         "t": values.many("tag") or None,
         "target": values.text("target") or None,
         "platform": ",".join(values.many("platform")) or None,
@@ -61,18 +66,40 @@ def query(values: Values) -> Query:
 
 def outputs(values: Values) -> list[dict[str, str]]:
     """What ``--output`` asks for; a path alone is files in a directory, ``-`` a tar. Raises Failure."""
-    found = []
-    for text in values.many("output"):
-        if "=" not in text:
-            found.append({"type": "tar", "dest": "-"} if text == "-" else {"type": "local", "dest": text})
-            continue
-        given = fields("output", text)
-        if given.get("type", "") not in TYPES:
-            raise Failure(f'invalid value for --output: unknown type "{given.get("type", "")}"')
-        if given["type"] in FILES and not given.get("dest"):
-            raise Failure(f"invalid value for --output: dest is required for {given['type']} output")
-        found.append(given)
-    return found
+    return [_parsed_output(text) for text in values.many("output")]
+
+
+def _parsed_output(text: str) -> dict[str, str]:
+    if "=" not in text and text != STDOUT:
+        return {"type": "local", "dest": text}
+    given = fields("output", text if text != STDOUT else "type=tar")
+    kind = given.get("type", "")
+    if kind not in TYPES:
+        raise Failure(f'invalid value for --output: unknown type "{kind}"')
+    if kind == "local" and not given.get("dest"):
+        raise Failure("invalid value for --output: dest is required for local output")
+    if kind in ("tar", "oci") and not given.get("dest"):
+        given["dest"] = STDOUT
+    if given.get("dest") == STDOUT and kind != "local" and is_terminal(FD_OF_STDOUT):
+        raise Failure(f"dest file is required for {kind} exporter. refusing to write to console")
+    return given
+
+
+def to_stdout(values: Values) -> bool:
+    """Whether something of what is built goes to stdout, where nothing else may be then."""
+    return any(output.get("dest") == STDOUT for output in outputs(values))
+
+
+def stays(values: Values) -> bool:
+    """Whether the image is to be in the store afterwards: not when all that was asked for is written elsewhere."""
+    made = [output for output in outputs(values) if output["type"] != "cacheonly"]
+    elsewhere = [each["type"] in FILES or (each["type"] in ARCHIVES and "dest" in each) for each in made]
+    return values.on("load") or values.on("push") or not all(elsewhere) or not made
+
+
+def temporary_name(build: str) -> str:
+    """What an image is called that is in the store only for the time of a build."""
+    return f"cove-build:{build}"
 
 
 def names(values: Values) -> list[str]:

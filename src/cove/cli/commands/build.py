@@ -38,27 +38,27 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     caching = Caching(session, values, build)
     with lending.lent(session, values, build):
         sent, body = send(session.client, prepared, lambda directory: needed(session, values, directory))
-        query = {**options.query(values), **caching.query, **sent, "buildid": build, "events": True}
+        query = {**options.query(values, build), **caching.query, **sent, "buildid": build, "events": True}
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": everything(session)}
         response = session.client.stream("POST", "/build", query, body, headers)
         display = display_for(session, values)
         outcome = _followed(response.lines(), display)
     results.warn(session, values, outcome.warnings)
     try:
-        return _ended(session, values, outcome, caching)
+        return _ended(session, values, outcome, caching, build)
     finally:
         caching.clean()
 
 
-def _ended(session: Session, values: Values, outcome: results.Outcome, caching: Caching) -> int:
+def _ended(session: Session, values: Values, outcome: results.Outcome, caching: Caching, build: str) -> int:
     if values.on("explain"):
-        results.explain(session, outcome.explanations)
+        results.explain(session.warn if options.to_stdout(values) else session.print, outcome.explanations)
     if outcome.error:
         if outcome.debug and values.on("debug"):
             return results.debug(session, outcome.debug)
         raise Failure(outcome.error, outcome.code)
     caching.finish(lambda name: exports.push(session, [name]))
-    return results.finish(session, values, outcome)
+    return results.finish(session, values, outcome, build)
 
 
 def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:

@@ -130,7 +130,7 @@ class Builds:
 
     def _done(self, built: Built, names: list[Reference], options: BuildOptions) -> list[Progress]:
         if built.image:
-            self._tell(built, names)
+            self._tell(built, names if not options.stored_as else [])
         if options.events:
             result = Progress(id=RESULT, aux=built.metadata)
             return [result, *([Progress(aux={"ID": built.image})] if built.image else [])]

@@ -103,7 +103,8 @@ def _output(options: BuildOptions, names: list[Reference]) -> Output:
         raise InvalidArgument("outputs: push=true is done by cove build; here push the image when it is built")
     attributes = {name: value for output in options.outputs for name, value in output.items()}
     annotations = Annotations.parse(options.annotations, attributes)
-    return Output("cacheonly" if types == {"cacheonly"} else "image", names, annotations)
+    stored_as = [Reference.parse(options.stored_as).with_default_tag()] if options.stored_as else []
+    return Output("cacheonly" if types == {"cacheonly"} else "image", names, stored_as, annotations)
 
 
 def limits(options: BuildOptions) -> Limits:
