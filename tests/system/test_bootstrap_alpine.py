@@ -1,5 +1,6 @@
 """``cove image bootstrap alpine:RELEASE`` from an apk mirror: hand-made packages, for want of a real mirror here."""
 
+import os
 import platform
 import shutil
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from harness.apk_mirror import ApkMirror
 from harness.debian_mirror import directory, entry, regular
+from harness.emulated import ARCHITECTURE, PLATFORM, Emulated
 from harness.engine import Completed, Engine
+from harness.real_packages import busybox_of
 
 pytestmark = [
     pytest.mark.needs("cove", "busybox-static"),
@@ -20,8 +23,11 @@ APK = b'#!/bin/busybox sh\nmkdir -p /lib/apk/db\necho "$@" >/lib/apk/db/installe
 
 @pytest.fixture(scope="module")
 def mirror(tmp_path_factory: pytest.TempPathFactory) -> ApkMirror:
-    made = ApkMirror(tmp_path_factory.mktemp("apk") / "mirror")
-    busybox = Path(shutil.which("busybox") or "").read_bytes()
+    root = tmp_path_factory.mktemp("apk") / "mirror"
+    return filled(ApkMirror(root), Path(shutil.which("busybox") or "").read_bytes())
+
+
+def filled(made: ApkMirror, busybox: bytes) -> ApkMirror:
     link = entry("bin/sh", b"2", "/bin/busybox", 0o777)
     made.add("busybox", "1.36.1-r2", [directory("bin"), regular("bin/busybox", busybox, 0o755), link])
     made.add("alpine-baselayout", "3.6.5-r0", [directory("etc"), regular("etc/passwd", b"root:x:0:0::/root:/bin/sh\n")])
@@ -56,6 +62,23 @@ def test_files_alone(daemon: Engine, mirror: ApkMirror) -> None:
     label = daemon.docker("inspect", "-f", '{{index .Config.Labels "cove.bootstrap.packages"}}', "few").out
     assert label.split() == ["libz=1.3-r0", "tool=2-r0"]
     daemon.docker("rmi", "few")
+
+
+@pytest.mark.needs("emulator", "package-mirror")
+def test_scripts_of_another_processor_run_by_an_emulator(tmp_path: Path) -> None:
+    mirror = filled(ApkMirror(tmp_path / "mirror", architecture="ppc64le"), busybox_of(ARCHITECTURE))
+    daemon = Emulated(f"cove-test-{os.getpid()}-emulated")
+    try:
+        daemon.start()
+        refused = bootstrap(daemon, mirror, "--arch", "s390x", check=False)
+        assert refused.code == 1 and "cannot run programs of linux/s390x" in refused.err
+        bootstrap(daemon, mirror, "--arch", ARCHITECTURE, "-t", "alp:1")
+        look = ("cat", "/lib/apk/db/installed")
+        seen = daemon.docker("run", "--rm", "--platform", PLATFORM, "alp:1", "/bin/busybox", *look).out
+        assert seen.startswith("add --root / --initdb --no-network")
+        assert daemon.docker("inspect", "-f", "{{.Os}}/{{.Architecture}}", "alp:1").out == f"{PLATFORM}\n"
+    finally:
+        daemon.close()
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from cove.build.solving.running import Command, Limits, Output, Ran, StepMount
+from cove.engine import emulation
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.defaults import Defaults
 from cove.engine.containers import creation
@@ -35,9 +35,6 @@ from cove.wire.containers import ContainerCreate
 from cove.wire.host_config import DeviceRequest, HostConfig, LogConfig, Ulimit
 
 READ = 1 << 16
-BINFMT = Path("/proc/sys/fs/binfmt_misc")
-EMULATORS = {"arm64": ("aarch64",), "amd64": ("x86_64",), "386": ("i386",), "ppc64le": ("ppc64le",)}
-"""Architectures as the names of qemu's registrations have them, where these are others."""
 _FRAME = 8
 """Bytes of the head of a multiplexed frame: stream, three zeros, length."""
 _KERNEL_PLACES = ("proc", "dev", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf", ".dockerenv")
@@ -173,14 +170,8 @@ class BuildSteps:
 def check_platform(text: str) -> None:
     """Raises InvalidArgument when the host can run no programs of this platform, itself or by an emulator."""
     wanted = Platform.parse(text) if text else host()
-    if host().preference(wanted) is not None:
-        return
-    names = EMULATORS.get(wanted.architecture, (wanted.architecture,))
-    if not any((BINFMT / f"qemu-{name}").exists() for name in names):
-        raise InvalidArgument(
-            f"cannot run programs of {wanted} on {host()}: the host has no emulator for them (binfmt_misc, {BINFMT}); "
-            "the package qemu-user-static brings one"
-        )
+    if not emulation.runs(wanted):
+        raise InvalidArgument(emulation.lack(wanted))
 
 
 def _remove(container: Container, group: str) -> None:

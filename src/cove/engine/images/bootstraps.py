@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from cove.engine import emulation
 from cove.engine.events.events import Events
 from cove.engine.images.transfer_progress import told
 from cove.engine.images.workshop import ContainerWorkshop
 from cove.errors import InvalidArgument
 from cove.images import Image
 from cove.images import Images as ImageStore
-from cove.images.bootstrap import Options, Root, debian_architecture
+from cove.images.bootstrap import PLATFORMS, Options, Root, debian_architecture
 from cove.images.bootstrap import Progress as Bootstrapped
 from cove.images.bootstrap import run as make_root
 from cove.platform import Platform
@@ -36,12 +37,14 @@ class Bootstraps:
             yield line
 
     def _options(self, asked: BootstrapOptions) -> Options:
+        architecture = _architecture(asked.platform)
         return Options(
             mirror=asked.mirror,
             suite=asked.suite,
             keyring=asked.keyring,
             work_dir=self._work_dir,
-            architecture=_architecture(asked.platform),
+            architecture=architecture,
+            lack=_lack(architecture),
             variant=asked.variant,
             include=tuple(asked.include),
             snapshot=asked.snapshot,
@@ -83,3 +86,11 @@ def _architecture(text: str) -> str:
     if platform.os == "linux" and (found := debian_architecture(platform.architecture, platform.variant)):
         return found
     raise InvalidArgument(f"invalid platform {text}: no distribution has packages for it")
+
+
+def _lack(architecture: str) -> str:
+    """What is missing to run programs of a processor that has this name in Debian."""
+    if not architecture:
+        return ""
+    platform = Platform("linux", *PLATFORMS[architecture])
+    return "" if emulation.runs(platform) else emulation.lack(platform)

@@ -6,9 +6,9 @@ them (``deb``, ``tree``) and lets a recipe (``busybox``) finish the root. Whole 
 packages need (``relations``, ``index``, ``resolve``), and what is made of them (``variants``).
 """
 
-from cove.images.bootstrap.machine import debian_architecture
+from cove.images.bootstrap.machine import PLATFORMS, debian_architecture
 from cove.images.bootstrap.progress import Progress
 from cove.images.bootstrap.root import Root
 from cove.images.bootstrap.run import RECIPES, Options, remove_stale, run
 
-__all__ = ["RECIPES", "Options", "Progress", "Root", "debian_architecture", "remove_stale", "run"]
+__all__ = ["PLATFORMS", "RECIPES", "Options", "Progress", "Root", "debian_architecture", "remove_stale", "run"]

@@ -25,7 +25,7 @@ from cove.store import in_thread
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be made. ``recipe``: ``NAME:SUITE``. ``native``: whether this machine runs its programs."""
+    """What is to be made. ``recipe``: ``NAME:SUITE``. ``lack``: why its programs cannot be run here."""
 
     recipe: str
     variant: Variant
@@ -33,7 +33,7 @@ class Wish:
     pins: Pins
     mirror: str
     keyring: str
-    native: bool
+    lack: str
 
     @property
     def suite(self) -> str:
@@ -41,17 +41,14 @@ class Wish:
 
 
 def wish(
-    recipe: str, *, variant_name: str, include: Sequence[str], snapshot: str, mirror: str, keyring: str, native: bool
+    recipe: str, *, variant_name: str, include: Sequence[str], snapshot: str, mirror: str, keyring: str, lack: str
 ) -> Wish:
     """Raises InvalidArgument that names the flag, Unimplemented for scripts that cannot run here."""
     chosen = variant(variant_name)
-    if chosen.finish is not None and not native:
-        raise Unimplemented(
-            f"variant {variant_name} runs programs of another architecture, which this machine cannot: "
-            "only distroless can be made for it"
-        )
+    if chosen.finish is not None and lack:
+        raise Unimplemented(f"variant {variant_name} runs scripts of packages: {lack}; distroless needs none")
     names = tuple(name for word in include for name in word.replace(",", " ").split())
-    return Wish(recipe, chosen, names, provenance.parse_pins(snapshot), mirror, keyring, native)
+    return Wish(recipe, chosen, names, provenance.parse_pins(snapshot), mirror, keyring, lack)
 
 
 async def make(asked: Wish, machine: Machine, workshop: Workshop | None, work: Path, report: Report) -> Root:

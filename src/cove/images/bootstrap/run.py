@@ -46,7 +46,8 @@ class Options:
 
     ``mirror``: the URI above ``dists/``. ``suite``: a suite or codename. ``keyring``: a file of OpenPGP keys, binary
     or armored. "" is: as apt is configured. ``work_dir``: where the files are made, the system's temporary directory
-    if None. ``machine``: instead of the one this runs on. ``architecture``: Debian's name of another one.
+    if None. ``machine``: instead of the one this runs on. ``architecture``: Debian's name of another one. ``lack``:
+    what is missing to run its programs here, "" for nothing.
 
     Of distributions (``NAME:SUITE``) alone: ``variant``; ``include``: more packages; ``snapshot``: dates that the
     releases must have; ``workshop``: where their scripts run.
@@ -58,6 +59,7 @@ class Options:
     work_dir: Path | None = None
     machine: Machine | None = None
     architecture: str = ""
+    lack: str = ""
     variant: str = ""
     include: tuple[str, ...] = ()
     snapshot: str = ""
@@ -75,7 +77,7 @@ async def run(recipe: str, options: Options, report: Report) -> Root:
     machine = replace(here, architecture=options.architecture or here.architecture)
     if machine.architecture not in PLATFORMS:
         raise InvalidArgument(f"images cannot name the architecture {machine.architecture}")
-    wish = _wish(recipe, options, native=machine.architecture == here.architecture)
+    wish = _wish(recipe, options)
     work = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=options.work_dir))
     try:
         if wish is not None and wish.recipe.startswith(f"{alpine.NAME}:"):
@@ -96,7 +98,7 @@ def remove_stale(work_dir: Path) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _wish(recipe: str, options: Options, *, native: bool) -> distribution.Wish | None:
+def _wish(recipe: str, options: Options) -> distribution.Wish | None:
     """None for a recipe of one package. Raises InvalidArgument for options that the recipe has not."""
     if recipe in RECIPES:
         for name in ("variant", "include", "snapshot"):
@@ -116,7 +118,7 @@ def _wish(recipe: str, options: Options, *, native: bool) -> distribution.Wish |
         snapshot=options.snapshot,
         mirror=options.mirror,
         keyring=options.keyring,
-        native=native,
+        lack=options.lack,
     )
 
 
