@@ -226,19 +226,38 @@ def _firewall(daemon: Daemon, containers: list[dict[str, Any]], networks: dict[s
     }
     if set(sets["internal"]) != internal:
         found.append(f"the firewall knows internal ones {sets['internal']}, not {internal}")
-    leads = {(key["concat"][0], key["concat"][1]): value["concat"][0] for key, value in sets["published4_any"]}
-    said = {}
+    for version in (4, 6):
+        subnets = {
+            pool["Subnet"]
+            for network in _bridges(networks)
+            for pool in network["IPAM"]["Config"]
+            if (":" in pool["Subnet"]) == (version == 6)
+        }
+        known = {f"{each['prefix']['addr']}/{each['prefix']['len']}" for each in sets[f"subnets{version}"]}
+        if known != subnets:
+            found.append(f"the firewall knows subnets {known}, networks have {subnets}")
+    return found + _published(containers, sets, 4) + _published(containers, sets, 6)
+
+
+def _published(containers: list[dict[str, Any]], sets: dict[str, list[Any]], version: int) -> list[str]:
+    """A port leads to one of its container's addresses, unless it has none of the family; then the relay carries it."""
+    wildcard, key = ("0.0.0.0", "IPAddress") if version == 4 else ("::", "GlobalIPv6Address")
+    leads = {
+        ({6: "tcp", 17: "udp"}.get(target[0], target[0]), target[1]): value["concat"][0]
+        for target, value in ((element[0]["concat"], element[1]) for element in sets[f"published{version}_any"])
+    }
+    must, may = {}, {}
     for container in containers:
-        addresses = {each["IPAddress"] for each in container["NetworkSettings"]["Networks"].values()}
-        for key, bindings in container["NetworkSettings"]["Ports"].items():
-            for binding in bindings or ():
-                if binding["HostIp"] == "0.0.0.0":
-                    said[key.partition("/")[2], int(binding["HostPort"])] = addresses
-    protocols = {6: "tcp", 17: "udp"}
-    leads = {(protocols.get(protocol, protocol), port): target for (protocol, port), target in leads.items()}
-    if set(leads) > set(said) or any(target not in said.get(key, ()) for key, target in leads.items()):
-        found.append(f"published: the firewall has {leads}, containers {said}")
-    return found
+        addresses = [each[key] for each in container["NetworkSettings"]["Networks"].values()]
+        for port, bindings in container["NetworkSettings"]["Ports"].items():
+            for binding in (binding for binding in bindings or () if binding["HostIp"] == wildcard):
+                place = port.partition("/")[2], int(binding["HostPort"])
+                may[place] = set(addresses) - {""}
+                if all(addresses):
+                    must[place] = may[place]
+    wrong = [place for place, target in leads.items() if target not in may.get(place, ())]
+    missing = set(must) - set(leads)
+    return [f"published: the firewall has {leads}, containers {may}"] if wrong or missing else []
 
 
 def _rows(daemon: Daemon, containers: list[dict[str, Any]], networks: dict[str, Any]) -> list[str]:
