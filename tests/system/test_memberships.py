@@ -272,3 +272,70 @@ def test_many_join_and_leave_at_once(nets: Engine) -> None:
     for name in names:
         assert len(interfaces(nets, name)) == 3
         assert default_route(nets, name).startswith("10.71.0.1")
+
+
+def run(engine: Engine, name: str, *flags: str) -> None:
+    engine.docker("run", "-d", "--name", name, *flags, "busybox", "sleep", "600")
+
+
+def test_what_an_endpoint_may_ask_for(daemon: Engine) -> None:
+    """Of ``network connect``: addresses of both families, links, options; and of ``run`` the same."""
+    subnets = ("--ipv6", "--subnet", "10.74.0.0/24", "--subnet", "fd00:74::/64")
+    daemon.docker("network", "create", "--attachable", *subnets, "both")
+    assert json.loads(daemon.docker("network", "inspect", "both").out)[0]["Attachable"] is True
+    run(daemon, "db", "--network", "both", "--ip", "10.74.0.9", "--ip6", "fd00:74::99")
+    shown = networks(daemon, "db")["both"]
+    assert (shown["IPAddress"], shown["GlobalIPv6Address"]) == ("10.74.0.9", "fd00:74::99")
+    run(daemon, "box")
+    wishes = ("--ip", "10.74.0.10", "--ip6", "fd00:74::10", "--link", "db:base", "--link-local-ip", "169.254.7.7")
+    option = ("--driver-opt", "com.docker.network.endpoint.ifname=side0")
+    daemon.docker("network", "connect", *wishes, *option, "--alias", "cupboard", "both", "box")
+    own = daemon.docker("exec", "box", "ip", "addr", "show", "dev", "side0").out
+    assert "10.74.0.10/24" in own and "fd00:74::10/64" in own and "169.254.7.7/16" in own
+    for name in ("base", "db", "cupboard"):
+        assert daemon.docker("exec", "box", "ping", "-c", "1", "-W", "5", name).code == 0
+    assert "10.74.0.10" in daemon.docker("exec", "db", "nslookup", "cupboard").out
+    assert daemon.docker("exec", "db", "nslookup", "base", check=False).code != 0, "a link is for who asked for it"
+
+
+def test_a_start_may_have_another_address(nets: Engine) -> None:
+    """Addresses that were not asked for are free while their container does not run; those that were are kept back."""
+    nets.docker("network", "create", "--subnet", "10.78.0.0/24", "pool")
+    for name, flags in (("asked", ("--ip", "10.78.0.2")), ("first", ()), ("second", ())):
+        run(nets, name, "--network", "pool", *flags)
+    before = {name: networks(nets, name)["pool"]["IPAddress"] for name in ("asked", "first", "second")}
+    assert before == {"asked": "10.78.0.2", "first": "10.78.0.3", "second": "10.78.0.4"}
+    nets.docker("stop", "-t", "0", "asked", "first", "second")
+    for name in ("second", "asked", "first"):
+        nets.docker("start", name)
+    after = {name: networks(nets, name)["pool"]["IPAddress"] for name in ("asked", "first", "second")}
+    assert after == {"asked": "10.78.0.2", "second": "10.78.0.3", "first": "10.78.0.4"}
+    nets.docker("restart", "-t", "0", "first")
+    assert networks(nets, "first")["pool"]["IPAddress"] == "10.78.0.4"
+    nets.docker("network", "create", "--subnet", "10.79.0.0/29", "small")
+    nets.docker("create", "--name", "kept", "--network", "small", "--ip", "10.79.0.3", "busybox", "sleep", "600")
+    for number, address in enumerate(("10.79.0.2", "10.79.0.4", "10.79.0.5", "10.79.0.6", "10.79.0.3")):
+        run(nets, f"box{number}", "--network", "small")
+        assert networks(nets, f"box{number}")["small"]["IPAddress"] == address, "the last one that is left"
+    nets.docker("rm", "-f", "box4")
+    nets.docker("start", "kept")
+
+
+def test_leaving_by_force_what_is_there_no_more(nets: Engine) -> None:
+    gone = nets.docker("network", "disconnect", "--force", "bridge", "nobody", check=False)
+    assert gone.code == 1 and "endpoint nobody not found" in gone.err
+    run(nets, "box")
+    nets.docker("network", "disconnect", "--force", "bridge", "box")
+    assert networks(nets, "box") == {}
+
+
+def test_a_guest_s_owner_restarts(nets: Engine) -> None:
+    """``container:ID`` is the network that the owner had; a guest that starts again has the new one."""
+    run(nets, "owner")
+    run(nets, "guest", "--network", "container:owner")
+    same = ("readlink", "/proc/self/ns/net")
+    assert nets.docker("exec", "owner", *same).out == nets.docker("exec", "guest", *same).out
+    nets.docker("restart", "-t", "0", "owner")
+    nets.docker("restart", "-t", "0", "guest")
+    assert nets.docker("exec", "owner", *same).out == nets.docker("exec", "guest", *same).out
+    assert "eth0" in nets.docker("exec", "guest", "ip", "link").out

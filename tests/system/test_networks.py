@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
 
 SLEEP = ("busybox", "sleep", "600")
@@ -239,6 +240,28 @@ def test_config_only_networks_are_copied_and_hold_no_containers(daemon: Engine) 
     assert 'configuration network "template" is in use' in refused.err
     daemon.docker("rm", "-f", "one")
     daemon.docker("network", "rm", "made", "template")
+
+
+def test_pools_of_the_configuration(fresh_daemon: Daemon) -> None:
+    flags = fresh_daemon.flags
+    pools = ("base=10.90.0.0/23,size=24", "base=fd90::/47,size=48")
+    fresh_daemon.restart_with(
+        *(word for pool in pools for word in ("--default-address-pool", pool)), "--bip=172.17.0.1/16"
+    )
+    for name in ("one", "two"):
+        fresh_daemon.docker("network", "create", "--ipv6", name)
+        subnets = [pool["Subnet"] for pool in inspected(fresh_daemon, name)["IPAM"]["Config"]]
+        assert subnets == {"one": ["10.90.0.0/24", "fd90::/48"], "two": ["10.90.1.0/24", "fd90:0:1::/48"]}[name]
+    run(fresh_daemon, "box", "--network", "two")
+    shown = endpoint(fresh_daemon, "box", "two")
+    assert (shown["IPAddress"], shown["GlobalIPv6Address"]) == ("10.90.1.2", "fd90:0:1::2")
+    full = fresh_daemon.docker("network", "create", "three", check=False)
+    assert full.code == 1 and "all predefined address pools have been fully subnetted" in full.err
+    fresh_daemon.docker("rm", "-f", "box")
+    fresh_daemon.docker("network", "rm", "one", "two")
+    fresh_daemon.stop()
+    fresh_daemon.flags = (*flags, "--bip=172.17.0.1/16")
+    fresh_daemon.start()
 
 
 @pytest.mark.needs("cove")

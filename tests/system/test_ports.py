@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -179,3 +180,34 @@ def test_another_machine_sees_the_engines_address(daemon: Engine, elsewhere: Net
         server.kill()
     assert re.search(r"192\.0\.2\.2:7000\s+(::ffff:)?192\.0\.2\.1:", seen)
     assert address(daemon, "box") not in seen
+
+
+def test_a_hundred_random_ports_at_once(daemon: Engine) -> None:
+    """Each is its container's alone, from the range that the kernel gives ports of its own from."""
+    image = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"PublishAllPorts": True}}
+    exposed = {"ExposedPorts": {f"{port}/tcp": {} for port in range(1, 11)}}
+    names = [f"box{number}" for number in range(10)]
+    for name in names:
+        assert daemon.http("POST", f"/containers/create?name={name}", {**image, **exposed}).status == 201
+    with ThreadPoolExecutor(10) as pool:
+        started = pool.map(lambda name: daemon.http("POST", f"/containers/{name}/start").status, names)
+        assert set(started) == {204}
+    given = [
+        int(binding["HostPort"])
+        for name in names
+        for bindings in daemon.http("GET", f"/containers/{name}/json").json()["NetworkSettings"]["Ports"].values()
+        for binding in bindings
+        if binding["HostIp"] == "0.0.0.0"
+    ]
+    low, high = map(int, daemon.netns.run(["sysctl", "-n", "net.ipv4.ip_local_port_range"]).stdout.split())
+    assert len(set(given)) == len(given) == 100 and all(low <= port <= high for port in given)
+
+
+def test_ports_that_the_image_exposes(daemon: Engine) -> None:
+    daemon.docker("create", "--name", "base", "busybox", "sleep", "600")
+    daemon.docker("commit", "--change", "EXPOSE 80 81/udp", "base", "exposing")
+    daemon.docker("run", "-d", "--name", "web", "-P", "exposing")
+    lines = daemon.docker("port", "web").out.splitlines()
+    assert {line.split(" -> ")[0] for line in lines} == {"80/tcp", "81/udp"}
+    daemon.docker("rm", "-f", "web")
+    daemon.docker("rmi", "exposing")

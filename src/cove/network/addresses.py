@@ -48,18 +48,34 @@ class AddressPool:
         """How many addresses of the range are free."""
         return self.last - self.first + 1 - sum(self.first <= number <= self.last for number in self._taken)
 
-    def take(self) -> IPAddress:
-        """The lowest free address. Raises Unavailable when there is none."""
-        while self._freed:
-            if (number := heapq.heappop(self._freed)) not in self._taken:
-                return self._mark(number)
-        while self._next <= self._last:
-            self._next += 1
-            if self._next - 1 not in self._taken:
-                return self._mark(self._next - 1)
+    def take(self, promised: Iterable[str] = ()) -> IPAddress:
+        """The lowest free address; one that is ``promised`` only when no other is free. Raises Unavailable."""
+        kept_back = {int(ip_address(text)) for text in promised}
+        passed = []
+        try:
+            while (number := self._lowest()) is not None:
+                if number not in kept_back:
+                    return self._mark(number)
+                passed.append(number)
+            if passed:
+                return self._mark(passed.pop(0))
+        finally:
+            for number in passed:
+                heapq.heappush(self._freed, number)
         raise Unavailable(
             f"no available IPv{self.subnet.version} addresses on this network's address pools: {self._owner}"
         )
+
+    def _lowest(self) -> int | None:
+        """The next free number, which is not met again unless it is put back."""
+        while self._freed:
+            if (number := heapq.heappop(self._freed)) not in self._taken:
+                return number
+        while self._next <= self._last:
+            self._next += 1
+            if self._next - 1 not in self._taken:
+                return self._next - 1
+        return None
 
     def claim(self, text: str) -> IPAddress:
         """One address of the caller's choice. Raises InvalidArgument (not of the subnet), Conflict (taken)."""

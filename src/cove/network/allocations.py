@@ -59,6 +59,10 @@ class Allocations:
         self._endpoints.restore(endpoints)
         self._publisher.restore(ports)
 
+    def keep_back(self, promised: Callable[[NetworkRecord], Iterable[str]]) -> None:
+        """Give nobody an address that is promised on a network, unless they ask for it or no other is free."""
+        self._endpoints.promised = promised
+
     def containers(self) -> list[str]:
         return list(self._held)
 

@@ -43,11 +43,15 @@ class Allocation:
 
 
 class Endpoints:
-    """Makes endpoints and remembers, through the catalogue's pools, which addresses they hold."""
+    """Makes endpoints and remembers, through the catalogue's pools, which addresses they hold.
+
+    ``promised``: addresses of a network that are free and yet somebody's.
+    """
 
     def __init__(self, catalogue: Catalogue, driver: Callable[[NetworkRecord], Driver]) -> None:
         self._catalogue = catalogue
         self._driver = driver
+        self.promised: Callable[[NetworkRecord], Iterable[str]] = lambda network: ()
 
     def take(
         self, container_id: str, name: str, requests: Sequence[EndpointRequest], held: Sequence[EndpointRecord] = ()
@@ -152,7 +156,7 @@ class Endpoints:
             return _claimed(endpoint_options.address(wanted, version), pools)
         for pool in pools:
             try:
-                return pool.take(), pool
+                return pool.take(self.promised(network)), pool
             except Unavailable:
                 if pool is pools[-1]:
                     raise

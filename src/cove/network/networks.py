@@ -8,7 +8,7 @@ sockets that reserve ports and what is kept in memory follow from it, and are ma
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -93,6 +93,10 @@ class Networks:
     def drivers(self) -> list[str]:
         """The kinds of network that there are."""
         return sorted(self._drivers)
+
+    def keep_back(self, promised: Callable[[NetworkRecord], Iterable[str]]) -> None:
+        """``promised``: addresses on a network that are given only to who asks for them, or as the last ones."""
+        self._allocations.keep_back(promised)
 
     @property
     def kernel_settings(self) -> list[str]:
