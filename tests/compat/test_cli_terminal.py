@@ -126,6 +126,7 @@ CODES = {
     ("run", "--rm", "busybox", "sh", "-c", "kill -TERM $$"): 143,
     ("run", "--rm", "busybox", "sh", "-c", "kill -SEGV $$"): 139,
     ("run", "--rm", "busybox", "sh", "-c", "kill -KILL $$"): 137,
+    ("run", "--rm", "--init", "busybox", "sh", "-c", "kill -TERM $$"): 143,
     ("run", "--rm", "-t", "busybox", "sh", "-c", "exit 77"): 77,
     ("exec", "BOX", "/etc"): 126,
     ("exec", "BOX", "nothing-of-that-name"): 127,
@@ -139,8 +140,29 @@ def test_exit_codes(runner: Any, box: str) -> None:
         argv = [box if word == "BOX" else word for word in words]
         docker, cove = runner.both(*argv)
         assert cove.code == docker.code, (words, docker, cove)
-        if "-c" not in words or "kill" not in words[-1] or words[0] == "exec":
+        if "-c" not in words or "kill" not in words[-1] or "--init" in words or words[0] == "exec":
             assert cove.code == wanted, (words, cove)
+
+
+STARTS = {
+    ("busybox", "sh", "-c", "echo out; exit 7"): 7,
+    ("--init", "busybox", "sh", "-c", "kill -TERM $$"): 143,
+    ("busybox", "/etc/passwd"): 126,
+    ("busybox", "nothing-of-that-name"): 127,
+}
+
+
+@pytest.mark.parametrize("words", STARTS, ids=" ".join)
+def test_exit_codes_of_start(words: tuple[str, ...], runner: Any, name: str) -> None:
+    found = []
+    for program in PROGRAMS:
+        runner.docker("create", "--name", name, *words)
+        found.append(runner.run(program, "start", "-a", name))
+        assert runner.docker("inspect", "-f", "{{.State.ExitCode}}", name).out == f"{STARTS[words]}\n"
+        runner.docker("rm", name)
+    docker, cove = found
+    assert (cove.code, cove.out) == (docker.code, docker.out)
+    assert cove.err == docker.err.replace("docker", "cove")
 
 
 FRAME = re.compile(rb"\x1b\[H((?:(?!\x1b\[H).)*?)\x1b\[J", re.DOTALL)

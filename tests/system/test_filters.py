@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.engine import Engine
+from harness.waiting import eventually
 
 PRUNE = {"until": "1h", "label": "a=b", "label!": "c"}
 LISTS = {
@@ -76,3 +77,23 @@ def test_filters(daemon: Engine, where: str) -> None:
     assert answers == dict.fromkeys(known, 200)
     assert status({name: [value] for name, value in known.items()}) == 200
     assert status({"nonesuch": ["a"]}) == 400
+
+
+def test_containers_by_state(daemon: Engine) -> None:
+    """Each is in one state, and found by it alone."""
+    daemon.docker("create", "--name", "created", "busybox", "true")
+    daemon.docker("run", "--name", "exited", "busybox", "true")
+    for name in ("running", "paused"):
+        daemon.docker("run", "-d", "--name", name, "busybox", "sleep", "600")
+    daemon.docker("pause", "paused")
+    daemon.docker("run", "-d", "--name", "restarting", "--restart", "always", "busybox", "false")
+
+    def found(status: str) -> list[str]:
+        return daemon.docker("ps", "-a", "--filter", f"status={status}", "--format", "{{.Names}}").out.split()
+
+    eventually(lambda: found("restarting"), lambda names: names == ["restarting"], seconds=20)
+    for status in ("created", "exited", "running", "paused"):
+        assert set(found(status)) - {"restarting"} == {status}, "the one that restarts goes on through its states"
+    assert found("removing") == found("dead") == []
+    listed = daemon.docker("ps", "--filter", "status=restarting", "--filter", "status=paused", "--format", "{{.State}}")
+    assert "paused" in listed.out.split()

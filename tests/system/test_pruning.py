@@ -1,6 +1,7 @@
 """``prune`` that tells beforehand, keeps some, and goes by the last use."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,30 @@ def test_filters_hold(daemon: Engine) -> None:
     told = daemon.cove("container", "prune", "-f", "--filter", "label=go", "--keep-bytes", "0").out
     assert "box-go" in told and "box-keep" not in told
     assert daemon.docker("ps", "-a", "--format", "{{.Names}}").out == "box-keep\n"
+
+
+@pytest.mark.parametrize("client", ["docker", "cove"])
+def test_containers_by_time_and_label(daemon: Engine, client: str) -> None:
+    prune = daemon.docker if client == "docker" else daemon.cove
+    labels = {"old": "a=1", "kept": "keep", "bare": "b", "young": "a=1"}
+    made = {}
+    for name, label in labels.items():
+        if name == "young":
+            between = f"{time.time():.9f}"
+        made[name] = daemon.docker("create", "--name", name, "--label", label, "busybox", "true").out.strip()
+    daemon.docker("run", "-d", "--name", "runs", "busybox", "sleep", "600")
+
+    def gone(*filters: str) -> set[str]:
+        words = [word for each in filters for word in ("--filter", each)]
+        out = prune("container", "prune", "-f", *words).out
+        return {name for name, identity in made.items() if identity in out}
+
+    assert gone("until=1h") == set()
+    assert gone(f"until={between}", "label!=keep", "label!=b") == {"old"}
+    assert gone("label=a=2") == set()
+    assert gone("label=a") == {"young"}
+    assert gone("label!=keep") == {"bare"}
+    assert daemon.docker("ps", "-a", "--format", "{{.Names}}").out.split() == ["runs", "kept"]
 
 
 def test_networks_go_by_their_last_use(daemon: Engine) -> None:

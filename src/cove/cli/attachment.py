@@ -81,6 +81,8 @@ class Attachment:
         pending = getattr(self.sock, "pending", None)
         if pending is not None and pending():
             return [(self.sock.fileno(), select.POLLIN)]
+        if ended is not None and ended.buffered:
+            return [(ended.fileno(), select.POLLIN)]
         return poll.poll()
 
     def _receive(self, events: int) -> bool:
@@ -162,7 +164,7 @@ def wait_with_signals(pending: Pending, signals: Signals) -> None:
     poll = select.poll()
     poll.register(pending, select.POLLIN)
     poll.register(signals, select.POLLIN)
-    while True:
+    while not pending.buffered:
         ready = {fd for fd, _ in poll.poll()}
         if signals.fileno() in ready:
             signals.deliver()

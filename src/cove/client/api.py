@@ -215,6 +215,11 @@ class Pending:
             self._response = receive(self._reader, self._method)
         return self._response is not None
 
+    @property
+    def buffered(self) -> bool:
+        """Whether of the answer more than its head has been read: then ``fileno`` may never be readable again."""
+        return bool(self._reader.pending)
+
     def json(self) -> Any:
         """The whole answer, waiting for it. Raises a ``CoveError`` when it is a failure."""
         response = self._response or receive(self._reader, self._method)

@@ -55,6 +55,7 @@ def _body(session: Session, values: Values, command: list[str]) -> dict[str, Any
         "AttachStdin": attach and values.on("interactive"),
         "AttachStdout": attach,
         "AttachStderr": attach,
+        "Detach": not attach,
         "DetachKeys": detach_keys(session, values).text,
         "Env": environment or None,
         "WorkingDir": values.text("workdir"),

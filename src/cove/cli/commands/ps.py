@@ -102,7 +102,7 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     size = values.on("size")
     last = 1 if values.on("latest") and values.number("last") == -1 else values.number("last")
     query = {
-        "all": 1 if values.on("all") or last > 0 else None,
+        "all": 1 if values.on("all") else None,
         "limit": last if last > 0 else None,
         "size": 1 if size or uses(form, ".Size") else None,
         "filters": encode_filters(values.many("filter")),
