@@ -23,13 +23,16 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def _small(root: str, size: str, *flags: str, kind: str = "tmpfs") -> Iterator[Daemon]:
-    """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing. ``kind``: ``tmpfs`` or ``ext4``."""
+def _small(root: str, size: str, *flags: str, kind: str = "tmpfs", inodes: int = 0) -> Iterator[Daemon]:
+    """A daemon with a small ``data_root`` or ``exec_root``; it must leave nothing. ``kind``: ``tmpfs`` or ``ext4``.
+
+    ``inodes``: how many files an ext4 has room for.
+    """
     daemon = Daemon(f"cove-test-{os.getpid()}-full{next(_numbers)}", "--debug", *flags)
     try:
         directory: Path = getattr(daemon, root)
         directory.mkdir()
-        _mount(directory, size, kind)
+        _mount(directory, size, kind, inodes)
         daemon.start()
         daemon.load_base_image()
         daemon.docker("run", "--rm", "-p", "18080:80", "busybox", "true")
@@ -41,13 +44,14 @@ def _small(root: str, size: str, *flags: str, kind: str = "tmpfs") -> Iterator[D
         daemon.close()
 
 
-def _mount(directory: Path, size: str, kind: str) -> None:
+def _mount(directory: Path, size: str, kind: str, inodes: int) -> None:
     if kind == "tmpfs":
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], check=True)
         return
     disk = directory.with_name("disk")
     subprocess.run(["truncate", "-s", size, str(disk)], check=True)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(disk)], check=True)
+    words = ["-N", str(inodes)] if inodes else []
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", *words, str(disk)], check=True)
     subprocess.run(["mount", "-o", "loop", str(disk), str(directory)], check=True)
 
 
@@ -225,3 +229,71 @@ def test_copies_of_volumes(tmp_path: Path) -> None:
         assert (place / "data" / "_data" / "file").read_bytes() == content
         daemon.cove("volume", "clone", "data", "copy")
         assert (place / "copy" / "_data" / "file").read_bytes() == content
+
+
+def test_a_full_inode_table(tmp_path: Path) -> None:
+    """With room for bytes and for not one more file: whatever makes one is refused, and what it began is gone."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN touch /made\nCOPY Dockerfile /\n")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("in\n")
+    with _small("data_root", "64m", kind="ext4", inodes=1024) as daemon:
+        daemon.docker("run", "-d", "--name", "lives", "-v", "data:/d", "busybox", "sleep", "600")
+        daemon.docker("exec", "lives", "sh", "-c", "echo kept > /d/file")
+        daemon.docker("run", "--name", "changed", "busybox", "touch", "/more")
+        daemon.docker("create", "--name", "made", "busybox", "echo", "works")
+        daemon.docker("save", "-o", str(tmp_path / "saved"), "busybox")
+        daemon.cove("volume", "backup", "data", "-o", str(tmp_path / "backup"))
+        daemon.cove("volume", "restore", "idle", "-i", str(tmp_path / "backup"))
+        before = _everything(daemon)
+        with _no_inodes(daemon.data_root):
+            for command in (
+                ["create", "busybox"],
+                ["start", "made"],
+                ["volume", "create", "more"],
+                ["volume", "create", "--size", "8M", "more"],
+                ["volume", "clone", "data", "more"],
+                ["volume", "snapshot", "data", "one"],
+                ["volume", "restore", "idle", "-i", str(tmp_path / "backup")],
+                ["volume", "restore", "more", "-i", str(tmp_path / "backup")],
+                ["commit", "changed", "image"],
+                ["import", str(tmp_path / "backup"), "image"],
+                ["load", "-i", str(tmp_path / "saved")],
+                ["build", "-q", str(tmp_path)],
+                ["cp", str(tmp_path / "tree"), "lives:/d/"],
+                ["cp", str(tmp_path / "tree"), "changed:/"],
+                ["exec", "lives", "touch", "/d/new"],
+            ):
+                refused = daemon.cove(*command, check=False, timeout=30)
+                assert refused.code != 0, command
+                assert "disk is full" in refused.err or "No space left on device" in refused.err, (command, refused)
+            assert daemon.docker("exec", "lives", "cat", "/d/file").out == "kept\n"
+            assert daemon.docker("diff", "changed").out == "A /more\n"
+            daemon.docker("cp", "changed:/more", "-")
+            daemon.kill9()
+        daemon.start()
+        assert _everything(daemon) == before
+        assert daemon.docker("start", "-a", "made").out == "works\n"
+        assert daemon.docker("exec", "lives", "cat", "/d/file").out == "kept\n"
+        daemon.cove("volume", "clone", "data", "more")
+        daemon.docker("commit", "changed", "image")
+        daemon.docker("rm", "-f", "changed")
+        daemon.docker("rmi", "image")
+
+
+def _everything(daemon: Daemon) -> set[str]:
+    """All names below the data root of what is kept."""
+    kept = ("blobs", "containers", "layers", "volumes", "tmp")
+    return {str(path) for place in kept for path in (daemon.data_root / place).rglob("*")}
+
+
+@contextlib.contextmanager
+def _no_inodes(directory: Path) -> Iterator[None]:
+    filler = directory / "filler"
+    filler.mkdir()
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            (filler / str(number)).touch()
+    try:
+        yield
+    finally:
+        shutil.rmtree(filler)

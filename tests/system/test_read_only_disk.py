@@ -29,6 +29,8 @@ WORKS = (
     ("inspect", "made"),
     ("exec", "lives", "cat", "/d/file"),
     ("cp", "lives:/d/file", "-"),
+    ("cp", "ended:/made", "-"),
+    ("diff", "ended"),
     ("system", "df"),
 )
 
@@ -80,6 +82,7 @@ def test_a_disk_that_fails(disk: tuple[_Disk, Daemon]) -> None:
     daemon.docker("run", "-d", "--name", "lives", "-v", "data:/d", "busybox", "sleep", "600")
     daemon.docker("exec", "lives", "sh", "-c", "echo hi > /d/file; sync")
     daemon.docker("create", "--name", "made", "busybox", "echo", "started")
+    daemon.docker("run", "--name", "ended", "busybox", "touch", "/made")
     made.fail()
     for command in REFUSED:
         refused = daemon.docker(*command, check=False, timeout=30)
@@ -87,6 +90,7 @@ def test_a_disk_that_fails(disk: tuple[_Disk, Daemon]) -> None:
         assert "Read-only file system" in refused.err or "cannot write the database" in refused.err, refused
     for command in WORKS:
         daemon.docker(*command, timeout=30)
+    assert daemon.http("GET", "/containers/ended/export").status == 200
     daemon.docker("stop", "-t", "0", "lives", timeout=30)
     daemon.kill9()
     with pytest.raises(AssertionError, match=r"Read-only file system|readonly database|disk I/O error"):

@@ -15,6 +15,7 @@ from cove.layers.worker.jobs import Bind, View
 from cove.layers.worker.staging import stage
 
 _ROOT = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_UNWRITABLE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS))
 
 
 def enter_user(namespace: int) -> None:
@@ -34,10 +35,13 @@ def enter_user(namespace: int) -> None:
         os.close(user)
 
 
-def open_root(view: View, namespace: int | None) -> int:
-    """The root with everything that is mounted below it (O_PATH). Raises OSError, InvalidArgument."""
+def open_root(view: View, namespace: int | None, *, writes: bool) -> int:
+    """The root with everything that is mounted below it (O_PATH). Raises OSError, InvalidArgument.
+
+    ``writes``: else it is also found on a disk that is full or read-only.
+    """
     namespaces.unshare(["mount"])  # gives this thread a root of its own as well, which entering another one needs
-    return _mounted(view) if namespace is None else of_namespace(namespace, whole=True)
+    return _mounted(view, writes) if namespace is None else of_namespace(namespace, whole=True)
 
 
 def open_bare_root(view: View, namespace: int | None) -> int:
@@ -67,27 +71,31 @@ def of_namespace(namespace: int, whole: bool) -> int:
         os.close(home)
 
 
-def _mounted(view: View) -> int:
+def _mounted(view: View, writes: bool) -> int:
     """Mount the overlay and the binds in this job's mount namespace; without layers the root is ``upper`` itself."""
     stage(view.staged)
-    if not view.lower:
-        root = os.open(view.upper, _ROOT)
-        for bind in view.binds:
-            _bind(root, bind)
-        return root
-    root = overlay.mount(view.lower, view.upper, view.work, view.root)
-    if root == overlay.ATTACHED:
-        root = os.open(view.root, _ROOT)
-    else:
-        place = os.open(view.root, _ROOT)
-        try:
-            mounts.attach(root, place)
-        finally:
-            os.close(place)
+    root = _overlaid(view, writes) if view.lower else os.open(view.upper, _ROOT)
     for bind in view.binds:
         _bind(root, bind)
-    if view.read_only:
+    if view.read_only and view.lower:
         mounts.set_attributes(root, mounts.READ_ONLY)
+    return root
+
+
+def _overlaid(view: View, writes: bool) -> int:
+    try:
+        root = overlay.mount(view.lower, view.upper, view.work, view.root)
+    except OSError as error:  # overlayfs makes a directory in ``work`` when it is mounted
+        if writes or error.errno not in _UNWRITABLE:
+            raise
+        root = overlay.mount_read_only([view.upper, *view.lower])
+    if root == overlay.ATTACHED:
+        return os.open(view.root, _ROOT)
+    place = os.open(view.root, _ROOT)
+    try:
+        mounts.attach(root, place)
+    finally:
+        os.close(place)
     return root
 
 

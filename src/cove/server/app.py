@@ -45,7 +45,7 @@ from cove.server.request import Request
 from cove.server.routing import Route, Router
 from cove.server.services import Services
 from cove.server.sockets import SocketRoutes
-from cove.server.status import status_of
+from cove.server.status import message_of, status_of
 from cove.server.swarm import SwarmRoutes
 from cove.server.system import SystemRoutes
 from cove.server.topology import TopologyRoutes
@@ -125,12 +125,8 @@ class App:
 
 
 def _error_reply(error: Exception, raw: web.BaseRequest, number: int) -> web.Response:
-    """The user gets one line; what is no kind of ours goes to the log. Cuts a connection that has an answer already."""
-    if isinstance(error, CoveError):
-        response = error_reply(status_of(error), error.message)
-    else:
-        log.error("request %d: %s %s failed", number, raw.method, raw.raw_path, exc_info=error)
-        response = error_reply(500, f"internal error: {type(error).__name__} (request {number} in the log)")
+    """Cuts a connection that has an answer already."""
+    response = error_reply(status_of(error), message_of(error, f"{raw.method} {raw.raw_path}", number))
     if answered(raw):
         raise ConnectionAbortedError("failed after the answer had begun") from error
     return response

@@ -10,6 +10,7 @@ from aiohttp import web
 from cove.errors import CoveError
 from cove.server.reply import HEADERS, JSON_HEADERS
 from cove.server.request import Request
+from cove.server.status import message_of
 from cove.wire.base import Wire
 from cove.wire.coding import encode
 from cove.wire.images import ErrorDetail, Progress
@@ -89,11 +90,7 @@ async def _array(request: Request, parts: AsyncIterator[Sequence[Wire]]) -> Asyn
 
 
 def _last_line(request: Request, error: Exception) -> Progress:
-    if isinstance(error, CoveError):
-        message = error.message
-    else:
-        log.error("request %d: %s %s failed", request.number, request.method, request.path, exc_info=error)
-        message = f"internal error: {type(error).__name__} (request {request.number} in the log)"
+    message = message_of(error, f"{request.method} {request.path}", request.number)
     return Progress(error=message, error_detail=ErrorDetail(message=message))
 
 

@@ -197,7 +197,7 @@ def _with_view(job: Export | Look | CopyOut | CopyIn | Browse, descriptors: list
     if isinstance(job, Export):
         _write_tar(descriptors[0], lambda writer: pack(open_bare_root(job.view, namespace), b"", writer))
         return CopyDone()
-    root = open_root(job.view, namespace)
+    root = open_root(job.view, namespace, writes=isinstance(job, CopyIn))
     match job:
         case Look():
             return look(root, job.path)
