@@ -9,7 +9,7 @@ import pytest
 
 from cove.images import Images
 from cove.images.leases import Keeper
-from cove.layers import Worker
+from cove.layers import Worker, wait_for_workers
 from cove.store import Database
 
 Body = Callable[[Images], Awaitable[None]]
@@ -17,8 +17,10 @@ Body = Callable[[Images], Awaitable[None]]
 
 @asynccontextmanager
 async def opened(root: Path, keeper: Keeper = lambda: ()) -> AsyncIterator[Images]:
-    """An image store on the data root ``root``, as a daemon has it."""
-    database, worker = Database(root / "db"), Worker()
+    """An image store on the data root ``root``, as a daemon has it, once the workers of a killed one are gone."""
+    lock = root / "worker.lock"
+    wait_for_workers(lock)
+    database, worker = Database(root / "db"), Worker(lock)
     images = Images(database, root, worker)
     images.ask(keeper)
     try:
