@@ -92,6 +92,54 @@ def _networks_and_volumes(engine: Engine) -> Observed:
     }
 
 
+def test_network_settings_in_every_state(alike: Any) -> None:
+    alike("network settings in every state", _network_settings)
+
+
+def _network_settings(engine: Engine) -> Observed:
+    engine.docker("network", "create", "--subnet", "10.77.2.0/24", "one")
+    engine.docker("network", "create", "--ipv6", "--subnet", "10.77.3.0/24", "--subnet", "fd00:773::/64", "two")
+    endpoints = {"one": {"IPAMConfig": {"IPv4Address": "10.77.2.9"}, "Aliases": ["a"]}}
+    host = {"PortBindings": {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18082"}]}, "NetworkMode": "one"}
+    exposed: dict[str, Any] = {"80/tcp": {}, "81/udp": {}}
+    body = {"Image": "busybox", "Cmd": ["sleep", "60"], "ExposedPorts": exposed, "HostConfig": host}
+    steps: dict[str, tuple[str, str, Any]] = {
+        "created": ("POST", "create?name=box", {**body, "NetworkingConfig": {"EndpointsConfig": endpoints}}),
+        "connected": ("POST", "two/connect", {"Container": "box", "EndpointConfig": {"Aliases": ["b"]}}),
+        "running": ("POST", "box/start", None),
+        "paused": ("POST", "box/pause", None),
+        "unpaused": ("POST", "box/unpause", None),
+        "exited": ("POST", "box/kill", None),
+        "again": ("POST", "box/start", None),
+    }
+    seen = {}
+    for name, (method, target, sent) in steps.items():
+        kind = "networks" if name == "connected" else "containers"
+        assert ask(engine, method, f"/{kind}/{target}", sent).status < 300
+        if name == "exited":
+            ask(engine, "POST", "/containers/box/wait")
+        seen[name] = _settings(engine)
+    for action, network in (("disconnect", "two"), ("disconnect", "one"), ("connect", "two")):
+        assert ask(engine, "POST", f"/networks/{network}/{action}", {"Container": "box"}).status == 200
+        seen[f"{action} {network}"] = _settings(engine)
+    return seen
+
+
+def _settings(engine: Engine) -> dict[str, Any]:
+    """With a word in the place of what no two engines have in common."""
+    found = ask(engine, "GET", "/containers/box/json").json()
+    own = ("SandboxID", "SandboxKey", "EndpointID", "NetworkID", "MacAddress")
+
+    def known(value: dict[str, Any]) -> dict[str, Any]:
+        value = {key: "set" if key in own and each else each for key, each in value.items()}
+        if value.get("Aliases"):
+            value["Aliases"] = ["SHORT-ID" if name == found["Id"][:12] else name for name in value["Aliases"]]
+        return value
+
+    settings = known(found["NetworkSettings"])
+    return {**settings, "Networks": {name: known(each) for name, each in settings["Networks"].items()}}
+
+
 def _plain(network: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in network.items() if key not in ("Id", "Created", "Containers")}
 

@@ -47,7 +47,13 @@ def outside(daemon: Engine) -> Iterator[list[str]]:
             process = stack.enter_context(subprocess.Popen(argv, stdout=subprocess.PIPE, text=True))
             stack.callback(process.kill)
             assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        names = (f"named.test={NAMED}/1", f"named.test={NAMED6}", f"sub.wild.test={NAMED}", f"other.test={BAD}")
+        names = (
+            f"named.test={NAMED}/1",
+            f"named.test={NAMED6}",
+            f"sub.wild.test={NAMED}",
+            f"other.test={BAD}",
+            f"long.test={GOOD}/600",
+        )
         yield stack.enter_context(running(daemon.netns.command([]), host_server(), *names))
 
 
@@ -123,6 +129,17 @@ def test_a_policy_changes_live_and_says_what_it_denies(daemon: Engine, world: li
     assert "destination=named.test" in told
     daemon.cove("update", "--egress", "none", "box")
     assert reaches(daemon, "box", BAD)
+
+
+def test_an_address_is_open_as_long_as_its_name_says(daemon: Engine, world: list[str]) -> None:
+    """By the TTL of the answer, and a minute at least, as clients keep addresses longer than they should."""
+    started(daemon, "allow=named.test,long.test")
+    for name in ("named.test", "long.test"):
+        daemon.docker("exec", "box", "nslookup", "-type=a", name)
+    listed = json.loads(daemon.netns.run(["nft", "-j", "list", "ruleset"]).stdout)["nftables"]
+    (opened,) = [item["set"]["elem"] for item in listed if item.get("set", {}).get("name") == "names4"]
+    timeouts = {each["elem"]["val"]["concat"][1]: each["elem"]["timeout"] for each in opened}
+    assert timeouts == {NAMED: 60, GOOD: 600}
 
 
 def test_an_address_is_nobody_s_after_its_container(daemon: Engine, world: list[str]) -> None:

@@ -46,6 +46,48 @@ def test_a_running_container(daemon: Daemon) -> None:
     assert daemon.fetch("http://127.0.0.1:9090/") == "other\n"
 
 
+ECHO = """
+import socket
+server = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+server.bind(("::", 9000))
+print("ready", flush=True)
+while True:
+    data, sender = server.recvfrom(100)
+    server.sendto(b"heard " + data, sender)
+"""
+SAY = """
+import socket, sys
+client = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+client.settimeout(float(sys.argv[3]))
+client.connect((sys.argv[1], int(sys.argv[2])))
+try:
+    client.send(b"it")
+    print(client.recv(100).decode())
+except OSError:
+    print("nothing")
+"""
+
+
+@pytest.mark.parametrize("family", [(), ("--ipv6", "--subnet", "fd00:78::/64")])
+def test_datagrams_in_both_families(daemon: Daemon, family: tuple[str, ...]) -> None:
+    """To a container with and without IPv6, which decides whether the kernel or the relay carries it."""
+    daemon.docker("network", "create", "--subnet", "10.78.0.0/24", *family, "net")
+    daemon.docker("run", "-d", "--name", "web", "--network", "net", "busybox", "sleep", "600")
+    pid = daemon.docker("inspect", "-f", "{{.State.Pid}}", "web").out.strip()
+    inside = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-I", "-c", ECHO]
+    with neighbour(daemon) as other, subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None and server.stdout.readline() == "ready\n"
+
+        def heard(host: str, seconds: str) -> str:
+            return other.run([sys.executable, "-I", "-c", SAY, host, "9001", seconds]).stdout.strip()
+
+        daemon.cove("update", "--publish-add", "9001:9000/udp", "web")
+        assert [heard(host, "10") for host in (HOST4, HOST6)] == ["heard it", "heard it"]
+        daemon.cove("update", "--publish-rm", "9001/udp", "web")
+        assert [heard(host, "0.5") for host in (HOST4, HOST6)] == ["nothing", "nothing"]
+        server.kill()
+
+
 def test_by_a_path_of_our_own(daemon: Daemon) -> None:
     serve(daemon, "-p", "9090:80")
     edit = {"Add": {"80/tcp": [{"HostPort": "8080"}]}, "Remove": ["9090"]}
