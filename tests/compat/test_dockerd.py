@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +68,20 @@ def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str
 def test_words_of_refusal(namespace: NetworkNamespace, tmp_path: Path, arguments: str, content: Any) -> None:
     ours = words(namespace, str(BIN / "coved"), tmp_path, arguments, content)
     assert ours == words(namespace, "dockerd", tmp_path, arguments, content)
+    assert ours == words(namespace, str(BIN / "coved"), tmp_path, f"--validate {arguments}", content)
+
+
+NOT_OURS = {
+    "--api-cors-header",  # gone since Docker 28
+    "--rootless",  # what it is told of is done by another program
+}
+
+
+def test_every_flag_of_dockerd_is_known() -> None:
+    docker, ours = (flags_of(program) for program in ("dockerd", str(BIN / "coved")))
+    assert docker - ours == NOT_OURS
+
+
+def flags_of(program: str) -> set[str]:
+    shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown, re.MULTILINE))

@@ -179,6 +179,12 @@ def test_aiodocker(daemon: Engine) -> None:
             assert message is not None and message.data == b"got word\n"
             assert (await made.wait())["StatusCode"] == 0
             assert [line async for line in made.log(stdout=True, follow=True)] == ["got word\n"]
+            socket = await made.websocket(stdin=True, stdout=True, stream=True)
+            await made.start()
+            await socket.send_bytes(b"again\n")
+            assert (await socket.receive()).data == b"got again\n"
+            await socket.close()
+            await made.wait()
             await made.start()
             execution = await made.exec(["sh", "-c", "echo from exec"])
             async with execution.start(detach=False) as stream:

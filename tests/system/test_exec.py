@@ -1,6 +1,8 @@
 """``docker exec``: further processes in a running container."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -102,6 +104,36 @@ def test_ends_with_its_container(daemon: Engine, box: str) -> None:
         assert process.stdout.readline() == b"up\n"
         daemon.docker("kill", box)
         assert process.wait(20) == 137
+
+
+@pytest.mark.parametrize("mode", [(), ("--pid", "host")], ids=["own processes", "the host's processes"])
+def test_what_it_left_behind_ends_with_the_container(daemon: Engine, mode: tuple[str, ...]) -> None:
+    """Also where no namespace of processes ends with it, and though they are nobody's children any more."""
+    identity = daemon.docker("run", "-di", "--name", "box", *mode, "busybox", "sh", "-c", "read x").out.strip()
+    daemon.docker("exec", "box", "sh", "-c", "setsid sleep 3600 & (trap '' TERM HUP; sleep 3600) & exit 0")
+    assert len(members(identity)) == 3, "the program and two that sleep"
+    with daemon.spawned("docker", "attach", "box") as client:
+        client.communicate(b"\n", 20)
+    daemon.docker("wait", "box")
+    eventually(lambda: members(identity) == [])
+
+
+def members(container: str) -> list[str]:
+    """The processes in the container's control groups."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cgroup"):
+        with contextlib.suppress(OSError):
+            if container in file.read_text():
+                found.append(file.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("client", ["docker", "cove"])
+def test_privileges(daemon: Engine, box: str, client: str) -> None:
+    run = daemon.docker if client == "docker" else daemon.cove
+    look = (box, "grep", "CapEff", "/proc/self/status")
+    plain, privileged = (int(run("exec", *flags, *look).out.split()[1], 16) for flags in ((), ("--privileged",)))
+    assert plain == 0xA80425FB and privileged & ~plain
 
 
 def test_many_one_after_another_leave_no_process(daemon: Engine, box: str) -> None:

@@ -128,6 +128,24 @@ def test_a_full_data_root_empties_the_trash_first() -> None:
                 assert "big" not in daemon.cove("trash", "ls").out
 
 
+def test_the_trash_has_its_share_of_the_disk() -> None:
+    """The oldest goes by itself when what was removed takes more; no client is told of it."""
+    with _small("data_root", "64m", "--trash-percent=10") as daemon:
+        for name in ("one", "two", "three"):
+            write = ("dd", "if=/dev/zero", "of=/file", "bs=1M", "count=3")
+            daemon.docker("run", "--name", name, "--net", "none", "busybox", *write)
+        for name in ("one", "two"):
+            daemon.docker("rm", name)
+        assert daemon.cove("trash", "ls", "--format", "{{.Name}}").out.split() == ["two", "one"]
+        daemon.docker("rm", "three")
+        eventually(
+            lambda: daemon.cove("trash", "ls", "--format", "{{.Name}}").out.split(),
+            lambda kept: kept == ["three", "two"],
+        )
+        assert daemon.cove("undo", "one", check=False).code == 1
+        assert daemon.cove("undo").out == "three\n"
+
+
 def test_a_build_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY big /big\nRUN cat /big >/again\n")
     (tmp_path / "big").write_bytes(os.urandom(1 << 20))  # large enough for its contents to be kept

@@ -181,6 +181,7 @@ OPTIONS = (
     Option("containerd", "containerd", f"{INERT}there is none"),
     Option("containerd_namespace", "containerd-namespace", f"{INERT}there is no containerd"),
     Option("containerd_plugins_namespace", "containerd-plugins-namespace", f"{INERT}there is no containerd"),
+    Option("cri_containerd", "cri-containerd", f"{INERT}there is no containerd"),
 )
 
 WITHOUT_FLAG = frozenset(("proxies", "builder"))

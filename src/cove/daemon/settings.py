@@ -151,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
     containerd: str = ""
     containerd_namespace: str = ""
     containerd_plugins_namespace: str = ""
+    cri_containerd: bool = False
 
     def listen_addresses(self) -> tuple[str, ...]:
         return self.hosts or (f"unix://{self.exec_root}/cove.sock",)
