@@ -23,5 +23,7 @@ def file_server(engine: Engine, root: Path) -> Iterator[str]:
     command = engine.netns.command([sys.executable, "-I", "-c", _SERVER, str(root)])
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
-        yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
-        server.kill()
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.kill()

@@ -23,9 +23,10 @@ from cove.build.planning.graph import Context, Given, Root, Vertex
 from cove.build.planning.planning import Inputs, Wishes, recipe, root_of
 from cove.build.planning.recipe import Recipe
 from cove.build.progress.progress import Checked, Event, Finished, Listener, Noted, Planned
-from cove.build.solving.executors import Executors, Fetcher, StepFailed
+from cove.build.solving.executors import Executors, StepFailed
 from cove.build.solving.following import Finishes, Following
 from cove.build.solving.mounts import MountLocks, Mounts, Secrets
+from cove.build.solving.remotes import Fetcher, Remotes
 from cove.build.solving.running import Runner
 from cove.build.solving.solver import Inflight, Solver
 from cove.build.solving.steps import StepLayers
@@ -198,7 +199,7 @@ class Builder:
             build.scratch,
             build.debug,
             build.epoch,
-            self.fetcher,
+            remotes=Remotes(self.cache, self.fetcher, build.scratch),
         )
         return Solver(executors, steps_, self.cache, self._inflight, build.note, build.skips)
 

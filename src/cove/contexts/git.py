@@ -70,6 +70,19 @@ class Clone:
             _remove_git_directories(self._directory)
         return commit
 
+    def current(self) -> str:
+        """The commit that the server has under the name that is asked for; nothing when it has none.
+
+        Raises Unavailable, Cancelled.
+        """
+        wanted = self._source.ref or "HEAD"
+        listed = self._git("ls-remote", "--quiet", "--", self._source.remote, wanted, f"{wanted}^{{}}", at="/")
+        commits = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+        for name in (wanted, f"refs/{wanted}", f"refs/tags/{wanted}", f"refs/heads/{wanted}"):
+            if name in commits:
+                return commits.get(f"{name}^{{}}", commits[name])  # of a tag with a text of its own, what it is on
+        return ""
+
     @property
     def root(self) -> Path:
         """The directory of the repository that was asked for. Raises InvalidArgument when it has none of that name."""

@@ -44,6 +44,11 @@ class GitSource:
         """The repository's name."""
         return self.remote.rsplit("/", 1)[-1].rsplit(":", 1)[-1].removesuffix(".git")
 
+    @property
+    def pins(self) -> bool:
+        """Whether it says which commit it has to be, with all digits."""
+        return any(len(digits) in (40, 64) and _COMMIT.fullmatch(digits) for digits in (self.checksum, self.ref))
+
     def with_flags(self, checksum: str, *, keep_git_dir: bool) -> "GitSource":
         """The same with what the flags of ADD say. Raises InvalidArgument where the address says something else."""
         if self.checksum and checksum and self.checksum != checksum:

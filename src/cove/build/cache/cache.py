@@ -108,10 +108,14 @@ class Cache:
 
     def selected(self, digest: str) -> Parts | None:
         """What a copy over the same inputs, as a whole, amounted to before: then no file has to be looked at."""
-        return self._selected.get(digest)
+        record = self.records.get(digest)
+        return self._selected.get(digest) or (Parts(record.parts, record.listing) if record is not None else None)
 
-    def note_selected(self, digest: str, parts: Parts) -> None:
-        """Remember that, while the daemon runs."""
+    def note_selected(self, digest: str, parts: Parts, *, lasting: bool = False) -> None:
+        """Remember that, while the daemon runs; ``lasting``: also afterwards, by a record."""
+        if lasting:
+            now, same = time.time_ns(), dict(parts.parts)
+            self.note(Record(digest, "internal", "files of an ADD", now, now, parts=same, listing=parts.listing))
         if len(self._selected) >= MOST_SELECTED:
             del self._selected[next(iter(self._selected))]
         self._selected[digest] = parts

@@ -6,18 +6,19 @@ import os
 import posixpath
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cove.build.planning.graph import Context, Remote
+from cove.build.solving.remotes import Fetched
 from cove.contexts import Selection, tar_pieces, walk
 from cove.contexts.git import Clone
-from cove.dockerfile.git import is_git, parse_git
+from cove.dockerfile.git import GitSource, is_git, parse_git
 from cove.dockerfile.ignore import FILE_NAME, SIZE_LIMIT, Matcher, parse_ignore_file
 from cove.dockerfile.source import SIZE_LIMIT as MOST_DOCKERFILE
 from cove.errors import InvalidArgument, NotFound, Unavailable
-from cove.registry.client.download import download
+from cove.registry.client.download import download, has_still
 from cove.registry.client.settings import Registries
 from cove.store import in_thread
 
@@ -25,6 +26,7 @@ _CHUNK = 1 << 18
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _BEGINNINGS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd")
 _UNNAMED = "__unnamed__"
+COMMIT = "commit"
 
 Receive = Callable[[AsyncIterator[bytes], Path], Awaitable[Context]]
 """Keeps a tar as a context, in a directory of the build's."""
@@ -59,29 +61,37 @@ class RemoteContexts:
             return await self._receive(_threaded(_pieces(place)), directory)
         return await self._of_directory(place.parent, Selection(Matcher(())), directory)
 
-    async def fetch(self, remote: Remote, directory: Path) -> Context:
+    async def fetch(self, remote: Remote, directory: Path) -> Fetched:
         """What an ADD names, as a context of its own: one file, or a repository. Raises CoveError."""
         if is_git(remote.url):
-            return await self._repository(remote.url, directory, remote)
+            return await self._cloned(_source(remote), directory)
         place = _held(remote.url, directory)
         checksum = _checksum(remote.checksum)
-        got = await self._download(remote.url, place, checksum[0])
+        got, validators = await self._download(remote.url, place, checksum[0])
         if checksum[1] and got != checksum[1]:
             raise InvalidArgument(f"digest mismatch {checksum[0]}:{got}: {remote.checksum}")
-        return await self._of_directory(place.parent, Selection(Matcher(())), directory)
+        return Fetched(await self._of_directory(place.parent, Selection(Matcher(())), directory), validators)
 
-    async def _repository(
-        self, url: str, directory: Path, remote: Remote | None = None, *, ignoring: str = ""
-    ) -> Context:
-        source = parse_git(url, local_looking=remote is None)
-        if remote is not None:
-            source = source.with_flags(remote.checksum, keep_git_dir=remote.keep_git_dir)
+    async def unchanged(self, remote: Remote, validators: Mapping[str, str]) -> bool:
+        """Whether it is what it was: by its checksum, or because the server says so. Raises CoveError."""
+        if not is_git(remote.url):
+            return bool(remote.checksum) or await has_still(remote.url, validators, self._registries)
+        source = _source(remote)
+        if source.pins:
+            return True
+        clone = Clone(source, Path("/"))
+        return await _cancellable(clone, clone.current) == validators.get(COMMIT)
+
+    async def _repository(self, url: str, directory: Path, *, ignoring: str = "") -> Context:
+        return (await self._cloned(parse_git(url, local_looking=True), directory, ignoring)).context
+
+    async def _cloned(self, source: GitSource, directory: Path, ignoring: str = "") -> Fetched:
         place = _fresh(directory)
         clone = Clone(source, place)
         try:
-            await _cancellable(clone)
+            commit = await _cancellable(clone, clone.run)
             selection = await asyncio.to_thread(_selection, clone.root, ignoring)
-            return await self._of_directory(clone.root, selection, directory)
+            return Fetched(await self._of_directory(clone.root, selection, directory), {COMMIT: commit})
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
 
@@ -94,30 +104,37 @@ class RemoteContexts:
             raise type(error)(f"error downloading remote context {url}: {error.message}") from error
         return place
 
-    async def _download(self, url: str, place: Path, algorithm: str = "sha256") -> str:
-        """Write what is at a URL to a file with its time of last change; the hash. Raises NotFound, Unavailable."""
+    async def _download(self, url: str, place: Path, algorithm: str = "sha256") -> tuple[str, dict[str, str]]:
+        """Write what is at a URL to a file with its time of last change; its hash, and what tells whether it changes.
+
+        Raises NotFound, Unavailable.
+        """
         checksum = hashlib.new(algorithm)
         async with download(url, self._registries) as found:
             with place.open("xb") as file:
                 async for chunk in found.pieces():
                     await in_thread(_keep, file.write, checksum.update, chunk)
-            moment = found.changed
+            moment, validators = found.changed, found.validators
         place.chmod(0o600)
         os.utime(place, (moment, moment))
-        return checksum.hexdigest()
+        return checksum.hexdigest(), validators
 
     async def _of_directory(self, root: Path, selection: Selection, directory: Path) -> Context:
         return await self._receive(_threaded(tar_pieces(walk(str(root), selection))), directory)
 
 
-async def _cancellable(clone: Clone) -> None:
-    work = asyncio.ensure_future(asyncio.to_thread(clone.run))
+async def _cancellable(clone: Clone, call: Callable[[], str]) -> str:
+    work = asyncio.ensure_future(asyncio.to_thread(call))
     try:
-        await asyncio.shield(work)
+        return await asyncio.shield(work)
     except asyncio.CancelledError:
         clone.cancel()
         await asyncio.wait([work])
         raise
+
+
+def _source(remote: Remote) -> GitSource:
+    return parse_git(remote.url).with_flags(remote.checksum, keep_git_dir=remote.keep_git_dir)
 
 
 def _held(url: str, directory: Path) -> Path:

@@ -1,7 +1,8 @@
 """What can be asked of the solver: operations, and the graph that they make. Pure.
 
 A vertex is one operation with the vertices that it takes its inputs from. Its result is a ``Root``, layers on top of
-each other, or a ``Context``. Equal vertices of one graph are one object, so that nothing is done twice.
+each other, or a ``Context``, which may be only ``Promised``. Equal vertices of one graph are one object, so that
+nothing is done twice.
 """
 
 from dataclasses import dataclass, field
@@ -49,7 +50,24 @@ class Context(msgspec.Struct, frozen=True):
     digest: str = ""
 
 
-Result = Root | Context
+@dataclass(frozen=True)
+class Remote:
+    """A file by URL or a git repository, which ADD fetches. The result is a Context with it at ``name``."""
+
+    url: str
+    checksum: str = ""
+    keep_git_dir: bool = False
+
+
+@dataclass(frozen=True)
+class Promised:
+    """A context that is fetched when somebody reads it. ``digest``: names it, as ``Context.digest`` would."""
+
+    remote: Remote
+    digest: str
+
+
+Result = Root | Context | Promised
 
 
 @dataclass(frozen=True)
@@ -59,15 +77,6 @@ class Given:
     result: Result
     identity: str
     """What it is, for cache keys: a digest, or a name."""
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A file by URL or a git repository, which ADD fetches. The result is a Context with it at ``name``."""
-
-    url: str
-    checksum: str = ""
-    keep_git_dir: bool = False
 
 
 @dataclass(frozen=True)

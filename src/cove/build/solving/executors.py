@@ -18,6 +18,7 @@ from cove.build.planning.graph import (
     LayerRef,
     MakeDirectory,
     MountOption,
+    Promised,
     Remote,
     Result,
     Root,
@@ -25,9 +26,10 @@ from cove.build.planning.graph import (
     Vertex,
 )
 from cove.build.solving.mounts import Mounts, Prepared
+from cove.build.solving.remotes import Remotes
 from cove.build.solving.running import Command, Limits, Ran, Runner
 from cove.build.solving.steps import StepLayers
-from cove.errors import InvalidArgument, Unimplemented
+from cove.errors import InvalidArgument
 from cove.layers.tree import split
 from cove.layers.worker.build_jobs import Rule, Selection, Source, TreePlace
 
@@ -91,13 +93,6 @@ class Execution(Protocol):
         """What it writes."""
 
 
-class Fetcher(Protocol):
-    """Who gets files by URL, and git repositories."""
-
-    async def fetch(self, remote: Remote, directory: Path) -> Context:
-        """As a context of its own, below ``directory``: one file, or a repository. Raises CoveError."""
-
-
 class Executors:
     """Carries operations out, for one build."""
 
@@ -111,12 +106,14 @@ class Executors:
         scratch: Path,
         debug: bool = False,
         now: int | None = None,
-        fetcher: Fetcher | None = None,
+        *,
+        remotes: Remotes,
     ) -> None:
         """``programs``: how many may run at once, of all builds. ``scratch``: a directory of this build's.
 
         ``debug``: keep what a step that fails has left. ``now``: seconds since 1970, of directories that are made.
         """
+        self.remotes = remotes
         self._steps = steps
         self._cache = cache
         self._runner = runner
@@ -125,14 +122,7 @@ class Executors:
         self._scratch = scratch
         self._debug = debug
         self._now = now
-        self._fetcher = fetcher
         self._images: dict[str, asyncio.Future[str]] = {}
-
-    async def fetch(self, remote: Remote) -> Context:
-        """What an ADD takes from elsewhere. Raises CoveError."""
-        if self._fetcher is None:
-            raise Unimplemented(f"ADD of {remote.url} is not supported")
-        return await self._fetcher.fetch(remote, self._scratch)
 
     async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         """What the result of a vertex depends on. Raises NotFound for files that are not there."""
@@ -152,7 +142,8 @@ class Executors:
         if known is None:
             known = await self._copy_parts(operation, base, inputs)
             if whole:
-                self._cache.note_selected(whole, known)
+                fetched = any(isinstance(vertex.operation, Remote) for vertex in vertex.inputs)
+                self._cache.note_selected(whole, known, lasting=fetched)
         return known
 
     async def execute(self, vertex: Vertex, inputs: Sequence[Result], execution: Execution) -> LayerRef | None:
@@ -247,6 +238,8 @@ class Executors:
         return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner)
 
     async def _tree(self, result: Result) -> TreePlace:
+        if isinstance(result, Promised):
+            result = await self.remotes.files(result)
         if isinstance(result, Context):
             return TreePlace(tar=result.tar, index=result.index)
         return TreePlace(lower=await self._steps.lower(result))
@@ -255,6 +248,7 @@ class Executors:
         """The layers of a tree, for a mount; of a context there is one, made when it is first wanted."""
         if isinstance(result, Root):
             return await self._steps.lower(result)
+        assert isinstance(result, Context)
         if result.tar not in self._images:
             self._images[result.tar] = asyncio.ensure_future(self._steps.context_image(result, self._scratch))
         return [await asyncio.shield(self._images[result.tar])]
@@ -353,8 +347,8 @@ def _mount_words(mount: MountOption) -> str:
 
 
 def _whole(copy: CopyFiles, base: Mapping[str, str], inputs: Sequence[Result]) -> str:
-    """Names a copy by its inputs as a whole; empty when one of them has no name."""
-    names = [_name(each) for each in inputs]
+    """Names a copy by the inputs that it reads, as wholes; empty when one of them has no name."""
+    names = [_name(inputs[place]) for place in sorted({0, *(each.input for each in copy.sources if each.input > 0)})]
     if not all(names):
         return ""
     return hashlib.sha256(repr((copy, sorted(base.items()), names)).encode()).hexdigest()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from cove.build.cache.cache import Cache, Parts, Record
 from cove.build.cache.explaining import reasons
-from cove.build.planning.graph import CopyFiles, Given, LayerRef, Remote, Result, Root, Vertex
+from cove.build.planning.graph import CopyFiles, Given, LayerRef, Promised, Remote, Result, Root, Vertex
 from cove.build.progress.progress import Explained, Failed, Finished, Listener, Logged, Started
 from cove.build.solving.executors import Executors
 from cove.build.solving.steps import StepLayers
@@ -97,11 +97,11 @@ class Solver:
     async def _fetched(self, vertex: Vertex, remote: Remote) -> Result:
         self._listener(Started(vertex, time.time_ns()))
         try:
-            context = await self._executors.fetch(remote)
+            context = await self._executors.remotes.result(remote)
         except CoveError as error:
             self._listener(Failed(vertex, time.time_ns(), error.message))
             raise
-        self._listener(Finished(vertex, time.time_ns(), context, cached=False))
+        self._listener(Finished(vertex, time.time_ns(), context, cached=isinstance(context, Promised)))
         return context
 
     def _given(self, vertex: Vertex, given: Given) -> Result:
