@@ -136,6 +136,70 @@ def test_a_resize(fresh_daemon: Daemon) -> None:
         assert shown["Status"]["Size"] == 64 << 20 and shown["Options"]["size"] == str(64 << 20)
 
 
+def test_a_clone(fresh_daemon: Daemon) -> None:
+    """It is whole or not there."""
+    chance = random.Random(7)
+    _fill(fresh_daemon, "old")
+    for _ in range(KILLS):
+        with _killed(fresh_daemon, chance, "volume", "clone", "data", "copy"):
+            pass
+        there = fresh_daemon.docker("volume", "ls", "-q").out.split()
+        assert sorted(os.listdir(fresh_daemon.data_root / "volumes")) == sorted(there)
+        if "copy" in there:
+            assert _seen(fresh_daemon, "copy") == {"old", str(FILES)}
+            fresh_daemon.cove("volume", "rm", "--now", "copy")
+        assert _seen(fresh_daemon, "data") == {"old", str(FILES)} and _left(fresh_daemon, "data") == ["_data"]
+
+
+def test_a_snapshot(fresh_daemon: Daemon) -> None:
+    chance = random.Random(8)
+    _fill(fresh_daemon, "old")
+    for _ in range(KILLS):
+        with _killed(fresh_daemon, chance, "volume", "snapshot", "data", "one"):
+            pass
+        there = fresh_daemon.cove("volume", "snapshots", "data", "-q").out.split()
+        if not there:
+            fresh_daemon.cove("volume", "snapshot", "data", "one")
+        assert fresh_daemon.cove("volume", "diff", "data", "one").out == ""
+        fresh_daemon.cove("volume", "snapshot", "--rm", "data", "one")
+        assert set(_left(fresh_daemon, "data")) <= {"_data", "snapshots"}
+        assert _seen(fresh_daemon, "data") == {"old", str(FILES)}
+
+
+def test_a_rename(fresh_daemon: Daemon) -> None:
+    """The volume has one of the two names, its files, and the container that has it."""
+    chance = random.Random(9)
+    _fill(fresh_daemon, "old")
+    look = f"test -f /d/{FILES} && echo there"
+    fresh_daemon.docker("create", "--name", "box", "--net=none", "-v", "data:/d", "busybox", "sh", "-c", look)
+    name, other = "data", "other"
+    for _ in range(KILLS):
+        with _killed(fresh_daemon, chance, "volume", "rename", name, other):
+            pass
+        [there] = fresh_daemon.docker("volume", "ls", "-q").out.split()
+        assert os.listdir(fresh_daemon.data_root / "volumes") == [there]
+        assert _seen(fresh_daemon, there) == {"old", str(FILES)}
+        assert fresh_daemon.docker("start", "-a", "box").out == "there\n"
+        name, other = (there, name if there == other else other)
+
+
+def test_a_commit(fresh_daemon: Daemon) -> None:
+    """The image is whole or not there, and the container is what it was."""
+    chance = random.Random(10)
+    fill = f"mkdir /d; cd /d; for i in $(seq {FILES}); do echo $i > $i; done; head -c 30000000 /dev/urandom > big"
+    sums = "cat /d/* | md5sum"
+    filled = fresh_daemon.docker("run", "--name", "box", "--net=none", "busybox", "sh", "-c", f"{fill}; {sums}").out
+    for _ in range(KILLS):
+        with _killed(fresh_daemon, chance, "commit", "box", "made"):
+            pass
+        if not fresh_daemon.docker("images", "-q", "made").out:
+            fresh_daemon.docker("commit", "box", "made")
+        assert fresh_daemon.docker("run", "--rm", "--net=none", "made", "sh", "-c", sums).out == filled
+        fresh_daemon.docker("rmi", "made")
+        assert fresh_daemon.docker("diff", "box").out.count("\n") == FILES + 2
+        assert not os.listdir(fresh_daemon.data_root / "tmp")
+
+
 LIVE: dict[str, Callable[[Path], tuple[str, ...]]] = {
     "added": lambda place: (f"--mount-add=type=bind,source={place},target=/new", "--mount-add=type=tmpfs,target=/fast"),
     "taken": lambda place: ("--mount-rm=/new", "--mount-rm=/fast"),

@@ -39,9 +39,9 @@ class TooLargeError(Exception):
 
 
 class _Directory:
-    """``files``: bytes by inode. ``order``: when it was read."""
+    """Bytes: ``single``: of files with one name; ``linked``: of others, by inode. ``order``: when it was read."""
 
-    __slots__ = ("below", "files", "inode", "order", "path", "tree", "watch")
+    __slots__ = ("below", "inode", "linked", "order", "path", "single", "tree", "watch")
 
     def __init__(self, tree: str, path: str, inode: int) -> None:
         self.tree = tree
@@ -49,7 +49,8 @@ class _Directory:
         self.inode = inode
         self.watch = -1
         self.order = 0
-        self.files: dict[int, int] = {}
+        self.single = 0
+        self.linked: dict[int, int] = {}
         self.below: dict[str, _Directory] = {}
 
 
@@ -121,9 +122,12 @@ class WatchedTrees:
             tree = self._trees.setdefault(name, _Tree())
             top = tree[root] = _Directory(name, root, inode)
         tree.unsure = False
+        known, reads = len(tree.linked), self._reads
         self._read_all(events, tree, [each for each in tree.values() if each.watch < 0])
-        if tree.unsure:
-            self._read_all(events, tree, [each for each in tree.values() if not tree.linked.isdisjoint(each.files)])
+        if len(tree.linked) > known:  # what was a file with one name in another directory may be one of several here
+            self._read_all(events, tree, [each for each in tree.values() if each.order <= reads])
+        elif tree.unsure:
+            self._read_all(events, tree, [each for each in tree.values() if each.linked])
         return _sum(tree)
 
     def _read_all(self, events: Inotify, tree: _Tree, directories: Iterable[_Directory]) -> None:
@@ -138,8 +142,8 @@ class WatchedTrees:
             if not self._watch(events, directory):
                 continue
             known, directory.below = directory.below, {}
-            tree.unsure = tree.unsure or not tree.linked.isdisjoint(directory.files)
-            directory.files = {}
+            tree.unsure = tree.unsure or bool(directory.linked)
+            directory.single, directory.linked = 0, {}
             self._reads += 1
             directory.order = self._reads
             for name, path, found in _entries(directory, tree.linked):
@@ -238,18 +242,18 @@ def _entries(directory: _Directory, linked: set[int]) -> list[tuple[str, str, in
                     below.append((entry.name, entry.path, entry.inode()))
                     continue
                 found = entry.stat(follow_symlinks=False)
-                directory.files[found.st_ino] = disk_size(found)
                 if found.st_nlink > 1:
                     linked.add(found.st_ino)
+                if found.st_ino in linked:
+                    directory.linked[found.st_ino] = disk_size(found)
+                else:
+                    directory.single += disk_size(found)
     return below
 
 
 def _sum(tree: _Tree) -> int:
     """Of files with several names what was read last counts."""
-    directories = tree.values()
-    if not tree.linked:
-        return sum(sum(directory.files.values()) for directory in directories)
-    files: dict[int, int] = {}
-    for directory in sorted(directories, key=lambda each: each.order):
-        files |= directory.files
-    return sum(files.values())
+    linked: dict[int, int] = {}
+    for directory in sorted(tree.values(), key=lambda each: each.order):
+        linked |= directory.linked
+    return sum(directory.single for directory in tree.values()) + sum(linked.values())

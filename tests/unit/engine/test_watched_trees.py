@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,31 @@ def test_only_what_has_changed_is_read(trees: WatchedTrees, tmp_path: Path, read
     (tmp_path / "d5" / "file").unlink()
     assert trees.size("one", tmp_path) == sum(range(20)) + 4 - 5
     assert sorted(read) == [f"{tmp_path}/d3", f"{tmp_path}/d5"]
+
+
+def test_a_second_name_in_another_directory(trees: WatchedTrees, tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    assert trees.size("one", tmp_path) == 11
+    (tmp_path / "two" / "other").hardlink_to(tmp_path / "one" / "file")
+    assert trees.size("one", tmp_path) == 11
+    with open(tmp_path / "two" / "other", "a") as file:
+        file.write("more")
+    assert trees.size("one", tmp_path) == 15
+    (tmp_path / "two" / "other").unlink()
+    assert trees.size("one", tmp_path) == 15
+
+
+def test_memory_does_not_grow_with_the_number_of_files(trees: WatchedTrees, tmp_path: Path) -> None:
+    for number in range(5000):
+        (tmp_path / str(number)).touch()
+    tracemalloc.start()
+    try:
+        trees.size("one", tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_directory_in_the_place_of_the_tree(trees: WatchedTrees, tmp_path: Path) -> None:
