@@ -23,6 +23,27 @@ def namespace() -> Iterator[NetworkNamespace]:
     made.delete()
 
 
+FOUND_AT_THE_START = (
+    "--iptables=false --icc=false",
+    "--bridge=none --bip 10.1.1.1/24",
+    "--insecure-registry a/b",
+    "--insecure-registry x://y",
+    "--insecure-registry a:b:c",
+    "--insecure-registry a:99999",
+    "--allow-nondistributable-artifacts a/b",
+    "--default-gateway 10.9.9.9 --bip 10.1.1.1/24",
+    "--userns-remap=nobody",
+    "--userns-remap=no-such-user",
+    "--userns-remap=root:no-such-group",
+    "--userns-remap=54321",
+    "--storage-opt=x",
+    "--storage-opt=overlay2.nope=1",
+)
+"""What Docker's daemon refuses once it sets up what the configuration is about, and ours before."""
+
+NETWORKS = 'Error initializing network controller: Error creating default "bridge" network: '
+
+
 def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str, content: Any) -> str:
     """The last words of a start that must fail."""
     file = place / "daemon.json"
@@ -31,7 +52,7 @@ def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str
     command = [program, *roots, "--config-file", str(file), *arguments.split()]
     done = subprocess.run(namespace.command(command), capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    text = done.stderr.replace("Status: ", "").removeprefix("coved: ")
+    text = done.stderr.replace("Status: ", "").replace("failed to start daemon: ", "").removeprefix("coved: ")
     lines = [line for line in text.splitlines() if line and not line.startswith(("See '", "time="))]
     return lines[-1].replace(str(place), "")
 
@@ -59,6 +80,7 @@ def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str
         ("--registry-mirror x", {}),
         ("--default-address-pool x", {}),
         ("--node-generic-resource x", {}),
+        ("--dns-search a/b", {}),
         ("--nonesuch", {}),
         ("", {"motor": 1}),
         ("-D", {"debug": False}),
@@ -85,3 +107,11 @@ def test_every_flag_of_dockerd_is_known() -> None:
 def flags_of(program: str) -> set[str]:
     shown = subprocess.run([program, "--help"], capture_output=True, text=True, check=True).stdout
     return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown, re.MULTILINE))
+
+
+@pytest.mark.parametrize("arguments", FOUND_AT_THE_START)
+def test_words_of_a_start(namespace: NetworkNamespace, tmp_path: Path, arguments: str) -> None:
+    ours = words(namespace, str(BIN / "coved"), tmp_path, arguments, {})
+    assert ours == words(namespace, str(BIN / "coved"), tmp_path, f"{arguments} --validate", {})
+    docker = words(namespace, "dockerd", tmp_path, arguments, {})
+    assert ours == docker.removeprefix(NETWORKS)

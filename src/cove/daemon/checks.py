@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from cove.daemon import cgroup_driver, flag_values
+from cove.daemon import cgroup_driver, flag_values, network_settings, registry_entries
 from cove.daemon.flag_values import RESERVED_RUNTIMES
 from cove.daemon.settings import Settings
 from cove.engine.logs import options as log_options
@@ -26,6 +26,21 @@ def check(settings: Settings) -> None:
     _check_runtimes(settings)
     storage_driver.check(settings.storage_driver)
     log_options.check(settings.log_driver, settings.log_opts)
+
+
+def check_together(settings: Settings) -> None:
+    """What flags and file together must not say, which dockerd finds when it starts. Raises InvalidArgument."""
+    network_settings.check(settings)
+    for name in settings.insecure_registries:
+        registry_entries.insecure(name)
+    for name in settings.allow_nondistributable_artifacts:
+        registry_entries.foreign(name)
+    for option in settings.storage_opts:
+        storage_driver.check_option(option)
+    if settings.metrics_addr and ":" not in settings.metrics_addr:
+        raise InvalidArgument(
+            f"failed to start metrics server: address {settings.metrics_addr}: missing port in address"
+        )
 
 
 def check_log(settings: Settings) -> None:
@@ -89,6 +104,7 @@ def _check_addresses(settings: Settings) -> None:
     _each(flag_values.mirror, settings.registry_mirrors)
     _each(flag_values.mark, filter(None, [settings.bridge_accept_fwmark]))
     _each(flag_values.address, settings.dns)
+    _each(flag_values.search_domain, settings.dns_search)
     _each(flag_values.address, settings.host_gateway_ips)
     _each(flag_values.address, filter(None, (settings.ip, settings.default_gateway, settings.default_gateway_v6)))
     for name in ("bip", "bip6", "fixed_cidr", "fixed_cidr_v6"):

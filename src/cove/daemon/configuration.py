@@ -38,6 +38,7 @@ def load(line: CommandLine) -> Settings:
             with _said_of("merged configuration validation from file and command line flags failed"):
                 checks.check(settings)
     checks.check_log(settings)
+    checks.check_together(settings)
     return settings
 
 

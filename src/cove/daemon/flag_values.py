@@ -23,6 +23,16 @@ def address(text: str) -> str:
     return text
 
 
+def search_domain(text: str) -> str:
+    """A domain for resolv.conf; ``.`` stands for none."""
+    text = text.strip()
+    labels = text.rstrip(".").split(".")
+    good = all(label and label.replace("-", "").replace("_", "").isalnum() for label in labels)
+    if text != "." and (not good or not any(map(str.isalpha, text)) or len(text) >= 255):
+        raise ValueError(f"{text} is not a valid domain")
+    return text
+
+
 def host(text: str) -> str:
     """An address to listen on; without a scheme it is TCP's."""
     scheme, separator, rest = text.partition("://")

@@ -8,7 +8,7 @@ import signal
 import sys
 
 from cove import __version__
-from cove.daemon import api_versions, command_line, configuration, logs, stacks, tls
+from cove.daemon import api_versions, command_line, configuration, logs, stacks, subordinate, tls
 from cove.daemon.command_line import CommandLine
 from cove.daemon.notify import notify
 from cove.daemon.reload import Reload, without_effect
@@ -39,6 +39,7 @@ def _start(line: CommandLine) -> None:
     settings = configuration.load(line)
     tls.context(settings)
     api_versions.oldest()
+    subordinate.check(settings.userns_remap)
     if line.validate:
         print("configuration OK")
         return

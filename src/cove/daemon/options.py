@@ -137,7 +137,7 @@ OPTIONS = (
         parse=values.network_option,
     ),
     Option("dns", "dns", "DNS server of containers that name none", parse=values.address),
-    Option("dns_search", "dns-search", "search domain of containers that name none"),
+    Option("dns_search", "dns-search", "search domain of containers that name none", parse=values.search_domain),
     Option("dns_opts", "dns-opt", "option of resolv.conf for containers that name none"),
     Option("host_gateway_ips", "host-gateway-ip", "what host-gateway stands for", "ip", parse=values.address),
     Option("ip", "ip", "host address of published ports that name none", "ip", parse=values.address),

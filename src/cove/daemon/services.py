@@ -6,7 +6,7 @@ from pathlib import Path
 from cove.build.builder import Builder
 from cove.build.cache.cache_mounts import CacheMounts
 from cove.build.contexts import KeptContexts, RemoteContexts
-from cove.daemon import api_versions, cgroup_driver, posture
+from cove.daemon import api_versions, cgroup_driver, posture, registry_entries
 from cove.daemon.engine import Engine, programs
 from cove.daemon.flag_values import mirror
 from cove.daemon.reload import Reload, attributes
@@ -310,7 +310,7 @@ def _registries(settings: Settings) -> Registries:
     proxies = settings.proxies
     return Registries(
         mirrors=tuple(map(mirror, settings.registry_mirrors)),
-        insecure=settings.insecure_registries,
+        insecure=tuple(map(registry_entries.insecure, settings.insecure_registries)),
         foreign=settings.allow_nondistributable_artifacts,
         certificates=tuple(map(Path, settings.registry_certs_dirs)),
         proxies=Proxies(

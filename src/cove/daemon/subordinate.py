@@ -51,6 +51,12 @@ def remap(setting: str) -> Remap | None:
     return Remap(tuple(uids), tuple(gids))
 
 
+def check(setting: str) -> None:
+    """Whether there are such a user and group; those of ``default`` are made at the start. Raises InvalidArgument."""
+    if setting and setting != DEFAULT:
+        _account(setting)
+
+
 def ranges(file: Path, name: str, number: int) -> list[Range]:
     """The ranges of an account in a file of them, in their order. Raises InvalidArgument for a line that is none."""
     found = []
@@ -91,32 +97,36 @@ def _account(setting: str) -> Account:
     return Account(user.pw_name, user.pw_uid, found.gr_name, found.gr_gid)
 
 
+def _absent(name: str, database: str) -> str:
+    return f'getent unable to find entry "{name}" in {database} database'
+
+
 def _user(name: str) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-    except KeyError as error:
+    except KeyError:
         if name.isdecimal():
-            raise InvalidArgument(f"Uid {name} has no entry in /etc/passwd: {error.args[0]}") from None
-        raise InvalidArgument(f'Error during uid lookup for "{name}": {error.args[0]}') from None
+            raise InvalidArgument(f"Uid {name} has no entry in /etc/passwd: {_absent(name, 'passwd')}") from None
+        raise InvalidArgument(f'Error during uid lookup for "{name}": {_absent(name, "passwd")}') from None
 
 
 def _own_group(name: str, user: pwd.struct_passwd) -> grp.struct_group:
     """The group with the user's name or, for a number, with that number."""
     try:
         return grp.getgrgid(int(name)) if name.isdecimal() else grp.getgrnam(user.pw_name)
-    except KeyError as error:
+    except KeyError:
         if name.isdecimal():
-            raise InvalidArgument(f"Gid {name} has no entry in /etc/group: {error.args[0]}") from None
-        raise InvalidArgument(f'Error during gid lookup for "{name}": {error.args[0]}') from None
+            raise InvalidArgument(f"Gid {name} has no entry in /etc/group: {_absent(name, 'group')}") from None
+        raise InvalidArgument(f'Error during gid lookup for "{name}": {_absent(name, "group")}') from None
 
 
 def _group(group: str, _user: pwd.struct_passwd) -> grp.struct_group:
     try:
         return grp.getgrgid(int(group)) if group.isdecimal() else grp.getgrnam(group)
-    except KeyError as error:
+    except KeyError:
         if group.isdecimal():
-            raise InvalidArgument(f"Gid {group} has no entry in /etc/group: {error.args[0]}") from None
-        raise InvalidArgument(f'Error during groupname lookup for "{group}": {error.args[0]}') from None
+            raise InvalidArgument(f"Gid {group} has no entry in /etc/group: {_absent(group, 'group')}") from None
+        raise InvalidArgument(f'Error during groupname lookup for "{group}": {_absent(group, "group")}') from None
 
 
 def _make_default() -> None:

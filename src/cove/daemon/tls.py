@@ -11,12 +11,12 @@ from cove.errors import InvalidArgument
 
 
 def context(settings: Settings) -> ssl.SSLContext | None:
-    """What TCP listeners serve with; None for none.
+    """What TCP listeners serve with; None for none. What is asked for by name must be there, listeners or not.
 
     Raises InvalidArgument that names the flag for TCP without client verification, and for files that cannot be used.
     """
     if not any(address.startswith("tcp://") for address in settings.hosts):
-        return None
+        return _context(settings) if settings.tls or settings.tlsverify else None
     if not settings.tlsverify and not settings.allow_unauthenticated_tcp:
         raise InvalidArgument(
             "a TCP address without client verification gives root to whoever reaches it: use --tlsverify with "

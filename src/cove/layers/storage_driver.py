@@ -15,6 +15,7 @@ from cove.layers.erofs.inodes import directory
 
 StorageDriver = Literal["overlay2", "erofs"]
 NAMES: tuple[StorageDriver, ...] = ("erofs", "overlay2")
+_OPTIONS = ("overlay2.override_kernel_check", "overlay2.size")
 _ALSO = {"overlay": "overlay2", "overlayfs": "overlay2"}
 
 
@@ -22,6 +23,15 @@ def check(wanted: str) -> None:
     """Raises InvalidArgument for a name, not empty, that is no driver's."""
     if _ALSO.get(wanted, wanted) not in ("", *NAMES):
         raise InvalidArgument(f"storage-driver: {wanted!r} is not one of {', '.join(NAMES)}")
+
+
+def check_option(text: str) -> None:
+    """Raises InvalidArgument, in dockerd's words, for an option of a driver that is none. None has an effect."""
+    key, equals, _value = text.partition("=")
+    if not equals:
+        raise InvalidArgument(f"error initializing graphdriver: Unable to parse key/value option: {text}")
+    if key.strip().lower() not in _OPTIONS:
+        raise InvalidArgument(f"error initializing graphdriver: overlay2: unknown option {key.strip().lower()}")
 
 
 def choose(wanted: str, data_root: Path) -> StorageDriver:

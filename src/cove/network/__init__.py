@@ -5,6 +5,7 @@ May import ``errors``, ``kernel`` and ``store``. Start reading at ``networks``, 
 ``addresses`` and ``ports`` hand out what must be unique, ``allocations`` knows who has it.
 """
 
+from cove.network.catalogue import check_default_network
 from cove.network.driver import Driver, Interface
 from cove.network.egress_policy import EgressPolicy, parse_policy
 from cove.network.endpoints import Allocation, EndpointRequest
@@ -44,6 +45,7 @@ __all__ = [
     "Restored",
     "Target",
     "allowing",
+    "check_default_network",
     "check_request",
     "destinations",
     "parse_policy",

@@ -4,7 +4,7 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address, ip_interface, ip_network
 
 import msgspec
 
@@ -123,6 +123,13 @@ def default_bridge(
     return fresh
 
 
+def check_default_network(settings: NetworkSettings) -> None:
+    """Whether the default network can be what the settings say of its addresses. Raises InvalidArgument."""
+    for version, given in ((4, settings.bip or settings.range4), (6, settings.bip6 or settings.range6)):
+        if given:
+            _default_pool(settings, version, "", ())
+
+
 def _default_pool(settings: NetworkSettings, version: int, former: str, used: Iterable[IPNetwork]) -> Pool:
     """The addresses of the default network of one family. ``former``: the subnet that it had, if it may keep it.
 
@@ -141,11 +148,19 @@ def _default_pool(settings: NetworkSettings, version: int, former: str, used: It
     if inner and _ranged(inner, version) != pool.subnet:
         pool = msgspec.structs.replace(pool, range=_ranged(inner, version))
     if route:
+        _check_route(route, pool)
         pool = msgspec.structs.replace(pool, auxiliary={ROUTE_KEYS[version]: route})
         if route == pool.gateway:
             pool = msgspec.structs.replace(pool, auxiliary={})
     AddressPool("bridge", pool)  # contradictions of the settings
     return pool
+
+
+def _check_route(route: str, pool: Pool) -> None:
+    """Raises InvalidArgument, in dockerd's words, for a default route that is not in the subnet."""
+    if ip_address(route) not in ip_network(pool.subnet):
+        key = ROUTE_KEYS[pool.version]
+        raise InvalidArgument(f"auxiliary address: ({key}:{route}) must belong to the master pool: {pool.subnet}")
 
 
 def _ranged(text: str, version: int) -> str:
@@ -154,7 +169,8 @@ def _ranged(text: str, version: int) -> str:
         return ""
     network = ip_interface(text).network
     if network.version != version:
-        raise InvalidArgument(f"invalid fixed-cidr {text!r}: it must be of IPv{version}")
+        key = "fixed-cidr" if version == 4 else "fixed-cidr-v6"
+        raise InvalidArgument(f"invalid {key} {text!r}: it must be of IPv{version}")
     return str(network)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cove.daemon import cgroup_driver, command_line, configuration
+from cove.daemon import cgroup_driver, command_line, configuration, registry_entries
 from cove.daemon.options import OPTIONS, WITHOUT_FLAG
 from cove.daemon.reload import Reload, attributes, without_effect
 from cove.daemon.settings import AddressPool, Runtime, Settings
@@ -98,6 +98,22 @@ def test_what_is_given(tmp_path: Path, arguments: str, content: dict[str, Any], 
     assert {name: getattr(made, name) for name in changes} == changes
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("localhost:5000", "localhost:5000"),
+        ("http://plain.example:80", "plain.example:80"),
+        ("HTTPS://x", "x"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("fd00::/8", "fd00::/8"),
+        ("[::1]:5000", "[::1]:5000"),
+        ("::1", "::1"),
+    ],
+)
+def test_insecure_registries(given: str, meant: str) -> None:
+    assert registry_entries.insecure(given) == meant
+
+
 def test_every_setting_has_a_flag_or_is_the_files_alone() -> None:
     assert [option.name for option in OPTIONS if option.name in WITHOUT_FLAG] == []
     assert {option.name for option in OPTIONS} | WITHOUT_FLAG == set(Settings.__struct_fields__)
@@ -149,6 +165,15 @@ MERGED = FILE + "merged configuration validation from file and command line flag
         ),
         ("--exec-opt x", {}, MERGED + "invalid exec-opt (x): must be formatted 'opt=value'"),
         ("--bip 1.2.3.4", {}, MERGED + "bip: invalid CIDR address: 1.2.3.4"),
+        ("--fixed-cidr-v6 10.0.0.0/8", {}, "invalid fixed-cidr-v6 '10.0.0.0/8': it must be of IPv6"),
+        ("", {"fixed-cidr": "fd00::/64"}, "invalid fixed-cidr 'fd00::/64': it must be of IPv4"),
+        (
+            "--bip fd00::1/64",
+            {},
+            "invalid bip 'fd00::1/64': it must be an IPv4 address of a host in a subnet of /30 or larger",
+        ),
+        ("--metrics-addr x", {}, "failed to start metrics server: address x: missing port in address"),
+        ("", {"dns-search": ["1"]}, ALONE + "1 is not a valid domain"),
         ("--oom-score-adjust 2000", {}, MERGED + "invalid value 2000, range for oom-score-adjust is [-1000, 1000]"),
         (
             "--cgroup-parent /a/../..",

@@ -70,6 +70,13 @@ def test_encryption_alone_does_not_make_it_safe(keys: Path) -> None:
 
 def test_unix_sockets_need_none() -> None:
     assert tls.context(Settings(hosts=("unix:///run/x.sock",))) is None
+    assert tls.context(Settings()) is None
+
+
+@pytest.mark.parametrize("flag", ["tls", "tlsverify"])
+def test_what_is_asked_for_must_be_there_without_tcp_too(flag: str) -> None:
+    with pytest.raises(InvalidArgument, match="--tlscert"):
+        tls.context(Settings(**{flag: True}))
 
 
 @pytest.mark.parametrize("flag", ["tlscacert", "tlscert", "tlskey"])
