@@ -61,6 +61,36 @@ def _defaults(found: dict[str, Any]) -> dict[str, Any]:
     return {"State": state, "Config": config, "HostConfig": found["HostConfig"], **plain, "Networks": sorted(networks)}
 
 
+def test_statistics(alike: Any) -> None:
+    alike("statistics", _statistics)
+
+
+def _statistics(engine: Engine) -> Observed:
+    engine.docker("run", "-d", "--name", "it", "-m", "64m", "--cpus", "0.5", "busybox", "sleep", "600")
+    engine.docker("run", "-d", "--name", "alone", "--net", "none", "busybox", "sleep", "600")
+    engine.docker("create", "--name", "made", "busybox")
+    at_once = "stream=false&one-shot=true"
+    samples = {
+        f"{name} {query}": ask(engine, "GET", f"/containers/{name}/stats?{query}").json()
+        for name, query in (("it", "stream=false"), ("it", at_once), ("alone", at_once), ("made", at_once))
+    }
+    found = samples["it stream=false"]
+    values = (found["name"], found["memory_stats"]["limit"], found["pids_stats"]["current"])
+    return {key: _shape_of_sample(sample) for key, sample in samples.items()} | {"values": values}
+
+
+_NEWER_COUNTERS = ("shmem", "swap", "workingset")
+
+
+def _shape_of_sample(sample: Any) -> Any:
+    """The types of its values; of block devices not whether one was used, of counters those that Docker 20.10 knows."""
+    counters = sample["memory_stats"].get("stats", {})
+    for name in [name for name in counters if any(word in name for word in _NEWER_COUNTERS)]:
+        del counters[name]
+    sample["blkio_stats"] = dict.fromkeys(sample["blkio_stats"], "")
+    return shape(sample)
+
+
 def test_images(alike: Any) -> None:
     alike("inspect image", _images)
 

@@ -158,9 +158,14 @@ def unix_datagrams(path: Path, decode: Callable[[bytes], Any]) -> Iterator[LogSe
 
 @contextlib.contextmanager
 def lines(
-    netns: Path | None, decode: Callable[[bytes], Any], end: bytes = b"\n", port: int = 0, tls: Any = None
+    netns: Path | None,
+    decode: Callable[[bytes], Any],
+    end: bytes = b"\n",
+    port: int = 0,
+    tls: Any = None,
+    path: Path | None = None,
 ) -> Iterator[LogServer]:
-    """A TCP server of messages that end with ``end``."""
+    """A server of messages that end with ``end``, over TCP, or with ``path`` over a local socket."""
     server = LogServer()
 
     def serve(listener: socket.socket) -> None:
@@ -173,8 +178,16 @@ def lines(
                     for message in whole:
                         server._put(decode(message + end))
 
-    with server._serving(_listen(netns, socket.SOCK_STREAM, port), serve):
+    listener = _listen(netns, socket.SOCK_STREAM, port) if path is None else _listen_locally(path)
+    with server._serving(listener, serve):
         yield server
+
+
+def _listen_locally(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    return listener
 
 
 @contextlib.contextmanager
@@ -252,12 +265,7 @@ def forward(netns: Path | None, port: int = 0, path: Path | None = None, acks: b
             with connection:
                 _forwarded(server, connection, acks)
 
-    if path is None:
-        listener = _listen(netns, socket.SOCK_STREAM, port)
-    else:
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(path))
-        listener.listen()
+    listener = _listen(netns, socket.SOCK_STREAM, port) if path is None else _listen_locally(path)
     with server._serving(listener, serve):
         yield server
     if path is not None:

@@ -194,6 +194,36 @@ def test_dockers_names(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["daemon.json"]
 
 
+def test_a_daemon_by_the_name_of_dockers(tmp_path: Path) -> None:
+    """With what units and test harnesses give to that, and served by the stock command line."""
+    subprocess.run([BIN / "cove", "install-docker-names", "--directory", tmp_path], check=True)
+    config = tmp_path / "daemon.json"
+    config.write_text(json.dumps({"labels": ["a=b"], "log-driver": "local", "log-opts": {"max-size": "1m"}}))
+    given = (
+        f"--config-file={config} --debug --log-level debug --group root --live-restore --userland-proxy=false "
+        "--containerd /run/containerd/containerd.sock --exec-opt native.cgroupdriver=cgroupfs "
+        "--storage-driver overlay2 --iptables=true --ip6tables=true --bip 172.29.0.1/16 "
+        "--default-address-pool base=10.213.0.0/16,size=24 --shutdown-timeout 5 "
+        "--max-concurrent-downloads 2 --dns 192.0.2.1 --mtu 1400"
+    )
+    daemon = Daemon(f"cove-test-{os.getpid()}-dockerd", *given.split())
+    own = daemon.argv
+    daemon.argv = lambda: [str(tmp_path / "dockerd"), *own()[1:]]  # type: ignore[method-assign]
+    try:
+        daemon.start()
+        daemon.load_base_image()
+        assert Path(f"/proc/{daemon.pid}/cmdline").read_bytes().split(b"\0")[1] == str(tmp_path / "dockerd").encode()
+        info = daemon.http("GET", "/info").json()
+        assert (info["Labels"], info["LoggingDriver"], info["Driver"]) == (["a=b"], "local", "overlay2")
+        script = "cat /etc/resolv.conf; ip -4 -o addr show eth0; cat /sys/class/net/eth0/mtu"
+        seen = daemon.docker("run", "--rm", "busybox", "sh", "-c", script).out
+        assert "nameserver 192.0.2.1" in seen and "inet 172.29." in seen and seen.endswith("\n1400\n")
+        daemon.docker("network", "create", "mine")
+        assert "10.213.0.0/24" in daemon.docker("network", "inspect", "-f", "{{json .IPAM.Config}}", "mine").out
+    finally:
+        daemon.close()
+
+
 def test_the_oldest_api_version_by_environment() -> None:
     daemon = Daemon(f"cove-test-{os.getpid()}-oldest")
     daemon.environment["DOCKER_MIN_API_VERSION"] = "1.44"

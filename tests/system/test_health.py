@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -111,6 +112,40 @@ def test_none(daemon: Engine, flags: tuple[str, ...]) -> None:
     daemon.docker("run", "-d", "--name", "box", *flags, "busybox", "sleep", "600")
     assert health(daemon, "box") is None
     assert "(" not in status(daemon, "health=none")
+
+
+@pytest.fixture
+def probed_image(daemon: Engine) -> Iterator[str]:
+    """An image with a probe of its own."""
+    daemon.docker("create", "--name", "base", "busybox")
+    probe = "HEALTHCHECK --interval=50ms --retries=7 CMD echo of the image"
+    daemon.docker("commit", "--change", probe, "--change", 'CMD ["sleep", "600"]', "base", "probed")
+    yield "probed"
+    daemon.docker("rm", "-f", "box")
+    daemon.docker("rmi", "probed")
+
+
+def test_of_the_image(daemon: Engine, probed_image: str) -> None:
+    """What the container does not say is the image's."""
+    daemon.docker("run", "-d", "--name", "box", "--health-retries", "2", probed_image)
+    assert becomes(daemon, "box", "healthy")["Log"][0]["Output"] == "of the image\n"
+    seen = daemon.http("GET", "/containers/box/json").json()["Config"]["Healthcheck"]
+    test = ["CMD-SHELL", "echo of the image"]
+    assert seen == {"Test": test, "Interval": 50_000_000, "Retries": 2}
+
+
+def test_of_the_image_turned_off(daemon: Engine, probed_image: str) -> None:
+    daemon.docker("run", "-d", "--name", "box", "--no-healthcheck", probed_image)
+    assert health(daemon, "box") is None
+    assert daemon.docker("ps", "-q", "--filter", "health=none").out.strip()
+
+
+def test_the_shell_of_the_container(daemon: Engine) -> None:
+    probe = {"Test": ["CMD-SHELL", "in other words"], "Interval": 50_000_000}
+    body = {"Image": "busybox", "Cmd": ["sleep", "600"], "Shell": ["/bin/echo", "so:"], "Healthcheck": probe}
+    daemon.http("POST", "/containers/create?name=box", body)
+    daemon.docker("start", "box")
+    assert becomes(daemon, "box", "healthy")["Log"][0]["Output"] == "so: in other words\n"
 
 
 def test_pause_and_stop(daemon: Engine) -> None:

@@ -43,12 +43,15 @@ def syslog_server(engine: Engine, transport: str, place: Path) -> Iterator[tuple
     elif transport == "tcp":
         with log_servers.lines(engine.netns.path, syslog_message) as server:
             yield server, f"tcp://127.0.0.1:{server.port}"
+    elif transport == "unix":
+        with log_servers.lines(None, syslog_message, path=place / "log") as server:
+            yield server, f"unix://{place}/log"
     else:
         with log_servers.unix_datagrams(place / "log", syslog_message) as server:
             yield server, f"unixgram://{place}/log"
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp", "unixgram"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "unix", "unixgram"])
 @pytest.mark.parametrize("form", FORMS)
 def test_syslog(daemon: Engine, tmp_path: Path, form: str, transport: str) -> None:
     with syslog_server(daemon, transport, tmp_path) as (server, address):

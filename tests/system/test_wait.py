@@ -109,6 +109,31 @@ def test_stop_signal_of_the_container(daemon: Engine) -> None:
     assert field(daemon, "box", "{{.State.ExitCode}}") == "4"
 
 
+@pytest.mark.parametrize("client", ["docker", "cove"])
+def test_another_signal_for_this_once(daemon: Engine, client: str) -> None:
+    run = daemon.docker if client == "docker" else daemon.cove
+    script = "trap 'echo one; exit 6' USR1; trap 'echo two; exit 7' USR2; echo up; while :; do sleep .02; done"
+    daemon.docker("run", "-d", "--name", "box", "--stop-signal", "USR2", "busybox", "sh", "-c", script)
+    eventually(lambda: daemon.docker("logs", "box").out == "up\n")
+    run("restart", "-s", "SIGUSR1", "box")
+    eventually(lambda: daemon.docker("logs", "box").out == "up\none\nup\n")
+    run("stop", "--signal", "USR1", "box")
+    assert field(daemon, "box", "{{.State.ExitCode}}") == "6"
+    assert daemon.docker("logs", "box").out == "up\none\nup\none\n"
+
+
+def test_the_limit_of_the_container_itself(daemon: Engine) -> None:
+    """Ten seconds are what others have."""
+    script = "trap '' TERM; echo up; while :; do sleep .02; done"
+    daemon.docker("run", "-d", "--name", "box", "--stop-timeout", "0", "busybox", "sh", "-c", script)
+    for command in ("restart", "stop"):
+        eventually(lambda: daemon.docker("logs", "-n", "1", "box").out == "up\n")
+        began = time.monotonic()
+        daemon.docker(command, "box")
+        assert time.monotonic() - began < 8
+    assert field(daemon, "box", "{{.State.ExitCode}}") == "137"
+
+
 def test_stop_of_a_stopped_one_is_no_error(daemon: Engine) -> None:
     daemon.docker("create", "--name", "box", "busybox", "true")
     assert daemon.docker("stop", "box").out == "box\n"
@@ -161,6 +186,20 @@ def test_restart_policy_counts_failures(daemon: Engine) -> None:
     daemon.docker("run", "-d", "--name", "box", "--restart", "on-failure:2", "busybox", "sh", "-c", "echo x; exit 1")
     eventually(lambda: field(daemon, "box", "{{.RestartCount}} {{.State.Status}}"), lambda seen: seen == "2 exited", 20)
     assert daemon.docker("logs", "box").out == "x\n" * 3
+
+
+def test_restarts_are_further_and_further_apart(daemon: Engine) -> None:
+    """A tenth of a second first, then twice as long each time."""
+    since = f"{time.time():.9f}"
+    daemon.docker("run", "-d", "--name", "box", "--restart", "on-failure:4", "busybox", "false")
+    eventually(lambda: field(daemon, "box", "{{.State.Status}} {{.RestartCount}}") == "exited 4", seconds=20)
+    between = ("--since", since, "--until", f"{time.time():.9f}", "--filter", "container=box")
+    told = daemon.docker("events", *between, "--format", "{{json .}}").out.splitlines()
+    events = [(event["Action"], event["timeNano"] / 1e9) for event in map(json.loads, told)]
+    ends = [moment for action, moment in events if action == "die"]
+    starts = [moment for action, moment in events if action == "start"]
+    waits = [start - end for end, start in zip(ends, starts[1:], strict=False)]
+    assert len(waits) == 4 and all(wait >= 0.1 * 2**number for number, wait in enumerate(waits)), waits
 
 
 def test_restart_policy_always_until_it_is_stopped(daemon: Engine) -> None:
