@@ -24,7 +24,7 @@ from cove.registry.client.failures import RegistryError, Unreachable, refused, r
 from cove.registry.client.places import ALWAYS_INSECURE, Place, is_among, places
 from cove.registry.client.proxying import proxy_for
 from cove.registry.client.settings import DEFAULTS, Patience, Registries
-from cove.registry.client.trust import context_for
+from cove.registry.client.trust import trust_in
 
 MAX_REDIRECTS = 10
 MAX_ERROR = 1 << 16
@@ -106,12 +106,12 @@ class Session:
 
     async def address(self) -> str:
         """The URL of the API where the registry itself answers, without a final slash. Raises Unreachable."""
-        await self._find_places()
+        self._find_places()
         return (await self._itself()).place.api
 
     async def _anywhere(self, request: Request) -> aiohttp.ClientResponse:
         """At each mirror once, then at the registry. A mirror that fails is not asked again in this session."""
-        await self._find_places()
+        self._find_places()
         for mirror in self._mirrors:
             if await mirror.answers():
                 try:
@@ -121,9 +121,10 @@ class Session:
                         mirror.failure = error
         return await (await self._itself()).perform(request)
 
-    async def _find_places(self) -> None:
+    def _find_places(self) -> None:
+        """Looks for a few names on the disk, which is less work than to have a thread do it."""
         if not self._own:
-            found = await asyncio.to_thread(places, self.host, self.registries, reading=self._reading)
+            found = places(self.host, self.registries, reading=self._reading)
             reached = [_Reached(place, self._http, self.registries, self._credentials) for place in found]
             self._mirrors = [each for each in reached if each.place.mirror]
             self._own = [each for each in reached if not each.place.mirror]
@@ -314,7 +315,7 @@ class _Reached:
         self, method: str, url: str, headers: Mapping[str, str], query: Sequence[tuple[str, str]], body: Body | None
     ) -> aiohttp.ClientResponse:
         if self._trust is None:
-            self._trust = await asyncio.to_thread(context_for, self.place)
+            self._trust = await trust_in(self.place)
         try:
             return await self._http.request(
                 method,

@@ -1,15 +1,18 @@
 """Whom we trust at the other end of a connection, and who we are there."""
 
+import asyncio
 import ssl
 
 from cove.errors import InvalidArgument
 from cove.registry.client.places import Place
 
 
-def context_for(place: Place) -> ssl.SSLContext | bool:
-    """The TLS settings for a place; True for those by default. Raises InvalidArgument naming a bad file."""
-    if place.url.startswith("http://"):
-        return True
+async def trust_in(place: Place) -> ssl.SSLContext | bool:
+    """The TLS settings for a place, True for one without TLS. Raises InvalidArgument naming a bad file."""
+    return True if place.url.startswith("http://") else await asyncio.to_thread(_context, place)
+
+
+def _context(place: Place) -> ssl.SSLContext:
     context = ssl.create_default_context() if place.verify else _credulous()
     for path in place.authorities:
         try:
