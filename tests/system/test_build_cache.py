@@ -1,7 +1,9 @@
 """The build cache: what it is keyed by, how long it lives, what it takes, and what it says of itself."""
 
+import itertools
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,15 @@ def explained(engine: Engine, context: Path, *flags: str) -> list[str]:
 
 
 def hits(lines: list[str]) -> list[str]:
-    """HIT or MISS of every step."""
-    return [line.split()[0] for line in lines if not line.startswith(" ")]
+    """HIT or MISS of every step that changes files."""
+    return [line.split()[0] for line in lines if re.match(r"(HIT |MISS) \[.*\d/\d+\]", line)]
+
+
+def why(lines: list[str], words: str) -> list[str]:
+    """The reasons that the step with these words is built for."""
+    place = next(number for number, line in enumerate(lines) if words in line and not line.startswith(" "))
+    rest = itertools.takewhile(lambda line: line.startswith(" "), lines[place + 1 :])
+    return [line.strip() for line in rest]
 
 
 def test_it_says_what_differs(daemon: Engine, context: Path) -> None:
@@ -49,10 +58,10 @@ def test_it_says_what_differs(daemon: Engine, context: Path) -> None:
     (context / "src" / "a").write_text("changed\n")
     lines = explained(daemon, context)
     assert hits(lines) == ["HIT", "MISS", "MISS"]
-    assert "file a differs: sha256:87428fc52280 → sha256:" in lines[2]
+    assert "file a differs: sha256:87428fc52280 → sha256:" in why(lines, "COPY src")[0]
     (context / "src" / "a").rename(context / "src" / "c")
     lines = explained(daemon, context)
-    assert [line.strip().split(":")[0] for line in lines[2:4]] == ["file a is gone", "file c is new"]
+    assert [line.split(":")[0] for line in why(lines, "COPY src")] == ["file a is gone", "file c is new"]
     lines = explained(daemon, context, "--build-arg", "WORD=two")
     assert hits(lines) == ["MISS"] * 3
     assert '       argument WORD differs: "one" → "two"' in lines
@@ -66,13 +75,74 @@ def test_it_says_that_the_base_or_an_option_differs(daemon: Engine, context: Pat
         daemon.cove("build", "-q", "-t", "made:base", str(context))
         (context / "Dockerfile").write_text("FROM made:base\nRUN echo x >/x\nCOPY src/a /a\n")
         lines = explained(daemon, context)
-    assert lines[1].strip().startswith("what it is built on differs: sha256:")
+    assert why(lines, "RUN echo x")[0].startswith("base image made:base differs: sha256:")
+    assert why(lines, "COPY")[0].startswith("what it is built on differs: sha256:")
     assert hits(explained(daemon, context)) == ["HIT"] * 2
     lines = explained(daemon, context, "--network", "none")
     assert hits(lines)[0] == "MISS"
     assert lines[1].strip() == 'option --network is new: "none"'
     (context / "Dockerfile").write_text("FROM made:base\nRUN echo x >/x\nCOPY --chmod=600 src/a /a\n")
     assert explained(daemon, context)[2].strip() == 'option --chmod is new: "600"'
+
+
+DIFFERENCES = [
+    (
+        "RUN echo a",
+        "RUN echo b",
+        "echo b",
+        'command differs: "["/bin/sh","-c","echo a"]" → "["/bin/sh","-c","echo b"]"',
+    ),
+    ("RUN echo a", 'SHELL ["/bin/ash", "-c"]\nRUN echo a', "RUN", 'command differs: "["/bin/sh",'),
+    ("ENV A=1\nRUN echo a", "ENV A=2\nRUN echo a", "RUN", 'variable A differs: "1" → "2"'),
+    ("ARG A=1\nRUN echo a", "ARG A=2\nRUN echo a", "RUN", 'argument A differs: "1" → "2"'),
+    ("RUN echo a", "ARG A=2\nRUN echo a", "RUN", 'argument A is new: "2"'),
+    ("USER 1\nRUN echo a", "USER 2\nRUN echo a", "RUN", 'user differs: "1" → "2"'),
+    ("ARG A=1\nWORKDIR /a", "ARG A=1\nWORKDIR /b", "WORKDIR", 'path differs: "/a" → "/b"'),
+    ("RUN --mount=type=tmpfs,target=/t echo", "RUN --mount=type=tmpfs,target=/u echo", "RUN", "mount 0 differs: "),
+    ("COPY src/a /a", "COPY src/b /a", "COPY", "file src/b differs: sha256:87428fc52280 → sha256:0263829989b6"),
+    ("COPY src/a /a", "COPY src/a /b", "COPY", 'destination differs: "/a" → "/b"'),
+    ("COPY src/a /a", "COPY --chown=1:1 src/a /a", "COPY", 'option --chown is new: "1:1"'),
+    ("COPY src /a/", "COPY --exclude=b src /a/", "COPY", "file b is gone: it was sha256:0263829989b6"),
+    ("LABEL a=1", "LABEL a=2", "LABEL", 'instruction differs: "LABEL a=1" → "LABEL a=2"'),
+    ("ENV A=1\nCMD a", "ENV A=2\nCMD a", "CMD", "what it is built on differs: sha256:"),
+]
+"""Steps, others, words of the step in question, and what is said to differ."""
+
+
+@pytest.mark.parametrize(("before", "after", "words", "said"), DIFFERENCES, ids=lambda text: text[:30])
+def test_each_kind_of_difference(daemon: Engine, context: Path, before: str, after: str, words: str, said: str) -> None:
+    daemon.cove("builder", "prune", "-a", "-f")
+    for lines in (before, after):
+        (context / "Dockerfile").write_text(f"FROM busybox AS named\n{lines}\n")
+        told = explained(daemon, context)
+    assert why(told, words)[0].startswith(said), told
+
+
+def test_steps_without_files_are_listed_in_their_places(daemon: Engine, context: Path) -> None:
+    daemon.cove("builder", "prune", "-a", "-f")
+    (context / "Dockerfile").write_text('FROM busybox\nENV A=1\nRUN true\nLABEL b=2\nCMD ["x"]\n')
+    steps = ["ENV A=1", "[2/2] RUN true", "LABEL b=2", 'CMD ["x"]']
+    for verdict in ("MISS", "HIT "):
+        told = explained(daemon, context)
+        assert [line for line in told if not line.startswith(" ")] == [f"{verdict} {step}" for step in steps]
+
+
+def test_nothing_is_said_of_another_step(daemon: Engine, context: Path) -> None:
+    daemon.cove("builder", "prune", "-a", "-f")
+    (context / "Dockerfile").write_text("FROM busybox AS one\nRUN echo a\n")
+    explained(daemon, context)
+    (context / "Dockerfile").write_text("FROM busybox AS other\nRUN true\nRUN echo b\n")
+    assert why(explained(daemon, context), "RUN echo b") == ["no step like this has been built here"]
+
+
+def test_a_step_that_moved_is_compared_with_itself(daemon: Engine, context: Path) -> None:
+    """Not with what had its number."""
+    daemon.cove("builder", "prune", "-a", "-f")
+    steps = "RUN echo second\nUSER 1\nRUN echo third\n"
+    (context / "Dockerfile").write_text(f"FROM busybox\n{steps}")
+    explained(daemon, context)
+    (context / "Dockerfile").write_text("FROM busybox\nUSER 2\nRUN echo third\n")
+    assert why(explained(daemon, context), "RUN echo third") == ['user differs: "1" → "2"']
 
 
 def test_a_renamed_source_of_the_same_content_is_the_same(daemon: Engine, context: Path) -> None:
@@ -194,7 +264,7 @@ def test_a_step_whose_files_differ_from_an_imported_record_is_built(daemon: Engi
     (context / "src" / "a").write_text("changed\n")
     lines = explained(daemon, context, "--cache-from", "made:inline")
     assert hits(lines) == ["HIT", "MISS", "MISS"]
-    assert lines[2].strip().startswith("files differ: ")
+    assert why(lines, "COPY src")[0].startswith("files differ: ")
 
 
 def test_caches_and_images_go_to_registries(daemon: Engine, context: Path) -> None:

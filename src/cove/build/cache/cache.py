@@ -24,10 +24,14 @@ MOST_SELECTED = 10_000
 
 
 class Parts(msgspec.Struct, frozen=True):
-    """``parts``: by name, what a result depends on. ``listing``: digest of the list of files behind ``files``."""
+    """``parts``: by name, what a result depends on. ``listing``: digest of the list of files behind ``files``.
+
+    ``base``: the image that it is built on, ``name@digest``, where it is the first step on one; for people.
+    """
 
     parts: Mapping[str, str]
     listing: str = ""
+    base: str = ""
 
     @property
     def key(self) -> str:
@@ -40,7 +44,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """``kind``: regular (a step with files), internal (one that only sets the configuration) or exec.cachemount.
 
     ``layers``: the result, lowest first; ``own``: whether the last is the step's own. ``created``, ``used``:
-    nanoseconds since the epoch. ``directory``: of a cache mount, below ``build/mounts``.
+    nanoseconds since the epoch. ``directory``: of a cache mount, below ``build/mounts``. ``base``: as of ``Parts``.
     """
 
     key: str
@@ -54,6 +58,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     layers: list[LayerRef] = msgspec.field(default_factory=list)
     own: bool = False
     directory: str = ""
+    base: str = ""
 
     @property
     def layer(self) -> LayerRef | None:
@@ -150,14 +155,37 @@ class Cache:
         if gone:
             await self._database.run(change)
 
-    def nearest(self, parts: Mapping[str, str]) -> Record | None:
-        """The record of the same kind of step that has most parts in common, the newest of several."""
-        best: tuple[int, int] = (0, 0)
+    def nearest(self, parts: Mapping[str, str], name: str) -> Record | None:
+        """The record of the same step that has most parts in common, the newest of several.
+
+        ``name``: of the step, as in ``description``. The same step is the same instruction or, where none is, one that
+        had the same number in a stage of the same name, or the same keyword over the same input.
+        """
+        wanted = _place(name)
+        best: tuple[bool, int, int] = (False, 0, 0)
         found = None
         for record in self.records.values():
+            place = _place(record.description)
             if record.parts.get("kind") != parts.get("kind") or not record.parts:
                 continue
+            beside = record.parts.get("parent") == parts.get("parent") and _keyword(place[1]) == _keyword(wanted[1])
+            if place[1] != wanted[1] and place[0] != wanted[0] and not beside:
+                continue
             alike = sum(record.parts.get(name) == value for name, value in parts.items())
-            if (alike, record.used) > best:
-                best, found = (alike, record.used), record
+            rank = (place[1] == wanted[1], alike, record.used)
+            if rank > best:
+                best, found = rank, record
         return found
+
+
+def _place(name: str) -> tuple[str, str]:
+    """Of ``[build 2/5] RUN make`` which step it is, ``build 2``, and what it says; without a number, what it says."""
+    place, bracket, instruction = name.removeprefix("[").partition("] ")
+    if not bracket or not name.startswith("["):
+        return name, name
+    number, slash, _ = place.partition("/")
+    return (number if slash else name), instruction
+
+
+def _keyword(instruction: str) -> str:
+    return instruction.partition(" ")[0].upper()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from cove.build.cache.cache import Parts, Record
 
+UNUSED = "the cache is not used"
+"""The reason of a step that is to be built anew, whatever the cache has."""
 MOST_FILES = 20
 """Files that are named; there may be more that differ."""
 
@@ -26,10 +28,22 @@ def reasons(parts: Parts, nearest: Record | None, listings: Path, single: str = 
         elif name == "files":  # the record is from elsewhere, and names no files
             found.append(f"files differ: {_short(before)} → {_short(now)}")
         elif name == "parent":
-            found.append(f"what it is built on differs: {_short(before)} → {_short(now)}")
+            found.append(
+                _base(nearest.base, parts.base) or f"what it is built on differs: {_short(before)} → {_short(now)}"
+            )
         else:
             found.append(_changed(name, before, now))
     return tuple(found) or ("the record's layer is gone",)
+
+
+def _base(before: str, now: str) -> str:
+    """That the base image differs, where both steps are the first on one; nothing where it is the same."""
+    (old, _, old_digest), (new, _, new_digest) = before.partition("@"), now.partition("@")
+    if before == now or not old_digest or not new_digest:
+        return ""
+    if old != new:
+        return f"base image differs: {old} {_short(old_digest)} → {new} {_short(new_digest)}"
+    return f"base image {new} differs: {_short(old_digest)} → {_short(new_digest)}"
 
 
 def _changed(name: str, before: str | None, now: str | None) -> str:

@@ -181,6 +181,7 @@ class _Stage:
         self.author = ""
         self.total = 0
         self._number = 1
+        self._label = planned.label if len(planner.plan.stages) > 1 else ""
 
     async def add(self, written: types.Instruction) -> None:
         """Raises DockerfileError, InvalidArgument."""
@@ -195,7 +196,7 @@ class _Stage:
             self.root = vertex
         step = Step(
             written.code, vertex, self.configuring.config, created_by, dialect.comment(vertex is not None),
-            self.author, written.location.first,
+            self.author, written.location.first, f"[{self._label}] {written.code}" if self._label else written.code,
         )  # fmt: skip
         self.steps.append(step)
 
@@ -213,8 +214,7 @@ class _Stage:
         self, written: types.Instruction, operation: object, inputs: tuple[Vertex, ...], note: str = ""
     ) -> Vertex:
         self._number += 1
-        label = self._planned.label if len(self._planner.plan.stages) > 1 else ""
-        place = f"{label} {self._number}/{self.total}".strip()
+        place = f"{self._label} {self._number}/{self.total}".strip()
         return Vertex(
             operation,  # type: ignore[arg-type]
             (self.root, *inputs),

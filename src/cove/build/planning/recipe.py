@@ -10,7 +10,9 @@ from cove.platform import Platform
 
 @dataclass(frozen=True)
 class Step:
-    """``text``: as ``Step 1/5 : …`` shows it. ``vertex``: None when it changes no files.
+    """``text``: as ``Step 1/5 : …`` shows it. ``name``: for people, with its stage where there are several.
+
+    ``vertex``: None when it changes no files.
 
     ``created_by``: for the history, with ``{files}`` where the digest of what was copied goes; nothing for a step that
     has no line in it.
@@ -23,6 +25,7 @@ class Step:
     comment: str
     author: str
     line: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True)

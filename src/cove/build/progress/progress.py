@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cove.build.planning.graph import LayerRef, Result, Vertex
-from cove.build.planning.recipe import BuiltStage, Recipe
+from cove.build.planning.recipe import BuiltStage, Recipe, Step
 from cove.dockerfile.checks import Finding
 
 
@@ -35,9 +35,12 @@ class Logged:
 
 @dataclass(frozen=True)
 class Explained:
-    """Why a step was found in the cache, or not. ``reasons``: what differs from the nearest record."""
+    """Why a step was found in the cache, or not. ``reasons``: what differs from the nearest record.
 
-    vertex: Vertex
+    ``step``: a vertex, or a step without files.
+    """
+
+    step: Vertex | Step
     hit: bool
     reasons: tuple[str, ...]
 

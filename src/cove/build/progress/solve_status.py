@@ -19,6 +19,7 @@ class SolveStatus:
     def __init__(self) -> None:
         self._digests: dict[Vertex, str] = {}
         self._started: dict[str, str] = {}
+        self._places: dict[int, int] = {}
 
     def of(self, event: Event) -> dict[str, Any] | None:
         """What a client is told: ``vertexes``, ``logs``, ``warnings``, ``explanations``, ``total``; None is nothing."""
@@ -26,6 +27,8 @@ class SolveStatus:
             case Checked(findings, name, source):
                 return {"warnings": [_warning(finding, name, source) for finding in findings]}
             case Planned(recipes):
+                steps = [step for recipe in recipes for stage in recipe.stages for step in stage.steps]
+                self._places = {id(step.vertex or step): place for place, step in reversed(list(enumerate(steps)))}
                 return {"total": sum(recipe.steps for recipe in recipes)}
             case Started(vertex, at):
                 self._started[self._digest(vertex)] = moment(at)
@@ -33,8 +36,8 @@ class SolveStatus:
             case Logged(vertex, stream, data):
                 text = base64.b64encode(data).decode()
                 return {"logs": [{"vertex": self._digest(vertex), "stream": stream, "data": text}]}
-            case Explained(vertex, hit, reasons):
-                told = {"vertex": self._digest(vertex), "name": vertex.name, "hit": hit, "reasons": list(reasons)}
+            case Explained(step, hit, reasons):
+                told = {"step": self._places[id(step)], "name": step.name, "hit": hit, "reasons": list(reasons)}
                 return {"explanations": [told]}
             case Finished(vertex, at, _, cached):
                 return {"vertexes": [self._vertex(vertex, completed=moment(at), cached=cached)]}

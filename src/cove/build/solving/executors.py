@@ -15,6 +15,7 @@ from cove.build.cache.cache import Cache, Parts
 from cove.build.planning.graph import (
     Context,
     CopyFiles,
+    Given,
     LayerRef,
     MakeDirectory,
     MountOption,
@@ -126,6 +127,9 @@ class Executors:
 
     async def parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         """What the result of a vertex depends on. Raises NotFound for files that are not there."""
+        return msgspec.structs.replace(await self._parts(vertex, inputs), base=_base_image(vertex.inputs[0]))
+
+    async def _parts(self, vertex: Vertex, inputs: Sequence[Result]) -> Parts:
         operation = vertex.operation
         base = {"platform": vertex.platform, "parent": _root(inputs[0]).chain_id}
         if self._steps.epoch >= 0:
@@ -312,6 +316,12 @@ class Executors:
 def _root(result: Result) -> Root:
     assert isinstance(result, Root)
     return result
+
+
+def _base_image(vertex: Vertex) -> str:
+    """An image that is built on, as ``name@digest``; nothing for a step."""
+    given = vertex.operation
+    return f"{vertex.name.removeprefix('FROM ')}@{given.identity}" if isinstance(given, Given) else ""
 
 
 def _name(result: Result) -> str:

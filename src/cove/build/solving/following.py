@@ -9,11 +9,12 @@ import hashlib
 import time
 from typing import Protocol
 
-from cove.build.cache.cache import Cache, Record
+from cove.build.cache.cache import Cache, Parts, Record
+from cove.build.cache.explaining import UNUSED, reasons
 from cove.build.outputs.assembling import Assembly, Stamp
 from cove.build.planning.graph import Given, Root, Vertex
 from cove.build.planning.recipe import BuiltStage, Recipe, Step
-from cove.build.progress.progress import Finished, Listener, Stepped
+from cove.build.progress.progress import Explained, Finished, Listener, Stepped
 
 
 class Finishes:
@@ -84,13 +85,23 @@ class Following:
             finished = await self._finishes.of(step.vertex)
             made.advance(step, finished, finished.created)
             return finished.cached
-        key = hashlib.sha256(f"{made.id}\0{step.created_by or step.text}".encode()).hexdigest()
+        parts = {"kind": "configuration", "parent": made.id, "instruction": step.created_by or step.text}
+        key = hashlib.sha256(f"{parts['parent']}\0{parts['instruction']}".encode()).hexdigest()
         self.keys.append(key)
-        record = None if self._skipping.skips_stage(stage.label) else self._cache.find(key)
+        skipped = self._skipping.skips_stage(stage.label)
+        record = None if skipped else self._cache.find(key)
         if record is None:
+            self._listener(Explained(step, False, self._why(step, parts, skipped)))
             now = time.time_ns()
-            self._cache.note(Record(key, "internal", step.text, now, now))
+            self._cache.note(Record(key, "internal", step.name, now, now, parts=parts))
             made.advance(step, None, now)
             return False
+        self._listener(Explained(step, True, ()))
         made.advance(step, None, record.created)
         return True
+
+    def _why(self, step: Step, parts: dict[str, str], skipped: bool) -> tuple[str, ...]:
+        """Why a step without files is not in the cache."""
+        if skipped:
+            return (UNUSED,)
+        return reasons(Parts(parts), self._cache.nearest(parts, step.name), self._cache.listings)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from cove.build.cache.cache import Cache, Parts, Record
-from cove.build.cache.explaining import reasons
+from cove.build.cache.explaining import UNUSED, reasons
 from cove.build.planning.graph import CopyFiles, Given, LayerRef, Promised, Remote, Result, Root, Vertex
 from cove.build.progress.progress import Explained, Failed, Finished, Listener, Logged, Started
 from cove.build.solving.executors import Executors
@@ -129,8 +129,8 @@ class Solver:
     def _why(self, vertex: Vertex, parts: Parts) -> tuple[str, ...]:
         """Why a step is not in the cache."""
         if self._skips(vertex):
-            return ("the cache is not used",)
-        nearest = self._cache.nearest(parts.parts)
+            return (UNUSED,)
+        nearest = self._cache.nearest(parts.parts, vertex.name)
         return reasons(parts, nearest, self._cache.listings, _single(vertex))
 
     def _found(self, parts: Parts) -> Record | None:
@@ -153,6 +153,7 @@ class Solver:
             listing=parts.listing,
             layers=[*below, *([layer] if layer else [])],
             own=layer is not None,
+            base=parts.base,
         )
         await self._cache.add(record)
         return record

@@ -54,7 +54,7 @@ def warn(session: Session, values: Values, warnings: list[dict[str, Any]]) -> No
 
 def explain(show: Callable[[str], None], explanations: list[dict[str, Any]]) -> None:
     """A line for every step, and for one that had to be built what differs from the nearest record."""
-    for told in explanations:
+    for told in sorted(explanations, key=lambda told: int(told["step"])):
         show(f"{'HIT ' if told['hit'] else 'MISS'} {told['name']}")
         for reason in told["reasons"]:
             show(f"       {reason}")
