@@ -19,6 +19,7 @@ from cove.build.planning.graph import LayerRef, Root
 from cove.digest import chain_ids
 from cove.store import Database, Table
 
+NOWHERE = "nowhere"
 MOST_SELECTED = 10_000
 """Copies that are remembered by their inputs as a whole."""
 
@@ -159,16 +160,16 @@ class Cache:
         """The record of the same step that has most parts in common, the newest of several.
 
         ``name``: of the step, as in ``description``. The same step is the same instruction or, where none is, one that
-        had the same number in a stage of the same name, or the same keyword over the same input.
+        had the same number in a stage of the same name or, for steps without files, the same keyword in the same place.
         """
-        wanted = _place(name)
+        wanted, before = _place(name), _before(parts) or NOWHERE
         best: tuple[bool, int, int] = (False, 0, 0)
         found = None
         for record in self.records.values():
             place = _place(record.description)
             if record.parts.get("kind") != parts.get("kind") or not record.parts:
                 continue
-            beside = record.parts.get("parent") == parts.get("parent") and _keyword(place[1]) == _keyword(wanted[1])
+            beside = _before(record.parts) == before and _keyword(place[1]) == _keyword(wanted[1])
             if place[1] != wanted[1] and place[0] != wanted[0] and not beside:
                 continue
             alike = sum(record.parts.get(name) == value for name, value in parts.items())
@@ -185,6 +186,11 @@ def _place(name: str) -> tuple[str, str]:
         return name, name
     number, slash, _ = place.partition("/")
     return (number if slash else name), instruction
+
+
+def _before(parts: Mapping[str, str]) -> str:
+    """What a step without files comes after; nothing for others."""
+    return parts.get("parent", "") if parts.get("kind") == "configuration" else ""
 
 
 def _keyword(instruction: str) -> str:
