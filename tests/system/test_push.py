@@ -1,18 +1,21 @@
 """``docker push`` to a real registry, as a user sees it."""
 
+import hashlib
 import json
 import random
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.breaking_link import breaking_link
 from harness.debian_registry import DebianRegistry, debian_registry
 from harness.engine import Engine
-from harness.oci_layout import tar
+from harness.oci_layout import Layout, busybox_layers, tar
 from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
@@ -124,6 +127,54 @@ def test_a_push_of_what_is_there_asks_once(daemon: Engine) -> None:
         daemon.docker("rmi", name, f"{registry.host}/team/app:2")
         daemon.docker("pull", name)
     shutil.rmtree(registry.root)
+
+
+def test_annotations_go_with_an_image_that_is_compressed(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """It was built here, so its layers are plain tars."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nCOPY Dockerfile /\n")
+    name = f"{registry.host}/team/noted:1"
+    daemon.cove("build", "-q", "-t", name, "--annotation", "org.example.note=kept", str(tmp_path))
+    first = daemon.docker("push", name).out.splitlines()[-1]
+    manifest = _raw(daemon, name)
+    assert manifest["annotations"] == {"org.example.note": "kept"}
+    assert all(layer["mediaType"].endswith("+gzip") for layer in manifest["layers"])
+    assert daemon.docker("push", name).out.splitlines()[-1] == first
+
+
+def test_an_index_goes_with_all_its_platforms(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """If all are here; of one with a platform missing, the best that is here goes alone, and the client is told."""
+    layout, name = Layout(tmp_path / "layout"), f"{registry.host}/team/all:1"
+    busybox = busybox_layers(Path(shutil.which("busybox") or "").read_bytes(), 2)
+    images = [layout.image(busybox, architecture) for architecture in ("amd64", "arm64")]
+    inner = {**layout.index(images[1:]), "platform": images[1]["platform"]}
+    outer = layout.index([images[0], inner], annotations={"org.example.note": "of the index"})
+    layout.tag(name, outer)
+    subprocess.run(["tar", "-cf", tmp_path / "all.tar", "-C", layout.directory, "."], check=True)
+    daemon.docker("load", "-i", str(tmp_path / "all.tar"))
+    assert f"1: digest: {outer['digest']} size: {outer['size']}" in daemon.docker("push", name).out
+    raw = _raw(daemon, name)
+    assert raw["annotations"] == {"org.example.note": "of the index"} and raw["manifests"] == [images[0], inner]
+    daemon.docker("rmi", name)
+    assert images[1]["digest"] != images[0]["digest"]
+    daemon.docker("pull", "--platform", "linux/arm64", name)
+    assert daemon.docker("inspect", "-f", "{{.Architecture}}", name).out == "arm64\n"
+    part = f"{registry.host}/team/part:1"
+    daemon.docker("tag", name, part)
+    messages = list(daemon.sdk.images.push(part, stream=True, decode=True))
+    (told,) = [each["aux"] for each in messages if "manifestPushedInsteadOfIndex" in each.get("aux", {})]
+    assert told["selectedManifest"]["digest"] == images[1]["digest"] == f"sha256:{_digest(daemon, part)}"
+    daemon.docker("rmi", name, part)
+
+
+def _raw(engine: Engine, name: str) -> Any:
+    """The manifest or index that a registry has by this name."""
+    inspect = ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}"]
+    return json.loads(engine.netns.run(inspect).stdout)
+
+
+def _digest(engine: Engine, name: str) -> str:
+    inspect = ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}"]
+    return hashlib.sha256(engine.netns.run(inspect).stdout.encode()).hexdigest()
 
 
 def _requests(registry: DebianRegistry) -> list[str]:

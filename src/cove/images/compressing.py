@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cove.content import Blob
 from cove.errors import InvalidArgument
 from cove.images.leases import Lease
 from cove.images.making import write_manifest
 from cove.images.records import Image
-from cove.images.targets import Target
+from cove.images.targets import Target, decode
 from cove.oci import image as oci
 from cove.reference import Reference
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cove.images.images import Images
 
 MAX_CONFIG = 8 << 20
+"""Bytes of a configuration or a manifest."""
 PLAIN = frozenset((oci.LAYER, oci.DOCKER_LAYER))
 _OCI_TYPES = {oci.DOCKER_LAYER_GZIP: oci.LAYER_GZIP}
 
@@ -47,7 +50,8 @@ async def compressed(
         for diff_id, layer in zip(image.config.rootfs.diff_ids, layers, strict=True)
     ]
     config = await images.blobs.read(image.id, MAX_CONFIG)
-    await images.add(config, write_manifest(config, made), made, [reference])
+    before = decode(await images.blobs.read(part.descriptor.digest, MAX_CONFIG), oci.Manifest, "manifest")
+    await images.add(config, write_manifest(config, made, before.annotations), made, [reference])
     return images.target(str(reference))
 
 
@@ -60,10 +64,10 @@ async def _made(
     progress: Progress,
 ) -> oci.Descriptor:
     if layer.media_type not in PLAIN:
-        return oci.Descriptor(_OCI_TYPES.get(layer.media_type, layer.media_type), layer.digest, layer.size)
+        return msgspec.structs.replace(layer, media_type=_OCI_TYPES.get(layer.media_type, layer.media_type))
     if diff_id in known:
         lease.keep(known[diff_id].digest)
-        return known[diff_id]
+        return msgspec.structs.replace(known[diff_id], annotations=layer.annotations)
     blobs = images.blobs
     temporary = blobs.temporary()
     try:
@@ -73,7 +77,7 @@ async def _made(
         await blobs.commit([(temporary, Blob(done.digest, done.size))])
     finally:
         await asyncio.to_thread(temporary.unlink, missing_ok=True)
-    return oci.Descriptor(oci.LAYER_GZIP, done.digest, done.size)
+    return oci.Descriptor(oci.LAYER_GZIP, done.digest, done.size, annotations=layer.annotations)
 
 
 def _known(images: "Images") -> dict[str, oci.Descriptor]:

@@ -1,6 +1,6 @@
 """An image from its parts: blobs that are verified but not kept yet, to a visible image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,13 +57,16 @@ def parse_config(data: bytes) -> oci.ImageConfig:
         raise InvalidArgument(f"invalid image configuration: {error}") from error
 
 
-def write_manifest(config: bytes, layers: Sequence[oci.Descriptor]) -> bytes:
-    """A manifest for an image that came without one."""
+def write_manifest(
+    config: bytes, layers: Sequence[oci.Descriptor], annotations: Mapping[str, str] | None = None
+) -> bytes:
+    """A manifest for an image that came without one, or with other layers."""
     manifest = oci.Manifest(
         schema_version=2,
         media_type=oci.MANIFEST,
         config=oci.Descriptor(oci.CONFIG, str(Digest.of(config)), len(config)),
         layers=list(layers),
+        annotations=dict(annotations or {}),
     )
     return msgspec.json.encode(manifest)
 
