@@ -18,6 +18,7 @@ from cove.cli.failure import Failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import IO
 
 # Go's file mode bits, as the API's path stat has them.
 _GO_DIRECTORY = 1 << 31
@@ -120,31 +121,21 @@ def remote_destination(path: str, target: Stat | None, source: Source) -> tuple[
     return os.path.dirname(stripped) or "/", os.path.basename(stripped)
 
 
-class _Pieces(io.RawIOBase):
-    """An iterable of bytes as a file to read."""
+class _Pieces:
+    """An iterable of bytes as a file that is read as it comes, a piece at a time."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
-        self._rest = b""
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        while not self._rest:
-            try:
-                self._rest = next(self._pieces)
-            except StopIteration:
-                return 0
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
+    def read(self, size: int = -1) -> bytes:
+        """The next piece, whatever its size: empty at the end."""
+        return next((piece for piece in self._pieces if piece), b"")
 
 
 def open_archive(pieces: Iterable[bytes]) -> tarfile.TarFile:
     """An archive that is read as it comes."""
-    return tarfile.open(fileobj=io.BufferedReader(_Pieces(pieces)), mode="r|")
+    source: IO[bytes] = _Pieces(pieces)  # type: ignore[assignment]
+    return tarfile.open(fileobj=source, mode="r|", bufsize=PIECE)
 
 
 def extract(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: bool) -> None:
@@ -161,6 +152,7 @@ def extract(pieces: Iterable[bytes], directory: str, name: str, *, keep_owner: b
             if member.isdir():
                 folders.append((place, member))
             _own(place, member, keep_owner)
+            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
     for place, member in reversed(folders):
         os.chmod(place, member.mode & 0o7777)
         os.utime(place, (member.mtime, member.mtime))
@@ -226,22 +218,44 @@ def _own(place: str, member: tarfile.TarInfo, keep_owner: bool) -> None:
 
 
 def pack(source: str, name: str, *, follow: bool) -> Iterator[bytes]:
-    """A local file or directory as an archive whose root is ``name`` ("" for a directory's contents)."""
+    """A local file or directory as an archive whose root is ``name`` ("" for a directory's contents).
+
+    The pieces are no larger than ``PIECE``, however large a file is.
+    """
     real = os.path.realpath(source) if follow or source.endswith("/") else os.path.abspath(source)
-    collected = _Collected()
-    with tarfile.open(fileobj=collected, mode="w|", format=tarfile.PAX_FORMAT, dereference=False) as archive:
-        for path, inside in _walk(real, name):
-            member = archive.gettarinfo(path, inside)
-            if member is None:
-                continue
-            member.mtime = int(member.mtime)  # a fraction would take an extended header, which Docker does not write
-            if member.isreg():
-                with open(path, "rb") as file:
-                    archive.addfile(member, file)
-            else:
-                archive.addfile(member)
-            yield from collected.taken()
-    yield from collected.taken()
+    linked: dict[tuple[int, int], str] = {}
+    for path, inside in _walk(real, name):
+        with tarfile.open(fileobj=io.BytesIO(), mode="w") as form:  # which would remember every file
+            member = form.gettarinfo(path, inside)
+        if member is None:
+            continue
+        _link(member, os.lstat(path), linked)
+        member.mtime = int(member.mtime)  # a fraction would take an extended header, which Docker does not write
+        yield member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        if member.isreg():
+            yield from _data(path, member.size)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _link(member: tarfile.TarInfo, found: os.stat_result, linked: dict[tuple[int, int], str]) -> None:
+    """A further name of a file is a hard link to the first one."""
+    if not member.isreg() or found.st_nlink == 1:
+        return
+    first = linked.setdefault((found.st_dev, found.st_ino), member.name)
+    if first != member.name:
+        member.type, member.linkname, member.size = tarfile.LNKTYPE, first, 0
+
+
+def _data(path: str, size: int) -> Iterator[bytes]:
+    """So many bytes of a file, as it was when its size was taken, and zeros to the end of a block."""
+    left = size
+    with open(path, "rb", buffering=0) as file:
+        while left:
+            piece = file.read(min(left, PIECE)) or bytes(min(left, PIECE))
+            left -= len(piece)
+            yield piece
+    if size % tarfile.BLOCKSIZE:
+        yield bytes(tarfile.BLOCKSIZE - size % tarfile.BLOCKSIZE)
 
 
 def _walk(real: str, name: str) -> Iterator[tuple[str, str]]:
@@ -253,21 +267,3 @@ def _walk(real: str, name: str) -> Iterator[tuple[str, str]]:
         base = os.path.normpath(os.path.join(name or ".", relative))
         for entry in sorted([*directories, *files]):
             yield os.path.join(folder, entry), os.path.join(base, entry)
-
-
-class _Collected(io.RawIOBase):
-    """A file to write to, whose bytes are taken out again as they come."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def taken(self) -> list[bytes]:
-        pieces, self._pieces = self._pieces, []
-        return pieces

@@ -34,7 +34,7 @@ class Input:
     are whole once ``close`` returns.
 
     ``once``: of bytes that are not compressed only ``raw`` is kept; then ``is_plain`` is true, the digests are one.
-    ``direct``: write past the page cache.
+    ``direct``: write past the page cache. ``hash_plain``: else ``plain_digest`` is not to be read.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Input:
         *,
         once: bool = False,
         direct: bool = True,
+        hash_plain: bool = True,
     ) -> None:
         self._source = source
         self._raw_file = KeptFile(raw) if raw else None
@@ -56,7 +57,7 @@ class Input:
         self._direct = direct
         self.is_plain = False
         self._raw_hash = hashlib.sha256() if hash_raw else None
-        self._plain_hash = hashlib.sha256()
+        self._plain_hash = hashlib.sha256() if hash_plain else None
         self._progress = progress
         self._raw_pieces: _Queue = queue.Queue(AHEAD)
         self._plain_pieces: _Queue = queue.Queue(AHEAD)
@@ -71,6 +72,7 @@ class Input:
 
     @property
     def plain_digest(self) -> str:
+        assert self._plain_hash is not None
         return f"sha256:{self._plain_hash.hexdigest()}"
 
     def pieces(self) -> Iterator[bytes]:
@@ -95,7 +97,8 @@ class Input:
             self._plain_file = KeptFile(self._plain_path, direct=self._direct)
         everything = chain((first,) if first else (), raw)
         for piece in decompressed(everything, compression) if compression else everything:
-            self._plain_hash.update(piece)
+            if self._plain_hash is not None:
+                self._plain_hash.update(piece)
             self.plain_size += len(piece)
             if self._plain_file is not None:
                 self._plain_file.write(piece)

@@ -142,7 +142,7 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
         case Compress():
             return compress.run(job, _Reporter(reply))
         case Spool():
-            source = Input(descriptors[0], "", "", False, _Reporter(reply))
+            source = Input(descriptors[0], "", "", False, _Reporter(reply), hash_plain=False)
             return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))
         case Verify():
             return verify(job, _Reporter(reply))
@@ -206,7 +206,7 @@ def _with_view(job: Export | Look | CopyOut | CopyIn | Browse, descriptors: list
         case CopyOut():
             _write_tar(descriptors[0], lambda writer: copy_out(root, job.path, job.name, writer))
         case CopyIn():
-            copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply)).pieces())
+            copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply), hash_plain=False).pieces())
     return CopyDone()
 
 
