@@ -19,6 +19,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("data-root-file-system", {"file_system": "tmpfs"}, "tmpfs"),
     ("database-readable", {"readable_database": "/x has mode 644"}, "/x has mode 644"),
     ("ip-forward-off", {"forwards": False}, "net.ipv4.ip_forward is 0"),
+    ("forward-dropped", {"obstacles": ["ip filter FORWARD", "inet f forward"]}, "ip filter FORWARD; inet f forward"),
     ("data-root-shared-disk", {"own_disk": False}, "on the root file system"),
     ("bpf-for-all", {"bpf_for_all": True}, "unprivileged_bpf_disabled is 0"),
     ("kernel-pointers", {"pointers_for_all": True}, "kptr_restrict is 0"),
