@@ -4,13 +4,14 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.engine import BIN
+from harness.engine import BIN, unmount_below
 from harness.netns import NetworkNamespace
 
 pytestmark = [pytest.mark.needs("cove", "dockerd", "root"), pytest.mark.xdist_group("dockerd")]
@@ -109,9 +110,17 @@ def flags_of(program: str) -> set[str]:
     return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", shown, re.MULTILINE))
 
 
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory in which containerd's sockets have names that the kernel takes."""
+    with tempfile.TemporaryDirectory(prefix="cove-test-", dir="/tmp") as made:
+        yield Path(made)
+        unmount_below(Path(made))  # Docker's daemon leaves its data root mounted when it cannot start
+
+
 @pytest.mark.parametrize("arguments", FOUND_AT_THE_START)
-def test_words_of_a_start(namespace: NetworkNamespace, tmp_path: Path, arguments: str) -> None:
-    ours = words(namespace, str(BIN / "coved"), tmp_path, arguments, {})
-    assert ours == words(namespace, str(BIN / "coved"), tmp_path, f"{arguments} --validate", {})
-    docker = words(namespace, "dockerd", tmp_path, arguments, {})
+def test_words_of_a_start(namespace: NetworkNamespace, short_path: Path, arguments: str) -> None:
+    ours = words(namespace, str(BIN / "coved"), short_path, arguments, {})
+    assert ours == words(namespace, str(BIN / "coved"), short_path, f"{arguments} --validate", {})
+    docker = words(namespace, "dockerd", short_path, arguments, {})
     assert ours == docker.removeprefix(NETWORKS)

@@ -137,7 +137,7 @@ class Engine:
         if self.running:
             self.stop()
         self.netns.delete()
-        _unmount_below(self.base)
+        unmount_below(self.base)
         shutil.rmtree(self.base)
 
     # The clients
@@ -232,7 +232,7 @@ def _run(argv: Sequence[str], environment: dict[str, str], input: str | None, ch
     return completed
 
 
-def _unmount_below(directory: Path) -> None:
+def unmount_below(directory: Path) -> None:
     """Unmount what an engine left mounted below its roots, the innermost first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     for point in sorted((point for point in points if point.startswith(f"{directory}/")), reverse=True):

@@ -54,6 +54,17 @@ def request(
 
 
 @contextlib.contextmanager
+def sent(path: Path, method: str, target: str, timeout: float = 30) -> Iterator[None]:
+    """A request whose answer is not waited for."""
+    connection = _UnixConnection(path, timeout)
+    try:
+        connection.request(method, target)
+        yield
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
 def opened(path: Path, method: str, target: str, timeout: float = 30) -> Iterator[http.client.HTTPResponse]:
     """An answer whose head has come: the engine is at work on what its body will say."""
     connection = _UnixConnection(path, timeout)

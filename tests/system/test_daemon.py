@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import rawhttp
 from harness.daemon import Daemon
 from harness.engine import BIN
 from harness.waiting import eventually
@@ -101,6 +102,69 @@ def test_a_reload_is_an_event_and_shows(configured: tuple[Daemon, Path]) -> None
     assert event["Actor"]["Attributes"]["debug"] == "false"
 
 
+def test_a_reload_changes_how_long_an_end_may_take(configured: tuple[Daemon, Path]) -> None:
+    """A stop that no signal hurries is under way: with the first limit the daemon's end would take minutes."""
+    daemon, file = configured
+    file.write_text(json.dumps({"log-level": "info", "shutdown-timeout": 600}))
+    daemon.restart()
+    daemon.load_base_image()
+    daemon.docker("run", "-d", "--name", "stays", "busybox", "sh", "-c", "trap : TERM; while :; do sleep 1; done")
+    with rawhttp.sent(daemon.socket, "POST", "/containers/stays/stop?t=-1"):
+        eventually(lambda: "kill" in told(daemon, "container"))
+        file.write_text(json.dumps({"log-level": "info", "shutdown-timeout": 0}))
+        hang_up(daemon)
+        eventually(lambda: "reload" in told(daemon, "daemon"))
+        assert daemon.stop() == 0
+
+
+def told(daemon: Daemon, kind: str) -> list[str]:
+    """What has happened to this kind of objects."""
+    moment = f"{time.time():.9f}"
+    done = daemon.docker(
+        "events", "--since", "1h", "--until", moment, "--filter", f"type={kind}", "--format", "{{.Action}}"
+    )
+    return done.out.split()
+
+
+def test_a_reload_turns_features_off_and_on(configured: tuple[Daemon, Path]) -> None:
+    daemon, file = configured
+    directory = daemon.cdi_directories[0]
+    directory.mkdir()
+    device = {
+        "cdiVersion": "0.6.0",
+        "kind": "acme.test/box",
+        "devices": [{"name": "one", "containerEdits": {"env": ["A=1"]}}],
+    }
+    (directory / "acme.json").write_text(json.dumps(device))
+    for on in (True, False, True):
+        file.write_text(json.dumps({"log-level": "info", "features": {"cdi": on}}))
+        hang_up(daemon)
+        found = [{"Source": "cdi", "ID": "acme.test/box=one"}] if on else None
+        eventually(lambda: daemon.sdk.info(), lambda info, wanted=found: info.get("DiscoveredDevices") == wanted)
+
+
+def test_info_tells_of_pools_resources_and_listeners(configured: tuple[Daemon, Path]) -> None:
+    daemon, file = configured
+    pools = [{"base": "10.77.0.0/16", "size": 24}]
+    file.write_text(
+        json.dumps({"log-level": "info", "default-address-pools": pools, "node-generic-resources": ["a=2"]})
+    )
+    daemon.restart()
+    info = daemon.sdk.info()
+    assert info["DefaultAddressPools"] == [{"Base": "10.77.0.0/16", "Size": 24}]
+    assert info["GenericResources"] == [{"DiscreteResourceSpec": {"Kind": "a", "Value": 2}}]
+    assert info["LiveRestoreEnabled"] is True
+    assert info["NEventsListener"] == 0
+    with rawhttp.opened(daemon.socket, "GET", "/events"):
+        assert daemon.sdk.info()["NEventsListener"] == 1
+    eventually(lambda: daemon.sdk.info()["NEventsListener"], lambda number: number == 0)
+    content = {"log-level": "info", "default-address-pools": pools, "node-generic-resources": ["gpu=UUID1"]}
+    file.write_text(json.dumps(content))
+    hang_up(daemon)
+    named = [{"NamedResourceSpec": {"Kind": "gpu", "Value": "UUID1"}}]
+    eventually(lambda: daemon.sdk.info()["GenericResources"], lambda shown: shown == named)
+
+
 def test_what_containers_get_that_do_not_say_otherwise(tmp_path: Path) -> None:
     flags = (
         "--default-ulimit=nofile=100:200",
@@ -123,6 +187,13 @@ def test_what_containers_get_that_do_not_say_otherwise(tmp_path: Path) -> None:
         own = daemon.docker("run", "--rm", "--ulimit", "nofile=50", "--shm-size", "4m", "busybox", "sh", "-c", script)
         assert own.out.split()[0] == "50" and own.out.split()[2] == "4"
         assert daemon.sdk.info()["ExperimentalBuild"] is True
+        version = daemon.http("GET", "/version")
+        assert version.json()["Experimental"] is True
+        assert version.json()["Components"][0]["Details"]["Experimental"] == "true"
+        assert {
+            version.headers["docker-experimental"],
+            daemon.http("HEAD", "/_ping").headers["docker-experimental"],
+        } == {"true"}
         assert all(json.loads(line)["level"] for line in daemon.log.read_text().splitlines())
     finally:
         daemon.close()

@@ -24,7 +24,7 @@ from cove.daemon.tls import context as tls_context
 from cove.engine.members import Members
 from cove.errors import Conflict, Unavailable
 from cove.layers import wait_for_workers
-from cove.server.app import serve
+from cove.server.app import Server, serve
 from cove.store import Database
 
 log = logging.getLogger(__name__)
@@ -48,13 +48,26 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
         members = Members(engine.registry, engine.execs, stores.volumes, stores.networks)
         scoped = ScopedSockets(database, roots.run / "sockets", members)
         services = make_services(settings, roots, stores, engine, reload, scoped)
-        server = await serve(services, listeners(settings), tls, _audit(settings, roots, stack), api_versions.oldest())
-        stack.push_async_callback(server.stop, settings.shutdown_timeout)
+        server = await serve(
+            services,
+            listeners(settings),
+            tls,
+            _audit(settings, roots, stack),
+            api_versions.oldest(),
+            experimental=settings.experimental,
+        )
+        stack.push_async_callback(_stop, server, reload)
         stack.callback(engine.events.close)
         await scoped.open(server)
         stack.callback(scoped.close)
         _remove_sockets_at_end(settings, stack)
         yield
+
+
+async def _stop(server: Server, reload: Reload) -> None:
+    """In the time that the settings of this moment give; a negative one is no limit, as with dockerd."""
+    seconds = reload.settings.shutdown_timeout
+    await server.stop(seconds if seconds >= 0 else None)
 
 
 def _audit(settings: Settings, roots: Roots, stack: AsyncExitStack) -> AuditLog | None:

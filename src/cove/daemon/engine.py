@@ -207,9 +207,14 @@ def _bundles(
         init=settings.init,
         runtimes=Runtimes(programs(settings), settings.default_runtime),
         remapping=remap(settings.userns_remap),
-        requests=DeviceRequests(settings.cdi_spec_dirs if settings.features.get("cdi", True) else ()),
+        requests=DeviceRequests(cdi_directories(settings)),
         apparmor=apparmor.ensure(privileges.security_modules()),
     )
+
+
+def cdi_directories(settings: Settings) -> tuple[str, ...]:
+    """None when the feature ``cdi`` is turned off."""
+    return settings.cdi_spec_dirs if settings.features.get("cdi", True) else ()
 
 
 def _prepared_group(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from cove.build.builder import Builder
 from cove.build.cache.cache_mounts import CacheMounts
 from cove.build.contexts import KeptContexts, RemoteContexts
 from cove.daemon import api_versions, cgroup_driver, posture, registry_entries
-from cove.daemon.engine import Engine, programs
+from cove.daemon.engine import Engine, cdi_directories, programs
 from cove.daemon.flag_values import mirror
 from cove.daemon.reload import Reload, attributes
 from cove.daemon.roots import Roots
@@ -81,6 +81,7 @@ class Configured:
         """Have them go by these settings."""
         self.making.defaults = self.steps.defaults = _defaults(current)
         self.engine.bundles.runtimes.configure(programs(current), current.default_runtime)
+        self.engine.bundles.requests.configure(cdi_directories(current))
         self.system.host = _host(current, self.roots, self.stores, self.engine)
         self.transfers.registries = self.registries.settings = _registries(current)
         self.stores.images.arrivals.limit(current.max_concurrent_downloads)
@@ -303,6 +304,8 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         remapped=engine.bundles.remapping is not None,
         network_drivers=stores.networks.drivers,
         unprotected=posture.unprotected(settings),
+        address_pools=[(pool.base, pool.size) for pool in settings.default_address_pools],
+        resources=settings.node_generic_resources,
     )
 
 

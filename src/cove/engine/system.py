@@ -36,13 +36,17 @@ from cove.wire import versions
 from cove.wire.events import Event
 from cove.wire.images import AuthConfig
 from cove.wire.system import (
+    AddressPool,
     AuthResponse,
     Commit,
     Component,
+    DiscreteResource,
     DiskUsage,
     Firewall,
+    GenericResource,
     IndexInfo,
     Info,
+    NamedResource,
     PlatformName,
     Plugins,
     RegistryConfig,
@@ -61,7 +65,8 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Host(NamedTuple):
     """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
 
-    ``unprotected``: addresses that anyone may use who reaches them.
+    ``unprotected``: addresses that anyone may use who reaches them. ``address_pools``: as the user has given them,
+    bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``.
     """
 
     data_root: Path
@@ -80,6 +85,8 @@ class Host(NamedTuple):
     remapped: bool = False
     network_drivers: Sequence[str] = ()
     unprotected: Sequence[str] = ()
+    address_pools: Sequence[tuple[str, int]] = ()
+    resources: Sequence[str] = ()
 
 
 class System:
@@ -118,7 +125,7 @@ class System:
                     details={
                         "ApiVersion": _dotted(versions.NEWEST),
                         "Arch": architecture(),
-                        "Experimental": "false",
+                        "Experimental": str(self.host.experimental).lower(),
                         "GoVersion": "",
                         "KernelVersion": kernel.release,
                         "MinAPIVersion": _dotted(self.host.oldest_api),
@@ -130,6 +137,7 @@ class System:
             version=__version__,
             arch=architecture(),
             kernel_version=kernel.release,
+            experimental=self.host.experimental,
         )
 
     async def info(self) -> Info:
@@ -157,6 +165,7 @@ class System:
             debug=self.host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),
+            n_events_listener=self._events.listeners,
             n_goroutines=len(asyncio.all_tasks()),
             index_server_address=f"https://index.{HUB}/v1/",
             registry_config=self._registries(),
@@ -165,6 +174,8 @@ class System:
             no_proxy=self.host.registries.proxies.without,
             experimental_build=self.host.experimental,
             cgroup_driver=self.host.cgroup_driver,
+            default_address_pools=[AddressPool(*pool) for pool in self.host.address_pools] or None,
+            generic_resources=[_resource(text) for text in self.host.resources] or None,
             docker_root_dir=str(self.host.data_root),
             labels=list(self.host.labels),
             server_version=__version__,
@@ -236,6 +247,14 @@ def _security_options(seccomp: str, *, remapped: bool) -> list[str]:
     """In Docker's order: what the kernel has, then what the engine does."""
     filtered = [f"name=seccomp,profile={seccomp}"] if seccomp else []
     return [*filtered, *(["name=userns"] if remapped else []), "name=cgroupns"]
+
+
+def _resource(text: str) -> GenericResource:
+    """A whole number is how many there are, as Docker reads it."""
+    kind, _, value = (part.strip() for part in text.partition("="))
+    if value.isdecimal():
+        return GenericResource(discrete_resource_spec=DiscreteResource(kind, int(value)))
+    return GenericResource(named_resource_spec=NamedResource(kind, value))
 
 
 def _log_rotation(defaults: LogDefaults) -> str:

@@ -67,14 +67,23 @@ MAX_LINE = 64 << 10
 LINGER = 1.0
 """Seconds to read on from a client whose request was answered before its body ended."""
 
+AT_ONCE = 0.001
+"""Seconds; 0 is no limit to aiohttp."""
+
 
 class App:
     """Every request: version, route, handler, error."""
 
     def __init__(
-        self, services: Services, audit: Audit | None = None, oldest: versions.ApiVersion = versions.OLDEST
+        self,
+        services: Services,
+        audit: Audit | None = None,
+        oldest: versions.ApiVersion = versions.OLDEST,
+        *,
+        experimental: bool = False,
     ) -> None:
-        """``oldest``: the API version that clients must have at least."""
+        """``oldest``: the API version that clients must have at least. ``experimental``: what whole answers say."""
+        self._experimental = experimental
         self.lifespan = Lifespan()
         self._audit = audit
         self._oldest = oldest
@@ -93,6 +102,8 @@ class App:
         except Exception as error:
             message = error.message if isinstance(error, CoveError) else repr(error)
             response = _error_reply(error, raw, number)
+        if self._experimental and not response.prepared:
+            response.headers["Docker-Experimental"] = "true"
         if self._audit is not None and worth_writing(raw.method, response.status):
             name = guard.name if guard else ""
             seconds = time.monotonic() - started
@@ -229,15 +240,16 @@ class Server:
         self._listeners.append(opened)
         return opened
 
-    async def stop(self, grace: float = 5.0) -> None:
-        """Stop listening, end streams, give what is under way ``grace`` seconds, close every connection."""
+    async def stop(self, grace: float | None = 5.0) -> None:
+        """Stop listening, end streams, give what is under way ``grace`` seconds (None: all), close every connection."""
         for listener in self._listeners:
             listener.close()
         self._app.lifespan.end_streams()
         for connections in self._connections:
             connections.pre_shutdown()
         await self._app.lifespan.wait(grace)
-        await asyncio.gather(*(connections.shutdown(grace) for connections in self._connections))
+        left = AT_ONCE if grace == 0 else grace
+        await asyncio.gather(*(connections.shutdown(left) for connections in self._connections))
 
 
 def _connections(app: App, guard: Guard | None) -> _Connections:
@@ -259,9 +271,11 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     audit: Audit | None = None,
     oldest: versions.ApiVersion = versions.OLDEST,
+    *,
+    experimental: bool = False,
 ) -> Server:
     """Serve on these sockets; see ``App`` and ``Server.listen``."""
-    server = Server(App(services, audit, oldest))
+    server = Server(App(services, audit, oldest, experimental=experimental))
     for listener in sockets:
         await server.listen(listener, tls)
     return server

@@ -55,8 +55,8 @@ class Lifespan:
         for task in list(self._streams):
             task.cancel()
 
-    async def wait(self, seconds: float) -> None:
-        """Wait for the work under way, at most so long."""
+    async def wait(self, seconds: float | None) -> None:
+        """Wait for the work under way, at most so long; None is for ever."""
         if self._work:
             await asyncio.wait(self._work, timeout=seconds)
 

@@ -104,6 +104,32 @@ class Device(Wire):
     id: str = field(name="ID", default="")
 
 
+class AddressPool(Wire):
+    """``base``: CIDR; ``size``: the prefix length of the subnets that are cut from it."""
+
+    base: str
+    size: int
+
+
+class NamedResource(Wire):
+    kind: str
+    value: str
+
+
+class DiscreteResource(Wire):
+    kind: str
+    value: int
+
+
+class GenericResource(Wire):
+    """What a swarm node has of a kind: one by its name, or a number of them."""
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"named_resource_spec", "discrete_resource_spec"})
+
+    named_resource_spec: NamedResource | None = None
+    discrete_resource_spec: DiscreteResource | None = None
+
+
 class Info(Wire):
     """Response of ``GET /info``. ``mem_total`` in bytes; ``system_time``: RFC 3339; ``driver_status``: pairs."""
 
@@ -146,7 +172,7 @@ class Info(Wire):
     registry_config: RegistryConfig = field(default_factory=RegistryConfig)
     ncpu: int = field(name="NCPU", default=0)
     mem_total: int = 0
-    generic_resources: list[Any] | None = None
+    generic_resources: list[GenericResource] | None = None
     docker_root_dir: str = ""
     http_proxy: str = ""
     https_proxy: str = ""
@@ -166,7 +192,7 @@ class Info(Wire):
     init_commit: Commit = field(default_factory=Commit)
     security_options: list[str] = field(default_factory=list)
     product_license: str = ""
-    default_address_pools: list[Any] | None = None
+    default_address_pools: list[AddressPool] | None = None
     firewall_backend: Firewall | None = None
     discovered_devices: list[Device] | None = None
     cdi_spec_dirs: list[str] = field(name="CDISpecDirs", default_factory=list)

@@ -24,7 +24,13 @@ class DeviceRequests:
     """Answers ``HostConfig.DeviceRequests`` from the files of the CDI directories. Free for containers without."""
 
     def __init__(self, directories: Sequence[str]) -> None:
-        self._catalog = Catalog([directory for directory in directories if directory])
+        self._catalog = _catalog(directories)
+
+    def configure(self, directories: Sequence[str]) -> None:
+        """Go by these from now on."""
+        fresh = _catalog(directories)
+        if fresh.directories != self._catalog.directories:
+            self._catalog = fresh
 
     @property
     def directories(self) -> tuple[str, ...]:
@@ -75,6 +81,10 @@ class DeviceRequests:
             if _matches(VENDORS[kind], request.capabilities) and (present := self._catalog.names(kind)):
                 return _of_kind(kind, request, len(present))
         raise _incompatible(request)
+
+
+def _catalog(directories: Sequence[str]) -> Catalog:
+    return Catalog([directory for directory in directories if directory])
 
 
 def _named(request: DeviceRequest) -> list[str]:

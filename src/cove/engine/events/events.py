@@ -29,6 +29,11 @@ class Events:
         self._log = kept
         self._listeners: set[Listener] = set()
 
+    @property
+    def listeners(self) -> int:
+        """How many clients listen."""
+        return len(self._listeners)
+
     def publish(self, kind: str, action: str, actor: str, attributes: Mapping[str, str] | None = None) -> None:
         """``kind``: container, image, network, volume or daemon; ``actor``: its id or name."""
         now = time.time_ns()
