@@ -148,6 +148,39 @@ def test_what_a_user_stopped_stays_so_unless_its_policy_is_always(
     eventually(lambda: field(fresh_daemon, "unless-stopped", "{{.State.Status}}"), lambda status: status == "running")
 
 
+@INTERRUPTIONS
+def test_what_is_paused_stays_so(fresh_daemon: Daemon, interrupt: Interruption) -> None:
+    fresh_daemon.docker("run", "-d", "--name", "box", "busybox", "sh", "-c", COUNT)
+    fresh_daemon.docker("pause", "box")
+    written = fresh_daemon.docker("logs", "box").out
+    interrupt(fresh_daemon)
+    assert field(fresh_daemon, "box", "{{.State.Status}} {{.State.Paused}}") == "paused true"
+    assert fresh_daemon.docker("logs", "box").out == written
+    fresh_daemon.docker("unpause", "box")
+    eventually(lambda: fresh_daemon.docker("logs", "box").out != written)
+
+
+@INTERRUPTIONS
+def test_further_processes_go_on(fresh_daemon: Daemon, interrupt: Interruption) -> None:
+    fresh_daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    fresh_daemon.docker("exec", "-d", "box", "sh", "-c", "until [ -e /go ]; do sleep .02; done; touch /gone; sleep 600")
+    interrupt(fresh_daemon)
+    fresh_daemon.docker("exec", "box", "touch", "/go")
+    eventually(lambda: fresh_daemon.docker("exec", "box", "test", "-e", "/gone", check=False).code == 0)
+
+
+@INTERRUPTIONS
+def test_a_restart_that_was_planned_is_made_up_for(fresh_daemon: Daemon, interrupt: Interruption) -> None:
+    fresh_daemon.docker(
+        "run", "-d", "--name", "box", "--restart", "on-failure:4", "busybox", "sh", "-c", "echo x; exit 3"
+    )
+    eventually(lambda: field(fresh_daemon, "box", "{{.State.Status}}") == "restarting")
+    interrupt(fresh_daemon)
+    state = "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}"
+    eventually(lambda: field(fresh_daemon, "box", state) == "exited 3 4", seconds=20)
+    assert fresh_daemon.docker("logs", "box").out == "x\n" * 5
+
+
 def test_waiting_client_learns_that_the_daemon_ended(fresh_daemon: Daemon) -> None:
     fresh_daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
     with fresh_daemon.spawned("docker", "logs", "-f", "box") as client:

@@ -1,7 +1,6 @@
 """TCP listeners: refused without a check of who talks; with TLS, only a client with a certificate gets an answer."""
 
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,28 +8,9 @@ import pytest
 from cove.daemon import tls
 from cove.daemon.settings import Settings
 from cove.errors import InvalidArgument
+from harness.certificates import certificate
 
 TCP = ("tcp://127.0.0.1:0",)
-
-
-def certificate(directory: Path, name: str, issuer: str = "") -> None:
-    """``name``.pem and ``name``.key, self-signed or signed by ``issuer``."""
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    command += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-    command += ["-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key"] if issuer else []
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 @pytest.fixture(scope="module")
