@@ -4,12 +4,12 @@ An instruction is 8 bytes: operation, two registers of 4 bits, a 16-bit jump off
 (Documentation/bpf/standardization/instruction-set.rst). Register 0 is the result, 1 at first the context, 2 to 5 free.
 """
 
-import ctypes
 import errno
 import os
 import struct
 
-from cove.kernel.libc import system_call
+from cove.kernel.libc import address_of, system_call
+from cove.lean import ctypes
 
 _BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}.get(os.uname().machine, 280)
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
@@ -76,7 +76,7 @@ def result(value: int) -> bytes:
 def load(kind: int, program: bytes) -> int:
     """Check and load a program; a descriptor of it. Raises OSError when the kernel refuses it."""
     license_ = b"Apache-2.0"
-    attributes = struct.pack("<IIQQ", kind, len(program) // 8, _address(program), _address(license_))
+    attributes = struct.pack("<IIQQ", kind, len(program) // 8, address_of(program), address_of(license_))
     return _call("bpf BPF_PROG_LOAD", _PROG_LOAD, attributes + bytes(24))  # no log, no version, no flags
 
 
@@ -110,7 +110,7 @@ def has_program(directory: str) -> bool:
 
 def attached(group: int) -> list[int]:
     """The numbers of the programs that decide about devices in a control group (a descriptor of its directory)."""
-    numbers = (ctypes.c_uint32 * _MOST_ATTACHED)()
+    numbers = (ctypes.c_uint * _MOST_ATTACHED)()
     attributes = ctypes.create_string_buffer(
         struct.pack("<IIIIQI", group, CGROUP_DEVICE, 0, 0, ctypes.addressof(numbers), _MOST_ATTACHED), 64
     )
@@ -136,12 +136,6 @@ def _attach(group: int, program: int, former: int | None) -> None:
 
 def _descriptor(number: int) -> int:
     return _call("bpf BPF_PROG_GET_FD_BY_ID", _PROG_GET_FD_BY_ID, struct.pack("<III", number, 0, 0))
-
-
-def _address(content: bytes) -> int:
-    """Where the bytes are, for as long as the caller keeps them."""
-    address: int = ctypes.cast(ctypes.c_char_p(content), ctypes.c_void_p).value or 0
-    return address
 
 
 def _call(name: str, command: int, attributes: bytes) -> int:

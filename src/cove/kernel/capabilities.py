@@ -1,10 +1,10 @@
 """Capabilities: the privileges of root, one by one (capabilities(7))."""
 
-import ctypes
 import struct
 
 from cove.kernel.libc import check, libc
 from cove.kernel.processes import prctl
+from cove.lean import ctypes
 
 NAMES = (
     "CAP_CHOWN",

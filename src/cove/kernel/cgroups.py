@@ -327,7 +327,8 @@ def _walk(directory: str) -> list[str]:
     """A group and all below it, parents first."""
     found = [directory]
     try:
-        children = [entry.name for entry in os.scandir(directory) if entry.is_dir(follow_symlinks=False)]
+        with os.scandir(directory) as entries:
+            children = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
     for name in children:

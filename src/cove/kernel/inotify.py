@@ -1,11 +1,11 @@
 """Events on files, as a descriptor that becomes readable (inotify)."""
 
-import ctypes
 import os
 import struct
 from typing import NamedTuple
 
 from cove.kernel.libc import check, libc
+from cove.lean import ctypes
 
 MODIFY = 0x002
 CLOSE_WRITE = 0x008
@@ -24,7 +24,7 @@ _BUFFER = 1 << 16
 _inotify_init1 = libc.inotify_init1
 _inotify_init1.argtypes = [ctypes.c_int]
 _inotify_add_watch = libc.inotify_add_watch
-_inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint32]
+_inotify_add_watch.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
 _inotify_rm_watch = libc.inotify_rm_watch
 _inotify_rm_watch.argtypes = [ctypes.c_int, ctypes.c_int]
 

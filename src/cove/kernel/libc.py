@@ -3,8 +3,9 @@
 Functions are looked up when a module is imported: in the zygote, before any container is started.
 """
 
-import ctypes
 import os
+
+from cove.lean import ctypes
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,3 +25,8 @@ def system_call(call: str, number: int, *arguments: object, path: str | bytes | 
     """A system call that the C library may not wrap. Integers are passed as longs, the rest as pointers."""
     converted = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
     return check(_syscall(ctypes.c_long(number), *converted), call, path)
+
+
+def address_of(content: bytes) -> int:
+    """Where the bytes are, for as long as the caller keeps them."""
+    return ctypes.c_void_p.from_buffer(ctypes.c_char_p(content)).value or 0

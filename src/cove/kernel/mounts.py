@@ -4,11 +4,11 @@ A mount is made detached, given its attributes, and only then attached to a plac
 never looked at twice.
 """
 
-import ctypes
 import os
 import struct
 
 from cove.kernel.libc import check, libc, system_call
+from cove.lean import ctypes
 
 READ_ONLY = 0x01
 NO_SETUID = 0x02

@@ -1,11 +1,10 @@
 """Namespaces: leaving them, entering them, opening those of a process, and their host names."""
 
-import ctypes
 import fcntl
 import os
 
 from cove.kernel.libc import check, libc
-from cove.lean import Iterator, contextmanager
+from cove.lean import Iterator, contextmanager, ctypes
 
 FLAGS = {
     "mount": 0x00020000,

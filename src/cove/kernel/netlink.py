@@ -4,14 +4,13 @@ Hand-written because every import and every exchange here is on the way to the u
 one datagram and are acknowledged together (rtnetlink(7)).
 """
 
-import ctypes
 import errno
 import fcntl
 import os
 import struct
 
 from cove.kernel.netlink_format import ACK, ERROR, RECEIVE_BYTES, attribute, message, messages
-from cove.lean import socket, suppress
+from cove.lean import ctypes, socket, suppress
 
 _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 16, 17, 20, 24, 25
 _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400

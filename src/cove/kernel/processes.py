@@ -1,11 +1,10 @@
 """What a process can change about itself: prctl, descriptors, signals, the out-of-memory score."""
 
-import ctypes
 import os
 import select
 
 from cove.kernel.libc import check, libc, system_call
-from cove.lean import Iterable, signal, suppress
+from cove.lean import Iterable, ctypes, signal, suppress
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4

@@ -1,12 +1,11 @@
 """Project quotas: how much a directory and all below it may take (quotactl_fd(2), Linux 5.14; linux/fs.h)."""
 
-import ctypes
 import fcntl
 import os
 import struct
 
 from cove.kernel.libc import system_call
-from cove.lean import NamedTuple
+from cove.lean import NamedTuple, ctypes
 
 _QUOTACTL_FD = 443
 _PROJECT = 2

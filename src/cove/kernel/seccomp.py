@@ -1,10 +1,9 @@
 """Loading a system call filter that was compiled beforehand (seccomp(2)), and taking its listener."""
 
-import ctypes
 import os
 import struct
 
-from cove.kernel.libc import system_call
+from cove.kernel.libc import address_of, system_call
 
 _SET_MODE_FILTER = 1
 NEW_LISTENER = 8
@@ -30,8 +29,7 @@ def load(program: bytes, flags: int) -> int | None:
     """
     if _SECCOMP is None:
         raise OSError(95, "seccomp is not supported on this machine")
-    address = ctypes.c_void_p.from_buffer(ctypes.c_char_p(program)).value  # a cast copies more pages of a fork
-    header = struct.pack("@HP", len(program) // _INSTRUCTION, address)
+    header = struct.pack("@HP", len(program) // _INSTRUCTION, address_of(program))
     result = system_call("seccomp", _SECCOMP, _SET_MODE_FILTER, flags, header)
     return result if flags & NEW_LISTENER else None
 

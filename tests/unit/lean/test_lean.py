@@ -1,5 +1,7 @@
 """The lean part of the standard library against the whole one."""
 
+import ctypes
+import errno
 import json
 import os
 import pickle
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cove import lean
+from cove.lean import ctypes as lean_ctypes
 from cove.lean import json as lean_json
 from cove.lean import socket as lean_socket
 
@@ -145,4 +148,42 @@ def test_a_call_of_the_runtime_imports_little() -> None:
     script += "\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", script], capture_output=True, text=True, check=True)
     found = set(done.stdout.split())
-    assert not found & {"typing", "enum", "re", "json", "collections", "functools", "contextlib", "socket", "shutil"}
+    assert not found & {
+        "typing",
+        "enum",
+        "re",
+        "json",
+        "collections",
+        "functools",
+        "contextlib",
+        "socket",
+        "shutil",
+        "ctypes",
+    }
+
+
+def test_foreign_functions_are_called_as_the_whole_of_ctypes_calls_them(tmp_path: Path) -> None:
+    told = []
+    for module in (ctypes, lean_ctypes):
+        library = module.CDLL(None, use_errno=True)
+        library.strnlen.argtypes, library.strnlen.restype = [module.c_char_p, module.c_size_t], module.c_size_t
+        buffer = module.create_string_buffer(b"a\0b", 8)
+        library.getcwd.argtypes, library.getcwd.restype = [module.c_void_p, module.c_ulong], module.c_void_p
+        place = module.create_string_buffer(4096)
+        library.getcwd(place, len(place))
+        failed = library["access"](str(tmp_path / "none").encode(), module.c_int(0))
+        numbers = (module.c_uint * 3)(1, 2, 3)
+        told.append(
+            [
+                library.strnlen(b"four", 9),
+                (buffer.raw, buffer.value, len(buffer)),
+                place.value,
+                (failed, module.get_errno()),
+                list(numbers),
+                module.addressof(numbers) != 0,
+                module.create_string_buffer(b"xy").raw,
+                module.c_long(-1).value,
+            ]
+        )
+    assert told[0] == told[1]
+    assert told[0][3] == (-1, errno.ENOENT)

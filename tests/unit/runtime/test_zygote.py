@@ -14,7 +14,7 @@ ALLOWED = set(
     __future__
     __main__ _abc _codecs _collections _collections_abc _ctypes _frozen_importlib _frozen_importlib_external _functools
     _heapq _imp _io _json _operator _signal _socket _sre _stat _struct _thread _typing _warnings _weakref abc array
-    builtins codecs collections collections.abc contextlib copyreg ctypes ctypes._endian encodings encodings.aliases
+    builtins codecs collections collections.abc contextlib copyreg encodings encodings.aliases
     encodings.utf_8 enum errno fcntl functools gc genericpath heapq io itertools json json.decoder json.encoder
     json.scanner keyword marshal math operator os os.path posix posixpath re re._casefix re._compiler re._constants
     re._parser reprlib resource select selectors signal socket stat struct sys termios time types typing typing.io
