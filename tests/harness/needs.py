@@ -87,6 +87,16 @@ def _apparmor() -> bool:
     return enabled.exists() and enabled.read_text().startswith("Y") and _program("apparmor_parser")()
 
 
+def _selinux() -> bool:
+    """Whether the kernel knows a type that no other policy has."""
+    access = Path("/sys/fs/selinux/context")
+    try:
+        access.write_text("system_u:object_r:shared_t:s0")
+    except OSError:
+        return False
+    return True
+
+
 def _quotas(kind: str) -> Callable[[], bool]:
     """Whether a file system of this kind can be mounted with project quotas, by doing that."""
     words = {"ext4": ["mkfs.ext4", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs"]}[kind]
@@ -129,6 +139,7 @@ NEEDS = {
     "systemd": Need("systemd's program, which need not run", Path("/lib/systemd/systemd").exists),
     "systemd-manager": Need("systemd as the first process", Path("/run/systemd/system").is_dir),
     "apparmor": Need("a kernel with AppArmor on, and apparmor_parser", _apparmor),
+    "selinux": Need("a kernel with SELinux on, and the policy of tests/vm/policy.cil", _selinux),
     "vlan-links": Need("a kernel with VLAN sub-interfaces", _links("vlan")),
     "ipvlan-links": Need("a kernel with ipvlan links", _links("ipvlan")),
     "sctp": Need("a kernel with SCTP sockets", _protocol(socket.IPPROTO_SCTP)),

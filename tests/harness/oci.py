@@ -67,6 +67,10 @@ class Bundle:
     def status(self) -> str:
         return str(json.loads(self.call("state", self.id).out)["status"])
 
+    def pid(self) -> int:
+        """Of its first process, on the host."""
+        return int(json.loads(self.call("state", self.id).out)["pid"])
+
     def remove(self) -> None:
         self.call("delete", "--force", self.id)
 

@@ -31,12 +31,13 @@ class Operation(Protocol):
 
 
 class NewFileSystem(NamedTuple):
-    """A file system of its own, such as proc, tmpfs or devpts."""
+    """A file system of its own, such as proc, tmpfs or devpts. ``label``: of its root, where that is no option."""
 
     kind: str
     source: str
     destination: str
     options: Options
+    label: str = ""
 
     def apply(self, root: int) -> None:
         place = _directory(root, self.destination, links=self.kind not in _PLAIN_DIRECTORIES)
@@ -45,6 +46,8 @@ class NewFileSystem(NamedTuple):
             try:
                 if self.options.copy_up:
                     _copy_up(place, mount)
+                if self.label:
+                    os.setxattr(f"/proc/self/fd/{mount}", "security.selinux", self.label.encode())
                 _set_rest(mount, self.options)
                 mounts.attach(mount, place)
             finally:
@@ -261,7 +264,7 @@ def plan(spec: Spec, layout: Layout, cgroup_path: str, opened: dict[int, int] | 
         elif entry.get("type") in ("cgroup", "cgroup2"):
             operation = CgroupMount(layout, cgroup_path, destination, options)
         else:
-            operation = NewFileSystem(entry.get("type") or "none", source, destination, _labelled(options, entry, spec))
+            operation = _labelled(NewFileSystem(entry.get("type") or "none", source, destination, options), spec)
         operations.append(Mounting(source, destination, operation))
     return operations + devices.plan(spec)
 
@@ -305,12 +308,14 @@ def _bind(entry: Mount, spec: Spec, opened: int | None) -> BindMount:
     return BindMount(entry.get("source", ""), destination, options, opened, mappings, entry.get("namespace", ""))
 
 
-def _labelled(options: Options, entry: Mount, spec: Spec) -> Options:
-    """SELinux's context for a file system of its own, which proc and sysfs do not take."""
+def _labelled(made: NewFileSystem, spec: Spec) -> NewFileSystem:
+    """With SELinux's context, which proc and sysfs do not take, and queues not as an option."""
     label = spec.get("linux", {}).get("mountLabel")
-    if not label or entry.get("type") in ("proc", "sysfs"):
-        return options
-    return options._replace(parameters=(*options.parameters, ("context", label)))
+    if not label or made.kind in ("proc", "sysfs"):
+        return made
+    if made.kind == "mqueue":
+        return made._replace(label=label)
+    return made._replace(options=made.options._replace(parameters=(*made.options.parameters, ("context", label))))
 
 
 def _directory(root: int, path: str, *, links: bool = True) -> int:

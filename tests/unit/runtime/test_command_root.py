@@ -659,7 +659,8 @@ def test_events_tell_of_block_devices_and_huge_pages(box: Bundle, tmp_path: Path
 def test_a_service_manager_is_told_when_the_program_is_ready(
     box: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """The program says it by its own socket, here with the host's Python in its namespaces."""
+    """The program says it by its own socket, whose path is longer than a socket's address."""
+    box.state = box.state / ("deep" * 25)
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     with manager:
         manager.bind(str(tmp_path / "manager"))

@@ -119,7 +119,8 @@ class Container:
         """Kill every process and wait for init to be gone."""
         self.cgroup.kill()
         if self.alive:
-            self.signal(signal.SIGKILL)
+            with suppress(Failed):  # it has ended meanwhile
+                self.signal(signal.SIGKILL)
         deadline = time.monotonic() + _ENDING
         while self.alive:
             if time.monotonic() > deadline:

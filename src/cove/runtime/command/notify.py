@@ -49,13 +49,15 @@ def listening(container: Container) -> Iterator["socket.socket | None"]:
         yield None
         return
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    opened = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(FileNotFoundError):
             os.unlink(f"{directory}/{_SOCKET}")
-        listener.bind(f"{directory}/{_SOCKET}")
+        listener.bind(f"/proc/self/fd/{opened}/{_SOCKET}")  # the path may be longer than an address holds
         os.chmod(f"{directory}/{_SOCKET}", 0o777)  # whoever the program runs as
         yield listener
     finally:
+        os.close(opened)
         listener.close()
 
 
