@@ -57,11 +57,13 @@ class Layout:
         compressed: bool = True,
         level: int = 1,
         urls: Sequence[str] = (),
+        packed: Sequence[tuple[str, bytes]] = (),
         **config: Any,
     ) -> Descriptor:
         """A manifest with its layers (tars); its descriptor says what platform it is for. ``config``: of its run.
 
         ``urls``: of the uppermost layer, which is foreign then; ``{digest}`` in them is its digest's hexadecimal part.
+        ``packed``: each layer as it is to be kept, with the end of its media type.
         """
         platform = {"architecture": architecture, "os": "linux"}
         made = {
@@ -70,7 +72,9 @@ class Layout:
             "rootfs": {"type": "layers", "diff_ids": [digest(layer) for layer in layers]},
             "history": [{"created_by": f"layer {number}"} for number in range(len(layers))],
         }
-        blobs = [self._layer(layer, compressed, level) for layer in layers]
+        blobs = [self.blob(data, f"{LAYER}{kind}") for kind, data in packed] or [
+            self._layer(layer, compressed, level) for layer in layers
+        ]
         if urls:
             places = [url.format(digest=blobs[-1]["digest"][7:]) for url in urls]
             blobs[-1] |= {"mediaType": FOREIGN, "urls": places}

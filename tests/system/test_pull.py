@@ -1,17 +1,26 @@
 """``docker pull`` from a real registry, as a user sees it."""
 
+import gzip
 import json
+import random
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from backports import zstd
 
+from harness.daemon import Daemon
+from harness.debian_registry import debian_registry
 from harness.engine import Engine
-from harness.oci_layout import Layout, busybox_layers
+from harness.oci_layout import Layout, busybox_layers, tar
 from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
+
+SKIPPED_FRAME = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"
+"""Of zstd: where zstd:chunked has its table of contents."""
 
 
 @pytest.fixture(params=KINDS)
@@ -50,6 +59,53 @@ def test_a_pulled_image_runs(daemon: Engine, registry: Served, layout: Layout) -
     assert again[0] == "1: Pulling from team/app" and again[2] == f"Status: Image is up to date for {name}"
     digests = json.loads(daemon.docker("image", "inspect", name).out)[0]["RepoDigests"]
     assert digests == [f"{registry.host}/team/app@{lines[-3].removeprefix('Digest: ')}"]
+
+
+def test_layers_of_every_kind(daemon: Engine, registry: Served, layout: Layout) -> None:
+    """Plain, gzip and zstd; of several members, as estargz and zstd:chunked have them for who pulls lazily."""
+    program, *notes = _layers(6)
+    halves = [(note[:700], note[700:]) for note in notes]
+    packed = [
+        ("+gzip", gzip.compress(program)),
+        ("", notes[0]),
+        ("+gzip", gzip.compress(halves[1][0]) + gzip.compress(halves[1][1]) + gzip.compress(b"")),
+        ("+zstd", zstd.compress(notes[2])),
+        ("+zstd", zstd.compress(halves[3][0]) + zstd.compress(halves[3][1]) + SKIPPED_FRAME),
+        ("+gzip", gzip.compress(notes[4])),
+    ]
+    name = f"{registry.host}/team/kinds:1"
+    look = ["/bin/busybox", "sh", "-c", "/bin/busybox md5sum /layer* | /bin/busybox wc -l"]
+    layout.tag("kinds", layout.image([program, *notes], packed=packed, Cmd=look))
+    layout.push(daemon.netns, "kinds", name)
+    daemon.docker("pull", name)
+    assert daemon.docker("run", "--rm", name).out == "5\n"
+    daemon.docker("rmi", name)
+
+
+def test_schema_2_of_docker(daemon: Engine, registry: Served, layout: Layout) -> None:
+    layout.tag("docker", layout.image(_layers(2), Cmd=["/bin/sh", "-c", "echo hello"]))
+    name = f"{registry.host}/team/docker:1"
+    layout.push(daemon.netns, "docker", name, "--format=v2s2")
+    daemon.docker("pull", name)
+    kind = json.loads(daemon.docker("inspect", name).out)[0]["Descriptor"]["mediaType"]
+    assert kind == "application/vnd.docker.distribution.manifest.v2+json"
+    assert daemon.docker("run", "--rm", name).out == "hello\n"
+    daemon.docker("rmi", name)
+
+
+def test_the_largest_layer_is_asked_for_first(fresh_daemon: Daemon, layout: Layout) -> None:
+    fresh_daemon.restart_with("--max-concurrent-downloads=1")
+    sizes = (100, 40_000, 2_000, 300_000)
+    layers = [tar({f"file{size}": random.Random(size).randbytes(size)}) for size in sizes]
+    layout.tag("sizes", layout.image(layers))
+    with debian_registry(fresh_daemon) as registry:
+        layout.push(fresh_daemon.netns, "sizes", f"{registry.host}/team/sizes:1")
+        fresh_daemon.docker("pull", f"{registry.host}/team/sizes:1")
+        manifest = json.loads(fresh_daemon.cove("manifest", "inspect", f"{registry.host}/team/sizes:1").out)
+        asked = re.findall(r"GET /v2/team/sizes/blobs/(\S+) ", registry.log)
+        order = list(dict.fromkeys(asked))
+    wanted = sorted(manifest["layers"], key=lambda layer: -layer["size"])
+    assert order == [each["digest"] for each in (manifest["config"], *wanted)]
 
 
 def test_all_tags(daemon: Engine, layout: Layout) -> None:
