@@ -34,6 +34,16 @@ def test_import(daemon: Engine, tmp_path: Path) -> None:
     assert len(seen["RootFS"]["Layers"]) == 1
 
 
+def test_import_for_a_platform(daemon: Engine, tmp_path: Path) -> None:
+    import_tar(daemon, tmp_path, "foreign:1", {"file": "content"}, "--platform", "linux/arm/v6")
+    shown = daemon.docker("inspect", "-f", "{{.Os}}/{{.Architecture}}/{{.Variant}}", "foreign:1").out
+    assert shown == "linux/arm/v6\n"
+    words = ("import", "--platform", "linux/a/b/c", str(tmp_path / "root.tar"), "foreign:2")
+    refused = daemon.docker(*words, check=False)
+    assert refused.code == 1 and "invalid" in refused.err
+    assert daemon.docker("images", "-q", "foreign:2").out == ""
+
+
 @pytest.mark.parametrize("program", ["gzip", "xz", pytest.param("zstd", marks=pytest.mark.needs("cove"))])
 def test_import_of_a_compressed_tar(daemon: Engine, tmp_path: Path, program: str) -> None:
     plain = import_tar(daemon, tmp_path, "plain", {"file": "x" * 100_000})
@@ -104,6 +114,21 @@ def test_save_and_load(daemon: Engine, tmp_path: Path) -> None:
     assert daemon.docker("image", "inspect", "-f", "{{.Id}}", "mine:2").out.strip() == image
 
 
+@pytest.mark.needs("cove")
+def test_a_load_says_how_far_each_layer_is(daemon: Engine, tmp_path: Path) -> None:
+    import_tar(daemon, tmp_path, "mine:1", {"file": "x" * 3_000_000})
+    daemon.docker("save", "-o", str(tmp_path / "saved.tar"), "mine:1")
+    (layer,) = json.loads(daemon.docker("image", "inspect", "mine:1").out)[0]["RootFS"]["Layers"]
+    daemon.docker("rmi", "mine:1")
+    answer = daemon.http("POST", "/images/load?quiet=0", (tmp_path / "saved.tar").read_bytes())
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    told = [line["progressDetail"] for line in lines if line.get("id") == layer.removeprefix("sha256:")[:12]]
+    assert told and all(each["total"] >= 3_000_000 for each in told)
+    assert [each["current"] for each in told] == sorted(each["current"] for each in told)
+    quiet = daemon.http("POST", "/images/load?quiet=1", (tmp_path / "saved.tar").read_bytes())
+    assert [json.loads(line) for line in quiet.body.splitlines()] == [{"stream": "Loaded image: mine:1\n"}]
+
+
 def test_saved_by_id_loads_without_a_name(daemon: Engine, tmp_path: Path) -> None:
     image = import_tar(daemon, tmp_path, "mine:1", {"file": "content"})
     daemon.docker("save", "-o", str(tmp_path / "saved.tar"), image)
@@ -133,6 +158,24 @@ def test_list(daemon: Engine, tmp_path: Path) -> None:
     assert daemon.docker("images", "-q", "mine").out.split() == [short]
     assert daemon.docker("images", "-q", "--filter", "label=tier=web").out.split() == [short, short]
     assert daemon.docker("images", "-q", "--filter", "reference=*/team/*").out.split() == [short]
+
+
+def test_bytes_that_images_share(daemon: Engine, tmp_path: Path) -> None:
+    """They are told to who asks for them; without, -1 says that nobody counted."""
+    import_tar(daemon, tmp_path, "below:1", {"file": "x" * 100_000})
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text("FROM below:1\nCOPY Dockerfile /\n")
+    daemon.docker("build", "-q", "-t", "above:1", str(tmp_path / "context"))
+    import_tar(daemon, tmp_path, "alone:1", {"other": "y" * 50_000})
+
+    def shared(target: str) -> dict[str, int]:
+        found = daemon.http("GET", target).json()
+        return {each["RepoTags"][0]: each["SharedSize"] for each in found if each["RepoTags"]}
+
+    sizes = shared("/images/json?shared-size=1")
+    assert sizes["below:1"] == sizes["above:1"] >= 100_000 and sizes["alone:1"] == 0
+    assert set(shared("/images/json").values()) == {-1}
+    daemon.docker("rmi", "above:1")
 
 
 def test_dangling(daemon: Engine, tmp_path: Path) -> None:

@@ -82,6 +82,12 @@ def test_layers_of_every_kind(daemon: Engine, registry: Served, layout: Layout) 
     daemon.docker("rmi", name)
 
 
+def test_a_host_that_is_not_there(daemon: Engine) -> None:
+    done = daemon.docker("pull", "nowhere.invalid/team/app:1", check=False)
+    words = 'Get "https://nowhere.invalid/v2/": dial tcp: lookup nowhere.invalid: '
+    assert done.code == 1 and done.err.startswith(f"Error response from daemon: {words}")
+
+
 def test_schema_2_of_docker(daemon: Engine, registry: Served, layout: Layout) -> None:
     layout.tag("docker", layout.image(_layers(2), Cmd=["/bin/sh", "-c", "echo hello"]))
     name = f"{registry.host}/team/docker:1"

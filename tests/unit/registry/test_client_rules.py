@@ -1,12 +1,17 @@
 """Small rules of the client: proxies, waits, choosing a platform."""
 
+import socket
+
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 
 from cove.errors import NotFound
 from cove.oci import image as oci
 from cove.platform import Platform
 from cove.registry.client import retrying
 from cove.registry.client.choosing import choose
+from cove.registry.client.failures import unreachable
 from cove.registry.client.proxying import proxy_for
 from cove.registry.client.settings import Patience, Proxies
 
@@ -93,3 +98,18 @@ def test_no_platform_serves() -> None:
     with pytest.raises(NotFound, match="no matching manifest for linux/s390x in the manifest list entries"):
         choose(ENTRIES, Platform.parse("linux/s390x"))
     assert choose([*ENTRIES, _entry("7", "")], Platform.parse("linux/s390x")).digest[-1] == "7"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (socket.EAI_NONAME, "no such host"),
+        (socket.EAI_NODATA, "no such host"),
+        (socket.EAI_AGAIN, "server misbehaving"),
+    ],
+)
+def test_names_that_cannot_be_looked_up(number: int, words: str) -> None:
+    key = ConnectionKey("nowhere.test", 443, True, True, None, None, None, None)
+    failure = aiohttp.ClientConnectorDNSError(key, socket.gaierror(number, "as the library says it"))
+    told = unreachable("GET", "https://nowhere.test/v2/", failure)
+    assert told.message == f'Get "https://nowhere.test/v2/": dial tcp: lookup nowhere.test: {words}'
