@@ -26,6 +26,23 @@ def test_directories_and_images(daemon: Engine, tmp_path: Path) -> None:
     assert "from a directory" in built(daemon, tmp_path / "context", text, *named)
 
 
+def test_they_stand_in_for_stages(daemon: Engine, tmp_path: Path) -> None:
+    """For what COPY, a mount and FROM mean by the name, or the number, of a stage; which is not built then."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").write_text("from the context\n")
+    text = "FROM busybox AS files\nRUN echo from the stage >/file\nFROM busybox\n"
+    for source in ("files", "Files", "0"):
+        copied = f"{text}COPY --from={source} /file /f\nRUN cat /f\n"
+        said = built(daemon, tmp_path / "context", copied, f"files={tmp_path}/other")
+        assert "from the context" in said and "RUN echo from the stage" not in said
+    mounted = f"{text}RUN --mount=from=files,target=/m cat /m/file\n"
+    assert "from the context" in built(daemon, tmp_path / "context", mounted, f"files={tmp_path}/other")
+    based = "FROM scratch AS base\nFROM base\nRUN echo has a shell\n"
+    assert "has a shell" in built(daemon, tmp_path / "context", based, "base=docker-image://busybox")
+    copied = f"{text}COPY --from=files /file /f\nRUN cat /f\n"
+    assert "from the stage" in built(daemon, tmp_path / "context", copied, f"others={tmp_path}/other")
+
+
 def test_a_layout(daemon: Engine, tmp_path: Path) -> None:
     layout = Layout(tmp_path / "layout")
     mine = os.uname().machine.replace("x86_64", "amd64").replace("aarch64", "arm64")

@@ -72,7 +72,7 @@ class Request:
     ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
     of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
     ``attestations``: ``provenance`` with its mode, ``sbom``. ``debug``: make an image of what a step that
-    fails has left.
+    fails has left. ``named``: what images stand in for, stages among them.
     """
 
     dockerfile: str | bytes = "Dockerfile"
@@ -86,6 +86,7 @@ class Request:
     epoch: int | None = None
     rewrite: bool = False
     debug: bool = False
+    named: Collection[str] = ()
     squash: bool = False
     attestations: Mapping[str, str] = field(default_factory=dict)
     cache_from: Sequence[str] = ()
@@ -333,7 +334,9 @@ class _Build(Inputs):
             raise
 
     def _options(self, platform: Platform) -> Options:
-        return Options(self._request.target, self._request.wishes.arguments, host(), platform)
+        request = self._request
+        named = frozenset({*filter(None, self._contexts), *request.named})
+        return Options(request.target, request.wishes.arguments, host(), platform, named)
 
     def _check(self, plans: Sequence[Plan], text: bytes) -> None:
         """Tell of what the checks find. Raises DockerfileError when that is to end the build."""

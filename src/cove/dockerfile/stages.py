@@ -54,6 +54,8 @@ class Options:
     build_platform: Platform = field(default_factory=host)
     platform: Platform | None = None
     """What is built for; None is the build's own platform."""
+    contexts: frozenset[str] = frozenset()
+    """Names of contexts and images that stand in for stages of these names, as for everything else of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class Plan:
 
     def origin(self, name: str, index: int) -> Origin:
         """What ``--from=name`` means in the stage of this index. Raises DockerfileError for a later stage."""
-        return _Names(tuple(planned.stage for planned in self.stages)).origin(name, index)
+        stages = tuple(planned.stage for planned in self.stages)
+        return _Names(stages, self.options.contexts).origin(name, index)
 
 
 def plan(dockerfile: Dockerfile, options: Options) -> Plan:
@@ -123,7 +126,7 @@ def plan(dockerfile: Dockerfile, options: Options) -> Plan:
         options.build_platform, target_platform, options.target or dockerfile.stages[-1].name
     )
     values = global_arguments(dockerfile.arguments, options.arguments, predefined, dockerfile.escape)
-    names = _Names(dockerfile.stages)
+    names = _Names(dockerfile.stages, options.contexts)
     stages = tuple(_planned(stage, names, values, Lexer(dockerfile.escape)) for stage in dockerfile.stages)
     return Plan(dockerfile, stages, names.target(options.target), values, options)
 
@@ -131,9 +134,13 @@ def plan(dockerfile: Dockerfile, options: Options) -> Plan:
 @dataclass(frozen=True, slots=True)
 class _Names:
     stages: tuple[Stage, ...]
+    contexts: frozenset[str]
 
     def before(self, name: str, index: int) -> int | None:
-        """The last stage of this name before ``index``."""
+        """The last stage of this name before ``index``, unless something stands in for it."""
+        return None if name.lower() in self.contexts else self._written(name, index)
+
+    def _written(self, name: str, index: int) -> int | None:
         for stage in reversed(self.stages[:index]):
             if stage.name and stage.name == name.lower():
                 return stage.index
@@ -142,7 +149,7 @@ class _Names:
     def target(self, name: str) -> int:
         if not name:
             return len(self.stages) - 1
-        if (index := self.before(name, len(self.stages))) is not None:
+        if (index := self._written(name, len(self.stages))) is not None:
             return index
         if name.isascii() and name.isdigit() and int(name[:9]) < len(self.stages):
             return int(name)
@@ -157,6 +164,8 @@ class _Names:
     def origin(self, name: str, index: int) -> Origin:
         if name.isascii() and name.isdigit():
             return self._numbered(int(name[:9]), index)
+        if name.lower() in self.contexts and self._written(name, index) is not None:
+            return ImageOrigin(name.lower())
         if (stage := self.before(name, index)) is not None:
             return StageOrigin(stage)
         if name == SCRATCH:
@@ -175,7 +184,8 @@ class _Names:
             raise DockerfileError(f"circular dependency detected on stage: {name}", culprit=str(number))
         if number > index:
             raise DockerfileError(_too_late(str(number), self.stages[index]), culprit=str(number))
-        return StageOrigin(number)
+        name = self.stages[number].name
+        return ImageOrigin(name) if name in self.contexts else StageOrigin(number)
 
 
 def _too_late(name: str, stage: Stage) -> str:

@@ -142,7 +142,7 @@ class _Planner:
             return self._context("")
         if isinstance(origin, StageOrigin):
             return self.stages[origin.index].root
-        named = self.inputs.context(name)
+        named = self.inputs.context(origin.name if isinstance(origin, ImageOrigin) else name)
         if named is not None:
             return named
         if not isinstance(origin, ImageOrigin):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -76,7 +77,8 @@ class Builds:
         lent: Lent | None,
     ) -> AsyncIterator[Progress]:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        bases = self._bases.of(options, lent.images if lent else {})
+        images = lent.images if lent else {}
+        bases, request = self._bases.of(options, images), replace(request, named=frozenset(images))
         work = asyncio.ensure_future(self._builder.build(request, contexts, bases, scratch, queue.put_nowait, lent))
         work.add_done_callback(lambda done: queue.put_nowait(None))
         if options.build:

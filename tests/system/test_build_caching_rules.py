@@ -1,0 +1,115 @@
+"""What the cache keeps of a build, and for how long: what depends on nothing below, what travels, what is forgotten."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.engine import Engine
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "f").write_text("hello\n")
+    return tmp_path
+
+
+def explained(engine: Engine, context: Path, dockerfile: str, *flags: str) -> dict[str, str]:
+    """HIT or MISS of each step, by its instruction."""
+    (context / "Dockerfile").write_text(dockerfile)
+    lines = engine.cove("build", "-q", "--explain", *flags, str(context)).out.splitlines()[:-1]
+    told = [line.split(maxsplit=1) for line in lines if not line.startswith(" ")]
+    return {name.rpartition("] ")[2]: verdict for verdict, name in told}
+
+
+def test_a_linked_copy_does_not_depend_on_its_base(daemon: Engine, context: Path) -> None:
+    text = "FROM busybox\nRUN echo {} >/base\nCOPY --link f /linked\nCOPY f /plain\n"
+    explained(daemon, context, text.format("one"))
+    told = explained(daemon, context, text.format("two"))
+    assert told == {"RUN echo two >/base": "MISS", "COPY --link f /linked": "HIT", "COPY f /plain": "MISS"}
+
+
+def test_min_has_the_steps_of_the_image_and_max_all(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    text = "FROM busybox AS other\nRUN echo made >/made\nFROM busybox\nCOPY --from=other /made /\nRUN echo last\n"
+    for mode, verdict in (("min", "MISS"), ("max", "HIT")):
+        explained(daemon, context, text, "--cache-to", f"type=local,dest={tmp_path}/{mode},mode={mode}")
+        daemon.cove("builder", "prune", "-a", "-f")
+        told = explained(daemon, context, text, "--cache-from", f"type=local,src={tmp_path}/{mode}")
+        assert told["RUN echo made >/made"] == verdict
+        assert told["COPY --from=other /made /"] == told["RUN echo last"] == "HIT"
+        daemon.cove("builder", "prune", "-a", "-f")
+
+
+def test_a_cache_that_cannot_be_had_is_no_reason_not_to_build(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY f /\n")
+    done = daemon.cove("build", "--progress=plain", "--cache-from", "made:nothing", str(context))
+    assert done.code == 0
+    daemon.docker("tag", "busybox", "made:ordinary")
+    assert daemon.docker("build", "--cache-from", "made:ordinary", str(context)).code == 0
+    done = daemon.cove("build", "--cache-from", f"type=local,src={context}/nothing", str(context), check=False)
+    assert done.code == 1 and "no such file or directory" in done.err
+
+
+@pytest.mark.parametrize("flag", ["--cache-from", "--cache-to"])
+def test_kinds_of_caches_that_there_are_not(daemon: Engine, context: Path, flag: str) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\n")
+    done = daemon.cove("build", flag, "type=s3,bucket=b", str(context), check=False)
+    assert done.code == 1 and f"invalid value for {flag}: type=s3,bucket=b" in done.err
+
+
+def test_prune_leaves_what_was_used_last(daemon: Engine, context: Path) -> None:
+    daemon.cove("builder", "prune", "-a", "-f")
+    for number in range(3):
+        (context / "f").write_bytes(bytes([number]) * 300_000)
+        explained(daemon, context, "FROM scratch\nCOPY f /\n")
+    daemon.docker("image", "prune", "-f")
+    assert "Deleted" not in daemon.cove("builder", "prune", "-f", "--keep-storage", "950kb").out
+    assert daemon.cove("builder", "prune", "-f", "--filter", "until=1h").out.strip() == "Total reclaimed space: 0B"
+    daemon.cove("builder", "prune", "-f", "--keep-storage", "650kb")
+    assert explained(daemon, context, "FROM scratch\nCOPY f /\n") == {"COPY f /": "HIT"}
+    (context / "f").write_bytes(bytes([0]) * 300_000)
+    assert explained(daemon, context, "FROM scratch\nCOPY f /\n") == {"COPY f /": "MISS"}
+
+
+def test_proxies_are_in_neither_history_nor_cache(daemon: Engine, context: Path) -> None:
+    text = "FROM busybox\nARG OTHER\nRUN echo proxy $HTTP_PROXY $no_proxy >/said\n"
+    flags = ("-t", "made:proxied", "--build-arg", "OTHER=x", "--build-arg", "no_proxy=host")
+    explained(daemon, context, text, *flags, "--build-arg", "HTTP_PROXY=http://secret-proxy:1")
+    assert daemon.docker("run", "--rm", "made:proxied", "cat", "/said").out == "proxy http://secret-proxy:1 host\n"
+    history = daemon.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", "made:proxied").out
+    assert "OTHER=x" in history and "secret-proxy" not in history
+    assert "secret-proxy" not in daemon.docker("inspect", "made:proxied").out
+    told = explained(daemon, context, text, *flags, "--build-arg", "HTTP_PROXY=http://another:1")
+    assert set(told.values()) == {"HIT"}
+    declared = text.replace("ARG OTHER", "ARG OTHER HTTP_PROXY")
+    explained(daemon, context, declared, *flags, "--build-arg", "HTTP_PROXY=http://declared:1")
+    history = daemon.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", "made:proxied").out
+    assert "HTTP_PROXY=http://declared:1" in history
+
+
+def test_fifty_stages(daemon: Engine, context: Path) -> None:
+    """Each takes files of two before it; those that the last does not need are not built."""
+    stages = ["FROM busybox AS s0\nRUN echo 1 >/n\n", "FROM busybox AS s1\nRUN echo 1 >/n\n"]
+    for number in range(2, 50):
+        copies = "".join(f"COPY --from=s{number - back} /n /n{back}\n" for back in (1, 2))
+        stages.append(f"FROM busybox AS s{number}\n{copies}RUN echo $(($(cat /n1) + $(cat /n2))) >/n\n")
+        stages.append(f"FROM busybox AS unused{number}\nRUN exit 1\n")
+    text = "".join(stages[:-1])
+    told = explained(daemon, context, text, "-t", "made:fifty")
+    assert len(told) > 90
+    assert daemon.docker("run", "--rm", "made:fifty", "cat", "/n").out == f"{_fibonacci(50)}\n"
+    assert set(explained(daemon, context, text).values()) == {"HIT"}
+
+
+def _fibonacci(count: int) -> int:
+    one, two = 1, 1
+    for _ in range(count - 1):
+        one, two = two, one + two
+    return one
+
+
+def test_the_platform_of_a_stage(daemon: Engine, context: Path) -> None:
+    text = "FROM --platform=linux/arm64 scratch\nARG TARGETARCH\nCOPY f /$TARGETARCH\n"
+    explained(daemon, context, text, "-t", "made:of")
+    inspected = json.loads(daemon.docker("inspect", "made:of").out)[0]
+    assert inspected["Architecture"] == "arm64"
