@@ -1,9 +1,11 @@
 """``docker stats``: what containers use."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
+from harness import rawhttp
 from harness.engine import Engine
 
 pytestmark = pytest.mark.cgroup2
@@ -49,6 +51,18 @@ def test_traffic_is_counted(daemon: Engine, box: str) -> None:
     daemon.docker("exec", box, "ping", "-c", "1", "-W", "1", "-s", "5000", "172.17.0.1", check=False)
     sample = daemon.http("GET", f"/containers/{box}/stats?stream=false&one-shot=true").json()
     assert sample["networks"]["eth0"]["tx_bytes"] > 5000
+
+
+def test_streams_share_one_reader(daemon: Engine, box: str) -> None:
+    """A sample has a time in nanoseconds: two streams that show the same one have it from one look."""
+    with rawhttp.opened(daemon.socket, "GET", f"/containers/{box}/stats") as first:
+        with rawhttp.opened(daemon.socket, "GET", f"/containers/{box}/stats") as second:
+            shown = [[json.loads(stream.readline()) for _ in range(3)] for stream in (first, second)]
+        times = [{sample["read"] for sample in samples} for samples in shown]
+        assert times[0] & times[1]
+        assert [samples[0]["preread"] for samples in shown] == ["0001-01-01T00:00:00Z"] * 2
+        assert all(now["preread"] == before["read"] for samples in shown for before, now in pairwise(samples))
+        assert json.loads(first.readline())["read"] not in times[1]  # which goes on when others have left
 
 
 def test_stream_goes_on_over_the_end_and_ends_with_the_removal(daemon: Engine, box: str) -> None:

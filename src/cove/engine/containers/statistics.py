@@ -5,13 +5,17 @@ are shown under the names that Docker gives them.
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Iterable
 
+import msgspec
+
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.containers.container import Container
 from cove.engine.containers.registry import Registry
+from cove.engine.containers.sampling import Sampler
 from cove.engine.networking.connectivity import network_mode
 from cove.errors import InvalidArgument
 from cove.kernel.cgroups import Cgroup, layout, read_file
@@ -29,9 +33,6 @@ from cove.wire.stats import (
     ThrottlingData,
 )
 
-INTERVAL = 1.0
-"""Seconds between two samples, Docker's."""
-
 SINGLE_INTERVAL = 0.5
 """Seconds that a single sample is compared over, half of Docker's: /proc/stat counts in 10 ms, which is 2 % of it."""
 
@@ -44,14 +45,15 @@ _IO_NAMES = (("rbytes", "read"), ("wbytes", "write")), (("rios", "read"), ("wios
 
 
 class Statistics:
-    """Samples of containers. Each open stream has a timer of its own; a container that nobody watches costs nothing."""
+    """Samples of containers. All open streams share one reader; a container that nobody watches costs nothing."""
 
     def __init__(self, registry: Registry, bundles: Bundles) -> None:
         self._registry = registry
         self._bundles = bundles
+        self._sampler = Sampler(self.sample)
 
-    def sample(self, container: Container, before: Stats | None = None) -> Stats:
-        """What it uses now; ``before`` is the sample to compare with. A container that does not run uses nothing."""
+    def sample(self, container: Container) -> Stats:
+        """What it uses now. A container that does not run uses nothing."""
         taken = Stats(read=ZERO_TIME, name=f"/{container.name}", id=container.id)
         if container.running:
             taken.read = format_time(time.time_ns())
@@ -60,8 +62,6 @@ class Statistics:
             taken.pids_stats, taken.blkio_stats = pids(cgroup), block_io(cgroup)
             if network_mode(container) not in ("host", "none"):
                 taken.networks = networks(read_file(f"/proc/{container.pid}/net/dev") or "")
-        if before is not None:
-            taken.preread, taken.precpu_stats = before.read, before.cpu_stats
         return taken
 
     async def stream(self, ref: str, *, stream: bool, one_shot: bool) -> AsyncIterator[Stats]:
@@ -75,13 +75,11 @@ class Statistics:
         return self._samples(container) if stream else self._single(container, wait=not one_shot)
 
     async def _samples(self, container: Container) -> AsyncIterator[Stats]:
-        loop = asyncio.get_running_loop()
-        due, before = loop.time(), None
-        while not container.removed.done():
-            before = self.sample(container, before)
-            yield before
-            due = max(due + INTERVAL, loop.time())
-            await asyncio.wait([container.removed], timeout=due - loop.time())
+        before = None
+        async with contextlib.aclosing(self._sampler.samples(container)) as samples:
+            async for sample in samples:
+                yield _compared(sample, before)
+                before = sample
 
     async def _single(self, container: Container, *, wait: bool) -> AsyncIterator[Stats]:
         """One sample, compared with one shortly before it; there is nothing to wait for in a stopped container."""
@@ -89,7 +87,14 @@ class Statistics:
         if wait and container.running:
             before = self.sample(container)
             await asyncio.wait([container.removed], timeout=SINGLE_INTERVAL)
-        yield self.sample(container, before)
+        yield _compared(self.sample(container), before)
+
+
+def _compared(sample: Stats, before: Stats | None) -> Stats:
+    """What a client compares a sample with goes with it."""
+    if before is None:
+        return sample
+    return msgspec.structs.replace(sample, preread=before.read, precpu_stats=before.cpu_stats)
 
 
 def cpu(cgroup: Cgroup) -> CPUStats:
