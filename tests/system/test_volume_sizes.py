@@ -7,6 +7,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static", "cove")
 
@@ -93,6 +94,31 @@ def test_volumes_that_cannot_be_resized(daemon: Engine) -> None:
     assert "no size that could be changed" in daemon.cove("volume", "resize", "plain", "1G", check=False).err
     assert "no such volume" in daemon.cove("volume", "resize", "nonesuch", "1G", check=False).err
     assert daemon.http("POST", "/cove/volumes/plain/resize", {"Size": -5}).status == 400
+
+
+def test_another_size_in_the_middle_of_a_restore(daemon: Engine, tmp_path: Path) -> None:
+    """The restore is refused, rather than the new size undone."""
+    backup = tmp_path / "backup"
+    daemon.cove("volume", "create", "--size", "16M", "data")
+    daemon.docker("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "echo old > /d/file")
+    daemon.cove("volume", "backup", "data", "-o", str(backup))
+    daemon.docker("run", "--rm", "-v", "data:/d", "busybox", "sh", "-c", "echo new > /d/file")
+    place = daemon.data_root / "volumes" / "data"
+    with daemon.spawned("cove", "volume", "restore", "data", "-i", "-") as client:
+        assert client.stdin is not None and client.stderr is not None
+        client.stdin.write(backup.read_bytes()[:10])
+        client.stdin.flush()
+        eventually(lambda: len(list(place.rglob("*.disk"))) == 2)
+        daemon.cove("volume", "resize", "data", "32M")
+        client.stdin.write(backup.read_bytes()[10:])
+        client.stdin.close()
+        assert "another size" in client.stderr.read().decode()
+        assert client.wait() == 1
+    assert space(daemon, "data")["Size"] == 32 << 20
+    assert daemon.docker("run", "--rm", "-v", "data:/d", "busybox", "cat", "/d/file").out == "new\n"
+    daemon.cove("volume", "restore", "data", "-i", str(backup))
+    assert space(daemon, "data")["Size"] == 32 << 20
+    assert daemon.docker("run", "--rm", "-v", "data:/d", "busybox", "cat", "/d/file").out == "old\n"
 
 
 def test_it_is_there_after_a_kill(fresh_daemon: Daemon) -> None:

@@ -36,15 +36,22 @@ class Replacing:
     async def of(self, name: str) -> AsyncIterator[Source]:
         """An empty place that is to be filled; with the end of the context it becomes the volume's.
 
-        Raises Conflict while a container runs with the volume; then, and after any error, that is as it was.
+        Raises Conflict while a container runs with the volume, or when that was given another size meanwhile; then, and
+        after any error, it is as it was.
         """
         self.refuse(name)
+        size = self._size(name)
         async with self.made(self._volumes.snapshots.begin(name)) as directory:
             async with self.bounded(directory, name) as target:
                 yield target
                 if target.staged:
                     await asyncio.to_thread(file_data.sync, spaces.disk_of(directory / DATA))
             async with self._use.nobody(name, "restore"), self._volumes.locked(name):
+                self._volumes.get(name)
+                if self._size(name) != size:
+                    raise Conflict(
+                        f"restore {name}: the volume has been given another size meanwhile: restore it again"
+                    )
                 await self._replace(name, directory)
 
     def refuse(self, name: str) -> None:
@@ -53,6 +60,10 @@ class Replacing:
         self._use.refuse_running(name, "restore")
         if self._access.in_memory(name):
             raise Conflict(f"restore {name}: the volume is in memory, and empty while no container has it")
+
+    def _size(self, name: str) -> int | None:
+        space = self._volumes.space(name)
+        return None if space is None else space.limit
 
     @contextlib.asynccontextmanager
     async def bounded(self, directory: Path, name: str) -> AsyncIterator[Source]:
