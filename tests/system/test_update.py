@@ -29,6 +29,11 @@ def kept(daemon: Engine, box: str) -> Any:
         (("--cpus", "0.5"), "quota", "50000"),
         (("--cpu-shares", "512"), "shares", "512"),
         (("--pids-limit", "50"), "pids", "50"),
+        (("--memory-reservation", "16m"), "reservation", str(16 << 20)),
+        (("--cpuset-cpus", "0"), "cpus", "0"),
+        (("--cpuset-mems", "0"), "mems", "0"),
+        (("--cpu-period", "50000", "--cpu-quota", "20000"), "quota", "20000"),
+        (("--cpu-period", "50000", "--cpu-quota", "20000"), "period", "50000"),
     ],
 )
 @pytest.mark.parametrize("client", ["docker", "cove"])

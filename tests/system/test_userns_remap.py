@@ -233,6 +233,11 @@ def test_opting_out(remapped: Remapped) -> None:
         ),
         (("--network", "host"), "cannot share the host's network namespace when user namespaces are enabled"),
         (("--pid", "host"), "cannot share the host PID namespace when user namespaces are enabled"),
+        pytest.param(
+            ("--runtime", "crun"),
+            "the runtime crun is not supported with user namespaces: use --userns host",
+            marks=pytest.mark.needs("crun"),
+        ),
     ],
 )
 def test_what_is_refused(remapped: Remapped, flags: tuple[str, ...], words: str) -> None:
