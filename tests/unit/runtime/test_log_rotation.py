@@ -72,6 +72,24 @@ def test_what_looks_like_a_block_inside_of_one_is_none(tmp_path: Path) -> None:
     assert b"".join(lines(tmp_path / "log")).rstrip(b"\n") == fake
 
 
+def names(directory: Path) -> list[str]:
+    return sorted(entry.name for entry in directory.iterdir())
+
+
+def run_until(loop: Loop, directory: Path, wanted: list[str]) -> None:
+    """Until these files are there and no others, or half a minute has gone by."""
+    deadline = time.monotonic() + 30
+
+    def look() -> None:
+        if names(directory) == wanted or time.monotonic() > deadline:
+            loop.stop()
+        else:
+            loop.later(0.01, look)
+
+    loop.later(0, look)
+    loop.run()
+
+
 def test_rotated_files_are_compressed_behind_the_writer(tmp_path: Path) -> None:
     loop = Loop()
     loop.reap_children()
@@ -84,12 +102,11 @@ def test_rotated_files_are_compressed_behind_the_writer(tmp_path: Path) -> None:
         loop.later(0.02, loop.stop)
         loop.run()
         loop._stopped = False
-    loop.later(0.3, loop.stop)
-    loop.run()
+    wanted = ["log", "log.1.gz", "log.2.gz", "log.3.gz"]
+    run_until(loop, tmp_path, wanted)
     log.finish()
     loop.close()
-    names = sorted(entry.name for entry in tmp_path.iterdir())
-    assert names == ["log", "log.1.gz", "log.2.gz", "log.3.gz"]
+    assert names(tmp_path) == wanted
     kept = b"".join(gzip.decompress((tmp_path / f"log.{number}.gz").read_bytes()) for number in (3, 2, 1))
     assert (kept + path.read_bytes()).count(b'"log":"line') == len(kept.splitlines()) + len(
         path.read_text().splitlines()
@@ -133,22 +150,11 @@ def test_a_file_that_was_not_compressed_in_time_is_by_the_next_run(tmp_path: Pat
     loop = Loop()
     loop.reap_children()
     log = open_log(path, loop, max_size=100, max_file=3, compress=True)
-    deadline = time.monotonic() + 30
-
-    def names() -> list[str]:
-        return sorted(entry.name for entry in tmp_path.iterdir())
-
-    def look() -> None:
-        if names() == ["log", "log.1.gz", "log.2.gz"] or time.monotonic() > deadline:
-            loop.stop()
-        else:
-            loop.later(0.01, look)
-
-    loop.later(0, look)
-    loop.run()
+    wanted = ["log", "log.1.gz", "log.2.gz"]
+    run_until(loop, tmp_path, wanted)
     log.finish()
     loop.close()
-    assert names() == ["log", "log.1.gz", "log.2.gz"]
+    assert names(tmp_path) == wanted
 
 
 def test_a_compressed_file_keeps_the_time_of_its_last_record(tmp_path: Path) -> None:
