@@ -270,6 +270,7 @@ def test_a_host_that_forwards_goes_on_to_hear_its_router(fresh_daemon: Daemon, b
     link = "net.ipv4.conf.br-" + json.loads(fresh_daemon.docker("network", "inspect", "dual").out)[0]["Id"][:12]
     wanted = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.beside.accept_ra=2")
     assert {*wanted, f"{link}.route_localnet=1"} <= set(told)
+    assert f" Firewall Backend: nftables\n  Kernel settings: {' '.join(told)}\n" in fresh_daemon.cove("info").out
     for setting in told:
         name, _, value = setting.partition("=")
         assert own.run(["sysctl", "-n", name]).stdout.strip() == value

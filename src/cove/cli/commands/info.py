@@ -144,6 +144,9 @@ def _registry(facts: Facts) -> Iterator[str]:
     if facts.get("DefaultAddressPools"):
         yield " Default Address Pools:"
         yield from (f"   Base: {pool['Base']}, Size: {pool['Size']}" for pool in facts["DefaultAddressPools"])
+    if firewall := facts.get("FirewallBackend"):
+        yield f" Firewall Backend: {firewall['Driver']}"
+        yield from (f"  {name}: {value}" for name, value in firewall.get("Info") or ())
 
 
 COMMAND = Command(_run, "[OPTIONS]", NO_ARGUMENTS, (OBJECT_FORMAT,))
