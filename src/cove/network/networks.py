@@ -6,14 +6,11 @@ sockets that reserve ports and what is kept in memory follow from it, and are ma
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
-from cove.errors import CoveError, Forbidden, InvalidArgument, NotFound
+from cove.errors import CoveError, Forbidden, NotFound
 from cove.kernel.rtnetlink import RouteSocket
 from cove.network.addresses import AddressPool, IPNetwork
 from cove.network.allocations import Allocations
@@ -21,16 +18,17 @@ from cove.network.bridge import BridgeDriver
 from cove.network.catalogue import Catalogue, default_bridge, predefined, refuse_taken_name, user_network
 from cove.network.driver import Driver, Interface
 from cove.network.egress import OTHERS_SETS, Egress
-from cove.network.egress_policy import EgressPolicy
 from cove.network.endpoints import Allocation, EndpointRequest
 from cove.network.firewall import BridgePolicy, Firewall, LinkedFlow
 from cove.network.gateways import Gateways
 from cove.network.guard import Guard
 from cove.network.host_view import look
+from cove.network.inheritance import configured, with_defaults
 from cove.network.kernel_settings import KernelSettings
 from cove.network.links import Links
 from cove.network.null import NullDriver
 from cove.network.obstacles import obstacles
+from cove.network.policing import Policing
 from cove.network.ports import HostPorts, PortRequest
 from cove.network.publisher import Publisher
 from cove.network.records import NETWORKS, EndpointRecord, NetworkRecord, PortRecord
@@ -58,6 +56,7 @@ class Networks:
     """All networks of one daemon. Used from one event loop; open, then reconcile, then the rest in any order.
 
     Calls for one container must not overlap; those for different containers may.
+    ``policing`` holds them to egress policies.
     """
 
     def __init__(self, database: Database, settings: NetworkSettings) -> None:
@@ -88,6 +87,7 @@ class Networks:
             self._firewall, HostPorts(settings.host_address), turned_away=self._catalogue.inside_internal
         )
         self._allocations = Allocations(database, self._catalogue, self._driver, self._publisher, settings.publish)
+        self.policing = Policing(self._catalogue, self._allocations, self._egress)
 
     @property
     def drivers(self) -> list[str]:
@@ -192,9 +192,9 @@ class Networks:
         routes = await self._routes(without="")
         refuse_taken_name(self._catalogue, wanted.name)
         others = self._catalogue.all()
-        wanted = self._with_defaults(wanted)
+        wanted = with_defaults(wanted, self._settings.network_options)
         record = user_network(
-            self._configured(wanted),
+            configured(wanted, self._catalogue),
             self._settings,
             self._catalogue.subnets(),
             routes,
@@ -227,36 +227,6 @@ class Networks:
             raise
         self._catalogue.add(settled)
         return settled
-
-    def _with_defaults(self, wanted: NetworkRecord) -> NetworkRecord:
-        """With the options that the daemon's configuration has for networks of its driver."""
-        defaults = dict(self._settings.network_options.get(wanted.driver, {}))
-        if wanted.config_from or not defaults:
-            return wanted
-        return msgspec.structs.replace(wanted, options={**defaults, **wanted.options})
-
-    def _configured(self, wanted: NetworkRecord) -> NetworkRecord:
-        """A network with the settings of the one that it is to copy. Raises NotFound, Forbidden."""
-        if not wanted.config_from:
-            return wanted
-        source = self._catalogue.named(wanted.config_from)
-        if source is None or not source.config_only:
-            raise NotFound(f'configuration network "{wanted.config_from}" does not exist')
-        if wanted.config_only:
-            raise Forbidden("a configuration network cannot depend on another configuration network")
-        if wanted.pools or wanted.options or wanted.ipv6:
-            raise Forbidden(
-                "user-specified configurations are not supported if the network depends on a configuration network"
-            )
-        return msgspec.structs.replace(
-            wanted,
-            pools=source.pools,
-            options=source.options,
-            labels={**source.labels, **wanted.labels},
-            ipv4=source.ipv4,
-            ipv6=source.ipv6,
-            ipam_options=source.ipam_options,
-        )
 
     async def remove(self, reference: str) -> NetworkRecord:
         """Remove a network. Raises Forbidden when it is predefined or has endpoints."""
@@ -361,8 +331,7 @@ class Networks:
         Links die with the namespace; with ``links`` they are removed, as something else keeps the namespace.
         When it raises (the database cannot be written), the container still has it, and it can be called again.
         """
-        if self._egress.holds(container_id):
-            await self._egress.apply(container_id, None, ())
+        await self.policing.let_go(container_id)
         addresses = {endpoint.address4 for endpoint in self.allocation(container_id).endpoints}
         await self._firewall.disallow(lambda flow: flow.source in addresses or flow.target in addresses)
         await self._allocations.release(container_id, links=links)
@@ -398,36 +367,6 @@ class Networks:
     def egress(self) -> Egress:
         """The egress policies of running containers."""
         return self._egress
-
-    async def police(
-        self, container_id: str, policy: EgressPolicy | None, *, without: EndpointRecord | None = None
-    ) -> None:
-        """Hold a container to an egress policy, on all networks that it has; ``without`` one that it is about to lose.
-
-        Raises InvalidArgument, OSError.
-        """
-        places = self._bridged(container_id, without) if policy is not None else ()
-        await self._egress.apply(container_id, policy, places)
-
-    def check_policed(self, references: Iterable[str]) -> None:
-        """Raises InvalidArgument for a network where no egress policy can hold; those that are not there pass."""
-        for reference in references:
-            with contextlib.suppress(NotFound):
-                _refuse_unbridged(self.get(reference))
-
-    async def police_again(self, policies: Mapping[str, EgressPolicy]) -> None:
-        """What holds for running containers, after a daemon before us. Raises OSError."""
-        await self._egress.open((known, policy, self._bridged(known)) for known, policy in policies.items())
-
-    def _bridged(self, container_id: str, without: EndpointRecord | None = None) -> list[tuple[EndpointRecord, str]]:
-        """A container's endpoints with their bridges. Raises InvalidArgument for one that passes no bridge of ours."""
-        found = []
-        for endpoint in self.allocation(container_id).endpoints:
-            if endpoint != without:
-                network = self.get(endpoint.network)
-                _refuse_unbridged(network)
-                found.append((endpoint, network.link))
-        return found
 
     async def close(self) -> None:
         """Stop the daemon's side: sockets and threads. Bridges and firewall stay for the running containers."""
@@ -494,11 +433,6 @@ class Networks:
         except BaseException:
             self._catalogue.add(network)
             raise
-
-
-def _refuse_unbridged(network: NetworkRecord) -> None:
-    if network.driver != "bridge":
-        raise InvalidArgument(f"an egress policy needs bridge networks: {network.name} is {network.driver}")
 
 
 def _policy(network: NetworkRecord) -> BridgePolicy | None:

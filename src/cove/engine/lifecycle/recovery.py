@@ -177,7 +177,7 @@ class Recovery:
         given = {known: parse_policy(self._registry.get(known).record.host_config.egress) for known in running}
         policies = {known: policy for known, policy in given.items() if policy is not None}
         try:
-            await self._networks.police_again(policies)
+            await self._networks.policing.resume(policies)
         except (CoveError, OSError) as error:
             log.error("egress policies: %s", error)
 

@@ -53,7 +53,7 @@ class Connectivity:
         """
         policy = parse_policy(container.record.host_config.egress)
         try:
-            await self._networks.police(container.id, policy, without=without)
+            await self._networks.policing.hold(container.id, policy, without=without)
         except OSError as error:
             raise Internal(f"egress policy of container {container.id}: {error}") from error
 

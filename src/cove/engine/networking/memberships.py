@@ -45,7 +45,7 @@ class Memberships:
         async with self._registry.locked(container):
             _refuse_connection(network, container, settings)
             if container.record.host_config.egress:
-                self._networks.check_policed([network.name])
+                self._networks.policing.check([network.name])
             endpoint = None
             if container.running:
                 endpoint = await self._join(network, container, settings)

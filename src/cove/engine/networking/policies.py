@@ -55,7 +55,7 @@ class Policies:
             return
         if host.network_mode in UNLINKED or ":" in host.network_mode:
             raise InvalidArgument(f"conflicting options: egress policy and the network mode {host.network_mode}")
-        self._networks.check_policed(networks)
+        self._networks.policing.check(networks)
 
     async def apply(self, container: Container, before: str) -> None:
         """Hold a running container to its new policy; flows that are there go on. Raises CoveError.
