@@ -52,7 +52,7 @@ class Attachment:
         self._escape = EscapeKeys(keys) if tty else None
         self._unsent = b""
         self._input_over = not stdin
-        self._plain = not hasattr(sock, "unwrap")
+        self._plain = not hasattr(sock, "pending")
 
     def pump(self, ended: Pending | None = None) -> None:
         """Copy until the output ends, or until ``ended`` answers if it is given. Raises Detached."""
@@ -141,8 +141,6 @@ class Attachment:
         return self.sock.send(data, MSG_DONTWAIT) if self._plain else self.sock.send(data)
 
     def _close_write(self) -> None:
-        if not self._plain:
-            return
         try:
             self.sock.shutdown(SHUT_WR)
         except OSError:

@@ -81,9 +81,10 @@ class Session:
         if not verify and not options.on("tls"):
             return None
         directory = _first("DOCKER_CERT_PATH") or self.config_directory
-        files = [options.text(name) or os.path.join(directory, f"{name[3:]}.pem") for name in _TLS_FILES]
-        ca, cert, key = (path if os.path.exists(path) or verify else "" for path in files)
-        return TLSFiles(ca, cert, key, verify)
+        defaults = [os.path.join(directory, f"{name[3:]}.pem") for name in _TLS_FILES]
+        found = [path if os.path.exists(path) else "" for path in defaults]
+        ca, cert, key = (options.text(name) or path for name, path in zip(_TLS_FILES, found, strict=True))
+        return TLSFiles(ca or (defaults[0] if verify else ""), cert, key, verify)
 
 
 _TLS_FILES = ("tlscacert", "tlscert", "tlskey")

@@ -39,11 +39,14 @@ _KINDS: dict[int, type[errors.CoveError]] = {
 
 
 class ConnectionFailed(errors.Unavailable):
-    """Nobody answers at the endpoint: no socket, refused, or no permission. ``reason`` is the OSError."""
+    """Nobody answers at the endpoint: no socket, refused, no permission or no trust. ``reason`` is the OSError."""
 
     def __init__(self, host: str, reason: OSError) -> None:
         if isinstance(reason, PermissionError):
             message = f"permission denied while trying to connect to the Cove daemon socket at {host}"
+        elif tls := getattr(reason, "reason", None):  # of an ssl.SSLError, whose module costs much to import
+            words = str(tls).lower().replace("_", " ")
+            message = f"error during connect: {host}: tls: {words} (see --tlscacert, --tlscert, --tlskey)"
         else:
             message = f"Cannot connect to the Cove daemon at {host}. Is it running? Start it with: cove daemon"
         super().__init__(message)

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
 
+    from cove.client.tls_socket import TlsSocket
+
     Socket = _socket.socket
 
 DEFAULT_HOST = "unix:///run/cove/cove.sock"
@@ -74,7 +76,13 @@ def _connect_tcp(address: tuple[str, int], tls: TLSFiles | None) -> Socket:
 
     sock = socket.create_connection(address)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return _secured(sock, address[0], tls) if tls else sock
+    if tls is None:
+        return sock
+    try:
+        return _secured(sock, address[0], tls)  # type: ignore[return-value]  # it does what a socket does
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _host_and_port(rest: str, url: str, default_port: int) -> tuple[str, int]:
@@ -87,13 +95,19 @@ def _host_and_port(rest: str, url: str, default_port: int) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _secured(sock: socket.socket, name: str, tls: TLSFiles) -> socket.socket:
+def _secured(sock: socket.socket, name: str, tls: TLSFiles) -> TlsSocket:
     import ssl
 
-    context = ssl.create_default_context(cafile=tls.ca if tls.verify else None)
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert:
-        context.load_cert_chain(tls.cert, tls.key)
-    return context.wrap_socket(sock, server_hostname=name)
+    from cove.client.tls_socket import TlsSocket
+
+    try:
+        context = ssl.create_default_context(cafile=tls.ca if tls.verify else None)
+        if not tls.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        if tls.cert:
+            context.load_cert_chain(tls.cert, tls.key)
+    except OSError as error:
+        files = ", ".join(filter(None, (tls.ca, tls.cert, tls.key)))
+        raise InvalidArgument(f"cannot load the TLS files {files}: {error.strerror or error}") from error
+    return TlsSocket(sock, context, name)

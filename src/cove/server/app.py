@@ -48,6 +48,7 @@ from cove.server.sockets import SocketRoutes
 from cove.server.status import message_of, status_of
 from cove.server.swarm import SwarmRoutes
 from cove.server.system import SystemRoutes
+from cove.server.tls import serving
 from cove.server.topology import TopologyRoutes
 from cove.server.transfers import TransferRoutes
 from cove.server.trash import TrashRoutes
@@ -236,7 +237,8 @@ class Server:
         if listener.family == socket.AF_UNIX:
             opened = await loop.create_unix_server(connections, sock=listener, backlog=socket.SOMAXCONN)
         else:
-            opened = await loop.create_server(connections, sock=listener, backlog=socket.SOMAXCONN, ssl=tls)
+            factory = connections if tls is None else serving(tls, connections)
+            opened = await loop.create_server(factory, sock=listener, backlog=socket.SOMAXCONN)
         self._listeners.append(opened)
         return opened
 
