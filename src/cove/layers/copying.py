@@ -140,12 +140,12 @@ def _link(root: int, path: str) -> str:
         os.close(place)
 
 
-def copy_in(root: int, job: CopyIn, pieces: Iterator[bytes]) -> None:
+def copy_in(root: int, job: CopyIn, stream: ByteStream) -> None:
     """Unpack a tar in a directory. Raises NotFound, Forbidden, and InvalidArgument naming the entry."""
     _check_target(root, job.path)
     given = owner(root, job.owner) if job.owner else None
     top = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=root)
-    extractor = _Extractor(top, Reader(ByteStream(pieces), job.limits), job, given)
+    extractor = _Extractor(top, Reader(stream, job.limits), job, given)
     try:
         extractor.run()
     finally:

@@ -111,8 +111,7 @@ class Unpacker:
             if entry.data_runs is not None:
                 _write_sparse(file, self._reader, entry)
             elif entry.size:
-                for piece in self._reader.data():
-                    _write(file, piece)
+                self._reader.send(file)
             _own(file, entry)
             os.utime(file, ns=_times(entry))
         finally:
@@ -295,14 +294,8 @@ def clamped_time(entry: Header) -> int:
     return min(max(entry.mtime, 0), _MAX_TIME)
 
 
-def _write(file: int, piece: memoryview) -> None:
-    while (written := os.write(file, piece)) < len(piece):
-        piece = piece[written:]
-
-
 def _write_sparse(file: int, reader: Reader, entry: Header) -> None:
     os.ftruncate(file, entry.real_size)
     for offset, length in entry.data_runs or ():
         os.lseek(file, offset, os.SEEK_SET)
-        for piece in reader.data(length):
-            _write(file, piece)
+        reader.send(file, length)

@@ -58,6 +58,12 @@ class Reader:
         self._left -= count
         return self._stream.pieces(count)
 
+    def send(self, file: int, count: int | None = None) -> None:
+        """Write to a descriptor what ``data`` gives."""
+        count = self._left if count is None else min(count, self._left)
+        self._left -= count
+        self._stream.send(count, file)
+
     def _next(self) -> Header | None:
         long_name = long_link = b""
         records: pax.Records = []

@@ -1,12 +1,15 @@
 """A stream of bytes read by exact counts, from an iterator of large pieces."""
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cove.errors import InvalidArgument
 
 NEAR = 1 << 14
 """Bytes that are read at once of a file of which only headers are wanted."""
+FAR = 1 << 16
+"""Bytes that are read at once of a pipe: small files are in them, and large ones mostly behind them."""
 
 
 class Truncated(InvalidArgument):
@@ -45,6 +48,12 @@ class ByteStream:
         if count:
             raise Truncated("unexpected end of input")
 
+    def send(self, count: int, file: int) -> None:
+        """Write the next ``count`` bytes to a descriptor, where it is. Raises Truncated, OSError."""
+        for piece in self.pieces(count):
+            while (written := os.write(file, piece)) < len(piece):
+                piece = piece[written:]
+
     def skip(self, count: int) -> None:
         """Pass over ``count`` bytes. Raises Truncated."""
         end = self._at + count
@@ -74,6 +83,41 @@ class ByteStream:
             self.position += len(found)
             count -= len(found)
             yield found
+
+
+class PipeStream(ByteStream):
+    """The same of a pipe, whose bytes go to files without a copy of them in this process."""
+
+    def __init__(self, descriptor: int, first: bytes, progress: Callable[[int], None]) -> None:
+        """``first``: what has been read of it. ``progress`` is told the bytes read so far."""
+        super().__init__(self._read(first))
+        self._pipe = descriptor
+        self._progress = progress
+
+    def send(self, count: int, file: int) -> None:
+        near = min(count, len(self._view) - self._at)
+        super().send(near, file)
+        left = count - near
+        while left:
+            try:
+                moved = os.splice(self._pipe, file, left)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # a file system that cannot
+                    raise
+                super().send(left, file)
+                return
+            if not moved:
+                raise Truncated("unexpected end of input")
+            left -= moved
+            self.position += moved
+            self._progress(self.position)
+
+    def _read(self, first: bytes) -> Iterator[bytes]:
+        if first:
+            yield first
+        while piece := os.read(self._pipe, FAR):
+            self._progress(self.position + len(piece))
+            yield piece
 
 
 class FileStream(ByteStream):

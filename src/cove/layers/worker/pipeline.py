@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 
 from cove.content.compression import MAGIC_SIZE, decompressed, detect
+from cove.layers.tar.stream import ByteStream, PipeStream
 from cove.layers.worker.kept_file import KeptFile
 
 PIECE = 1 << 18
@@ -117,6 +118,16 @@ class Input:
             yield piece
         if self._raw_file is not None:
             self._raw_file.end()
+
+
+def open_stream(source: int, progress: Callable[[int], None]) -> ByteStream:
+    """A pipe's bytes, decompressed, without threads: for what is neither hashed nor kept. Raises OSError."""
+    first = _read_full(source, MAGIC_SIZE)
+    compression = detect(first)
+    if not compression:
+        return PipeStream(source, first, progress)
+    rest = iter(lambda: os.read(source, PIECE), b"")
+    return ByteStream(decompressed(chain((first,), rest), compression))
 
 
 def _filling(pieces: Iterator[bytes], into: _Queue) -> None:

@@ -77,7 +77,7 @@ from cove.layers.worker.jobs import (
     Verify,
 )
 from cove.layers.worker.looking_jobs import CompareStacks, FindWaste, ListFiles
-from cove.layers.worker.pipeline import Input
+from cove.layers.worker.pipeline import Input, open_stream
 from cove.layers.worker.staging import stage
 from cove.layers.worker.tree_jobs import AttachMount, BackUp, CompareTrees, CopyTree, DetachMount, Restore
 
@@ -206,7 +206,7 @@ def _with_view(job: Export | Look | CopyOut | CopyIn | Browse, descriptors: list
         case CopyOut():
             _write_tar(descriptors[0], lambda writer: copy_out(root, job.path, job.name, writer))
         case CopyIn():
-            copy_in(root, job, Input(descriptors[0], "", "", False, _Reporter(reply), hash_plain=False).pieces())
+            copy_in(root, job, open_stream(descriptors[0], _Reporter(reply)))
     return CopyDone()
 
 
