@@ -30,6 +30,9 @@ TARGETS = {
 }
 """What a path's variable is set to most of the time, by the path's first part."""
 
+WITH_EXECS = "busy"
+"""The container of the execs that requests about one are aimed at."""
+
 ENDLESS = ("/attach", "/logs", "/stats", "/events", "/wait", "/session", "/exec/", "/export")
 """Of these paths only the head of the answer is waited for: the body may end with the container, or never."""
 
@@ -67,6 +70,8 @@ class Fuzzer:
         self._examples = examples
         self._random = random.Random(number)
         self.asked = 0
+        self.met: set[str] = set()
+        """What was asked of an exec that there was: the last part of the path."""
 
     def run(self) -> list[str]:
         """Ask everything; what went wrong."""
@@ -115,8 +120,23 @@ class Fuzzer:
         return Request(case.method.upper(), f"{path}?{query}" if query else path, body, media_type)
 
     def _name(self, path: str, generated: Any) -> Any:
-        targets = TARGETS.get(path.split("/")[1], ())
+        kind = path.split("/")[1]
+        if kind == "exec" and self._random.random() < 0.8:
+            return self._exec() or generated
+        targets = TARGETS.get(kind, ())
         return self._random.choice(targets) if targets and self._random.random() < 0.8 else generated
+
+    def _exec(self) -> str:
+        """A new exec, running or not, in a container that is made and started where it is not there any more."""
+        sleeps = {"Image": "busybox", "Cmd": ["sleep", "600"], "HostConfig": {"NetworkMode": "none"}}
+        self._engine.http("POST", f"/containers/create?name={WITH_EXECS}", sleeps)
+        self._engine.http("POST", f"/containers/{WITH_EXECS}/start")
+        wish = {"Cmd": ["sleep", "600"], "Tty": self._random.random() < 0.5, "AttachStdout": True}
+        made = self._engine.http("POST", f"/containers/{WITH_EXECS}/exec", wish)
+        reference = str(made.json().get("Id", ""))
+        if reference and self._random.random() < 0.5:
+            self._engine.http("POST", f"/exec/{reference}/start", {"Detach": True})
+        return reference
 
     def _body(self, case: Any) -> tuple[bytes | None, str]:
         given = case.body
@@ -152,6 +172,9 @@ class Fuzzer:
             return f"no answer in {SECONDS:.0f} seconds"
         except (ConnectionError, ValueError) as error:
             return f"no answer: {error!r}"
+        path = request.target.partition("?")[0]
+        if path.startswith("/exec/") and status != 404:
+            self.met.add(path.rpartition("/")[2])
         if status >= 500 and status not in HONEST and not body.startswith(OUTSIDE):
             return f"{status} {body[:600]!r}"
         return (

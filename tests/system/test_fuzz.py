@@ -30,5 +30,6 @@ def test_no_request_breaks_the_engine(fresh_daemon: Daemon) -> None:
     fuzzer = Fuzzer(engine, SEED, EXAMPLES)
     wrong = fuzzer.run()
     assert not wrong, f"{len(wrong)} of {fuzzer.asked}:\n" + "\n".join(wrong)
+    assert fuzzer.met == {"start", "resize", "json"}
     assert engine.docker("run", "--rm", "busybox", "echo", "well").out == "well\n"
     assert "internal error" not in engine.log.read_text()
