@@ -1,6 +1,7 @@
 """Servers that take what log drivers send, and check each byte of it against the protocol."""
 
 import contextlib
+import itertools
 import json
 import queue
 import re
@@ -256,14 +257,17 @@ def gelf_message(data: bytes) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def forward(netns: Path | None, port: int = 0, path: Path | None = None, acks: bool = True) -> Iterator[LogServer]:
-    """A fluentd: tag, time, record and option of every message, acknowledged where that was asked for."""
+    """A fluentd: tag, time, record and option of every message, acknowledged where that was asked for.
+
+    ``connection``: which one it came by, counted from 1.
+    """
     server = LogServer()
 
     def serve(listener: socket.socket) -> None:
-        while True:
+        for number in itertools.count(1):
             connection = server._accept(listener)
             with connection:
-                _forwarded(server, connection, acks)
+                _forwarded(server, connection, acks, number)
 
     listener = _listen(netns, socket.SOCK_STREAM, port) if path is None else _listen_locally(path)
     with server._serving(listener, serve):
@@ -272,7 +276,7 @@ def forward(netns: Path | None, port: int = 0, path: Path | None = None, acks: b
         path.unlink()
 
 
-def _forwarded(server: LogServer, connection: socket.socket, acks: bool) -> None:
+def _forwarded(server: LogServer, connection: socket.socket, acks: bool, number: int) -> None:
     unpacker = msgpack.Unpacker(raw=False, strict_map_key=True, unicode_errors="surrogateescape")
     while data := connection.recv(65536):
         unpacker.feed(data)
@@ -284,7 +288,7 @@ def _forwarded(server: LogServer, connection: socket.socket, acks: bool) -> None
             option = options[0] if options else {}
             if acks and "chunk" in option:
                 connection.sendall(msgpack.packb({"ack": option["chunk"]}))
-            server._put({"tag": tag, "time": when, "record": record, "option": option})
+            server._put({"tag": tag, "time": when, "record": record, "option": option, "connection": number})
 
 
 def journal_entry(data: bytes) -> dict[str, bytes]:

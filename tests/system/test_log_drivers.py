@@ -173,6 +173,20 @@ def test_fluentd_that_acknowledges_gets_every_message_over_a_break(daemon: Engin
     assert seen == [str(number) for number in range(1, 21)]
 
 
+@pytest.mark.parametrize(("interval", "second"), [("100ms", 2), ("0", 1)])
+def test_fluentd_async_connects_anew(daemon: Engine, interval: str, second: int) -> None:
+    """The second line comes a second after the first one, at least."""
+    with log_servers.forward(daemon.netns.path) as server:
+        options = {
+            "fluentd-address": f"127.0.0.1:{server.port}",
+            "fluentd-async": "true",
+            "fluentd-async-reconnect-interval": interval,
+        }
+        run(daemon, "fluentd", options, "echo one; sleep 1; echo two")
+        seen = [(message["record"]["log"], message["connection"]) for message in server.take(2)]
+        assert seen == [("one", 1), ("two", second)]
+
+
 def test_fluentd_async_begins_without_a_server(daemon: Engine) -> None:
     with log_servers.forward(daemon.netns.path) as server:
         port = server.port

@@ -185,6 +185,11 @@ def test_rotation(driver: str, options: dict[str, str], found: tuple[int, int, b
         ("syslog", {"syslog-facility": "24"}, "invalid syslog facility"),
         ("syslog", {"syslog-address": "tcp://h:99999"}, "invalid address h:99999: Port out of range 0-65535"),
         ("syslog", {"cache-max-file": "0"}, "cache-max-file cannot be less than 1"),
+        (
+            "fluentd",
+            {"fluentd-async-reconnect-interval": "11s"},
+            'invalid value for fluentd-async-reconnect-interval: value ("11s") must be between 100ms and 10s',
+        ),
         ("fluentd", {"fluentd-max-retries": "-1"}, 'strconv.ParseUint: parsing "-1": invalid syntax'),
         ("gelf", {}, "gelf-address is a required parameter"),
     ],

@@ -230,11 +230,23 @@ def _check_journald(options: Options) -> None:
     _check_selection(options)
 
 
+_RECONNECT_AFTER = (100_000_000, 10_000_000_000)
+"""Nanoseconds, Docker's bounds."""
+
+
+def _reconnect_interval(text: str) -> None:
+    shortest, longest = _RECONNECT_AFTER
+    if (given := log_values.duration(text)) and not shortest <= given <= longest:
+        raise InvalidArgument(
+            f'invalid value for fluentd-async-reconnect-interval: value ("{text}") must be between 100ms and 10s'
+        )
+
+
 _FLUENTD: dict[str, Callable[[str], object]] = {
     "fluentd-address": str,
     "fluentd-async": log_values.boolean,
     "fluentd-async-connect": log_values.boolean,
-    "fluentd-async-reconnect-interval": log_values.duration,
+    "fluentd-async-reconnect-interval": _reconnect_interval,
     "fluentd-buffer-limit": log_values.size,
     "fluentd-max-retries": lambda text: log_values.number(text, "ParseUint"),
     "fluentd-read-timeout": log_values.duration,

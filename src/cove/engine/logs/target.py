@@ -64,12 +64,20 @@ def _remote(container: Container, driver: str, options: Mapping[str, str]) -> Re
     }
 
 
+_FLUENTD_TIMES = (
+    "fluentd-retry-wait",
+    "fluentd-write-timeout",
+    "fluentd-read-timeout",
+    "fluentd-async-reconnect-interval",
+)
+
+
 def _options(driver: str, options: Mapping[str, str]) -> dict[str, str]:
     """Those of the driver alone, in the sender's terms: a facility's number, durations in seconds."""
     own = {name: value for name, value in options.items() if name.startswith(f"{driver}-")}
     if driver == "syslog":
         own["syslog-facility"] = str(log_options.facility(own.get("syslog-facility", "")))
-    for name in ("fluentd-retry-wait", "fluentd-write-timeout", "fluentd-read-timeout"):
+    for name in _FLUENTD_TIMES:
         if own.get(name):
             own[name] = str(log_values.duration(own[name]) / 1e9)
         else:

@@ -2,12 +2,15 @@
 
 What cannot be sent is tried again, after a wait that grows, as often as ``fluentd-max-retries`` says (by default for
 ever: the container waits); with ``fluentd-request-ack`` until the server has said that it has the message. An
-asynchronous driver begins without a connection; its buffer is the shim's.
+asynchronous driver begins without a connection; its buffer is the shim's. With ``fluentd-async-reconnect-interval`` its
+connection is made anew once it is that old, for servers behind a name that comes to stand for others.
 """
 
 import os
+import socket
 import time
 from base64 import b64encode
+from collections.abc import Mapping
 from functools import partial
 
 from cove.runtime.logs.remote import msgpack
@@ -26,8 +29,7 @@ def connect(remote: RemoteLog) -> "Fluentd":
     """Raises OSError in Docker's words."""
     options = remote["options"]
     line = _line(options.get("fluentd-address", ""))
-    asynchronous = options.get("fluentd-async") or options.get("fluentd-async-connect")
-    if not _on(asynchronous):
+    if not _asynchronous(options):
         line.connect()
     return Fluentd(line, remote)
 
@@ -47,6 +49,10 @@ def _line(given: str) -> Line:
     return Line(partial(dial, "tcp", place), pause=0)
 
 
+def _asynchronous(options: Mapping[str, str]) -> bool:
+    return _on(options.get("fluentd-async") or options.get("fluentd-async-connect"))
+
+
 def _on(text: str | None) -> bool:
     return (text or "false").lower() in ("1", "t", "true")
 
@@ -62,6 +68,8 @@ class Fluentd:
         self._retries = int(options.get("fluentd-max-retries") or _FOR_EVER)
         self._timeout = float(options.get("fluentd-write-timeout", TIMEOUT)) or TIMEOUT
         self._ack_timeout = float(options.get("fluentd-read-timeout", TIMEOUT)) or TIMEOUT
+        self._longest = float(options.get("fluentd-async-reconnect-interval", 0)) if _asynchronous(options) else 0.0
+        self._renewed = 0.0
         self._record = {
             **remote["extra"],
             "container_id": info["container_id"],
@@ -100,9 +108,17 @@ class Fluentd:
             entry.append({"chunk": token})
         return msgpack.pack(entry)
 
+    def _connected(self) -> socket.socket:
+        now = time.monotonic()
+        if self._longest and now >= self._renewed + self._longest:
+            self._line.drop()
+        if self._line.connection is None:
+            self._renewed = now
+        return self._line.connect()
+
     def _send(self, data: bytes, token: str) -> None:
         """Raises OSError, and ValueError when the answer is none."""
-        connection = self._line.connect()
+        connection = self._connected()
         connection.settimeout(self._timeout)
         connection.sendall(data)
         if not token:
