@@ -222,18 +222,11 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
         (context / path).parent.mkdir(parents=True, exist_ok=True)
         (context / path).write_text(text)
     (context / "Dockerfile").write_text("FROM busybox\nARG A\nCOPY status /var/lib/dpkg/\nCOPY lib /usr/lib/\n")
-    flags = ["-t", "made:att", "--sbom=true", "--provenance=mode=max", "--build-arg", "A=b"]
+    flags = ["-t", "made:att", "--sbom=true", "--provenance=mode=max,version=v0.2", "--build-arg", "A=b"]
     daemon.cove("build", "-q", *flags, str(context))
     assert daemon.docker("run", "--rm", "made:att", "echo", "runs").out == "runs\n"
     daemon.docker("save", "-o", str(tmp_path / "saved.tar"), "made:att")
-    said = {}
-    with tarfile.open(tmp_path / "saved.tar") as archive:
-        for member in archive.getmembers():
-            file = archive.extractfile(member)
-            data = file.read(1 << 20) if file is not None else b""
-            if data.startswith(b'{"_type"'):
-                statement = json.loads(data)
-                said[statement["predicateType"]] = statement
+    said = _statements(tmp_path / "saved.tar")
     provenance = said["https://slsa.dev/provenance/v0.2"]["predicate"]
     assert provenance["invocation"]["parameters"]["args"] == {"build-arg:A": "b"}
     assert provenance["materials"][0]["uri"].startswith("pkg:docker/busybox?platform=linux%2F")
@@ -244,6 +237,46 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
         "pkg:pypi/some-library@3.1",
     ]
     assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
+
+
+def _statements(archive: Path) -> dict[str, Any]:
+    """The attestations in an archive, by the type of what they say."""
+    said = {}
+    with tarfile.open(archive) as members:
+        for member in members.getmembers():
+            file = members.extractfile(member)
+            data = file.read(1 << 20) if file is not None else b""
+            if data.startswith(b'{"_type"'):
+                statement = json.loads(data)
+                said[statement["predicateType"]] = statement
+    return said
+
+
+def test_provenance_of_both_modes(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox AS end\nARG A\nCOPY f /\n")
+    flags = ["-t", "made:prov", "--target=end", "--build-arg", "A=b", "--label", "l=m"]
+    for mode, told in (("min", {}), ("max", {"build-arg:A": "b", "label:l": "m"})):
+        daemon.cove("build", "-q", *flags, f"--attest=type=provenance,mode={mode}", str(context))
+        daemon.docker("save", "-o", str(tmp_path / mode), "made:prov")
+        predicate = _statements(tmp_path / mode)["https://slsa.dev/provenance/v1"]["predicate"]
+        definition, details = predicate["buildDefinition"], predicate["runDetails"]
+        request = definition["externalParameters"]["request"]
+        assert definition["externalParameters"]["configSource"] == {"path": "Dockerfile"}
+        assert request["args"] == {**told, "target": "end"} and request["frontend"] == "dockerfile.v0"
+        assert request["locals"] == [{"name": "context"}, {"name": "dockerfile"}]
+        assert definition["internalParameters"]["builderPlatform"].startswith("linux/")
+        (dependency,) = definition["resolvedDependencies"]
+        assert dependency["uri"].startswith("pkg:docker/busybox?platform=linux%2F") and dependency["digest"]["sha256"]
+        metadata = details["metadata"]
+        assert details["builder"]["id"].startswith("cove ") and metadata["invocationId"]
+        assert metadata["startedOn"] <= metadata["finishedOn"]
+        assert metadata["buildkit_completeness"] == {"request": mode == "max", "resolvedDependencies": False}
+
+
+def test_provenance_that_there_is_not(daemon: Engine, context: Path) -> None:
+    for words in ("mode=most", "version=v3"):
+        done = daemon.cove("build", f"--provenance={words}", str(context), check=False)
+        assert done.code == 1 and "invalid provenance" in done.err
 
 
 def test_attestations_have_the_time_of_the_environment(daemon: Engine, context: Path, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from typing import Protocol
 from cove.build.cache import cache_images
 from cove.build.cache.cache import Cache
 from cove.build.outputs.assembling import Assembly, Stamp, labelled, squashed
-from cove.build.outputs.attestations import Material
 from cove.build.outputs.attesting import Attesting
 from cove.build.outputs.outputs import Built, Output, export, keep_left
+from cove.build.outputs.provenance import Material, Wanted
 from cove.build.planning.checking import checked
 from cove.build.planning.dialect import Classic, Dialect
 from cove.build.planning.graph import Context, Given, Root, Vertex
@@ -170,6 +170,7 @@ class Builder:
     ) -> Built:
         """Build it. ``contexts``: the main one under "". ``scratch``: from ``directory``. Raises CoveError."""
         self._runner.check(request.wishes.limits)
+        Wanted.parse(request.attestations.get("provenance", ""))
         text = await self._dockerfile(request, contexts)
         async with self.images.lease() as lease:
             one = _Build(self, request, contexts, bases, scratch, listener, lease, lent or NoSecrets())

@@ -1,4 +1,4 @@
-"""What is said of an image beside it: how it was made (SLSA provenance 0.2), and what is in it (SPDX 2.3).
+"""What is said of an image beside it: how it was made (``provenance``), and what is in it (SPDX 2.3).
 
 An attestation is an in-toto statement, the only layer of a manifest that the image's index lists after the image, with
 annotations that name the manifest that it is about: BuildKit's layout (docs/attestations/attestation-storage.md there).
@@ -13,24 +13,15 @@ from urllib.parse import quote
 import msgspec
 
 from cove import __version__
+from cove.build.outputs.provenance import shown
 from cove.digest import Digest
 from cove.oci.image import CONFIG, MANIFEST, Descriptor, Manifest, Platform
 from cove.reference import Reference
 
 IN_TOTO = "application/vnd.in-toto+json"
-STATEMENT = "https://in-toto.io/Statement/v0.1"
-PROVENANCE = "https://slsa.dev/provenance/v0.2"
+STATEMENT = "https://in-toto.io/Statement/v1"
 SBOM = "https://spdx.dev/Document"
-BUILD_TYPE = "https://mobyproject.org/buildkit@v1"
 _UNKNOWN = Platform("unknown", "unknown")
-
-
-@dataclass(frozen=True)
-class Material:
-    """A base image: what the Dockerfile calls it, and the digest of its manifest."""
-
-    name: str
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -41,20 +32,6 @@ class Package:
     version: str
     kind: str
     architecture: str = ""
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """How a build was asked for. ``began``, ``ended``: RFC 3339. ``full``: with arguments."""
-
-    dockerfile: str
-    target: str
-    arguments: Mapping[str, str]
-    labels: Mapping[str, str]
-    materials: Sequence[Material]
-    began: str
-    ended: str
-    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,29 +68,6 @@ def attest(subject: Descriptor, predicates: Mapping[str, Mapping[str, Any]], nam
     about = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": subject.digest}
     descriptor = Descriptor(MANIFEST, _digest(manifest), len(manifest), annotations=about, platform=_UNKNOWN)
     return Attestation(descriptor, [*(data for _, data in statements), config, manifest])
-
-
-def provenance(around: Circumstances, platform: Platform) -> dict[str, Any]:
-    """How an image was made. Secrets and their names are no part of it."""
-    arguments = {f"build-arg:{name}": value for name, value in around.arguments.items()} if around.full else {}
-    labels = {f"label:{name}": value for name, value in around.labels.items()}
-    target = {"target": around.target} if around.target else {}
-    return {
-        "builder": {"id": f"cove {__version__}"},
-        "buildType": BUILD_TYPE,
-        "materials": [_material(each, platform) for each in around.materials],
-        "invocation": {
-            "configSource": {"entryPoint": around.dockerfile},
-            "parameters": {"frontend": "dockerfile.v0", "args": {**arguments, **labels, **target}},
-            "environment": {"platform": _shown(platform)},
-        },
-        "metadata": {
-            "buildStartedOn": around.began,
-            "buildFinishedOn": around.ended,
-            "completeness": {"parameters": around.full, "environment": True, "materials": False},
-            "reproducible": False,
-        },
-    }
 
 
 def sbom(name: str, packages: Sequence[Package], created: str) -> dict[str, Any]:
@@ -176,20 +130,10 @@ def _stanzas(text: str, separator: str) -> list[dict[str, str]]:
 
 def _statement(kind: str, predicate: Mapping[str, Any], subject: Descriptor, names: Sequence[Reference]) -> bytes:
     hashes = {"sha256": subject.digest.removeprefix("sha256:")}
-    platform = quote(_shown(subject.platform or _UNKNOWN), safe="")
+    platform = quote(shown(subject.platform or _UNKNOWN), safe="")
     urls = [f"pkg:docker/{name.familiar.replace(':', '@')}?platform={platform}" for name in names] or ["_"]
     about = [{"name": url, "digest": hashes} for url in urls]
     return msgspec.json.encode({"_type": STATEMENT, "predicateType": kind, "subject": about, "predicate": predicate})
-
-
-def _material(material: Material, platform: Platform) -> dict[str, Any]:
-    name = material.name.replace(":", "@", 1)
-    url = f"pkg:docker/{name}?platform={quote(_shown(platform), safe='')}"
-    return {"uri": url, "digest": {"sha256": material.digest.removeprefix("sha256:")}}
-
-
-def _shown(platform: Platform) -> str:
-    return "/".join(filter(None, (platform.os, platform.architecture, platform.variant)))
 
 
 def _digest(data: bytes) -> str:

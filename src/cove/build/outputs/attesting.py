@@ -1,18 +1,21 @@
 """Makes the attestations of a build that were asked for, and keeps their blobs."""
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cove.build.outputs import attestations
 from cove.build.outputs.assembling import Assembly, Stamp
-from cove.build.outputs.attestations import Attestation, Circumstances, Material
+from cove.build.outputs.attestations import Attestation
 from cove.build.outputs.outputs import Output
+from cove.build.outputs.provenance import Circumstances, Material, Wanted, provenance
 from cove.build.planning.planning import Wishes
 from cove.build.solving.steps import StepLayers
 from cove.digest import Digest
 from cove.images import Images
 from cove.oci.image import Descriptor, Platform
+from cove.platform import host
 from cove.reference import Reference
 
 MOST_PACKAGES = 64 << 20
@@ -51,6 +54,7 @@ class Attesting:
         self._materials = materials
         self._stamp = Stamp(asked.epoch)
         self._began = began
+        self._invocation = secrets.token_hex(12) if asked.epoch is None else ""
 
     async def attest(self, subject: Descriptor, made: Assembly) -> Attestation | None:
         """None when nothing was asked for."""
@@ -69,8 +73,8 @@ class Attesting:
             predicates[attestations.SBOM] = attestations.sbom(title, packages, self._stamp.of(_whole(time.time_ns())))
         if "provenance" in wanted:
             platform = subject.platform or Platform()
-            around = self._circumstances(wanted["provenance"] == "max")
-            predicates[attestations.PROVENANCE] = attestations.provenance(around, platform)
+            asked = Wanted.parse(wanted["provenance"])
+            predicates[asked.type] = provenance(asked, self._circumstances(asked.full), platform)
         if not predicates:
             return None
         attestation = attestations.attest(subject, predicates, names)
@@ -88,8 +92,15 @@ class Attesting:
             list(self._materials.values()),
             self._stamp.of(self._began),
             self._stamp.of(time.time_ns()),
+            self._invocation,
+            _here(),
             full,
         )
+
+
+def _here() -> Platform:
+    here = host()
+    return Platform(here.architecture, here.os, here.variant)
 
 
 def _whole(nanoseconds: int) -> int:

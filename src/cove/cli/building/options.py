@@ -149,14 +149,19 @@ def _attestations(values: Values) -> dict[str, str]:
         if given.get("type") not in ("provenance", "sbom"):
             raise Failure(f"invalid value for --attest: unknown type: {text}")
         if given.get("disabled") != "true":
-            found[given["type"]] = given.get("mode", "min")
+            found[given["type"]] = _attested(given)
     for kind in ("provenance", "sbom"):
         text = values.text(kind)
         if text in ("false", "0"):
             found.pop(kind, None)
         elif text:
-            found[kind] = "max" if "mode=max" in text else "min"
+            found[kind] = _attested(fields(kind, text) if "=" in text else {})
     return found
+
+
+def _attested(given: dict[str, str]) -> str:
+    """What is asked of an attestation, as the API has it."""
+    return ",".join([given.get("mode", "min"), *([f"version={given['version']}"] if "version" in given else [])])
 
 
 def _output(given: dict[str, str]) -> dict[str, Any]:
