@@ -1,9 +1,12 @@
 """Control groups of this machine."""
 
+import errno
+import mmap
 import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +98,39 @@ def test_an_out_of_memory_kill_is_counted(group: Cgroup) -> None:
     _pid, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
     assert group.oom_kills() == 1
+
+
+@pytest.mark.needs("cgroup-v2")
+def test_huge_pages_are_limited() -> None:
+    """The machine has more of them than the group may take."""
+    pages = Path("/proc/sys/vm/nr_hugepages")
+    before = pages.read_text()
+    made = cgroup.load(f"{_PARENT}/huge")
+    cgroup.create(made, {"hugepageLimits": [{"pageSize": "2MB", "limit": _HUGE}]})
+    try:
+        pages.write_text("4")
+        assert made.read("hugetlb", "hugetlb.2MB.max") == str(_HUGE)
+        assert [_maps_huge(made, count * _HUGE) for count in (1, 2)] == [0, errno.ENOMEM]
+    finally:
+        pages.write_text(before)
+        made.remove()
+        Cgroup(cgroups.layout(), _PARENT).remove()
+
+
+_HUGE = 2 << 20
+
+
+def _maps_huge(group: Cgroup, size: int) -> int:
+    """Map huge pages in a process of the group; errno, or 0."""
+    pid = os.fork()
+    if pid == 0:
+        group.join()
+        try:
+            mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_HUGETLB)[0] = 1
+        except OSError as error:
+            os._exit(error.errno or 255)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+_MAP_HUGETLB = 0x40000

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -123,3 +124,46 @@ def test_flags_that_change_nothing_are_taken(box: Bundle) -> None:
     box.begin("sleep 100")
     flags = ("--criu", "/nowhere", "--rootless", "auto", "--debug", "--log-format", "text")
     assert box.call(*flags, "list", "--quiet").out == f"{box.id}\n"
+
+
+def test_a_socket_gets_a_pidfd_of_the_process(box: Bundle, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "pidfd"))
+        listener.listen()
+        box.begin("sleep 100", "--pidfd-socket", str(tmp_path / "pidfd"))
+        assert pid_of_received(listener) == box.pid()
+        flags = ("--detach", "--pidfd-socket", str(tmp_path / "pidfd"), "--pid-file", str(tmp_path / "pid"))
+        box.call("exec", *flags, box.id, "sh", "-c", "exec sleep 100 >/dev/null 2>&1")
+        assert pid_of_received(listener) == int((tmp_path / "pid").read_text())
+
+
+def pid_of_received(listener: socket.socket) -> int:
+    """Whose pidfd it is that somebody sends."""
+    connection, _ = listener.accept()
+    with connection:
+        _name, (descriptor,), _flags, _address = socket.recv_fds(connection, 100, 1)
+    with os.fdopen(descriptor):
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text().splitlines())
+    return int(fields["Pid"])
+
+
+@pytest.mark.needs("host-python")
+def test_a_run_in_the_session_keyring_of_its_caller(box: Bundle) -> None:
+    for destination, source in (("/usr", "/usr"), ("/lib", "/usr/lib"), ("/lib64", "/usr/lib64")):
+        box.mount(destination, "bind", source, "rbind", "ro")
+    script = "/usr/bin/python3 -c 'import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))'"
+    own = {int(box.run(script).out) for _ in range(2)}
+    callers = {int(box.run(script, "--no-new-keyring").out) for _ in range(2)}
+    assert (len(own), len(callers)) == (2, 1) and not own & callers
+
+
+@pytest.mark.needs("cgroup-v1")
+def test_an_exec_in_a_group_below_the_container_s(box: Bundle) -> None:
+    box.begin("sleep 100")
+    below = Cgroup(cgroups.layout(), f"{PARENT}/{box.id}/below")
+    below.create()
+    shown = box.call("exec", "--cgroup", "below", box.id, "cat", "/proc/self/cgroup").out.splitlines()
+    assert {line.split(":")[2] for line in shown if line.split(":")[1]} == {"/below"}
+    for word, words in (("none", "no such control group"), ("../x", "not below"), ("pids:below", "not supported")):
+        done = box.call("exec", "--cgroup", word, box.id, "true", check=False)
+        assert done.code == 255 and words in done.err

@@ -20,3 +20,12 @@ def send_descriptor(path: str, descriptor: int, name: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
         connection.sendmsg([name], rights.of([descriptor]))
+
+
+def send_pidfd(path: str, pid: int) -> None:
+    """Raises OSError when nobody listens."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        send_descriptor(path, descriptor, b"pidfd")
+    finally:
+        os.close(descriptor)

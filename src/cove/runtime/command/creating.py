@@ -196,11 +196,9 @@ def _tell(container: Container, born: Born, values: dict[str, Any]) -> None:
 
         hand_over(values["console-socket"], born.console)
     if values["pidfd-socket"]:
-        from cove.runtime.command.console import send_descriptor
+        from cove.runtime.command.console import send_pidfd
 
-        descriptor = os.pidfd_open(born.pid)
-        send_descriptor(values["pidfd-socket"], descriptor, b"pidfd")
-        os.close(descriptor)
+        send_pidfd(values["pidfd-socket"], born.pid)
     if values["pid-file"]:
         write_pid_file(values["pid-file"], born.pid)
 

@@ -2,6 +2,7 @@
 
 import os
 
+from cove.kernel.cgroups import Cgroup
 from cove.lean import Any, NoReturn, json, socket, suppress
 from cove.oci.runtime import Process
 from cove.runtime import channel, confinement, join, namespaces, rare
@@ -110,7 +111,12 @@ def _run(container: Container, process: Process, values: dict[str, Any]) -> int:
     check_preserved(values["preserve-fds"])
     if not detached:
         be_subreaper()
-    pid, console = _fork(container, process, values["preserve-fds"])
+    group = _group(container, values["cgroup"])
+    pid, console = _fork(container, process, group, values["preserve-fds"])
+    if values["pidfd-socket"]:
+        from cove.runtime.command.console import send_pidfd
+
+        send_pidfd(values["pidfd-socket"], pid)
     if values["console-socket"]:
         from cove.runtime.command.console import hand_over
 
@@ -125,7 +131,22 @@ def _run(container: Container, process: Process, values: dict[str, Any]) -> int:
     return Foreground(pid, console).run()
 
 
-def _fork(container: Container, process: Process, preserved: int) -> tuple[int, int]:
+def _group(container: Container, wanted: list[str]) -> Cgroup:
+    """The container's, or the one below it that was asked for, which has to be there. Raises Failed."""
+    group = container.cgroup
+    for word in wanted:
+        if ":" in word or len(wanted) > 1:
+            raise Failed(f"--cgroup: {word!r}: a group for some controllers only is not supported")
+        try:
+            group = Cgroup(group.layout, f"{group.path}/{word.strip('/')}" if word.strip("/") else group.path)
+        except ValueError:
+            raise Failed(f"--cgroup: {word!r} is not below the container's control group") from None
+        if not all(os.path.isdir(directory) for directory in group.directories):
+            raise Failed(f"--cgroup: {word!r}: there is no such control group")
+    return group
+
+
+def _fork(container: Container, process: Process, group: Cgroup, preserved: int) -> tuple[int, int]:
     """The process's id, once its program runs, and the master of its terminal or -1. Raises Failed."""
     try:
         rare.load_for_process(process)
@@ -134,7 +155,7 @@ def _fork(container: Container, process: Process, preserved: int) -> tuple[int, 
         ours, theirs = channel.pair()
         pid = os.fork()
         if pid == 0:
-            _become(container, target, process, theirs, preserved)
+            _become(container, target, process, group, theirs, preserved)
         theirs.close()
     except (OSError, ValueError) as error:
         raise Failed(f"unable to start container process: {error}") from None
@@ -143,12 +164,17 @@ def _fork(container: Container, process: Process, preserved: int) -> tuple[int, 
 
 
 def _become(
-    container: Container, target: namespaces.Target, process: Process, theirs: socket.socket, preserved: int
+    container: Container,
+    target: namespaces.Target,
+    process: Process,
+    group: Cgroup,
+    theirs: socket.socket,
+    preserved: int,
 ) -> NoReturn:
     stdio = Stdio(None, None, None) if process.get("terminal") else Stdio(0, 1, 2)
     manner = Manner(tied=False, preserved=preserved)
     filter_ = confinement.read(container.record.get("filter"))
-    join.main(target, process, container.cgroup, stdio, theirs, filter_, manner)
+    join.main(target, process, group, stdio, theirs, filter_, manner)
 
 
 def _follow(ours: socket.socket, pid: int, container: Container) -> int:
