@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,22 @@ def test_a_registry_on_the_loopback_is_asked_where_it_answered_last() -> None:
             assert own.connections.count(0x16) == 1
 
     run(work())
+
+
+def test_an_address_that_takes_no_connection_is_given_up_soon() -> None:
+    """As a host behind a firewall that drops what is sent to it: the queue of this one is full."""
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+        registries = Registries(patience=AT_ONCE._replace(connecting=0.2))
+        with pytest.raises(CoveError, match=f'"http://127.0.0.1:{address[1]}/v2/": .*Client.Timeout exceeded'):
+            asyncio.run(ask(registries, "a/b/manifests/1", f"127.0.0.1:{address[1]}"))
 
 
 def test_where_no_registry_answers_any_more_all_addresses_are_tried() -> None:
