@@ -176,7 +176,14 @@ def test_failure_is_the_same(words: tuple[str, ...], same: Callable[..., Any]) -
 
 
 @pytest.mark.parametrize(
-    "words", [("ps",), ("run", "busybox"), ("version", "--format", "{{.Client.Os}}")], ids=" ".join
+    "words",
+    [
+        ("ps",),
+        ("run", "busybox"),
+        ("version", "--format", "{{.Client.Os}}"),
+        ("version", "--format", "{{.Server.Version}}"),
+    ],
+    ids=" ".join,
 )
 def test_no_daemon(words: tuple[str, ...], same: Callable[..., Any]) -> None:
     found = same("-H", "unix:///nonexistent/cove.sock", *words)

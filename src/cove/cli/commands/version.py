@@ -58,7 +58,11 @@ def _run(session: Session, values: Values, arguments: list[str]) -> int:
     _readable_dates(server or {})
     form = values.text("format")
     if form:
-        render(session, form, {"Client": client, "Server": server}, "system.versionInfo", "version")
+        try:
+            render(session, form, {"Client": client, "Server": server}, "system.versionInfo", "version")
+        except Failure:
+            if not trouble:  # which is why there is no server to show
+                raise
     else:
         session.stdout.write(_client_text(client) + (_server_text(server) if server else ""))
     if trouble:
