@@ -85,9 +85,11 @@ class Links:
             yield self._registry.get(identity)
 
     async def remove(self, text: str) -> None:
-        """Remove the link ``container/alias``. Raises NotFound."""
+        """Remove the link ``container/alias``. Raises NotFound, and Conflict for a container's own name."""
         parent, _, alias = text.strip("/").partition("/")
         container = self._registry.get(parent)
+        if not alias:
+            raise Conflict("Conflict, cannot remove the default link name of the container")
         async with self._registry.locked(container):
             if alias not in container.record.links:
                 raise NotFound(f"No such container: {text}")
