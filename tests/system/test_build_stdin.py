@@ -62,6 +62,20 @@ def test_squashing_takes_away_what_the_base_has(daemon: Engine, tmp_path: Path) 
     assert layers[:-1] == base
 
 
+def test_squashing_keeps_holes(daemon: Engine, tmp_path: Path) -> None:
+    lines = (
+        "FROM busybox\n"
+        "RUN echo begin >/s && truncate -s 20M /s && echo end >>/s && truncate -s 9M /empty && ln /s /link\n"
+        "RUN echo other >/other && cat /s | md5sum >/sum\n"
+    )
+    (tmp_path / "Dockerfile").write_text(lines)
+    daemon.cove("build", "-q", "-t", "made:holes", "--squash", str(tmp_path))
+    script = "md5sum </s | cmp - /sum && md5sum </link | cmp - /sum && cat /other; stat -c %s /s /empty; du -k /s"
+    said = daemon.docker("run", "--rm", "made:holes", "sh", "-c", script).out.splitlines()
+    assert said[:3] == ["other", str((20 << 20) + 4), str(9 << 20)]
+    assert int(said[3].split()[0]) < 1000
+
+
 def test_the_memory_that_a_step_sees(daemon: Engine, tmp_path: Path) -> None:
     read = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"
     (tmp_path / "Dockerfile").write_text(f"FROM busybox\nRUN {read}\n")

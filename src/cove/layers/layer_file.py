@@ -39,8 +39,9 @@ class LayerFile(Writer):
             header.mtime = self._epoch * _SECOND
         super().entry(header)
         self.entries += 1
-        self._unpacked += len(header.link) if header.kind == b"2" else header.size
-        if self.entries > MOST_ENTRIES:
+        size = header.size if header.data_runs is None else header.real_size
+        self._unpacked += len(header.link) if header.kind == b"2" else size
+        if self.entries > MOST_ENTRIES or header.data_runs is not None:  # an index knows nothing of holes
             self._indexer = None
         if self._indexer is not None:
             header.mode &= 0o7777

@@ -5,14 +5,13 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 
-from cove.errors import InvalidArgument
 from cove.layers.builds.trees import Tree, open_layers
 from cove.layers.erofs.indexer import Indexer
 from cove.layers.erofs.inodes import Inode, Inodes
 from cove.layers.layer_file import LayerFile
 from cove.layers.nodes import header_of
 from cove.layers.tar.header import Header
-from cove.layers.tar.reader import Limits, Reader, shown
+from cove.layers.tar.reader import Limits, Reader
 from cove.layers.tar.stream import ByteStream
 from cove.layers.tree import OPAQUE, split
 from cove.layers.unpack import OPAQUE_WHITEOUT, WHITEOUT
@@ -43,6 +42,7 @@ class _Merged:
         self._files = files
         self._indexer = Indexer(iter(()), Limits())
         self._origin: dict[int, int] = {}
+        self._sparse: dict[int, Header] = {}
         self._kept: list[Inode] = []  # so that their ids stay theirs
         for number, file in enumerate(files):
             self._remove(file)
@@ -67,6 +67,8 @@ class _Merged:
             made = self._indexer.add(entry, position)
             if made is not None:
                 self._origin[id(made)] = number
+                if entry.data_runs is not None:
+                    self._sparse[id(made)] = entry
                 self._kept.append(made)
 
     def write(self, layer: LayerFile, below: Tree) -> None:
@@ -79,18 +81,28 @@ class _Merged:
                 above, slash, name = path.rpartition(b"/")
                 layer.entry(Header(above + slash + WHITEOUT + name, b"0", 0, 0, 0, 0, 0, b"", 0, 0, 0))
                 continue
-            header = _header(path, inode)
+            header = self._header(path, inode)
             first = written.setdefault(id(inode), path)
             if inode.children is None and first != path:
                 header.kind, header.link, header.size, header.real_size, header.xattrs = b"1", first, 0, 0, {}
+                header.data_runs = None
             layer.entry(header)
             if header.size:
                 self._data(inode, layer)
             if inode.xattrs.get(OPAQUE) == b"y" and below.look(tuple(path.split(b"/"))) is not None:
                 layer.entry(Header(path + b"/" + OPAQUE_WHITEOUT, b"0", 0, 0, 0, 0, 0, b"", 0, 0, 0))
 
+    def _header(self, path: bytes, inode: Inode) -> Header:
+        header = _header(path, inode)
+        sparse = self._sparse.get(id(inode))
+        if sparse is not None:
+            header.size, header.real_size, header.data_runs = sparse.size, sparse.real_size, sparse.data_runs
+        return header
+
     def _data(self, inode: Inode, layer: LayerFile) -> None:
-        file, at, left = self._files[self._origin[id(inode)]], inode.data, inode.size
+        sparse = self._sparse.get(id(inode))
+        file, at = self._files[self._origin[id(inode)]], inode.data
+        left = inode.size if sparse is None else sparse.size
         while left:
             piece = os.pread(file, min(left, PIECE), at)
             if not piece:
@@ -103,8 +115,6 @@ def _entries(file: int) -> Iterator[tuple[Header, int]]:
     os.lseek(file, 0, os.SEEK_SET)
     stream = ByteStream(iter(lambda: os.read(file, PIECE), b""))
     for entry in Reader(stream, Limits()):
-        if entry.data_runs is not None:
-            raise InvalidArgument(f"{shown(entry.name)}: sparse files cannot be squashed")
         yield entry, stream.position
 
 
