@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiohttp import web
 
 from cove.errors import CoveError
+from cove.kernel import sockets
 from cove.server.reply import HEADERS, JSON_HEADERS
 from cove.server.request import Request
 from cove.server.status import message_of
@@ -105,6 +107,7 @@ async def byte_stream(
             async with closing(chunks):
                 async for chunk in chunks:
                     if not response.prepared:
+                        _widen(request)
                         await response.prepare(request.raw)
                     await response.write(chunk)
         except CoveError as error:
@@ -117,3 +120,10 @@ async def byte_stream(
     if not response.prepared:
         await response.prepare(request.raw)
     return response
+
+
+def _widen(request: Request) -> None:
+    transport = request.raw.transport
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if connection is not None and connection.family == socket.AF_UNIX:
+        sockets.widen(connection)
