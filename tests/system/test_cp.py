@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from harness.base_image import small_tar
-from harness.engine import Engine
+from harness.engine import BIN, Engine
+from harness.terminal import on_terminal
 
 TAR = {"Content-Type": "application/x-tar"}
 SECRET = "cove-test-secret"
@@ -210,6 +211,22 @@ def test_with_our_command_line(daemon: Engine, tmp_path: Path) -> None:
     daemon.cove("cp", "box:/tmp/file", str(tmp_path / "back"))
     assert (tmp_path / "back").read_text() == "text"
     assert daemon.cove("diff", "box").out == "C /tmp\nA /tmp/file\n"
+
+
+@pytest.mark.needs("cove")
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_a_terminal_is_told_how_much(daemon: Engine, tmp_path: Path, quiet: tuple[str, ...]) -> None:
+    daemon.docker("create", "--name", "box", "busybox")
+    (tmp_path / "file").write_bytes(bytes(3_000_000))
+    ways = ((f"{tmp_path}/file", "box:/copied"), ("box:/copied", f"{tmp_path}/back"), ("box:/copied", "box:/again"))
+    for source, target in ways:
+        argv = [str(BIN / "cove"), "cp", *quiet, source, target]
+        with on_terminal(argv, daemon.client_environment()) as terminal:
+            if quiet:
+                assert not terminal.shows("copied")
+            else:
+                terminal.expect("Successfully copied 3.00")
+            assert terminal.wait() == 0
 
 
 def test_start_after_a_copy(daemon: Engine) -> None:
