@@ -1,5 +1,6 @@
 """Declared needs: a test that cannot run here says why; with ``--strict-needs`` an unexpected one fails the run."""
 
+import signal
 from collections import Counter
 
 import pytest
@@ -27,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[Skipped] = Counter()
+    # A shell that starts us in the background has us ignore it, and programs under test would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)
