@@ -61,6 +61,8 @@ class Sizes:
         if known is not None and mark is not None and known[0] == mark:
             return known[1]
         task = self._measuring.get(name)
+        if task is None and (size := self._trees.unchanged(name, root)) is not None:
+            return size
         if task is None:
             task = asyncio.create_task(self._measure(name, root, mark))
             self._measuring[name] = task

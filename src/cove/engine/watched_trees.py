@@ -21,6 +21,9 @@ MOST = 2048
 MOST_OF_ALL = 8000
 """Directories of all trees: with two events each they fit into the kernel's queue (fs.inotify.max_queued_events)."""
 
+SMALL = 64
+"""Directories of a tree that is added up in less time than it takes to ask a thread."""
+
 _ONCE = 0x80000000  # IN_ONESHOT
 _CHANGES = (
     inotify.MODIFY
@@ -89,6 +92,28 @@ class WatchedTrees:
                     return self._measured(self._inotify, name, os.fspath(root))
             self._forget(name)
             raise TooLargeError
+
+    def unchanged(self, name: str, root: Path) -> int | None:
+        """The size, where nothing has changed since it was measured and the tree is small; else None.
+
+        It reads no directory and waits for nobody, so that it may be asked without a thread.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            tree = self._trees.get(name)
+            if self._inotify is None or tree is None or len(tree) > SMALL:
+                return None
+            self._take_events(self._inotify)
+            tree = self._trees.get(name)  # which goes when events were lost
+            if tree is None or any(each.watch < 0 for each in tree.values()):
+                return None
+            top = tree.get(os.fspath(root))
+            return _sum(tree) if top is not None and os.stat(root).st_ino == top.inode else None
+        except OSError:
+            return None
+        finally:
+            self._lock.release()
 
     def forget(self, name: str) -> None:
         with self._lock:

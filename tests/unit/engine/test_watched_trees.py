@@ -53,6 +53,27 @@ def test_only_what_has_changed_is_read(trees: WatchedTrees, tmp_path: Path, read
     assert sorted(read) == [f"{tmp_path}/d3", f"{tmp_path}/d5"]
 
 
+def test_what_has_not_changed_is_told_without_reading(trees: WatchedTrees, tmp_path: Path, read: list[str]) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "file").write_bytes(b"12345")
+    assert trees.unchanged("one", root) is None, "it was never measured"
+    trees.size("one", root)
+    read.clear()
+    assert trees.unchanged("one", root) == 5
+    (root / "file").write_bytes(b"123456")
+    assert trees.unchanged("one", root) is None
+    assert read == [] and trees.size("one", root) == trees.unchanged("one", root) == 6
+    root.rename(tmp_path / "gone")
+    root.mkdir()
+    assert trees.unchanged("one", root) is None, "another directory is in its place"
+    assert trees.size("one", root) == 0
+    for number in range(watched_trees.SMALL):
+        (root / str(number)).mkdir()
+    trees.size("one", root)
+    assert trees.unchanged("one", root) is None, "there is much to add up"
+
+
 def test_a_second_name_in_another_directory(trees: WatchedTrees, tmp_path: Path) -> None:
     for name in ("one", "two", "three"):
         (tmp_path / name).mkdir()
