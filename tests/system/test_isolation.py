@@ -22,7 +22,7 @@ try:
     with socket.create_connection((sys.argv[1], int(sys.argv[2])), 1) as connection:
         connection.send(b"GET / HTTP/1.0\\r\\n\\r\\n")
         print(b"".join(iter(lambda: connection.recv(4096), b"")).decode().split("\\n")[-2])
-except OSError as error:
+except (OSError, IndexError):  # closed with a reset, or without a line
     print("none")
 """
 LOOPBACK = """
@@ -114,6 +114,14 @@ def test_nothing_is_carried_for_internal_networks(networks: Daemon) -> None:
     serve(networks, "four", "four", "-p", "8073:80", "-p", "8074:80/udp")
     assert asked(networks, "blue", "fd00:71::1", 8073) == "four"
     assert asked(networks, "closed", "fd00:72::1", 8073) == "none"
+    for network, answer in (("blue", "four"), ("closed", "none")):  # from one link-local address to another
+        name = f"{network}-local"
+        flags = ("--network", network, "--link-local-ip", "fe80::77")
+        networks.docker("run", "-d", "--name", name, *flags, "busybox", "sleep", "600")
+        bridge = "br-" + json.loads(networks.docker("network", "inspect", network).out)[0]["Id"][:12]
+        (shown,) = json.loads(networks.netns.run(["ip", "-j", "-6", "addr", "show", "dev", bridge]).stdout)
+        (local,) = [each["local"] for each in shown["addr_info"] if each["scope"] == "link"]
+        assert asked(networks, name, f"{local}%eth0", 8073) == answer
     with subprocess.Popen(inside(networks, "four", RECEIVE), stdout=subprocess.PIPE, text=True) as receiver:
         assert receiver.stdout is not None and receiver.stdout.readline() == "ready\n"
         for name, number in (("closed", 72), ("blue", 71)):

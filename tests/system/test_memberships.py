@@ -321,6 +321,17 @@ def test_a_start_may_have_another_address(nets: Engine) -> None:
     nets.docker("start", "kept")
 
 
+def test_what_is_no_address_is_nobody_s(nets: Engine) -> None:
+    """A container that asks for it is refused when it starts; others on the network are not concerned."""
+    for number, wrong in enumerate(("foo", "10.71.0.300", "10.99.0.1", "::1")):
+        asked = {"EndpointsConfig": {"aa": {"IPAMConfig": {"IPv4Address": wrong}}}}
+        body = {"Image": "busybox", "HostConfig": {"NetworkMode": "aa"}, "NetworkingConfig": asked}
+        assert nets.http("POST", f"/containers/create?name=wrong{number}", body).status == 201
+        assert nets.http("POST", f"/containers/wrong{number}/start").status == 400
+    run(nets, "right", "--network", "aa")
+    assert networks(nets, "right")["aa"]["IPAddress"] == "10.71.0.2"
+
+
 def test_leaving_by_force_what_is_there_no_more(nets: Engine) -> None:
     gone = nets.docker("network", "disconnect", "--force", "bridge", "nobody", check=False)
     assert gone.code == 1 and "endpoint nobody not found" in gone.err

@@ -49,8 +49,11 @@ class AddressPool:
         return self.last - self.first + 1 - sum(self.first <= number <= self.last for number in self._taken)
 
     def take(self, promised: Iterable[str] = ()) -> IPAddress:
-        """The lowest free address; one that is ``promised`` only when no other is free. Raises Unavailable."""
-        kept_back = {int(ip_address(text)) for text in promised}
+        """The lowest free address; one that is ``promised`` only when no other is free. Raises Unavailable.
+
+        Promises may be of other subnets, or no addresses at all: they are what somebody wrote.
+        """
+        kept_back = {number for number in map(_numbered, promised) if number is not None}
         passed = []
         try:
             while (number := self._lowest()) is not None:
@@ -116,6 +119,14 @@ def _bounds(subnet: IPNetwork, inner: IPNetwork) -> tuple[int, int]:
         first = max(first, int(subnet[0]) + 1)
         last = min(last, int(subnet[-1]) - 1) if subnet.version == 4 else last
     return first, last
+
+
+def _numbered(text: str) -> int | None:
+    """An address as a number; None for what is none."""
+    try:
+        return int(ip_address(text))
+    except ValueError:
+        return None
 
 
 def parse_subnet(text: str) -> IPNetwork:

@@ -68,11 +68,17 @@ class Catalogue:
         """The addresses of a network, of one family or of both."""
         return tuple(pool for pool in self._pools.get(network_id, ()) if version in (None, pool.subnet.version))
 
-    def inside_internal(self, address: str) -> bool:
-        """Whether an address is one of an internal network's, whose containers reach nothing outside of it."""
+    def inside_internal(self, address: str, link: str) -> bool:
+        """Whether a sender is of an internal network, whose containers reach nothing outside of it.
+
+        ``link``: of the host, where the address is link-local; else "".
+        """
         host = ip_address(address)
         internal = (network for network in self._records.values() if network.internal and not network.config_only)
-        return any(host in pool.subnet for network in internal for pool in self._pools[network.id])
+        return any(
+            link == network.link if link else any(host in pool.subnet for pool in self._pools[network.id])
+            for network in internal
+        )
 
     def subnets(self) -> list[IPNetwork]:
         return [pool.subnet for pools in self._pools.values() for pool in pools]

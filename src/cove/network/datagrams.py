@@ -27,7 +27,7 @@ class DatagramRelay:
     ``turned_away``: as of the relay.
     """
 
-    def __init__(self, listener: socket.socket, port: PortRecord, turned_away: Callable[[str], bool]) -> None:
+    def __init__(self, listener: socket.socket, port: PortRecord, turned_away: Callable[[str, str], bool]) -> None:
         self._listener = listener
         self._port = port
         self._turned_away = turned_away
@@ -55,7 +55,7 @@ class DatagramRelay:
             flow.forward(data)
 
     def _begin(self, sender: Any, ancillary: list[tuple[int, int, bytes]]) -> "_Flow | None":
-        if self._turned_away(sender[0]):
+        if self._turned_away(sender[0], link_of(sender)):
             return None
         if len(self._flows) >= _MOST_FLOWS:
             next(iter(self._flows.values())).close()
@@ -77,6 +77,12 @@ class DatagramRelay:
         flow = _Flow(self._loop, target, answer, lambda: self._flows.pop(sender, None))
         self._flows[sender] = flow
         return flow
+
+
+def link_of(sender: Any) -> str:
+    """The link by which a link-local address sends (``socket`` gives its number as the scope); "" for others."""
+    scope = sender[3] if len(sender) == 4 else 0
+    return socket.if_indextoname(scope) if scope else ""
 
 
 class _Flow:

@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 class Publisher:
     """Makes claimed ports reachable, and unreachable again. ``ports``: who holds what.
 
-    ``turned_away``: senders that the relay carries nothing for, by their addresses.
+    ``turned_away``: senders that the relay carries nothing for, by their addresses and links.
     """
 
-    def __init__(self, firewall: Firewall, ports: HostPorts, *, turned_away: Callable[[str], bool]) -> None:
+    def __init__(self, firewall: Firewall, ports: HostPorts, *, turned_away: Callable[[str, str], bool]) -> None:
         self.ports = ports
         self._firewall = firewall
         self._relay = Relay(turned_away)

@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from cove.network.datagrams import DatagramRelay
+from cove.network.datagrams import DatagramRelay, link_of
 from cove.network.records import PortRecord
 
 log = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ _CONNECT_SECONDS = 10.0
 class Relay:
     """The connections carried for published ports. Used from one event loop.
 
-    ``turned_away``: senders that nothing is carried for, by their addresses: the firewall knows of what is forwarded,
-    and what is carried is not.
+    ``turned_away``: senders that nothing is carried for, by their addresses and the links of those that are link-local:
+    the firewall knows of what is forwarded, and what is carried is not.
     """
 
-    def __init__(self, turned_away: Callable[[str], bool]) -> None:
+    def __init__(self, turned_away: Callable[[str, str], bool]) -> None:
         self._turned_away = turned_away
         self._listeners: dict[int, socket.socket] = {}
         self._datagrams: dict[int, DatagramRelay] = {}
@@ -62,7 +62,7 @@ class Relay:
     def _accept(self, listener: socket.socket, port: PortRecord) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionError):
             connection, sender = listener.accept()
-            if self._turned_away(sender[0]):
+            if self._turned_away(sender[0], link_of(sender)):
                 connection.close()
                 return
             task = asyncio.get_running_loop().create_task(self._carry(connection, port))

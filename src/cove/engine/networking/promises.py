@@ -7,7 +7,10 @@ from cove.network import NetworkRecord
 
 
 def promised(containers: Iterable[Container], network: NetworkRecord) -> Iterator[str]:
-    """The addresses on a network that containers which do not run have asked for."""
+    """The addresses on a network that containers which do not run have asked for.
+
+    As they wrote them: what is no address is refused when they start.
+    """
     for container in containers:
         if container.running:  # then the network itself knows that they are taken
             continue
