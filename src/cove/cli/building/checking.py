@@ -6,7 +6,7 @@ import json
 import os
 
 from cove.cli.build_contexts.preparing import Directory
-from cove.cli.building.calling import Call, read
+from cove.cli.building.call import Call, read
 from cove.cli.building.options import arguments
 from cove.dockerfile import DockerfileError, ImageOrigin, Options, parse, plan
 from cove.dockerfile.checks import Surroundings, check_text

@@ -31,8 +31,9 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     call = "check" if values.on("check") else values.text("call")
     if call != "build":
         from cove.cli.building import calling
+        from cove.cli.building.call import Call
 
-        return calling.ask(session, values, arguments[0], calling.Call(call))
+        return calling.ask(session, values, arguments[0], Call(call))
     prepared = prepare(arguments[0], values.text("file"))
     build = secrets.token_hex(16)
     caching = Caching(session, values, build)

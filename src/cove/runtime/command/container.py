@@ -14,7 +14,7 @@ from cove.runtime import cgroup
 from cove.runtime.command.arguments import Refused
 from cove.runtime.manner import Gate
 
-GO, RESULT, NOTIFY = "go.fifo", "result.fifo", "notify"
+GO, RESULT = "go.fifo", "result.fifo"
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.")
 _MAX_ID = 1024
 _ENDING = 10.0  # seconds for a killed process to go
@@ -34,6 +34,7 @@ class Container:
     def __init__(self, root: str, container_id: str, record: dict[str, Any]) -> None:
         self.id = container_id
         self.directory = f"{root}/{container_id}"
+        self.notify_directory = f"{self.directory}/notify"
         self.record = record
         self._spec: Spec | None = None
 
@@ -134,10 +135,10 @@ class Container:
 
     def remove_directory(self) -> None:
         """Remove all that is kept of it: files only."""
-        if os.path.isdir(f"{self.directory}/{NOTIFY}"):
+        if os.path.isdir(self.notify_directory):
             from cove.runtime.command import notify
 
-            notify.remove(self.directory)
+            notify.remove(self.notify_directory)
         with suppress(FileNotFoundError):
             for name in os.listdir(self.directory):
                 with suppress(FileNotFoundError):

@@ -85,7 +85,7 @@ def _begin(container: Container, call: Call, *, waits: bool = True) -> None:
         return
     from cove.runtime.command import notify
 
-    with notify.listening(container) as listener:
+    with notify.listening(container.notify_directory) as listener:
         open_gate(container, call)
         if listener is not None:
             (notify.forward if waits else notify.forward_beside)(listener, container.pid)
@@ -145,7 +145,7 @@ def _make(call: Call, container_id: str, values: dict[str, Any], *, detached: bo
         if os.environ.get(NOTIFY_SOCKET):
             from cove.runtime.command import notify
 
-            notify.prepare(container, spec)
+            notify.prepare(container.notify_directory, spec)
         with open(f"{container.directory}/config.json", "w", encoding="utf-8") as file:
             file.write(json.dumps(spec))
         if wanted := spec["linux"].get("seccomp"):

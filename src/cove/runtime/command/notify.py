@@ -10,7 +10,6 @@ import select
 
 from cove.kernel import namespaces
 from cove.lean import Any, Iterator, contextmanager, socket, suppress
-from cove.runtime.command.container import NOTIFY, Container
 
 VARIABLE = "NOTIFY_SOCKET"
 """As ``creating`` has it, which imports this module only where it is set."""
@@ -19,11 +18,10 @@ _INSIDE = "/run/notify"
 _LONGEST = 4096
 
 
-def prepare(container: Container, spec: Any) -> None:
-    """Before the container is made: the directory, its mount, and the variable. Raises OSError."""
+def prepare(directory: str, spec: Any) -> None:
+    """Before the container is made: the directory for the socket, its mount, and the variable. Raises OSError."""
     if not os.environ.get(VARIABLE):
         return
-    directory = f"{container.directory}/{NOTIFY}"
     os.mkdir(directory, 0o755)
     options = ["bind", "nosuid", "noexec", "nodev", "ro"]
     spec.setdefault("mounts", []).append(
@@ -34,17 +32,16 @@ def prepare(container: Container, spec: Any) -> None:
 
 
 def remove(directory: str) -> None:
-    """What ``prepare`` and ``listening`` have made in a container's directory."""
+    """What ``prepare`` and ``listening`` have made."""
     with suppress(FileNotFoundError):
-        os.unlink(f"{directory}/{NOTIFY}/{_SOCKET}")
+        os.unlink(f"{directory}/{_SOCKET}")
     with suppress(FileNotFoundError):
-        os.rmdir(f"{directory}/{NOTIFY}")
+        os.rmdir(directory)
 
 
 @contextmanager
-def listening(container: Container) -> Iterator["socket.socket | None"]:
+def listening(directory: str) -> Iterator["socket.socket | None"]:
     """The program's socket; None where nobody waits, or did when the container was made. Raises OSError."""
-    directory = f"{container.directory}/{NOTIFY}"
     if not os.environ.get(VARIABLE) or not os.path.isdir(directory):
         yield None
         return
