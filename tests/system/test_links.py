@@ -9,7 +9,7 @@ from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.leaks import remove_everything
 from harness.waiting import eventually
-from system.test_isolation import asked
+from system.test_isolation import addresses, asked
 
 SLEEP = ("sleep", "600")
 
@@ -161,10 +161,11 @@ def test_an_edited_resolv_conf_is_left_alone(daemon: Engine) -> None:
 
 
 @pytest.mark.needs("cove")  # Docker needs br_netfilter for it
-def test_links_where_containers_may_not_talk(fresh_daemon: Daemon) -> None:
+@pytest.mark.parametrize("family", [0, 1], ids=["IPv4", "IPv6"])
+def test_links_where_containers_may_not_talk(fresh_daemon: Daemon, family: int) -> None:
     engine = fresh_daemon
     before = engine.flags
-    engine.restart_with("--icc=false")
+    engine.restart_with("--icc=false", "--ipv6", "--fixed-cidr-v6=fd00:79::/64")
     pages = "mkdir /www; echo here >/www/index.html; httpd -p 81 -h /www; exec httpd -f -p 80 -h /www"
     engine.docker("run", "-d", "--name", "web", "--expose", "80", "busybox", "sh", "-c", pages)
     engine.docker("run", "-d", "--name", "user", "--link", "web:db", "busybox", "sh", "-c", pages)
@@ -172,14 +173,17 @@ def test_links_where_containers_may_not_talk(fresh_daemon: Daemon) -> None:
 
     def reaches(name: str, target: str, port: int = 80) -> bool:
         """Held against what a trace says."""
-        page = asked(engine, name, address(engine, target), port)
-        trace = engine.cove("network", "trace", name, f"{target}:{port}", check=False)
+        to = addresses(engine, target)[family]
+        page = asked(engine, name, to, port)
+        at = f"[{to}]" if family else to
+        trace = engine.cove("network", "trace", name, f"{at}:{port}", check=False)
         assert (trace.code == 0) == (page == "here"), trace.out
         return page == "here"
 
     for name in ("web", "user"):
         eventually(lambda name=name: asked(engine, name, "127.0.0.1") == asked(engine, name, "127.0.0.1", 81) == "here")
     assert reaches("user", "web")
+    assert f"{addresses(engine, 'web')[family]}\tdb " in "\n".join(hosts(engine, "user"))
     assert not reaches("user", "web", 81), "which is not exposed"
     assert not reaches("web", "user") and not reaches("other", "web"), "links lead one way, and only their owner"
     engine.docker("stop", "-t", "0", "web")
@@ -194,7 +198,9 @@ def test_links_where_containers_may_not_talk(fresh_daemon: Daemon) -> None:
     engine.docker("rm", "--link", "user/db")
     assert not reaches("user", "web")
     remove_everything(engine, keep_images=True)
-    assert "elements" not in engine.netns.run(["nft", "list", "set", "inet", "cove", "linked4"]).stdout
+    for version in (4, 6):
+        kept = engine.netns.run(["nft", "list", "set", "inet", "cove", f"linked{version}"])
+        assert "type" in kept.stdout and "elements" not in kept.stdout
     engine.stop()
     engine.flags = before
     engine.start()

@@ -17,7 +17,7 @@ _REPLACE, _EXCLUSIVE, _CREATE = 0x100, 0x200, 0x400
 _IFF_UP = 0x1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST, _IFA_FLAGS = 1, 2, 4, 8
 _IFA_F_NODAD = 0x02
-_RTA_OIF, _RTA_GATEWAY = 4, 5
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _RT_TABLE_MAIN, _RTPROT_BOOT, _RTN_UNICAST = 254, 3, 1
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 _IFLA_IFNAME = 3
@@ -64,11 +64,16 @@ class Route:
 
         ``0.0.0.0`` and ``::`` stand for no gateway: all addresses are taken to be on the link.
         """
-        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _EXCLUSIVE, _default(name, gateway))
+        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _EXCLUSIVE, _route(name, gateway))
+
+    def add_route(self, name: str, subnet: str, gateway: str) -> None:
+        """Send what is for a subnet, ``2001:db8::/64``, to a gateway on the link, which may be of that subnet."""
+        body = _route(name, gateway, subnet)
+        self._add(f"route to {subnet} by {gateway} on {name}", _NEWROUTE, _CREATE | _EXCLUSIVE, body)
 
     def replace_default_route(self, name: str, gateway: str) -> None:
         """As ``add_default_route``, in place of the default route that there is."""
-        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _REPLACE, _default(name, gateway))
+        self._add(f"default route by {gateway} on {name}", _NEWROUTE, _CREATE | _REPLACE, _route(name, gateway))
 
     def delete_default_route(self, version: int) -> None:
         """Remove the default route of an address family, 4 or 6, if there is one."""
@@ -118,13 +123,17 @@ def notice_carrier(name: str) -> None:
         fcntl.ioctl(any_, _SIOCETHTOOL, request)
 
 
-def _default(name: str, gateway: str) -> bytes:
-    """A route to everywhere, as the body of a message."""
+def _route(name: str, gateway: str, subnet: str = "") -> bytes:
+    """A route to a subnet, or to everywhere, as the body of a message."""
     family, packed = _pack(gateway)
+    destination, _, length = subnet.partition("/")
     on_link = not any(packed)
     scope = _RT_SCOPE_LINK if on_link and family == socket.AF_INET else _RT_SCOPE_UNIVERSE
     flags = 0 if on_link else _RTNH_F_ONLINK
-    body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, flags)
+    bits = int(length or 0)
+    body = struct.pack("=BBBBBBBBI", family, bits, 0, 0, _RT_TABLE_MAIN, _RTPROT_BOOT, scope, _RTN_UNICAST, flags)
+    if subnet:
+        body += attribute(_RTA_DST, _pack(destination)[1])
     if not on_link:
         body += attribute(_RTA_GATEWAY, packed)
     return body + attribute(_RTA_OIF, struct.pack("=I", _index(name)))

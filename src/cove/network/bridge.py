@@ -5,7 +5,8 @@ import errno
 import logging
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 
 import msgspec
@@ -29,7 +30,7 @@ _VETH_PREFIX = "veth"
 class BridgeDriver:
     """``settings``: of the host's kernel. ``forward``: whether to turn on forwarding when a network starts.
 
-    ``translated``: whether the firewall leads what is sent to the host's 127.0.0.1 to containers.
+    ``families``: the address families, 4 and 6, in which the firewall leads and judges packets.
     """
 
     addressed = True
@@ -38,11 +39,11 @@ class BridgeDriver:
     own_mac = True
 
     def __init__(
-        self, links: Links, settings: KernelSettings, *, forward: bool = True, translated: bool = True
+        self, links: Links, settings: KernelSettings, *, forward: bool = True, families: Collection[int] = (4, 6)
     ) -> None:
         self._links = links
         self._settings = settings
-        self._translated = translated
+        self._families = families
         self._forward = forward
         self._indexes: dict[str, int] = {}
 
@@ -67,12 +68,12 @@ class BridgeDriver:
             sysctl.write(f"net/ipv6/conf/{network.link}/accept_ra", "0")
         if network.internal:
             return
-        if self._translated:
+        if 4 in self._families:  # which leads what is sent to the host's 127.0.0.1 to containers
             self._settings.turn_on(f"net/ipv4/conf/{network.link}/route_localnet")
         elif not network.adopted:  # a daemon that was told otherwise may have been here before
             sysctl.write(f"net/ipv4/conf/{network.link}/route_localnet", "0")
         if network.is_default:
-            _answer_for_links(network, answers=self._translated and not network.icc)
+            _answer_for_links(network, answers=4 in self._families and not network.icc)
         if self._forward:
             self._settings.forward4()
             if has_ipv6:
@@ -102,7 +103,13 @@ class BridgeDriver:
         except (KeyError, OSError):
             await self.start_network(network)
             await self._make_pair(network, endpoint, namespace)
-        return driver.interface(endpoint)
+        interface = driver.interface(endpoint)
+        return _by_gateway(interface, endpoint) if self._joined_by_gateway(network, endpoint) else interface
+
+    def _joined_by_gateway(self, network: NetworkRecord, endpoint: EndpointRecord) -> bool:
+        """Whether the host is to forward, and its rules to judge, what an endpoint sends to others by IPv6."""
+        mute = network.is_default and not network.icc and not network.internal
+        return mute and 6 in self._families and bool(endpoint.gateway6)
 
     async def _make_pair(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> None:
         bridge = self._indexes[network.id]
@@ -125,6 +132,21 @@ def _answer_for_links(network: NetworkRecord, *, answers: bool) -> None:
         sysctl.write(f"net/ipv4/neigh/{network.link}/proxy_delay", "0")
         sysctl.write(f"net/ipv4/conf/{network.link}/send_redirects", "0")
     sysctl.write(f"net/ipv4/conf/{network.link}/proxy_arp_pvlan", str(int(answers)))
+
+
+def _by_gateway(interface: Interface, endpoint: EndpointRecord) -> Interface:
+    """An interface that takes none of its subnet to be on the link: the same for IPv6 as ``_answer_for_links``.
+
+    The kernel answers for neighbours in IPv6 only one by one. Nor may the host say that a shorter way is there.
+    """
+    own, short = f"{endpoint.address6}/{endpoint.prefix6}", f"{endpoint.address6}/128"
+    subnet = str(ip_interface(own).network)
+    return replace(
+        interface,
+        addresses=tuple(short if address == own else address for address in interface.addresses),
+        routes=((subnet, endpoint.gateway6),),
+        sysctls={f"-net/ipv6/conf/{interface.name}/accept_redirects": "0"} | interface.sysctls,
+    )
 
 
 def _make_bridge(route: RouteSocket, network: NetworkRecord) -> int:

@@ -28,7 +28,8 @@ class Interface:
     ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link (``ON_LINK`` for one without
     a gateway), or None. ``sysctls``: names below /proc/sys (``net/ipv6/conf/eth0/accept_ra``) to values, set before
     the link is up; one that the kernel does not have is an error unless its name starts with ``-``. ``announce``: the
-    neighbours may remember another MAC address for one of the addresses.
+    neighbours may remember another MAC address for one of the addresses. ``routes``: subnets, CIDR, that are reached by
+    a gateway on the link, with that gateway.
     The same shape as ``cove.runtime.messages.Interface``, which this package may not import.
     """
 
@@ -38,6 +39,7 @@ class Interface:
     gateway6: str | None = None
     sysctls: dict[str, str] = field(default_factory=dict)
     announce: bool = False
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 class Driver(Protocol):

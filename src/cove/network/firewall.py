@@ -127,13 +127,13 @@ class Firewall:
         """Let these flows pass between containers that may not talk to each other."""
         fresh = [link for link in links if link not in self._links]
         self._links.update(fresh)
-        await self._change("add", [("linked4", _linked(link)) for link in fresh])
+        await self._change("add", [_linked(link) for link in fresh])
 
     async def disallow(self, concerns: Callable[[LinkedFlow], bool]) -> None:
         """Undo ``allow`` for what concerns somebody."""
         gone = [link for link in self._links if concerns(link)]
         self._links.difference_update(gone)
-        await self._change("delete", [("linked4", _linked(link)) for link in gone])
+        await self._change("delete", [_linked(link) for link in gone])
 
     async def repair(self) -> None:
         """Put the table back as it should be; the administrator's chain stays."""
@@ -204,7 +204,7 @@ class Firewall:
                 await self._in_thread(ruleset.removing(self._table))
             return
         bridges = [element for bridge in self._bridges.values() for element in bridge.elements()]
-        links = [("linked4", _linked(link)) for link in self._links]
+        links = [_linked(link) for link in self._links]
         wanted = ruleset.replacing(self._table, self._ours([*bridges, *self._uses, *links]), self._families, self._mark)
         try:
             await self._in_thread(wanted)
@@ -228,8 +228,9 @@ class Firewall:
         return self._nftables.run(commands)
 
 
-def _linked(link: LinkedFlow) -> str:
-    return " . ".join(map(str, link))
+def _linked(link: LinkedFlow) -> tuple[str, str]:
+    """(set, element) of the element that stands for a flow."""
+    return ("linked6" if ":" in link.source else "linked4"), " . ".join(map(str, link))
 
 
 def _key(port: PortRecord) -> tuple[str, str, int]:

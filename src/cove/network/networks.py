@@ -66,9 +66,7 @@ class Networks:
         self._changing = asyncio.Lock()  # of which networks there are, and of making their links anew
         self._kernel = KernelSettings()
         self._drivers: dict[str, Driver] = {
-            "bridge": BridgeDriver(
-                self._links, self._kernel, forward=settings.ip_forward, translated=4 in settings.families
-            ),
+            "bridge": BridgeDriver(self._links, self._kernel, forward=settings.ip_forward, families=settings.families),
             "macvlan": MacvlanDriver(self._links),
             "ipvlan": IpvlanDriver(self._links),
             "host": NullDriver(),
@@ -332,7 +330,7 @@ class Networks:
         When it raises (the database cannot be written), the container still has it, and it can be called again.
         """
         await self.policing.let_go(container_id)
-        addresses = {endpoint.address4 for endpoint in self.allocation(container_id).endpoints}
+        addresses = {address for endpoint in self.allocation(container_id).endpoints for address in endpoint.addresses}
         await self._firewall.disallow(lambda flow: flow.source in addresses or flow.target in addresses)
         await self._allocations.release(container_id, links=links)
 
@@ -359,9 +357,10 @@ class Networks:
         """Let flows pass where containers may not talk, until one of the two is released. Raises OSError."""
         await self._firewall.allow(flows)
 
-    async def disallow(self, source: str, target: str) -> None:
-        """Undo it, for two addresses."""
-        await self._firewall.disallow(lambda flow: (flow.source, flow.target) == (source, target))
+    async def disallow(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Undo it, from the one to the other address of each pair."""
+        gone = set(pairs)
+        await self._firewall.disallow(lambda flow: (flow.source, flow.target) in gone)
 
     @property
     def egress(self) -> Egress:

@@ -15,8 +15,9 @@ is published there only, wherever somebody else may have set it. There is no suc
 
 From a bridge whose containers may not talk to each other (``mute``) published ports are left to the relay: with
 br_netfilter the kernel translates before it bridges, and the bridge then takes the frame for one between two isolated
-ports. Links on such a bridge are exceptions (``linked4``): the host answers for the addresses (``proxy_arp_pvlan``), so
-that what the ports do not exchange is forwarded, and judged, by it.
+ports. Links on such a bridge are exceptions (``linked4``, ``linked6``): the host answers for the addresses
+(``proxy_arp_pvlan``), or is in IPv6 the way to them, so that what the ports do not exchange is forwarded, and judged,
+by it.
 """
 
 import re
@@ -38,6 +39,7 @@ _SETS = """
   set open4 { type ipv4_addr . inet_proto . inet_service; }
   set open6 { type ipv6_addr . inet_proto . inet_service; }
   set linked4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; }
+  set linked6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; }
   set loopback4 { type inet_proto . ipv4_addr . inet_service; }
   set subnets4 { type ipv4_addr; flags interval; }
   set subnets6 { type ipv6_addr; flags interval; }
@@ -91,6 +93,7 @@ _CHAINS = """
     ct state vmap { established : accept, related : accept, invalid : drop }
     iifname . oifname @within accept
     ip saddr . ip daddr . meta l4proto . th dport @linked4 accept
+    ip6 saddr . ip6 daddr . meta l4proto . th dport @linked6 accept
     iifname @internal drop
     oifname @internal drop
     ct status dnat accept

@@ -123,8 +123,9 @@ class _Tracer:
         packet = self._packet(endpoint.address6 if destination.version == 6 else endpoint.address4, destination)
         entered = self._host.walk_bridge("prerouting", replace(packet, incoming=endpoint.host_link))
         self._judge(entered)
-        if route.gateway is None and (found := self._world.owner(network.id, destination)) is not None:
-            self._across(network, endpoint, *found, packet)
+        mate = self._world.owner(network.id, destination)
+        if mate is not None and (route.gateway is None or not network.icc):
+            self._across(network, endpoint, *mate, packet)
             return
         self._to_gateway(network, route, replace(packet, incoming=network.link))
 
@@ -196,7 +197,7 @@ class _Tracer:
     def _linked(self, packet: Packet) -> bool:
         """``--link`` lets it pass between containers that may not talk."""
         flow = (packet.source, packet.destination, packet.protocol, packet.port)
-        elements = self._host.ruleset.sets.get(("inet", self._world.tables[0], "linked4"), [])
+        elements = self._host.ruleset.sets.get(("inet", self._world.tables[0], f"linked{packet.source.version}"), [])
         return any(fits(element, flow) for element in elements)
 
     def _to_gateway(self, network: NetworkRecord, route: proc_net.Route, packet: Packet) -> None:

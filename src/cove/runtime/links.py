@@ -52,6 +52,8 @@ def _add(route: Route, interfaces: list[Interface]) -> None:
         for address in interface["addresses"]:
             route.add_address(interface["name"], address)
         route.set_up(interface["name"])
+        for subnet, by in interface.get("routes", []):
+            route.add_route(interface["name"], subnet, by)
     for interface in interfaces:
         for gateway in (interface["gateway4"], interface["gateway6"]):
             if gateway:

@@ -102,7 +102,7 @@ class Interface(TypedDict):
     ``addresses``: CIDR. ``gateway4``, ``gateway6``: the default routes through this link (``0.0.0.0``, ``::``: to the
     link itself, without a gateway), or None. ``sysctls``: names below /proc/sys to values, set before the link is up;
     of a name with ``-`` before it no more than what the kernel has. ``announce``: tell the neighbours, who may remember
-    another MAC address.
+    another MAC address. ``routes``: subnets, CIDR, that are reached by a gateway on the link, with that gateway.
     """
 
     name: str
@@ -111,6 +111,7 @@ class Interface(TypedDict):
     gateway6: str | None
     sysctls: NotRequired[dict[str, str]]
     announce: NotRequired[bool]
+    routes: NotRequired[list[tuple[str, str]]]
 
 
 class DefaultRoute(TypedDict):

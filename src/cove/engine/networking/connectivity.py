@@ -1,6 +1,6 @@
 """A container's place on its networks, over its life: asked for in its record, held while it runs."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from cove.engine.containers.container import Container
@@ -98,12 +98,12 @@ class Connectivity:
         """Give everything back; harmless when there is nothing."""
         await self._networks.release(container.id, links=container.network_shared)
 
-    async def forbid(self, source: str, target: str) -> None:
-        """What a link has let pass between two addresses passes no more. Raises Internal."""
+    async def forbid(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """What a link has let pass from one address to another passes no more. Raises Internal."""
         try:
-            await self._networks.disallow(source, target)
+            await self._networks.disallow(pairs)
         except OSError as error:
-            raise Internal(f"link from {source} to {target}: {error}") from error
+            raise Internal(f"what a link has let pass: {error}") from error
 
     def memberships(self, container: Container) -> Iterator[tuple[str, str, str]]:
         """Id, name and driver of each network that the container's run is on, ``host`` and ``none`` among them."""
@@ -176,6 +176,7 @@ def interface_message(interface: NetworkInterface) -> Interface:
         "gateway6": interface.gateway6,
         "sysctls": interface.sysctls,
         "announce": interface.announce,
+        "routes": list(interface.routes),
     }
 
 

@@ -1,6 +1,6 @@
 """Links as exceptions: where containers of the default bridge may not talk, a link opens its target's exposed ports.
 
-As with Docker, that is one direction, and IPv4.
+As with Docker, that is one direction; unlike there, it is IPv6 too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -41,8 +41,7 @@ class LinkExceptions:
             yield from self._flows(user, target)
 
     def _flows(self, container: Container, target: Container) -> Iterator[LinkedFlow]:
-        source, destination = self._links.address(container), self._links.address(target)
-        if source and destination:
-            for key in target.record.config.exposed_ports or {}:
-                number, protocol = split_port(key)
-                yield LinkedFlow(source, destination, protocol, number)
+        exposed = [split_port(key) for key in target.record.config.exposed_ports or {}]
+        for source, destination in zip(self._links.addresses(container), self._links.addresses(target), strict=True):
+            if source and destination:
+                yield from (LinkedFlow(source, destination, protocol, number) for number, protocol in exposed)

@@ -97,13 +97,14 @@ class Links:
             self._registry.unlink(container, target)
             await self._registry.save(container)
             if target in self._registry and target not in container.record.links.values():
-                await self._connectivity.forbid(self.address(container), self.address(self._registry.get(target)))
+                ends = self.addresses(container), self.addresses(self._registry.get(target))
+                await self._connectivity.forbid(zip(*ends, strict=True))
 
     def environment(self, container: Container) -> list[str]:
         """The variables about every target that runs."""
         found: list[str] = []
         for link in self.of(container):
-            if address := self.address(link.target):
+            if address := self.addresses(link.target)[0]:
                 found += variables(container.name, link, address)
         return found
 
@@ -111,17 +112,17 @@ class Links:
         """The lines of /etc/hosts about every target that runs."""
         found = []
         for link in self.of(container):
-            if address := self.address(link.target):
-                found.append((address, host_names(link)))
+            ends = zip(self.addresses(container), self.addresses(link.target), strict=True)
+            found += [(target, host_names(link)) for own, target in ends if own and target]
         return found
 
-    def address(self, target: Container) -> str:
-        """Its address on the default bridge; "" when it has none."""
+    def addresses(self, container: Container) -> tuple[str, str]:
+        """Its addresses of IPv4 and IPv6 on the default bridge; "" for what it has not."""
         network = self._connectivity.default_network()
-        for endpoint in self._connectivity.endpoints(target):
+        for endpoint in self._connectivity.endpoints(container):
             if endpoint.network == network:
-                return endpoint.address4
-        return ""
+                return endpoint.address4, endpoint.address6
+        return "", ""
 
     def _settled(self, text: str) -> tuple[str, str]:
         name, alias = split_link(text)
