@@ -43,6 +43,10 @@ def _program(name: str) -> Callable[[], bool]:
     return lambda: shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is not None
 
 
+def _both(*names: str) -> bool:
+    return all(_program(name)() for name in names)
+
+
 def _cgroup_v1(controller: str) -> Callable[[], bool]:
     return lambda: any(
         controller in line.rsplit(" - ", 1)[1].split()[-1].split(",")
@@ -162,6 +166,8 @@ NEEDS = {
     "podman": Need("Podman, which calls our runtime", _program("podman")),
     "skopeo": Need("skopeo", _program("skopeo")),
     "iptables": Need("iptables, whose rules are nftables'", _program("iptables")),
+    "ufw": Need("the firewall ufw", _program("ufw")),
+    "firewalld": Need("the firewall firewalld, and a D-Bus for it", lambda: _both("firewalld", "dbus-daemon")),
     "docker-registry": Need("Debian's docker-registry, as a peer", _program("docker-registry")),
     "docker-cli": Need("the stock docker command line", _program("docker")),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
