@@ -1,11 +1,7 @@
 """Several things at once that stand or fall together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
-
-T = TypeVar("T")
+from collections.abc import Awaitable, Sequence
 
 
 async def all_or_none(work: Sequence[Awaitable[None]]) -> None:
@@ -18,14 +14,3 @@ async def all_or_none(work: Sequence[Awaitable[None]]) -> None:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-
-@asynccontextmanager
-async def meanwhile(work: Coroutine[Any, Any, T]) -> AsyncIterator[Awaitable[T]]:
-    """Work that goes on beside the context's, which may wait for its result; it is gone when the context ends."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

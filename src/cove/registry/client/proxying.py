@@ -11,10 +11,12 @@ def proxy_for(url: str, proxies: Proxies) -> str | None:
     """The proxy's URL, or None for a direct connection: as configured, else the environment's; loopback has none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
+    if _is_loopback(host):
+        return None
     environment = urllib.request.getproxies_environment()
     configured = proxies.https if parts.scheme == "https" else proxies.http
     proxy = configured or environment.get(parts.scheme, "")
-    if not proxy or _is_loopback(host):
+    if not proxy:
         return None
     without = proxies.without or environment.get("no", "")
     if _is_named(host, parts.port or (443 if parts.scheme == "https" else 80), without):

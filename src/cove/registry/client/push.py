@@ -15,7 +15,7 @@ from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference
 from cove.registry.client.blob_writer import BlobWriter, Source
-from cove.registry.client.concurrency import all_or_none, meanwhile
+from cove.registry.client.concurrency import all_or_none
 from cove.registry.client.failures import NoCredentials
 from cove.registry.client.manifests import MAX_MANIFEST, Fetched, Manifests
 from cove.registry.client.places import is_among
@@ -49,7 +49,6 @@ class Pusher:
 
     async def tags(self, references: Sequence[Reference], platform: Platform | None) -> list[Pushed]:
         """Push these names, one after the other. Raises in Docker's words."""
-        await self._session.address()
         try:
             return [await self.one(reference, platform) for reference in references]
         except NoCredentials as error:
@@ -59,10 +58,8 @@ class Pusher:
         """One image. An index goes with all its platforms if they are here, else the best that is goes alone."""
         image = self._images.resolve(str(reference), platform)
         with self._images.hold(image.id):
-            async with (
-                self._images.lease() as lease,
-                meanwhile(self._manifests.digest_of(reference.tag)) as there,
-            ):
+            there = await self._manifests.digest_of(reference.tag)
+            async with self._images.lease() as lease:
                 target = self._images.target(str(reference))
                 lease.keep(*target.blobs, *image.blobs)
                 whole = bool(target.indexes) and platform is None and _is_whole(target)
@@ -70,7 +67,7 @@ class Pusher:
                     target = await compressed(self._images, lease, reference, target, image, self._preparing(image))
                 parts = target.parts if whole else [self._part(target, image)]
                 top = target.descriptor if whole else parts[0].descriptor
-                if await there == top.digest and not self._distributes(parts):
+                if there == top.digest and not self._distributes(parts):
                     self._all_there(parts)
                 else:
                     manifest = await self._index(target) if whole else await self._image(parts[0])

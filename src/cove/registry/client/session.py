@@ -21,6 +21,7 @@ from cove.errors import CoveError, Upstream
 from cove.registry.client import authorization, challenge, retrying
 from cove.registry.client.authorization import Authorization, Credentials
 from cove.registry.client.failures import RegistryError, Unreachable, refused, request_words, unreachable
+from cove.registry.client.loopback import Loopback
 from cove.registry.client.places import ALWAYS_INSECURE, Place, is_among, places
 from cove.registry.client.proxying import proxy_for
 from cove.registry.client.settings import DEFAULTS, Patience, Registries
@@ -79,7 +80,7 @@ class Session:
         patience = self.registries.patience
         self._http = aiohttp.ClientSession(
             timeout=_timeout(patience, patience.seconds),
-            connector=aiohttp.TCPConnector(limit=0, enable_cleanup_closed=False),
+            connector=aiohttp.TCPConnector(limit=0, enable_cleanup_closed=False, resolver=Loopback()),
             auto_decompress=False,
             read_bufsize=READ_BUFFER,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -119,7 +120,29 @@ class Session:
                 except CoveError as error:
                     if isinstance(error, Upstream) and retrying.may_pass(error):
                         mirror.failure = error
-        return await (await self._itself()).perform(request)
+        return await self._where_it_was(request) or await (await self._itself()).perform(request)
+
+    async def _where_it_was(self, request: Request) -> aiohttp.ClientResponse | None:
+        """On the loopback the first question is asked where the last session had an answer, not first whether there
+        is one. None when that does not do, whatever the reason: it is looked for then, which tells.
+        """
+        if self._found is None and request.body is None and (last := self._last()):
+            try:
+                response = await last.perform(request._replace(once=True))
+            except RegistryError as error:
+                if error.code:  # as registries say it
+                    raise
+            except Upstream:
+                pass
+            else:
+                self._found = last
+                return response
+        return None
+
+    def _last(self) -> "_Reached | None":
+        answered = self.registries.answered if is_among(self.host, ALWAYS_INSECURE) else None
+        last = answered.url(self.host) if answered else ""
+        return next((reached for reached in self._own if reached.place.url == last), None)
 
     def _find_places(self) -> None:
         """Looks for a few names on the disk, which is less work than to have a thread do it."""
@@ -141,15 +164,13 @@ class Session:
 
         Elsewhere TLS does, always: that something answered without it once must not keep a caller from it.
         """
-        answered = self.registries.answered if is_among(self.host, ALWAYS_INSECURE) else None
-        last = answered.url(self.host) if answered else ""
-        for reached in self._own:
-            if reached.place.url == last and await reached.answers() and reached.is_registry:
-                return reached
+        last = self._last()
+        if last and await last.answers() and last.is_registry:
+            return last
         for reached in self._own:
             if await reached.answers():
-                if answered:
-                    answered.note(self.host, reached.place.url)
+                if self.registries.answered:
+                    self.registries.answered.note(self.host, reached.place.url)
                 return reached
         failure = self._own[-1].failure
         assert failure is not None
