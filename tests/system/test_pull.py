@@ -125,4 +125,12 @@ def test_all_tags(daemon: Engine, layout: Layout) -> None:
         listed = daemon.docker("images", "--format", "{{.Tag}}", name).out.split()
         assert sorted(listed) == ["one", "two"]
         assert "Status: Image is up to date" in daemon.docker("pull", "-a", name).out
+        layout.tag("note", layout.artifact("application/vnd.example.note"))
+        layout.push(daemon.netns, "note", f"{name}:signature")
+        out = daemon.docker("pull", "-a", name).out
+        assert 'signature: Skipped: unsupported media type "application/vnd.oci.empty.v1+json"' in out
+        assert "two: Pulling from team/app" in out
         daemon.docker("rmi", f"{name}:one", f"{name}:two")
+        layout.push(daemon.netns, "note", f"{registry.host}/team/notes:1")
+        refused = daemon.docker("pull", "-a", f"{registry.host}/team/notes", check=False)
+        assert refused.code == 1 and "this is no image" in refused.err

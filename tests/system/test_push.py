@@ -76,6 +76,26 @@ def test_all_tags_of_a_repository(daemon: Engine, registry: Served) -> None:
     assert f"Status: Downloaded newer image for {name}" in pulled
 
 
+def test_tags_go_at_once_and_what_they_share_goes_up_once(daemon: Engine, tmp_path: Path) -> None:
+    with debian_registry(daemon) as registry:
+        name, tags = f"{registry.host}/team/app", [f"t{number:02}" for number in range(12)]
+        for tag in tags:
+            daemon.docker("tag", "busybox", f"{name}:{tag}")
+        out = daemon.docker("push", "--all-tags", name).out
+        assert {line.partition(":")[0] for line in out.splitlines() if ": digest: " in line} == set(tags)
+        assert len(_lines(out, "Pushed")) == 1 and len(_lines(out, "Layer already exists")) == len(tags) - 1
+        asked = _requests(registry)
+        place = "/v2/team/app/manifests/"
+        assert asked.index(f"HEAD {place}{tags[4]}") < asked.index(f"PUT {place}{tags[0]}")
+        assert asked.count(f"PUT {place}{tags[0]}") == 1
+        assert sum(each.startswith("POST ") for each in asked) == 2
+        for tag in tags:
+            daemon.docker("rmi", f"{name}:{tag}")
+        assert daemon.docker("pull", "-q", f"{name}:{tags[-1]}").out == f"{name}:{tags[-1]}\n"
+        daemon.docker("rmi", f"{name}:{tags[-1]}")
+    shutil.rmtree(registry.root)
+
+
 def test_the_sdk_sees_the_digest(daemon: Engine, registry: Served) -> None:
     name = f"{registry.host}/team/app"
     daemon.sdk.images.get("busybox").tag(name, "1")
@@ -141,6 +161,72 @@ def test_annotations_go_with_an_image_that_is_compressed(daemon: Engine, registr
     assert daemon.docker("push", name).out.splitlines()[-1] == first
 
 
+def test_where_an_image_comes_from(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """The build that made it and the registries that have it, whatever it is called; older versions are not told."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo made > /here\n")
+    name = f"{registry.host}/team/made:1"
+    daemon.docker("build", "-q", "-t", name, str(tmp_path))
+    (built,) = _shown(daemon, name)["Identity"]["Build"]
+    assert set(built) == {"Ref", "CreatedAt"} and built["Ref"] and built["CreatedAt"].endswith("Z")
+    assert "Pull" not in _shown(daemon, name)["Identity"]
+    daemon.docker("push", name)
+    daemon.docker("tag", name, "other")
+    known = {"Build": [built], "Pull": [{"Repository": f"{registry.host}/team/made"}]}
+    assert _shown(daemon, "other")["Identity"] == known
+    assert "Identity" not in _shown(daemon, "other", "/v1.44")
+    daemon.docker("rmi", name, "other")
+    daemon.docker("pull", name)
+    assert _shown(daemon, name)["Identity"] == {"Pull": known["Pull"]}
+    daemon.docker("rmi", name)
+
+
+def _shown(engine: Engine, name: str, version: str = "") -> Any:
+    return json.loads(engine.http("GET", f"{version}/images/{name}/json").body)
+
+
+def test_an_index_that_was_built_here_is_compressed(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """With all its platforms, and what is said of them speaks of what is pushed; it stays whole here as well."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    name, both = f"{registry.host}/team/both:1", ("linux/amd64", "linux/arm64")
+    daemon.cove("build", "-q", "-t", name, "--platform", ",".join(both), "--provenance", "true", str(tmp_path))
+    pushed = daemon.docker("push", name).out.splitlines()[-1]
+    index = _raw(daemon, name)
+    of_registry = [_raw(daemon, f"{name.removesuffix(':1')}@{each['digest']}") for each in index["manifests"]]
+    images, attestations = of_registry[:2], of_registry[2:]
+    assert [each["platform"]["architecture"] for each in index["manifests"]] == ["amd64", "arm64", "unknown", "unknown"]
+    assert all(layer["mediaType"].endswith("tar+gzip") for image in images for layer in image["layers"])
+    for image, entry, attestation in zip(index["manifests"][:2], index["manifests"][2:], attestations, strict=True):
+        assert entry["annotations"]["vnd.docker.reference.digest"] == image["digest"]
+        (layer,) = attestation["layers"]
+        statement = json.loads(_blob(daemon, name, layer["digest"]))
+        assert [f"sha256:{each['digest']['sha256']}" for each in statement["subject"]] == [image["digest"]]
+        config = json.loads(_blob(daemon, name, attestation["config"]["digest"]))
+        assert config["rootfs"]["diff_ids"] == [layer["digest"]]
+    assert daemon.docker("push", name).out.splitlines()[-1] == pushed
+    assert daemon.cove("image", "verify", name).code == 0
+    for platform in both:
+        daemon.docker("rmi", name)
+        daemon.docker("pull", "-q", "--platform", platform, name)
+        assert daemon.docker("inspect", "-f", "{{.Os}}/{{.Architecture}}", name).out.strip() == platform
+    daemon.docker("rmi", name)
+
+
+def test_one_platform_of_an_index_that_was_built_here(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """It goes alone; here the name keeps all."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    name = f"{registry.host}/team/part:1"
+    daemon.cove("build", "-q", "-t", name, "--platform", "linux/amd64,linux/arm64", str(tmp_path))
+    daemon.docker("push", "--platform", "linux/arm64", name)
+    assert [layer["mediaType"].rpartition(".")[2] for layer in _raw(daemon, name)["layers"]] == ["tar+gzip"]
+    assert json.loads(_blob(daemon, name, _raw(daemon, name)["config"]["digest"]))["architecture"] == "arm64"
+    for architecture in ("amd64", "arm64"):
+        shown = daemon.cove(
+            "image", "inspect", "--platform", f"linux/{architecture}", "-f", "{{.Architecture}}", name
+        ).out
+        assert shown == f"{architecture}\n"
+    daemon.docker("rmi", name)
+
+
 def test_an_index_goes_with_all_its_platforms(daemon: Engine, registry: Served, tmp_path: Path) -> None:
     """If all are here; of one with a platform missing, the best that is here goes alone, and the client is told."""
     layout, name = Layout(tmp_path / "layout"), f"{registry.host}/team/all:1"
@@ -180,3 +266,10 @@ def _digest(engine: Engine, name: str) -> str:
 def _requests(registry: DebianRegistry) -> list[str]:
     """``METHOD PATH`` of all that it was asked."""
     return re.findall(r'\] "([A-Z]+ \S+) HTTP', registry.log)
+
+
+def _blob(engine: Engine, name: str, digest: str) -> bytes:
+    """What a registry has by this digest in the repository of a name."""
+    host, _, path = name.rpartition(":")[0].partition("/")
+    url = f"http://{host}/v2/{path}/blobs/{digest}"
+    return engine.netns.run(["curl", "-fsS", url]).stdout.encode()

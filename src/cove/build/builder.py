@@ -286,7 +286,7 @@ class _Build(Inputs):
         for target in request.cache_to:
             images = await self._export_cache(target, images, recipes, solver, following)
         attesting = Attesting(self._builder.images, layers, request, self._materials, began)
-        return await export(self._builder.images, images, request.outputs, attesting.attest)
+        return await export(self._builder.images, images, request.outputs, attesting.attest, attesting.build)
 
     async def _import_cache(self, name: str) -> None:
         """Know the records of an image; that it cannot be had is no reason not to build."""

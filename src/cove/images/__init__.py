@@ -7,9 +7,10 @@ uses), then ``records``; ``archive_*`` are the load and save formats, ``imports`
 from cove.images.images import Images
 from cove.images.leases import Lease
 from cove.images.records import Deleted, HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned, Untagged, Use
-from cove.images.targets import Part, Target
+from cove.images.targets import Build, Part, Target
 
 __all__ = [
+    "Build",
     "Deleted",
     "HistoryItem",
     "Image",

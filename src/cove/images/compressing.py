@@ -6,16 +6,17 @@ image's name then points at the manifest of the compressed layers.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from cove.content import Blob
-from cove.errors import InvalidArgument
+from cove.digest import Digest
 from cove.images.leases import Lease
 from cove.images.making import write_manifest
 from cove.images.records import Image
-from cove.images.targets import Target, decode
+from cove.images.reindexing import Reindexed, can_change
+from cove.images.targets import Part, Target, decode
 from cove.oci import image as oci
 from cove.reference import Reference
 
@@ -32,27 +33,58 @@ Progress = Callable[[str, int], None]
 
 
 async def compressed(
-    images: "Images", lease: Lease, reference: Reference, target: Target, image: Image, progress: Progress
+    images: "Images",
+    lease: Lease,
+    reference: Reference,
+    target: Target,
+    progress: Callable[[Image], Progress],
 ) -> Target:
     """What a name points at, without plain layers: itself, or a new target that the name points at from now on.
 
-    ``lease``: keeps what is made until then. Raises InvalidArgument when the image is no part of the target.
+    Of an index every image that is here is compressed, and what attests to them speaks of the new manifests; signed
+    attestations keep their index as it is. ``lease``: keeps what is made until then. ``progress``: for each image.
     """
-    part = target.part_of(image.id)
-    if part is None:
-        raise InvalidArgument(f"image {image.id} is no part of {target.digest}")
-    layers = part.blobs[1:]
-    if not any(layer.media_type in PLAIN for layer in layers):
+    parts = [part for part in target.parts if part.image and any(each.media_type in PLAIN for each in part.blobs[1:])]
+    if not parts or not can_change(target, [part.descriptor.digest for part in parts]):
         return target
     known = _known(images)
-    made = [
+    made: dict[str, _Compressed] = {}
+    for part in parts:
+        image = images.get(part.image)
+        made[part.descriptor.digest] = await _compressed(images, lease, part, image, known, progress(image))
+    manifests = {old: each.manifest for old, each in made.items()}
+    new = await asyncio.to_thread(Reindexed, target, manifests, lambda digest: images.blobs.path(digest).read_bytes())
+    lease.keep(*(str(Digest.of(body)) for body in new.new.values()))
+    for body in new.new.values():
+        await images.blobs.put(body)
+    for old, each in made.items():
+        await images.add(each.config, each.manifest, each.layers, [reference], new.indexes(old), build=target.build)
+    return images.target(str(reference))
+
+
+class _Compressed(NamedTuple):
+    """One image, with other layers."""
+
+    config: bytes
+    manifest: bytes
+    layers: list[oci.Descriptor]
+
+
+async def _compressed(
+    images: "Images",
+    lease: Lease,
+    part: Part,
+    image: Image,
+    known: dict[str, oci.Descriptor],
+    progress: Progress,
+) -> _Compressed:
+    layers = [
         await _made(images, lease, diff_id, layer, known, progress)
-        for diff_id, layer in zip(image.config.rootfs.diff_ids, layers, strict=True)
+        for diff_id, layer in zip(image.config.rootfs.diff_ids, part.blobs[1:], strict=True)
     ]
     config = await images.blobs.read(image.id, MAX_CONFIG)
     before = decode(await images.blobs.read(part.descriptor.digest, MAX_CONFIG), oci.Manifest, "manifest")
-    await images.add(config, write_manifest(config, made, before.annotations), made, [reference])
-    return images.target(str(reference))
+    return _Compressed(config, write_manifest(config, layers, before.annotations), layers)
 
 
 async def _made(
@@ -77,7 +109,8 @@ async def _made(
         await blobs.commit([(temporary, Blob(done.digest, done.size))])
     finally:
         await asyncio.to_thread(temporary.unlink, missing_ok=True)
-    return oci.Descriptor(oci.LAYER_GZIP, done.digest, done.size, annotations=layer.annotations)
+    known[diff_id] = oci.Descriptor(oci.LAYER_GZIP, done.digest, done.size)
+    return msgspec.structs.replace(known[diff_id], annotations=layer.annotations)
 
 
 def _known(images: "Images") -> dict[str, oci.Descriptor]:

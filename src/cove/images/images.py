@@ -21,7 +21,7 @@ from cove.images.inventory import Inventory
 from cove.images.leases import Keeper, Lease
 from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
 from cove.images.removal import InUse, Removed
-from cove.images.targets import Target
+from cove.images.targets import Build, Target
 from cove.images.verification import Report
 from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
@@ -258,6 +258,7 @@ class Images:
         indexes: Sequence[bytes] = (),
         *,
         pulled: bool = False,
+        build: Build | None = None,
         progress: Callable[[str, int], None] = lambda diff_id, read: None,
     ) -> Image:
         """Make an image of layer blobs that are in ``blobs`` already (a pull, a build): unpacks what is new, names it.
@@ -265,7 +266,8 @@ class Images:
         ``indexes``: those that led to the manifest, outermost first; the names point at the outermost, or without one
         at the manifest. What they list and is in ``blobs`` is kept with them: attestations, further platforms. Call it
         again with the same indexes for each platform. ``pulled``: the target is in the repositories of the names, so
-        that it is known as ``repo@digest`` as well. ``progress`` is told a diff id and bytes read.
+        that it is known as ``repo@digest`` as well. ``build``: what made it. ``progress`` is told a diff id and bytes
+        read.
 
         Hold a ``lease`` from the first blob until this is done. Raises InvalidArgument, NotFound for a missing blob.
         """
@@ -274,7 +276,7 @@ class Images:
         known_as = [replace(name, tag="", digest=target) for name in references] if pulled else []
         names = list(dict.fromkeys([*references, *known_as]))
         parts = making.Parts(config, manifest, layers, indexes)
-        named = making.Named(names, repositories)
+        named = making.Named(names, repositories, build)
         return (await making.make(self._inventory, [parts], named, progress=progress))[0]
 
     async def derive(

@@ -21,7 +21,7 @@ from cove.images import departures
 from cove.images.catalog import Catalog, canonical
 from cove.images.leases import Lease, Leases
 from cove.images.records import IMAGES, NAMES, TARGETS, Image, ImageName
-from cove.images.targets import Target, survey
+from cove.images.targets import Build, Target, survey
 from cove.layers import Layers, Worker
 from cove.layers.storage_driver import StorageDriver
 from cove.oci import image as oci
@@ -101,18 +101,19 @@ class Inventory:
         references: Iterable[Reference],
         descriptor: oci.Descriptor,
         repositories: Collection[str] = (),
+        build: Build | None = None,
     ) -> list[Image]:
         """Make images visible, under these names too; blobs and layers are here. Names of others are moved.
 
         ``descriptor``: of the target that names point at, which all the images are parts of. ``repositories``: where in
-        registries that is. Raises InvalidArgument.
+        registries that is. ``build``: what made it. Raises InvalidArgument.
         """
         names = [str(canonical(reference)) for reference in references]
         async with self._changing:
             shown = [self._shown(image, now() if names else "") for image in images]
             added = {image.id: image for image in shown}
             target = await asyncio.to_thread(survey, descriptor, self._read, lambda found: self._is_here(added, found))
-            await self._point(names, self._located(target, repositories), shown)
+            await self._point(names, self._located(target, repositories, build), shown)
         return shown
 
     async def name(self, target: Target, reference: Reference) -> None:
@@ -278,10 +279,11 @@ class Inventory:
         gone = [self.catalog.targets.pop(digest) for digest in digests]
         return [blob for target in gone for blob in target.blobs]
 
-    def _located(self, target: Target, repositories: Collection[str]) -> Target:
+    def _located(self, target: Target, repositories: Collection[str], build: Build | None = None) -> Target:
         known = self.catalog.targets.get(target.digest)
         where = dict.fromkeys([*(known.repositories if known else ()), *repositories])
-        return msgspec.structs.replace(target, repositories=list(where))
+        build = (known.build if known else None) or target.build or build
+        return msgspec.structs.replace(target, repositories=list(where), build=build)
 
     def _read(self, digest: str) -> bytes | None:
         blob = self.blobs.get(digest)

@@ -10,7 +10,7 @@ from cove.digest import Digest, chain_ids
 from cove.errors import InvalidArgument
 from cove.images.inventory import Inventory
 from cove.images.records import Image
-from cove.images.targets import decode, manifest_type
+from cove.images.targets import Build, decode, manifest_type
 from cove.layers import Packed
 from cove.oci import image as oci
 from cove.reference import Reference
@@ -39,11 +39,12 @@ class Parts(msgspec.Struct, frozen=True):
 class Named(msgspec.Struct, frozen=True):
     """What will point at the outermost index or, without one, at the manifest.
 
-    ``repositories``: canonical names of those in registries that it is in.
+    ``repositories``: canonical names of those in registries that it is in. ``build``: what made it here.
     """
 
     references: Sequence[Reference] = ()
     repositories: Sequence[str] = ()
+    build: Build | None = None
 
 
 NAMELESS = Named()
@@ -102,7 +103,7 @@ async def make(
         images = [
             await _unpack(inventory, parts, config, progress) for parts, config in zip(several, configs, strict=True)
         ]
-        return await inventory.admit(images, named.references, target, named.repositories)
+        return await inventory.admit(images, named.references, target, named.repositories, named.build)
 
 
 def _check_manifest(parts: Parts) -> None:

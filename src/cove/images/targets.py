@@ -22,7 +22,8 @@ REFERENCE_TYPE = "vnd.docker.reference.type"
 """The annotation of what is in an index beside images (BuildKit's attestation storage)."""
 REFERENCE_DIGEST = "vnd.docker.reference.digest"
 """The annotation that says which manifest it is about."""
-_NO_IMAGE_LAYER = "application/vnd.in-toto+json"
+IN_TOTO = "application/vnd.in-toto+json"
+"""The media type of a statement about an image, a layer of an attestation."""
 T = TypeVar("T")
 
 Kind = Literal["image", "attestation", "unknown"]
@@ -52,11 +53,19 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
         return Platform(found.os, found.architecture, found.variant) if found and found.os else None
 
 
+class Build(msgspec.Struct, frozen=True):
+    """The build that made a target here. ``ref``: its name, any. ``at``: when it ended, RFC 3339."""
+
+    ref: str
+    at: str
+
+
 class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     """``descriptor``: of the manifest or the outermost index. ``indexes``: digests of those that are here.
 
     ``image``: id of the part that is the best for this machine. ``parts``: every manifest, in the order of the
-    indexes. ``repositories``: canonical names of those in registries that it came from or was pushed to.
+    indexes. ``repositories``: canonical names of those in registries that it came from or was pushed to. ``build``:
+    what made it, first of all, where that was here.
     """
 
     descriptor: oci.Descriptor
@@ -64,6 +73,7 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True):
     parts: list[Part]
     indexes: list[str] = msgspec.field(default_factory=list)
     repositories: list[str] = msgspec.field(default_factory=list)
+    build: Build | None = None
 
     @property
     def digest(self) -> str:
@@ -178,7 +188,7 @@ def _part(leaf: oci.Descriptor, read: Read, here: Here) -> Part:
     if data is None:
         return Part(leaf, "attestation" if attests else _kind_of(leaf), subject=subject if attests else "")
     manifest = decode(data, oci.Manifest, f"manifest {leaf.digest}")
-    if attests or any(layer.media_type == _NO_IMAGE_LAYER for layer in manifest.layers):
+    if attests or any(layer.media_type == IN_TOTO for layer in manifest.layers):
         return Part(leaf, "attestation", blobs=[manifest.config, *manifest.layers], subject=subject)
     if not is_image(leaf, manifest):
         return Part(leaf, "unknown", blobs=[manifest.config, *manifest.layers])

@@ -39,6 +39,13 @@ class PullIdentity(Wire):
     repository: str
 
 
+class BuildIdentity(Wire):
+    """``created_at``: when the build ran."""
+
+    ref: str
+    created_at: str
+
+
 class Identity(Wire):
     """What is known of where an image comes from; names that it is given do not change it."""
 
@@ -46,7 +53,7 @@ class Identity(Wire):
 
     signature: list[Any] | None = None
     pull: list[PullIdentity] | None = None
-    build: list[Any] | None = None
+    build: list[BuildIdentity] | None = None
 
 
 class ManifestSize(Wire):

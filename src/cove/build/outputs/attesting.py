@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from cove.build.outputs import attestations
-from cove.build.outputs.assembling import Assembly, Stamp
+from cove.build.outputs.assembling import Assembly, Stamp, moment
 from cove.build.outputs.attestations import Attestation
 from cove.build.outputs.outputs import Output
 from cove.build.outputs.provenance import Circumstances, Material, Wanted, provenance
 from cove.build.planning.planning import Wishes
 from cove.build.solving.steps import StepLayers
 from cove.digest import Digest
-from cove.images import Images
+from cove.images import Build, Images
 from cove.oci.image import Descriptor, Platform
 from cove.platform import host
 from cove.reference import Reference
@@ -54,7 +54,13 @@ class Attesting:
         self._materials = materials
         self._stamp = Stamp(asked.epoch)
         self._began = began
-        self._invocation = secrets.token_hex(12) if asked.epoch is None else ""
+        self._build = secrets.token_hex(12)
+        self._invocation = self._build if asked.epoch is None else ""
+
+    @property
+    def build(self) -> Build:
+        """What the daemon keeps of this build; nothing of an image depends on it."""
+        return Build(self._build, moment(time.time_ns()))
 
     async def attest(self, subject: Descriptor, made: Assembly) -> Attestation | None:
         """None when nothing was asked for."""

@@ -15,7 +15,7 @@ from cove.build.planning.graph import Root
 from cove.build.solving.executors import KeptLeft, KeptMount, Left
 from cove.digest import Digest
 from cove.errors import NotFound
-from cove.images import Image, Images
+from cove.images import Build, Image, Images
 from cove.oci.image import CONFIG, INDEX, MANIFEST, Config, Descriptor, ImageConfig, Index, Manifest, Platform, RootFS
 from cove.platform import host
 from cove.reference import Reference
@@ -59,23 +59,25 @@ Attest = Callable[[Descriptor, Assembly], Awaitable[Attestation | None]]
 """What is said of an image, whose blobs are kept already."""
 
 
-async def export(images: Images, made: Sequence[Assembly], outputs: Sequence[Output], attest: Attest) -> Built:
-    """Make everything that was asked for. Raises CoveError."""
+async def export(
+    images: Images, made: Sequence[Assembly], outputs: Sequence[Output], attest: Attest, build: Build
+) -> Built:
+    """Make everything that was asked for. ``build``: what is noted of its origin here. Raises CoveError."""
     built = Built()
     for output in outputs:
         if output.type != "cacheonly":
-            built = await _images(images, made, output, attest)
+            built = await _images(images, made, output, attest, build)
     return built
 
 
-async def _images(images: Images, made: Sequence[Assembly], output: Output, attest: Attest) -> Built:
+async def _images(images: Images, made: Sequence[Assembly], output: Output, attest: Attest, build: Build) -> Built:
     packed = [_Packed.of(assembly, output.annotations) for assembly in made]
     said = [await attest(each.descriptor, assembly) for each, assembly in zip(packed, made, strict=True)]
     about = [each.descriptor for each in said if each is not None]
     of_index = output.annotations.of(OF_INDEX)
     index = _index(packed, about, of_index) if len(packed) > 1 or about or of_index else None
     names, here, indexes = output.names, output.stored_as or output.names, [index] if index else []
-    done = [_present(images, each, here, index) or await each.add(images, here, indexes) for each in packed]
+    done = [_present(images, each, here, index) or await each.add(images, here, indexes, build) for each in packed]
     descriptor = Descriptor(INDEX, str(Digest.of(index)), len(index)) if index else packed[0].descriptor
     best = min(done, key=lambda image: _rank(image))
     told = output.annotations.of(INDEX_DESCRIPTOR) if index else dict(descriptor.annotations)
@@ -124,8 +126,8 @@ class _Packed:
         )
         return cls(config, msgspec.json.encode(manifest), layers, platform, annotations)
 
-    async def add(self, images: Images, names: Sequence[Reference], indexes: Sequence[bytes]) -> Image:
-        return await images.add(self.config, self.manifest, self.layers, names, indexes)
+    async def add(self, images: Images, names: Sequence[Reference], indexes: Sequence[bytes], build: Build) -> Image:
+        return await images.add(self.config, self.manifest, self.layers, names, indexes, build=build)
 
     @property
     def descriptor(self) -> Descriptor:

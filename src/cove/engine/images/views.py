@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cove.content import Blob
 from cove.images import Image, Part, Target
+from cove.images.targets import IN_TOTO
 from cove.oci import image as oci
 from cove.wire.images import (
     AttestationData,
+    BuildIdentity,
     DescriptorFields,
     Identity,
     ImageData,
@@ -17,7 +19,6 @@ from cove.wire.images import (
     UnpackedSize,
 )
 
-IN_TOTO = "application/vnd.in-toto+json"
 PREDICATE_TYPE = "in-toto.io/predicate-type"
 Find = Callable[[str], Image]
 """The image of an id."""
@@ -41,9 +42,10 @@ def descriptor(found: oci.Descriptor) -> DescriptorFields:
 
 
 def identity(target: Target) -> Identity | None:
-    """Where in registries the target is known to be; None when nothing is known."""
+    """Where in registries the target is known to be, and the build that made it; None when nothing is known."""
     pulls = [PullIdentity(repository=repository) for repository in target.repositories]
-    return Identity(pull=pulls) if pulls else None
+    builds = [BuildIdentity(ref=target.build.ref, created_at=target.build.at)] if target.build else []
+    return Identity(pull=pulls or None, build=builds or None) if pulls or builds else None
 
 
 def manifests(

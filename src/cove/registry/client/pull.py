@@ -52,6 +52,10 @@ class Pulled(NamedTuple):
     changed: bool
 
 
+class NoImage(InvalidArgument):
+    """A name stands for an artifact that no container can be made of: a signature, a chart."""
+
+
 class Puller:
     """Pulls from one repository. ``tell`` is given each step."""
 
@@ -64,12 +68,24 @@ class Puller:
         self._blobs = BlobReader(session, repository.path)
 
     async def all_tags(self) -> list[Pulled]:
-        """Every tag of the repository, one after the other. Raises in Docker's words."""
+        """Every tag of the repository, one after the other; those of artifacts are passed over, unless there are no
+        others. Raises in Docker's words.
+        """
         try:
             tags = await self._manifests.tags()
         except CoveError as error:
             raise translated(error, self._repository) from error
-        return [await self.one(Reference(self._repository.domain, self._repository.path, tag)) for tag in tags]
+        pulled: list[Pulled] = []
+        skipped: NoImage | None = None
+        for tag in tags:
+            try:
+                pulled.append(await self.one(Reference(self._repository.domain, self._repository.path, tag)))
+            except NoImage as error:
+                skipped = error
+                self._tell(Step(f"Skipped: {error.message}", tag))
+        if skipped and not pulled:
+            raise skipped
+        return pulled
 
     async def one(self, reference: Reference) -> Pulled:
         """One image, by tag or digest. Raises in Docker's words."""
@@ -116,7 +132,7 @@ class Puller:
     async def _image(self, fetched: Fetched, indexes: Sequence[bytes], name: Reference) -> Image:
         manifest = parse_manifest(fetched.body)
         if manifest.config.media_type not in IMAGE_CONFIGS:
-            raise InvalidArgument(f'unsupported media type "{manifest.config.media_type}": this is no image')
+            raise NoImage(f'unsupported media type "{manifest.config.media_type}": this is no image')
         if len(manifest.layers) > MAX_LAYERS:
             raise Upstream(f"manifest {fetched.digest} has more than {MAX_LAYERS} layers")
         config = await self._config(manifest.config)
@@ -181,7 +197,7 @@ def _check_kind(manifest: Fetched, reference: Reference) -> None:
             "schema 2. More information at https://docs.docker.com/go/deprecated-image-specs/"
         )
     if manifest.media_type not in INDEXES | MANIFESTS:
-        raise InvalidArgument(f'unsupported manifest media type "{manifest.media_type}"')
+        raise NoImage(f'unsupported manifest media type "{manifest.media_type}"')
 
 
 def _layers(manifest: oci.Manifest, config: bytes) -> list[Layer]:

@@ -1,6 +1,7 @@
 """An image to a registry: blobs first, then manifests, then the index, so that nothing there ever misses a part."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from cove.registry.client.push_progress import Line
 from cove.registry.client.session import Session
 
 READ_SIZE = 1 << 20
+MAX_TAGS = 5
+"""Names that are pushed at once."""
 MAX_MOUNTS = 4
 """Repositories that a blob is tried to be mounted from."""
 
@@ -46,13 +49,24 @@ class Pusher:
         self._writer = BlobWriter(session, repository.path)
         self._manifests = Manifests(session, repository.path, "pull,push")
         self._slots = asyncio.Semaphore(session.registries.uploads)
+        self._tags = asyncio.Semaphore(MAX_TAGS)
+        self._compressing = asyncio.Lock()
+        self._blobs: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By digest: of what several tags have one brings it, and the others find it there."""
 
     async def tags(self, references: Sequence[Reference], platform: Platform | None) -> list[Pushed]:
-        """Push these names, one after the other. Raises in Docker's words."""
+        """Push these names, some at once; in their order. Raises in Docker's words."""
+        done: dict[Reference, Pushed] = {}
+
+        async def one(reference: Reference) -> None:
+            async with self._tags:
+                done[reference] = await self.one(reference, platform)
+
         try:
-            return [await self.one(reference, platform) for reference in references]
+            await all_or_none([one(reference) for reference in references])
         except NoCredentials as error:
             raise Upstream("no basic auth credentials") from error
+        return [done[reference] for reference in references]
 
     async def one(self, reference: Reference, platform: Platform | None) -> Pushed:
         """One image. An index goes with all its platforms if they are here, else the best that is goes alone."""
@@ -62,9 +76,9 @@ class Pusher:
             async with self._images.lease() as lease:
                 target = self._images.target(str(reference))
                 lease.keep(*target.blobs, *image.blobs)
+                async with self._compressing:
+                    target = await compressed(self._images, lease, reference, target, self._preparing)
                 whole = bool(target.indexes) and platform is None and _is_whole(target)
-                if not whole:
-                    target = await compressed(self._images, lease, reference, target, image, self._preparing(image))
                 parts = target.parts if whole else [self._part(target, image)]
                 top = target.descriptor if whole else parts[0].descriptor
                 if there == top.digest and not self._distributes(parts):
@@ -133,8 +147,9 @@ class Pusher:
 
     async def _blob(self, blob: oci.Descriptor) -> None:
         """One that is no layer."""
-        if not await self._writer.has(blob.digest):
-            await self._writer.upload(blob, self._source(blob.digest))
+        async with self._blobs[blob.digest]:
+            if not await self._writer.has(blob.digest):
+                await self._writer.upload(blob, self._source(blob.digest))
 
     async def _layer(self, blob: oci.Descriptor, line: Line) -> None:
         """One layer, by the cheapest way that there is."""
@@ -142,7 +157,7 @@ class Pusher:
             return
         if self._slots.locked():
             line.waiting()
-        async with self._slots:
+        async with self._blobs[blob.digest], self._slots:
             if await self._writer.has(blob.digest):
                 line.exists()
                 return

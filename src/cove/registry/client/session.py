@@ -126,7 +126,7 @@ class Session:
         """On the loopback the first question is asked where the last session had an answer, not first whether there
         is one. None when that does not do, whatever the reason: it is looked for then, which tells.
         """
-        if self._found is None and request.body is None and (last := self._last()):
+        if self._found is None and request.method in ("GET", "HEAD") and (last := self._last()):
             try:
                 response = await last.perform(request._replace(once=True))
             except RegistryError as error:

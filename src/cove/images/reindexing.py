@@ -1,0 +1,94 @@
+"""An index whose images get other manifests: the documents that name those, written anew. Pure.
+
+A manifest that changes takes along the attestations about it, whose statements name its digest, and every index on the
+way up. Fields that are not known here stay as they are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from cove.digest import Digest
+from cove.images.targets import IN_TOTO, REFERENCE_DIGEST, Part, Target, decode, manifest_type
+from cove.oci import image as oci
+
+Read = Callable[[str], bytes]
+"""The bytes of a blob by digest. Raises NotFound."""
+Fields = dict[str, Any]
+
+
+def can_change(target: Target, manifests: Iterable[str]) -> bool:
+    """Whether what attests to these manifests may be written anew: plain statements may, what is signed may not."""
+    changing = set(manifests)
+    about = [part for part in target.parts if part.kind == "attestation" and part.subject in changing]
+    return all(blob.media_type == IN_TOTO for part in about for blob in part.blobs[1:])
+
+
+class Reindexed:
+    """``new``: the bytes of everything that changes, by the digest that it had before."""
+
+    def __init__(self, target: Target, manifests: Mapping[str, bytes], read: Read) -> None:
+        """``manifests``: the images' new ones, by the digests of the old. Raises InvalidArgument, NotFound."""
+        self.new = dict(manifests)
+        self._read = read
+        self._above: dict[str, tuple[str, ...]] = {}
+        for part in target.parts:
+            if part.kind == "attestation" and part.blobs and part.subject in manifests:
+                self._attestation(part)
+        if target.indexes:
+            self._index(target.digest, frozenset(target.indexes), ())
+
+    def indexes(self, manifest: str) -> list[bytes]:
+        """Those that lead to a manifest, by its old digest, outermost first."""
+        return [self._now(digest) for digest in self._above.get(manifest, ())]
+
+    def _now(self, digest: str) -> bytes:
+        return self.new[digest] if digest in self.new else self._read(digest)
+
+    def _attestation(self, part: Part) -> None:
+        manifest = self._fields(part.descriptor.digest)
+        for layer in manifest["layers"]:
+            statement = self._fields(layer["digest"])
+            for subject in statement.get("subject") or ():
+                if now := self.new.get(f"sha256:{subject['digest'].get('sha256')}"):
+                    subject["digest"]["sha256"] = Digest.of(now).hex
+            self._change(layer["digest"], statement)
+        config = self._fields(manifest["config"]["digest"])
+        diff_ids = (config.get("rootfs") or {}).get("diff_ids") or []
+        diff_ids[:] = [str(Digest.of(self.new[each])) if each in self.new else each for each in diff_ids]
+        self._change(manifest["config"]["digest"], config)
+        for descriptor in (manifest["config"], *manifest["layers"]):
+            self._point(descriptor)
+        self._change(part.descriptor.digest, manifest)
+
+    def _index(self, digest: str, here: frozenset[str], above: tuple[str, ...]) -> None:
+        """``here``: the indexes whose bytes are. ``above``: those on the way to this one."""
+        index = self._fields(digest)
+        path, changed = (*above, digest), False
+        for entry in index["manifests"]:
+            if entry["digest"] in here:
+                self._index(entry["digest"], here - {digest}, path)
+            self._above.setdefault(entry["digest"], path)
+            changed |= self._point(entry)
+        if changed:
+            self._change(digest, index)
+
+    def _point(self, descriptor: Fields) -> bool:
+        """Have a descriptor name what is now in its place; whether that is something else."""
+        annotations = descriptor.get("annotations") or {}
+        if about := self.new.get(annotations.get(REFERENCE_DIGEST, "")):
+            annotations[REFERENCE_DIGEST] = str(Digest.of(about))
+        body = self.new.get(descriptor["digest"])
+        if body is None:
+            return bool(about)
+        descriptor |= {"digest": str(Digest.of(body)), "size": len(body)}
+        if descriptor["mediaType"] == oci.DOCKER_MANIFEST:
+            descriptor["mediaType"] = manifest_type(body)
+        return True
+
+    def _fields(self, digest: str) -> Fields:
+        return decode(self._read(digest), Fields, digest)
+
+    def _change(self, digest: str, now: Fields) -> None:
+        self.new[digest] = msgspec.json.encode(now)
