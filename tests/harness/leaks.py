@@ -250,7 +250,7 @@ def _cgroups(parent: str) -> list[str]:
 
 def _files(daemon: "Daemon") -> Iterator[str]:
     """Names at the places where each object has one; not the content of the base image's layer."""
-    for place in ("tmp", "trash", "containers", "volumes", "layers", "blobs/sha256"):
+    for place in ("tmp", "trash", "containers", "volumes", "layers", "blobs/sha256", "blobs/sha512"):
         directory = daemon.data_root / place
         yield from (f"{place}/{name}" for name in (os.listdir(directory) if directory.exists() else []))
     for parent, _directories, names in os.walk(daemon.exec_root):

@@ -58,6 +58,33 @@ def test_many_at_once(daemon: Engine, context: Path) -> None:
     assert look == "3\n3\n"
 
 
+def test_what_a_build_needs_is_not_collected(daemon: Engine, context: Path) -> None:
+    """Whatever is removed meanwhile: images, their layers, the cache. What is built is whole."""
+    names = [f"made:{number}" for number in range(3)]
+    collecting = [
+        ("image", "prune", "-a", "-f"),
+        ("builder", "prune", "-a", "-f"),
+        *(("rmi", "-f", name) for name in names),
+    ]
+
+    def build(number: int) -> str:
+        argument = f"N={number}-{time.monotonic_ns()}"
+        return daemon.cove("build", "-q", "-t", names[number % 3], "--build-arg", argument, str(context)).out.strip()
+
+    daemon.docker("create", "--name", "keeps-the-base", "busybox")
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        pending = [pool.submit(build, number) for number in range(BUILDS)]
+        rounds = 0
+        while not all(each.done() for each in pending):
+            daemon.cove(*collecting[rounds % len(collecting)], check=False)
+            rounds += 1
+        assert all(each.result().startswith("sha256:") for each in pending)
+        assert rounds > len(collecting)
+        made = build(0)
+        assert daemon.docker("run", "--rm", made, "cat", "/to/a", "/to/c").out.count("0-") == 3
+        assert daemon.cove("image", "verify").code == 0
+
+
 def test_kill_9_at_any_moment(fresh_daemon: Daemon, context: Path) -> None:
     moments = random.Random(8)
     for number in range(KILLS):

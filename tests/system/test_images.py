@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import subprocess
 import tarfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.base_image import busybox_root, small_tar
+from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.file_server import file_server
 from harness.lies import told
@@ -112,6 +114,34 @@ def test_save_and_load(daemon: Engine, tmp_path: Path) -> None:
     out = daemon.docker("load", "-i", str(tmp_path / "saved.tar")).out
     assert set(out.splitlines()) == {"Loaded image: mine:1", "Loaded image: mine:2"}
     assert daemon.docker("image", "inspect", "-f", "{{.Id}}", "mine:2").out.strip() == image
+
+
+@pytest.mark.needs("cove")
+def test_a_save_is_a_stream(daemon: Daemon, tmp_path: Path) -> None:
+    """It begins at once, waits for its reader, and takes no memory however large the image is."""
+    size = 400 << 20
+    image = import_tar(daemon, tmp_path, "large:1", {"file": "x" * size})
+    (tmp_path / "root.tar").unlink()
+    Path(f"/proc/{daemon.pid}/clear_refs").write_text("5")  # begin the peak anew (proc_pid_clear_refs(5))
+    before = _peak(daemon)
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(daemon.socket))
+        connection.sendall(f"GET /images/{image}/get HTTP/1.0\r\n\r\n".encode())
+        first = connection.recv(1 << 16)
+        assert first.startswith(b"HTTP/1.") and b"200 OK" in first
+        read, events = len(first), daemon.http("GET", "/_ping").body
+        assert events == b"OK"
+        while piece := connection.recv(1 << 20):
+            read += len(piece)
+    assert read > size
+    assert _peak(daemon) - before < 32 << 20
+    daemon.docker("rmi", "large:1")
+
+
+def _peak(daemon: Daemon) -> int:
+    """Bytes."""
+    status = Path(f"/proc/{daemon.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 @pytest.mark.needs("cove")

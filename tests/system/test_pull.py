@@ -1,12 +1,14 @@
 """``docker pull`` from a real registry, as a user sees it."""
 
 import gzip
+import hashlib
 import json
 import random
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backports import zstd
@@ -14,7 +16,7 @@ from backports import zstd
 from harness.daemon import Daemon
 from harness.debian_registry import debian_registry
 from harness.engine import Engine
-from harness.oci_layout import Layout, busybox_layers, tar
+from harness.oci_layout import CONFIG, LAYER, MANIFEST, Layout, busybox_layers, digest, tar
 from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
@@ -134,3 +136,51 @@ def test_all_tags(daemon: Engine, layout: Layout) -> None:
         layout.push(daemon.netns, "note", f"{registry.host}/team/notes:1")
         refused = daemon.docker("pull", "-a", f"{registry.host}/team/notes", check=False)
         assert refused.code == 1 and "this is no image" in refused.err
+
+
+def test_blobs_of_another_algorithm(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    """Layers with SHA-512 digests, packed and plain: pulled, kept, verified, saved, loaded and pushed as they are."""
+    engine, (program, note) = fresh_daemon, _layers(2)
+    with served(engine, "cove") as registry:
+        url = f"http://{registry.host}/v2/team/long"
+        blobs = [(gzip.compress(program), f"{LAYER}+gzip"), (note, LAYER)]
+        layers = [_put(engine, url, data, media_type, "sha512", tmp_path) for data, media_type in blobs]
+        rootfs = {"type": "layers", "diff_ids": [digest(program), digest(note)]}
+        config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["sh"]}, "rootfs": rootfs})
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": _put(engine, url, config.encode(), CONFIG, "sha256", tmp_path),
+            "layers": layers,
+        }
+        (tmp_path / "manifest").write_text(json.dumps(manifest))
+        _curl(engine, "-T", str(tmp_path / "manifest"), "-H", f"Content-Type: {MANIFEST}", f"{url}/manifests/1")
+        name = f"{registry.host}/team/long:1"
+        engine.docker("pull", name)
+        engine.restart_with()
+        assert engine.docker("run", "--rm", name, "sh", "-c", "echo here").out == "here\n"
+        assert engine.cove("image", "verify", name).out.startswith("Verified 1 image")
+        kept = {f"sha512:{path.name}" for path in (engine.data_root / "blobs/sha512").iterdir()}
+        assert kept == {layer["digest"] for layer in layers}
+        engine.docker("save", "-o", str(tmp_path / "saved.tar"), name)
+        engine.docker("rmi", name)
+        assert not list((engine.data_root / "blobs/sha512").iterdir())
+        engine.docker("load", "-i", str(tmp_path / "saved.tar"))
+        assert engine.docker("run", "--rm", name, "sh", "-c", "echo again").out == "again\n"
+        engine.docker("tag", name, f"{registry.host}/team/other:1")
+        engine.docker("push", f"{registry.host}/team/other:1")
+
+
+def _put(engine: Engine, url: str, data: bytes, media_type: str, algorithm: str, scratch: Path) -> dict[str, Any]:
+    """A blob to a repository; its descriptor."""
+    name = f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    (scratch / "blob").write_bytes(data)
+    headers = ["-H", "Content-Type: application/octet-stream"]
+    _curl(
+        engine, "-X", "POST", "--data-binary", f"@{scratch / 'blob'}", *headers, f"{url}/blobs/uploads/?digest={name}"
+    )
+    return {"mediaType": media_type, "digest": name, "size": len(data)}
+
+
+def _curl(engine: Engine, *arguments: str) -> None:
+    engine.netns.run(["curl", "-fsS", "-o", "/dev/null", *arguments])

@@ -1,4 +1,4 @@
-"""The blobs of one data root: ``blobs/sha256/<hex>``, and their rows.
+"""The blobs of one data root: ``blobs/<algorithm>/<hex>``, and their rows.
 
 A blob is written to ``tmp/``, synced, verified, renamed and then given its row, in that order; what has no row is
 garbage that ``open`` collects.
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from cove.digest import Digest
+from cove.digest import LENGTHS, Digest
 from cove.errors import InvalidArgument, NotFound
 from cove.kernel import file_data
 from cove.store import Database, Table, in_thread, undivided
@@ -34,11 +34,11 @@ TABLE: Table[Blob] = Table(
 
 
 class Blobs:
-    """What is in ``blobs/sha256``. Use from one event loop; file work is done in threads."""
+    """What is in ``blobs``. Use from one event loop; file work is done in threads."""
 
     def __init__(self, database: Database, data_root: Path) -> None:
         self._database = database
-        self._root = data_root / "blobs" / "sha256"
+        self._root = data_root / "blobs"
         self._temporary = data_root / "tmp"
         self._present: dict[str, Blob] = {}
         self._suspects: set[str] = set()
@@ -46,14 +46,15 @@ class Blobs:
 
     def open(self) -> None:
         """Read the rows and remove what a stopped daemon left behind. Only at start-up."""
-        self._root.mkdir(parents=True, exist_ok=True)
+        for algorithm in LENGTHS:
+            (self._root / algorithm).mkdir(parents=True, exist_ok=True)
         self._temporary.mkdir(parents=True, exist_ok=True)
         os.chmod(self._temporary, 0o700)
         self._present = {blob.digest: blob for blob in self._database.load(TABLE.select)}
         for stale in self._temporary.glob("blob-*"):
             stale.unlink()
-        for file in self._root.iterdir():
-            if f"sha256:{file.name}" not in self._present:
+        for file in self._root.glob("*/*"):
+            if f"{file.parent.name}:{file.name}" not in self._present:
                 file.unlink()
 
     def get(self, digest: str) -> Blob | None:
@@ -72,7 +73,11 @@ class Blobs:
         """Where the bytes are. Raises NotFound when they are not here."""
         if digest not in self._present:
             raise NotFound(f"blob {digest} not found")
-        return self._root / Digest.parse(digest).hex
+        return self._place(digest)
+
+    def _place(self, digest: str) -> Path:
+        parsed = Digest.parse(digest)
+        return self._root / parsed.algorithm / parsed.hex
 
     def temporary(self) -> Path:
         """A new name for a blob in the making, below ``tmp/``; give it to ``commit`` or unlink it."""
@@ -176,12 +181,13 @@ class Blobs:
     def _settle(self, finished: list[tuple[Path, Blob]]) -> None:
         for path, blob in finished:
             file_data.sync(path)
-            os.rename(path, self._root / Digest.parse(blob.digest).hex)
-        file_data.sync(self._root)
+            os.rename(path, self._place(blob.digest))
+        for directory in {self._place(blob.digest).parent for _, blob in finished}:
+            file_data.sync(directory)
 
     def _unlink(self, digests: list[str]) -> None:
         for digest in digests:
-            (self._root / Digest.parse(digest).hex).unlink(missing_ok=True)
+            self._place(digest).unlink(missing_ok=True)
 
 
 def _insert(connection: sqlite3.Connection, finished: Iterable[tuple[Path, Blob]]) -> None:

@@ -259,6 +259,4 @@ def _layer_type(member: Member) -> str:
 
 def _blob_name(digest: str) -> str:
     parsed = Digest.parse(digest)
-    if parsed.algorithm != "sha256":
-        raise InvalidArgument(f"blob {digest}: only sha256 is supported")
-    return f"blobs/sha256/{parsed.hex}"
+    return f"blobs/{parsed.algorithm}/{parsed.hex}"

@@ -77,7 +77,9 @@ async def write(inventory: Inventory, selected: list[Selected]) -> AsyncIterator
         wanted = sorted({digest for item in selected for digest in item.digests})
         digests = [digest for digest in wanted if digest in needed or blobs.get(digest)]
         lease.keep(*digests)
-        yield _directory("blobs/") + _directory("blobs/sha256/")
+        yield _directory("blobs/")
+        for algorithm in sorted({"sha256", *(digest.partition(":")[0] for digest in digests)}):
+            yield _directory(f"blobs/{algorithm}/")
         for digest in digests:
             blob = blobs.get(digest)
             if blob is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cove.content import Blob, Blobs
+from cove.digest import Digest
 from cove.errors import Internal, Upstream
 from cove.layers import Layers, Packed
 from cove.layers.worker.jobs import UnpackDone
@@ -122,7 +123,11 @@ class Arrivals:
             try:
                 async with aclosing(fetch()) as chunks:
                     done = await self._layers.receive_blob(
-                        chunks, target, raw, lambda read: arrival.tell(Stage("downloading", read))
+                        chunks,
+                        target,
+                        raw,
+                        Digest.parse(layer.digest).algorithm,
+                        lambda read: arrival.tell(Stage("downloading", read)),
                     )
                 arrival.tell(Stage("downloaded", done.raw_size))
                 async with self._layers.discarding([Path(done.target)] if done.target else []):

@@ -127,13 +127,19 @@ class Layers:
             return await self._worker.run_stream(job, UnpackDone, chunks, progress)
 
     async def receive_blob(
-        self, chunks: AsyncIterator[bytes], target: Path | None, raw: Path, progress: Callable[[int], None]
+        self,
+        chunks: AsyncIterator[bytes],
+        target: Path | None,
+        raw: Path,
+        algorithm: str,
+        progress: Callable[[int], None],
     ) -> UnpackDone:
-        """Unpack a stream into ``target`` and keep it as it comes, and synced, as the file ``raw``; both are hashed.
+        """Unpack a stream into ``target`` and keep it as it comes, and synced, as the file ``raw``; both are hashed,
+        what is kept by ``algorithm``.
 
         Without a target it is only kept. Raises as ``receive`` does; ``raw`` is the caller's to remove.
         """
-        job = Unpack(target=str(target or ""), raw=str(raw), hash_raw=True)
+        job = Unpack(target=str(target or ""), raw=str(raw), hash_raw=algorithm)
         async with self.discarding([target] if target else []):
             return await self._worker.run_stream(job, UnpackDone, chunks, progress)
 

@@ -43,9 +43,10 @@ def _member(name: str, entry: Header, reader: Reader, path: Path) -> Member:
         return Member(name, link=_joined(base + entry.link))
     if entry.kind != b"0" or entry.data_runs is not None:
         raise InvalidArgument("not a plain file")
-    checksum = hashlib.sha256()
+    algorithm = "sha512" if name.startswith("blobs/sha512/") else "sha256"
+    checksum = hashlib.new(algorithm)
     with path.open("xb", buffering=0) as file:
         for piece in reader.data():
             checksum.update(piece)
             file.write(piece)
-    return Member(name, str(path), entry.size, f"sha256:{checksum.hexdigest()}")
+    return Member(name, str(path), entry.size, f"{algorithm}:{checksum.hexdigest()}")

@@ -42,7 +42,7 @@ def test_a_compressed_stream(tmp_path: Path) -> None:
     packed = gzip.compress(plain, 1)
 
     async def body(worker: Worker) -> None:
-        job = Unpack(str(tmp_path / "t"), str(tmp_path / "raw"), str(tmp_path / "plain"), hash_raw=True)
+        job = Unpack(str(tmp_path / "t"), str(tmp_path / "raw"), str(tmp_path / "plain"), hash_raw="sha256")
         done = await worker.run_stream(job, UnpackDone, stream(packed))
         assert (done.raw_digest, done.raw_size) == (digest(packed), len(packed))
         assert (done.diff_id, done.plain_size) == (digest(plain), len(plain))

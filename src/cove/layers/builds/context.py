@@ -30,7 +30,7 @@ _DECODER = msgspec.msgpack.Decoder(list[ContextNode])
 
 def receive(job: ReceiveContext, source: int, progress: Callable[[int], None]) -> ReceiveContextDone:
     """Raises InvalidArgument naming a bad entry."""
-    stream = Input(source, "", job.tar, False, progress, direct=False)
+    stream = Input(source, "", job.tar, "", progress, direct=False)
     indexer = Indexer(stream.pieces(), job.limits, devices=False, plain_names=True)
     try:
         done = indexer.run()

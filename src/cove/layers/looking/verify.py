@@ -56,7 +56,7 @@ def _layer(check: Check) -> tuple[int, list[Flaw]]:
     tar, index = place / layer_images.TAR, place / layer_images.INDEX
     source = os.open(tar, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        stream = Input(source, "", "", False, lambda read: None)
+        stream = Input(source, "", "", "", lambda read: None)
         pieces = stream.pieces()
         indexer = Indexer(pieces, Limits(), devices=True)
         with suppress(InvalidArgument, Unfit):  # it was read before: the digest will tell

@@ -60,7 +60,7 @@ def _compare(job: CompareTrees, output: int) -> None:
 def _restore(job: Restore, source: int, progress: Callable[[int], None]) -> None:
     stage(job.staged)
     with _filled(job.target, job.staged) as target:
-        backups.restore(Input(source, "", "", False, progress, hash_plain=False).pieces(), target, job.limits)
+        backups.restore(Input(source, "", "", "", progress, hash_plain=False).pieces(), target, job.limits)
 
 
 @contextlib.contextmanager

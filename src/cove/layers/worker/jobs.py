@@ -34,7 +34,7 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     ``target``: directory to make and unpack into, or, when its name is one of ``kernel.layer_images``, to make an image
     in; or empty. ``raw``, ``plain``: files to write the bytes to as they come, and decompressed; or empty. ``source``:
     the file that is read, or empty: an image of a tar that is not compressed is given a link to it. ``hash_raw``:
-    whether the digest of the bytes as they come is wanted.
+    the algorithm of the digest that is wanted of the bytes as they come, or empty.
     ``known``: the digest of ``source``, when that is a tar that is not compressed and was verified: then it need not be
     read but for its headers, for an image.
     """
@@ -42,7 +42,7 @@ class Unpack(msgspec.Struct, frozen=True, tag=True):
     target: str = ""
     raw: str = ""
     plain: str = ""
-    hash_raw: bool = False
+    hash_raw: str = ""
     devices: bool = True
     limits: Limits = Limits()
     source: str = ""
@@ -224,7 +224,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class UnpackDone(msgspec.Struct, frozen=True, tag=True):
-    """Digests are ``sha256:…``; ``raw_digest`` is empty unless it was asked for; sizes in bytes.
+    """Digests are ``sha256:…``, but for ``raw_digest``, which is empty unless it was asked for; sizes in bytes.
 
     ``target``: where it was unpacked, which is another directory when the tar does not suit an image.
     """

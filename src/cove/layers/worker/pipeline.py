@@ -27,6 +27,9 @@ AHEAD = 8
 SWITCH_SECONDS = 0.0005
 """How long a thread that comes back from C waits for one that runs Python: each piece does so several times."""
 
+SHA256 = "sha256"
+"""The algorithm of the digests of decompressed bytes."""
+
 _Queue = queue.Queue[bytes | BaseException | None]
 
 
@@ -35,7 +38,8 @@ class Input:
     are whole once ``close`` returns.
 
     ``once``: of bytes that are not compressed only ``raw`` is kept; then ``is_plain`` is true, the digests are one.
-    ``direct``: write past the page cache. ``hash_plain``: else ``plain_digest`` is not to be read.
+    ``hash_raw``: the algorithm of ``raw_digest``, or empty for none. ``direct``: write past the page
+    cache. ``hash_plain``: else ``plain_digest`` is not to be read.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Input:
         source: int,
         raw: str,
         plain: str,
-        hash_raw: bool,
+        hash_raw: str,
         progress: Callable[[int], None],
         *,
         once: bool = False,
@@ -57,7 +61,8 @@ class Input:
         self._once = once
         self._direct = direct
         self.is_plain = False
-        self._raw_hash = hashlib.sha256() if hash_raw else None
+        self._raw_hash = hashlib.new(hash_raw) if hash_raw else None
+        self._both_hashes = hash_raw != SHA256
         self._plain_hash = hashlib.sha256() if hash_plain else None
         self._progress = progress
         self._raw_pieces: _Queue = queue.Queue(AHEAD)
@@ -69,7 +74,8 @@ class Input:
     def raw_digest(self) -> str:
         if self._raw_hash is None:
             return ""
-        return self.plain_digest if self.is_plain else f"sha256:{self._raw_hash.hexdigest()}"
+        is_one = self.is_plain and not self._both_hashes
+        return self.plain_digest if is_one else f"{self._raw_hash.name}:{self._raw_hash.hexdigest()}"
 
     @property
     def plain_digest(self) -> str:
@@ -110,7 +116,7 @@ class Input:
     def _raw(self) -> Iterator[bytes]:
         while piece := _read_full(self._source, PIECE):
             self.raw_size += len(piece)
-            if self._raw_hash and not self.is_plain:
+            if self._raw_hash and (self._both_hashes or not self.is_plain):
                 self._raw_hash.update(piece)
             if self._raw_file is not None:
                 self._raw_file.write(piece)

@@ -142,7 +142,7 @@ def _work(job: Job, descriptors: list[int], reply: socket.socket) -> Done:
         case Compress():
             return compress.run(job, _Reporter(reply))
         case Spool():
-            source = Input(descriptors[0], "", "", False, _Reporter(reply), hash_plain=False)
+            source = Input(descriptors[0], "", "", "", _Reporter(reply), hash_plain=False)
             return SpoolDone(spool(source.pieces(), Path(job.directory), job.limits))
         case Verify():
             return verify(job, _Reporter(reply))
