@@ -22,6 +22,7 @@ FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     (many.RESTART, many.restart),
     (crowded.NAME, crowded.crowded),
     (crowded.STARTS, crowded.starts),
+    (crowded.PROMISES, crowded.promises),
     (pulls.PEAK, pulls.peak),
     ("GB between containers", traffic.between_containers),
     ("GB to a published port", traffic.to_published),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import FETCH, Engine
 from harness.netns import NetworkNamespace
 from harness.waiting import eventually
@@ -319,6 +320,27 @@ def test_a_start_may_have_another_address(nets: Engine) -> None:
         assert networks(nets, f"box{number}")["small"]["IPAddress"] == address, "the last one that is left"
     nets.docker("rm", "-f", "box4")
     nets.docker("start", "kept")
+
+
+@pytest.mark.needs("cove")  # Docker gives such an address to others
+def test_an_address_is_kept_for_who_has_joined_with_it(fresh_daemon: Daemon) -> None:
+    engine = fresh_daemon
+    engine.docker("network", "create", "--subnet", "10.80.0.0/24", "pool")
+    engine.docker("create", "--name", "late", "busybox", "sleep", "600")
+    engine.docker("network", "connect", "--ip", "10.80.0.2", "pool", "late")
+
+    def given() -> str:
+        run(engine, "box", "--network", "pool")
+        address = str(networks(engine, "box")["pool"]["IPAddress"])
+        engine.docker("rm", "-f", "box")
+        return address
+
+    assert given() == "10.80.0.3"
+    engine.kill9()
+    engine.start()
+    assert given() == "10.80.0.3", "which another daemon knows too"
+    engine.docker("network", "disconnect", "pool", "late")
+    assert given() == "10.80.0.2"
 
 
 def test_what_is_no_address_is_nobody_s(nets: Engine) -> None:

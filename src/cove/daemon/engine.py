@@ -38,7 +38,7 @@ from cove.engine.networking.links import Links
 from cove.engine.networking.namefiles import NameFiles
 from cove.engine.networking.nameservice import NameService
 from cove.engine.networking.policies import Policies
-from cove.engine.networking.promises import promised
+from cove.engine.networking.promises import Promises
 from cove.engine.networking.repairs import Repairs
 from cove.engine.networking.sandboxes import Sandboxes
 from cove.engine.removing.last_use import LastUse
@@ -116,7 +116,10 @@ def make_engine(settings: Settings, roots: Roots, database: Database, stores: St
 
 def _groundwork(settings: Settings, roots: Roots, database: Database, stores: Stores) -> Groundwork:
     registry, connectivity = Registry(database), Connectivity(stores.networks)
-    stores.networks.keep_back(lambda network: promised(registry, network))
+    promises = Promises()
+    registry.on_record.append(promises.note)
+    registry.on_remove.append(promises.forget)
+    stores.networks.keep_back(promises.on)
     events = Events(EventLog(database, Bounds(settings.events_kept, settings.events_hours)))
     announcements, uses = Announcements(events, connectivity), LastUse(database)
     announcements.on_use.append(uses.note_image)

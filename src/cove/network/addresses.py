@@ -6,7 +6,7 @@ does not look at the others.
 
 import heapq
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -48,16 +48,15 @@ class AddressPool:
         """How many addresses of the range are free."""
         return self.last - self.first + 1 - sum(self.first <= number <= self.last for number in self._taken)
 
-    def take(self, promised: Iterable[str] = ()) -> IPAddress:
+    def take(self, promised: Collection[int] = ()) -> IPAddress:
         """The lowest free address; one that is ``promised`` only when no other is free. Raises Unavailable.
 
-        Promises may be of other subnets, or no addresses at all: they are what somebody wrote.
+        Promises are addresses as numbers, and may be of other subnets.
         """
-        kept_back = {number for number in map(_numbered, promised) if number is not None}
         passed = []
         try:
             while (number := self._lowest()) is not None:
-                if number not in kept_back:
+                if number not in promised:
                     return self._mark(number)
                 passed.append(number)
             if passed:
@@ -119,14 +118,6 @@ def _bounds(subnet: IPNetwork, inner: IPNetwork) -> tuple[int, int]:
         first = max(first, int(subnet[0]) + 1)
         last = min(last, int(subnet[-1]) - 1) if subnet.version == 4 else last
     return first, last
-
-
-def _numbered(text: str) -> int | None:
-    """An address as a number; None for what is none."""
-    try:
-        return int(ip_address(text))
-    except ValueError:
-        return None
 
 
 def parse_subnet(text: str) -> IPNetwork:

@@ -7,7 +7,7 @@ final, with the engine's own record in the same commit. It leaves by ``leave``, 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,7 +59,7 @@ class Allocations:
         self._endpoints.restore(endpoints)
         self._publisher.restore(ports)
 
-    def keep_back(self, promised: Callable[[NetworkRecord], Iterable[str]]) -> None:
+    def keep_back(self, promised: Callable[[NetworkRecord], Collection[int]]) -> None:
         """Give nobody an address that is promised on a network, unless they ask for it or no other is free."""
         self._endpoints.promised = promised
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -45,13 +45,13 @@ class Allocation:
 class Endpoints:
     """Makes endpoints and remembers, through the catalogue's pools, which addresses they hold.
 
-    ``promised``: addresses of a network that are free and yet somebody's.
+    ``promised``: addresses of a network, as numbers, that are free and yet somebody's.
     """
 
     def __init__(self, catalogue: Catalogue, driver: Callable[[NetworkRecord], Driver]) -> None:
         self._catalogue = catalogue
         self._driver = driver
-        self.promised: Callable[[NetworkRecord], Iterable[str]] = lambda network: ()
+        self.promised: Callable[[NetworkRecord], Collection[int]] = lambda network: ()
 
     def take(
         self, container_id: str, name: str, requests: Sequence[EndpointRequest], held: Sequence[EndpointRecord] = ()

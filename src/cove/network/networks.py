@@ -7,7 +7,7 @@ sockets that reserve ports and what is kept in memory follow from it, and are ma
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cove.errors import CoveError, Forbidden, NotFound
@@ -92,8 +92,8 @@ class Networks:
         """The kinds of network that there are."""
         return sorted(self._drivers)
 
-    def keep_back(self, promised: Callable[[NetworkRecord], Iterable[str]]) -> None:
-        """``promised``: addresses on a network that are given only to who asks for them, or as the last ones."""
+    def keep_back(self, promised: Callable[[NetworkRecord], Collection[int]]) -> None:
+        """``promised``: addresses on a network, as numbers: only who asks gets them, unless no other is free."""
         self._allocations.keep_back(promised)
 
     @property

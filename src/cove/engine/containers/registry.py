@@ -24,6 +24,7 @@ class Registry:
         self._by_name: dict[str, Container] = {}
         self._linked: dict[str, set[str]] = {}
         self.on_remove: list[Callable[[str], None]] = []
+        self.on_record: list[Callable[[Container], None]] = []  # called with whose record is new, or is to be written
 
     def __iter__(self) -> Iterator[Container]:
         return iter(list(self._by_id.values()))
@@ -37,6 +38,7 @@ class Registry:
         for target in container.record.links.values():
             self._linked.setdefault(target, set()).add(container.id)
         self._by_name[container.name] = container
+        self._noted(container)
 
     def get(self, reference: str) -> Container:
         """By id, name (with or without the slash) or unique prefix of an id. Raises NotFound in Docker's words."""
@@ -107,7 +109,7 @@ class Registry:
 
     async def save(self, container: Container) -> None:
         """Write the record as it is now."""
-        await self._database.run(CONTAINERS.putting(container.record))
+        await self._database.run(self.saving(container))
 
     async def save_mounts(self, container: Container) -> None:
         """Write the record as it is now, and which images it mounts."""
@@ -122,6 +124,7 @@ class Registry:
 
     def saving(self, container: Container) -> Change:
         """``save`` as a part of somebody else's commit."""
+        self._noted(container)
         return CONTAINERS.putting(container.record)
 
     async def save_running(self, container: Container) -> None:
@@ -184,6 +187,10 @@ class Registry:
                 f'Conflict. The container name "/{name}" is already in use by container "{owner.id}". '
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
+
+    def _noted(self, container: Container) -> None:
+        for note in self.on_record:
+            note(container)
 
     def _forget(self, container: Container) -> None:
         self._by_id.pop(container.id, None)
