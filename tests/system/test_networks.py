@@ -158,6 +158,8 @@ def test_options_of_an_endpoint(daemon: Engine) -> None:
 def test_what_is_refused_and_in_which_words(daemon: Engine) -> None:
     daemon.docker("network", "create", "--subnet", "10.61.0.0/24", "mine")
     run(daemon, "one", "--network", "mine")
+    subnet, gateway = ("--subnet", "10.62.0.0/24"), ("--gateway", "10.62.0.9")
+    twice = ("--aux-address", "a=10.62.0.5", "--aux-address", "b=10.62.0.5")
     for command, words in (
         (("create", "--subnet", "10.61.0.128/25", "x"), "Pool overlaps with other one on this address space"),
         (("create", "mine"), "network with name mine already exists"),
@@ -169,9 +171,37 @@ def test_what_is_refused_and_in_which_words(daemon: Engine) -> None:
         (("disconnect", "bridge", "one"), "is not connected to"),
         (("connect", "mine", "one"), "endpoint with name one already exists in network mine"),
         (("create", "--ipam-driver", "nosuch", "x"), "nosuch"),
+        (("create", *subnet, "--gateway", "10.62.0.0", "x"), "failed to allocate gateway (10.62.0.0): Address already"),
+        (("create", *subnet, "--gateway", "10.62.0.255", "x"), "gateway (10.62.0.255): Address already in use"),
+        (
+            ("create", *subnet, *gateway, "--aux-address", "a=10.62.0.9", "x"),
+            "failed to allocate secondary ip address (a",
+        ),
+        (
+            ("create", *subnet, *twice, "x"),
+            "failed to allocate secondary ip address (b:10.62.0.5): Address already in use",
+        ),
+        (
+            ("create", "--config-only", "--internal", "x"),
+            "configuration network can only contain network specific fields",
+        ),
+        (("create", "--config-only", "--attachable", "x"), "configuration network can only contain network specific"),
+        (("connect", "nosuch", "nobody"), "No such container: nobody"),
+        (("ls", "--filter", "type=nosuch"), "invalid filter: 'type'='nosuch'"),
     ):
         refused = daemon.docker("network", *command, check=False)
         assert refused.code != 0 and words in refused.err, (command, refused.err)
+    for mode in ("host", "none"):
+        refused = daemon.docker("create", "--network", mode, "--ip", "10.62.0.7", "busybox", check=False)
+        assert "user specified IP address is supported on user defined networks only" in refused.err
+    assert "\nx " not in daemon.docker("network", "ls", "--format", "{{.Name}} ").out
+
+
+@pytest.mark.needs("cove")  # Docker makes networks on which nobody is reached
+@pytest.mark.parametrize("subnet", ["127.5.0.0/16", "224.0.1.0/24", "ff02::/64"])
+def test_subnets_without_addresses_for_containers(daemon: Engine, subnet: str) -> None:
+    refused = daemon.docker("network", "create", "--ipv6", "--subnet", subnet, "x", check=False)
+    assert refused.code == 1 and f"invalid subnet {subnet}: its addresses are " in refused.err
 
 
 @pytest.mark.needs("cove")

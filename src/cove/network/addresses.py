@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from cove.errors import Conflict, InvalidArgument, Unavailable
+from cove.errors import Conflict, Forbidden, InvalidArgument, Unavailable
 from cove.network.records import ROUTE_KEYS, Pool
 
 IPAddress = IPv4Address | IPv6Address
@@ -37,11 +37,30 @@ class AddressPool:
     def __contains__(self, text: str) -> bool:
         return ip_address(text) in self.subnet
 
+    def check_fixed(self, pool: Pool) -> None:
+        """Raises Forbidden, in Docker's words, unless gateway and auxiliary addresses are several hosts'.
+
+        ``pool``: what this one was made of.
+        """
+        seen = {*self._edges()}
+        fixed = {f"gateway ({pool.gateway})": pool.gateway} if pool.gateway else {}
+        fixed |= {f"secondary ip address ({name}:{text})": text for name, text in pool.auxiliary.items()}
+        for what, text in fixed.items():
+            if (number := int(ip_address(text))) in seen:
+                raise Forbidden(f"failed to allocate {what}: Address already in use")
+            seen.add(number)
+
+    def _edges(self) -> tuple[int, ...]:
+        """The numbers that are no host's: the subnet's own, and its broadcast address."""
+        if self.subnet.num_addresses <= 2:
+            return ()
+        own, last = int(self.subnet[0]), int(self.subnet[-1])
+        return (own, last) if self.subnet.version == 4 else (own,)
+
     @property
     def in_use(self) -> int:
         """How many addresses nobody can have any more, the subnet's own and its broadcast address among them."""
-        reserved = min(self.subnet.num_addresses, 2 if self.subnet.version == 4 else 1)
-        return len(self._taken) + (reserved if self.subnet.num_addresses > 2 else 0)
+        return len(self._taken) + len(self._edges())
 
     @property
     def available(self) -> int:

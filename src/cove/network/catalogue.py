@@ -213,7 +213,7 @@ def _chosen_subnets(network: NetworkRecord, settings: NetworkSettings, used: Seq
     wanted = {version for version, on in ((4, network.ipv4), (6, network.ipv6)) if on}
     for pool in network.pools:
         if pool.subnet:
-            parse_subnet(pool.subnet)
+            _refuse_special(parse_subnet(pool.subnet))
     given = [pool for pool in network.pools if pool.subnet and pool.version in wanted]
     open_ = next((pool for pool in network.pools if not pool.subnet), None)
     for version in sorted(wanted - {pool.version for pool in given}):
@@ -223,6 +223,13 @@ def _chosen_subnets(network: NetworkRecord, settings: NetworkSettings, used: Seq
         fresh = msgspec.structs.replace(extra, subnet=str(subnet))
         given.insert(0 if version == 4 else len(given), fresh)
     return given
+
+
+def _refuse_special(subnet: IPNetwork) -> None:
+    """Raises InvalidArgument for addresses that no container is reached at."""
+    if subnet.is_loopback or subnet.is_multicast:
+        kind = "loopback" if subnet.is_loopback else "multicast"
+        raise InvalidArgument(f"invalid subnet {subnet}: its addresses are {kind}")
 
 
 def _refuse_overlaps(pools: Sequence[Pool], used: Sequence[IPNetwork]) -> None:
@@ -244,7 +251,7 @@ def _complete(pool: Pool, routed_by_host: bool) -> Pool:
     bare = Pool(str(subnet), pool.gateway, inner, pool.auxiliary)
     if routed_by_host and not pool.gateway:
         bare = msgspec.structs.replace(bare, gateway=_free_gateway(bare))
-    AddressPool("", bare)  # contradictions of the request are found before anything is made
+    AddressPool("", bare).check_fixed(bare)  # contradictions of the request are found before anything is made
     return bare
 
 

@@ -132,7 +132,8 @@ def complete(host: HostConfig) -> None:
 def networking(given: NetworkingConfig, host: HostConfig, mac: str = "") -> NetworkingConfig:
     """The endpoints' settings, one for the network of the mode among them; those for ``default`` are for that.
 
-    ``mac``: where older clients put the address of the first endpoint. Raises InvalidArgument when both are given.
+    ``mac``: where older clients put the address of the first endpoint. Raises InvalidArgument when both are given, and
+    for addresses on what has none.
     """
     endpoints = dict(given.endpoints_config or {})
     mode = host.network_mode
@@ -143,6 +144,9 @@ def networking(given: NetworkingConfig, host: HostConfig, mac: str = "") -> Netw
     first = endpoints.pop(mode, None) or EndpointSettings()
     if mac and first.mac_address not in ("", mac):
         raise InvalidArgument(f"conflicting MAC addresses: {mac} and {first.mac_address}")
+    asked = first.ipam_config
+    if mode in ("host", "none") and asked and (asked.ipv4_address or asked.ipv6_address):
+        raise InvalidArgument("user specified IP address is supported on user defined networks only")
     if mode not in ("host", "none"):
         first.mac_address = first.mac_address or mac
     return NetworkingConfig(endpoints_config={mode: first, **endpoints})

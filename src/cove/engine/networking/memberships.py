@@ -40,7 +40,7 @@ class Memberships:
 
     async def connect(self, ref: str, request: NetworkConnect) -> None:
         """Put a container on a network. Raises NotFound, InvalidArgument, Forbidden, Conflict in Docker's words."""
-        network, container = self._networks.get(ref), self._registry.get(request.container)
+        container, network = self._registry.get(request.container), self._networks.get(ref)
         settings = request.endpoint_config or EndpointSettings()
         async with self._registry.locked(container):
             _refuse_connection(network, container, settings)

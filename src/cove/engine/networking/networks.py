@@ -49,6 +49,9 @@ class Networks:
 
     async def list(self, filters: Filters) -> list[Network]:
         filters.check(("driver", "id", "label", "name", "scope", "type", "dangling"))
+        for wanted in filters["type"] if "type" in filters else ():
+            if wanted not in ("builtin", "custom"):
+                raise InvalidArgument(f"invalid filter: 'type'='{wanted}'")
         return [self._shown(record) for record in self._store.all() if self._fits(record, filters)]
 
     def _fits(self, record: NetworkRecord, filters: Filters) -> bool:
@@ -123,6 +126,7 @@ class Networks:
             raise InvalidArgument("invalid network name: it must not be empty")
         if request.name in PREDEFINED:
             raise Forbidden(f"operation is not permitted on predefined {request.name} network")
+        _refuse_operators_fields(request)
         _refuse_swarm(request)
         record = await self._store.create(_record(request))
         if not record.config_only:
@@ -199,6 +203,15 @@ def _refuse_swarm(request: NetworkCreate) -> None:
         )
     if request.scope not in ("", "local"):
         raise InvalidArgument(f"invalid scope {request.scope!r}: it must be local or swarm")
+
+
+def _refuse_operators_fields(request: NetworkCreate) -> None:
+    """Raises Forbidden, in Docker's words, for what a configuration network cannot hand on."""
+    if request.config_only and (request.ingress or request.internal or request.attachable or request.scope):
+        raise Forbidden(
+            "configuration network can only contain network specific fields. Network operator fields like "
+            "[ ingress | internal | attachable | scope ] are not supported."
+        )
 
 
 def _record(request: NetworkCreate) -> NetworkRecord:
