@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.engine import Engine
+
 
 def parent(pid: int) -> int:
     """The process that started it; of a container's init that is its shim."""
@@ -20,3 +22,16 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def logging_processes(engine: Engine) -> list[int]:
+    """Those beside the shims of an engine that write or send logs."""
+    found = []
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            ours = comm.read_text() == "cove-log\n" and (comm.parent / "ns/net").stat().st_ino == engine.netns.inode
+        except OSError:
+            continue
+        if ours:
+            found.append(int(comm.parent.name))
+    return found

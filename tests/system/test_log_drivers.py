@@ -16,6 +16,7 @@ from harness import log_servers
 from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.log_servers import LogServer, gelf_message, journal_entry, syslog_message
+from harness.processes import logging_processes
 from harness.waiting import eventually
 
 JOURNAL = Path("/run/systemd/journal/socket")
@@ -212,7 +213,7 @@ def test_a_server_that_does_not_read_blocks_the_program_or_not(daemon: Engine) -
         eventually(lambda: daemon.docker("exec", "non-blocking", "cat", "/end", check=False).code == 0)
         assert daemon.docker("exec", "blocking", "cat", "/end", check=False).code == 1
         daemon.docker("rm", "-f", "blocking", "non-blocking")
-        eventually(lambda: not senders(daemon))  # they try for a while
+        eventually(lambda: not logging_processes(daemon))  # they try for a while
 
 
 @pytest.fixture
@@ -282,24 +283,12 @@ def test_a_killed_sender_costs_what_is_sent_and_not_the_container(daemon: Engine
         script = "echo one; read x; seq 1 20000"
         daemon.docker("run", "-d", "-i", "--name", "it", *given, "busybox", "sh", "-c", script)
         assert server.next()["record"]["log"] == "one"
-        for sender in senders(daemon):
+        for sender in logging_processes(daemon):
             os.kill(sender, 9)
         with daemon.spawned("docker", "attach", "it") as writer:
             writer.communicate(b"\n", 30)
         daemon.docker("wait", "it")
         assert daemon.docker("logs", "--tail", "1", "it").out == "20000\n"
-
-
-def senders(engine: Engine) -> list[int]:
-    found = []
-    for comm in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            ours = comm.read_text() == "cove-log\n" and (comm.parent / "ns/net").stat().st_ino == engine.netns.inode
-        except OSError:
-            continue
-        if ours:
-            found.append(int(comm.parent.name))
-    return found
 
 
 def test_a_remote_log_goes_on_over_the_daemon_s_end(fresh_daemon: Daemon) -> None:

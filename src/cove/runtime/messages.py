@@ -85,6 +85,7 @@ class LogTarget(TypedDict):
 
     ``max_size`` in bytes and ``max_file`` files bound it (rotation: ``path``, ``path.1``, …); 0 is no bound. ``path``
     is empty when there is no file. ``compress``: old files. ``attributes`` are in every record of ``json-file``.
+    ``buffer``: bytes that are kept while the disk is slow, what is more is dropped; without it, the program waits.
     """
 
     driver: str
@@ -92,6 +93,7 @@ class LogTarget(TypedDict):
     max_size: int
     max_file: int
     compress: NotRequired[bool]
+    buffer: NotRequired[int]
     attributes: NotRequired[dict[str, str]]
     remote: NotRequired[RemoteLog]
 

@@ -100,6 +100,7 @@ class Shim:
         self._exit_code = 0
         self._ended = False
         self._finishing = False
+        self._recorded = False
         self._memory_peak = 0
         self.streams: Streams | None = None
         self.execs: Execs | None = None
@@ -327,6 +328,11 @@ class Shim:
         self._finishing = True
         self._loop.on_reaped(None)
         self._finish_streams()
+        self._leave_when_done()
+
+    def _record_end(self) -> None:
+        """Whoever hears of the end finds the log whole."""
+        self._recorded = True
         oom_killed = self._release()
         if self._init is not None:
             self._run_late_hooks("poststop", "stopped")
@@ -338,19 +344,17 @@ class Shim:
             report.failure(self._start.run_dir, error)
         self._control.stop_listening()
         self._control.notify(self._failure or exited)
-        self._leave_when_done()
 
     def _finish_streams(self) -> None:
         for stream in self._given:  # never attached
             os.close(stream)
         if self.execs is not None:
             self.execs.finish()
-        if self.streams is None:
-            return
-        if self._failure is None:
-            self.streams.finish(self._leave_when_done)
-        else:
-            self.streams.abandon()
+        if self.streams is not None:
+            if self._failure is None:
+                self.streams.finish(self._leave_when_done)
+            else:
+                self.streams.abandon()
         if self._log is not None:
             self._log.finish()
 
@@ -376,10 +380,12 @@ class Shim:
         return oom_killed
 
     def _leave_when_done(self) -> None:
-        """Go, unless a client still has output to take."""
+        """Record the end once the log is written, and go, unless a client still has output to take."""
+        if self._finishing and not self._recorded and (self._log is None or self._log.written):
+            self._record_end()
         idle = self.streams is None or not self.streams.attached
         idle = idle and (self._log is None or self._log.idle)
-        if self._finishing and idle and (self.execs is None or self.execs.idle):
+        if self._recorded and idle and (self.execs is None or self.execs.idle):
             self._loop.stop()
 
 

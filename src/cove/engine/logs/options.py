@@ -63,7 +63,7 @@ def check(driver: str, options: Options) -> None:
 
 
 def buffer(options: Options) -> int:
-    """Bytes that may wait for a remote driver before output is dropped; 0: the program waits."""
+    """Bytes that may wait for a driver before output is dropped; 0: the program waits."""
     if options.get("mode") != "non-blocking":
         return 0
     return log_values.size(options["max-buffer-size"]) if "max-buffer-size" in options else DEFAULT_BUFFER

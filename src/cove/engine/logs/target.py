@@ -37,6 +37,8 @@ def log_target(container: Container) -> LogTarget:
     }
     if rotation is not None and rotation.compress and rotation.max_file != 1:
         target["compress"] = True
+    if rotation is not None and (buffer := log_options.buffer(options)):
+        target["buffer"] = buffer
     if driver == "json-file":
         attributes = _extra(container, options)
         if options.get("tag"):

@@ -18,6 +18,7 @@ for it from somewhere in the middle finds blocks, and not what a container wrote
 
 import os
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAGIC = b"covelog1"
@@ -105,3 +106,25 @@ class Blocks:
         while at < size and (block := head(os.pread(descriptor, HEAD_SIZE, at), 0, found)) and at + block.end <= size:
             at += block.end
         return at
+
+
+class Incoming:
+    """Finds the blocks of a file that arrives in parts."""
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._mark: bytes | None = None
+
+    def take(self, more: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """Streams, times and data of the blocks that are whole with ``more``."""
+        self._data += more
+        at = 0
+        if self._mark is None:
+            self._mark = mark(self._data)
+            if self._mark is None:
+                return
+            at = HEADER_SIZE
+        while (block := head(self._data, at, self._mark)) and at + block.end <= len(self._data):
+            yield block.stream, block.time, self._data[at + HEAD_SIZE : at + block.end - TAIL_SIZE]
+            at += block.end
+        self._data = self._data[at:]

@@ -1,15 +1,14 @@
-"""The log of one container: its output in lines, to files, and to a process that sends it on."""
+"""The log of one container: its output in lines, to files, and to processes that write or send it."""
 
 from collections.abc import Callable
+from functools import partial
+from socket import socket
 
-from cove.runtime.logs.blocks import Blocks
-from cove.runtime.logs.compression import Compression
-from cove.runtime.logs.jsonfile import JsonRecords
+from cove.runtime.logs.files import Files, write
 from cove.runtime.logs.lines import Lines
-from cove.runtime.logs.rotation import Format, RotatedFile
 from cove.runtime.logs.sender import Sender
 from cove.runtime.loop import Loop
-from cove.runtime.messages import LogTarget
+from cove.runtime.messages import LogTarget, RemoteLog
 
 
 def _nothing() -> None:
@@ -17,23 +16,28 @@ def _nothing() -> None:
 
 
 class ContainerLog:
-    """``on_room``: called when ``full`` is no longer so; ``on_idle``: when nothing is left to do after ``finish``."""
+    """``on_room``: called when ``full`` is no longer so; ``on_idle``: when less is left to do after ``finish``."""
 
     def __init__(self, target: LogTarget, loop: Loop) -> None:
         """Open the file, and connect a remote driver. Raises OSError, and DriverFailed in Docker's words."""
         self.on_room: Callable[[], None] = _nothing
         self.on_idle: Callable[[], None] = _nothing
         self._lines = Lines(self._keep)
-        self._format = _format(target)
         self._sender: Sender | None = None
-        self._file: RotatedFile | None = None
-        self._compression: Compression | None = None
+        self._files: Files | Sender | None = None
+        self._finished = False
         if target["path"]:
-            self._file = RotatedFile(target["path"], self._format, target["max_size"], target["max_file"])
+            self._files = self._begin_files(target, loop)
         if "remote" in target:
-            self._sender = Sender(loop, target["remote"], self._has_room, self._is_idle)
-        if self._file is not None and target.get("compress"):
-            self._compression = self._file.compression = Compression(loop, self._file, self._is_idle)
+            remote = target["remote"]
+            self._sender = Sender(loop, partial(_deliver, remote), remote["buffer"], self._has_room, self._is_idle)
+
+    def _begin_files(self, target: LogTarget, loop: Loop) -> "Files | Sender":
+        buffer = target.get("buffer", 0)
+        if not buffer:
+            return Files(target, loop, self._is_idle)
+        work = partial(write, target=target)
+        return Sender(loop, work, buffer, self._has_room, self._is_idle, to_its_end=True)
 
     @property
     def full(self) -> bool:
@@ -41,9 +45,14 @@ class ContainerLog:
         return self._sender is not None and self._sender.full
 
     @property
+    def written(self) -> bool:
+        """Whether all is in the files, after ``finish``, or those are not waited for any longer."""
+        return self._finished and (not isinstance(self._files, Sender) or self._files.idle)
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is under way any more."""
-        return all(part is None or part.idle for part in (self._sender, self._compression))
+        return all(part is None or part.idle for part in (self._sender, self._files))
 
     def write(self, stream: str, data: bytes) -> None:
         """Log ``data``, read just now from ``stream`` (``stdout`` or ``stderr``)."""
@@ -54,17 +63,16 @@ class ContainerLog:
         return self._lines.border()
 
     def finish(self) -> None:
-        """Log the last lines that have no newline, and close the file."""
+        """Log the last lines that have no newline, and close the files."""
         self._lines.finish()
-        if self._file is not None:
-            self._file.close()
-        for part in (self._sender, self._compression):
+        self._finished = True
+        for part in (self._files, self._sender):
             if part is not None:
                 part.finish()
 
     def _keep(self, stream: str, data: bytes, when: int) -> None:
-        if self._file is not None:
-            self._file.append(stream, data, when)
+        if self._files is not None:
+            self._files.send(stream, data, when)
         if self._sender is not None:
             self._sender.send(stream, data, when)
 
@@ -75,5 +83,7 @@ class ContainerLog:
         self.on_idle()
 
 
-def _format(target: LogTarget) -> Format:
-    return JsonRecords(target.get("attributes")) if target["driver"] == "json-file" else Blocks()
+def _deliver(remote: RemoteLog, source: socket) -> None:
+    from cove.runtime.logs.remote import delivery  # here alone: a shim with files only pays for none of it
+
+    delivery.main(source, remote)

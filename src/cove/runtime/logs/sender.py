@@ -1,10 +1,10 @@
-"""The shim's side of a remote log driver: a process of its own that sends, and what waits for it.
+"""The shim's side of a log that another process writes or sends: that process, and what waits for it.
 
-A driver may block, resolve names, negotiate TLS and retry; a shim may not, it serves execs and signals meanwhile. So
-the shim forks a sender before anything of the container exists, and gives it blocks (``blocks``) through a socket. What
-the socket does not take is kept here: in blocking mode the program waits once that is ``BLOCKED_AT`` bytes, in
-non-blocking mode output beyond the buffer is dropped. Once the container or the shim has ended, a sender gets ``GRACE``
-seconds for the rest.
+A remote driver may block, resolve names, negotiate TLS and retry, and a disk may take nothing for a while; a shim may
+not wait, it serves execs and signals meanwhile. So the shim forks a process before anything of the container exists,
+and gives it blocks (``blocks``) through a socket. What the socket does not take is kept here: in blocking mode the
+program waits once that is ``BLOCKED_AT`` bytes, in non-blocking mode output beyond the buffer is dropped. Once the
+container or the shim has ended, that process gets ``GRACE`` seconds for the rest.
 """
 
 import os
@@ -17,11 +17,13 @@ from typing import NoReturn
 from cove.kernel import processes
 from cove.runtime.logs.blocks import Blocks
 from cove.runtime.loop import READ, WRITE, Loop
-from cove.runtime.messages import RemoteLog
 
 BLOCKED_AT = 1 << 16
 GRACE = 5
 """Seconds that the rest of an ended container's output gets (Docker: 10, which its stop waits for)."""
+
+_KILLED_BY = GRACE + 1.0
+"""Seconds after which nobody waits for a process that a signal does not end: the kernel has it wait for a disk."""
 
 _PATIENCE = 60.0
 """Seconds that a driver gets to connect; it has shorter limits of its own."""
@@ -32,14 +34,29 @@ class DriverFailed(OSError):
 
 
 class Sender:
-    """``on_room``: called when ``full`` is no longer so. ``on_idle``: when all is handed over after ``finish``."""
+    """``on_room``: called when ``full`` is no longer so. ``on_idle``: when ``idle`` becomes so."""
 
-    def __init__(self, loop: Loop, remote: RemoteLog, on_room: Callable[[], None], on_idle: Callable[[], None]) -> None:
-        """Fork, and wait until the driver is connected. Raises DriverFailed, OSError."""
+    def __init__(
+        self,
+        loop: Loop,
+        work: Callable[[socket.socket], None],
+        limit: int,
+        on_room: Callable[[], None],
+        on_idle: Callable[[], None],
+        *,
+        to_its_end: bool = False,
+    ) -> None:
+        """Fork, and wait until the other process is ready. Raises DriverFailed, OSError.
+
+        ``work``: what it does with the blocks from its socket, on which it says first why it cannot begin, or an empty
+        line. ``limit``: bytes that are kept here before output is dropped; 0: the program waits. ``to_its_end``: it is
+        idle only when that process has ended, and not once all is handed over.
+        """
         self._loop = loop
         self._on_room = on_room
         self._on_idle = on_idle
-        self._limit = remote["buffer"]
+        self._limit = limit
+        self._to_its_end = to_its_end
         self._blocks = Blocks()
         self._pending = bytearray(self._blocks.header)
         self._finishing = False
@@ -52,11 +69,11 @@ class Sender:
             theirs.close()
             raise
         if self._child == 0:
-            _become(theirs, remote)
+            _become(theirs, work)
         theirs.close()
         self._await_ready()
         self._socket.setblocking(False)
-        self._watch(READ)
+        self._flush()
 
     @property
     def full(self) -> bool:
@@ -64,12 +81,12 @@ class Sender:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is kept here any more, or nobody is left to take it."""
+        """Whether nothing is waited for any more: all was taken after ``finish``, or nobody is left to take it."""
         return self._socket.fileno() < 0
 
     def send(self, stream: str, data: bytes, when: int) -> None:
-        """Hand over, or keep, or drop, what ``Lines`` gave to keep together."""
-        if self.idle or (self._limit and len(self._pending) + len(data) > self._limit):
+        """Hand over, or keep, or drop, what ``Lines`` gave to keep together. An empty buffer takes what is larger."""
+        if self.idle or (0 < self._limit < len(self._pending) + len(data) and self._pending):
             return
         self._pending += self._blocks.records(stream, data, when)
         self._flush()
@@ -81,6 +98,7 @@ class Sender:
         self._finishing = True
         with suppress(ProcessLookupError):
             os.kill(self._child, signal.SIGUSR1)
+        self._loop.later(_KILLED_BY, self._close)
         self._flush()
 
     def _await_ready(self) -> None:
@@ -122,8 +140,11 @@ class Sender:
             self._close()
             return
         if self._finishing and not self._pending:
-            self._close()
-            return
+            if not self._to_its_end:
+                self._close()
+                return
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
         self._watch(READ | WRITE if self._pending else READ)
         if was_full and not self.full:
             self._on_room()
@@ -145,7 +166,7 @@ def _end_soon(_signal: int, _frame: object) -> None:
         signal.alarm(left)
 
 
-def _become(theirs: socket.socket, remote: RemoteLog) -> NoReturn:
+def _become(theirs: socket.socket, work: Callable[[socket.socket], None]) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -153,8 +174,6 @@ def _become(theirs: socket.socket, remote: RemoteLog) -> NoReturn:
         processes.set_parent_death_signal(signal.SIGUSR1)
         processes.set_name("cove-log")
         processes.close_all_but([0, 1, 2, theirs.fileno()])
-        from cove.runtime.logs.remote import delivery  # here alone: a shim with files only pays for none of it
-
-        delivery.main(theirs, remote)
+        work(theirs)
     finally:
         os._exit(0)

@@ -2,7 +2,6 @@
 
 import importlib
 import socket
-from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from cove.runtime.logs import blocks
@@ -46,28 +45,12 @@ def main(source: socket.socket, remote: RemoteLog) -> None:
         return
     source.sendall(b"\n")
     parts = Parts()
-    for stream, when, data in received(source):
-        for piece in pieces(data):
-            driver.send(parts.message(stream, when, piece))
-    driver.close()
-
-
-def received(source: socket.socket) -> Iterator[tuple[int, int, bytes]]:
-    """Streams, times and data of the blocks that come, until the other side ends."""
-    data = b""
-    mark: bytes | None = None
+    incoming = blocks.Incoming()
     while more := source.recv(_READ_SIZE):
-        data += more
-        at = 0
-        if mark is None:
-            mark = blocks.mark(data)
-            if mark is None:
-                continue
-            at = blocks.HEADER_SIZE
-        while (block := blocks.head(data, at, mark)) and at + block.end <= len(data):
-            yield block.stream, block.time, data[at + blocks.HEAD_SIZE : at + block.end - blocks.TAIL_SIZE]
-            at += block.end
-        data = data[at:]
+        for stream, when, data in incoming.take(more):
+            for piece in pieces(data):
+                driver.send(parts.message(stream, when, piece))
+    driver.close()
 
 
 class Parts:
