@@ -37,6 +37,12 @@ FOUND_AT_THE_START = (
     "--userns-remap=no-such-user",
     "--userns-remap=root:no-such-group",
     "--userns-remap=54321",
+    "--exec-opt native.cgroupdriver=nope",
+    "--log-opt x=y",
+    "--log-opt mode=x",
+    "--log-driver syslog --log-opt syslog-address=x",
+    "--seccomp-profile /no/such",
+    "--group nosuch",
     "--storage-opt=x",
     "--storage-opt=overlay2.nope=1",
 )
@@ -81,6 +87,12 @@ def words(namespace: NetworkNamespace, program: str, place: Path, arguments: str
         ("--registry-mirror x", {}),
         ("--default-address-pool x", {}),
         ("--node-generic-resource x", {}),
+        ("--node-generic-resource gpu=one --node-generic-resource gpu=2", {}),
+        ("--node-generic-resource gpu=1 --node-generic-resource gpu=2", {}),
+        ("--label a=b --label b=b --label a=c", {}),
+        ("", {"labels": ["a=b", "a=c"]}),
+        ("--default-ulimit x=1", {}),
+        ("--oom-score-adjust x", {}),
         ("--dns-search a/b", {}),
         ("--nonesuch", {}),
         ("", {"motor": 1}),
@@ -124,3 +136,12 @@ def test_words_of_a_start(namespace: NetworkNamespace, short_path: Path, argumen
     assert ours == words(namespace, str(BIN / "coved"), short_path, f"{arguments} --validate", {})
     docker = words(namespace, "dockerd", short_path, arguments, {})
     assert ours == docker.removeprefix(NETWORKS)
+
+
+def test_a_storage_driver_that_is_none(namespace: NetworkNamespace, short_path: Path) -> None:
+    """Which there are is said besides: Docker's names are not all here."""
+    ours = words(namespace, str(BIN / "coved"), short_path, "-s nope", {})
+    assert ours == words(namespace, str(BIN / "coved"), short_path, "-s nope --validate", {})
+    docker = words(namespace, "dockerd", short_path, "-s nope", {})
+    assert docker == "error initializing graphdriver: driver not supported"
+    assert ours == f"{docker}: 'nope' is not one of erofs, overlay2"

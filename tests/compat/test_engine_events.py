@@ -28,6 +28,7 @@ def _events(engine: Engine) -> Observed:
     engine.docker("run", "--rm", "--name", "it", "--net", "mine", "-v", "data:/d", "-l", "a=b", "busybox", "true")
     engine.docker("run", "-d", "--name", "it", "busybox", "sleep", "60")
     engine.docker("exec", "it", "true")
+    engine.http("POST", "/containers/it/attach?logs=1&stdout=1")
     for words in (
         ("pause",),
         ("unpause",),

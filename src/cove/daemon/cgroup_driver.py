@@ -17,7 +17,7 @@ def check_option(option: str) -> None:
     if not equals:
         raise InvalidArgument(f"invalid exec-opt ({option}): must be formatted 'opt=value'")
     if key.lower() == _OPTION and value not in DRIVERS:
-        raise InvalidArgument(f"invalid cgroupdriver specified: {value}. Supported ones: {', '.join(DRIVERS)}")
+        raise InvalidArgument(f"native.cgroupdriver option {value} not supported")
 
 
 def uses_systemd(settings: Settings) -> bool:

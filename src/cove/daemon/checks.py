@@ -24,23 +24,35 @@ def check(settings: Settings) -> None:
     _check_places(settings)
     _check_addresses(settings)
     _check_runtimes(settings)
-    storage_driver.check(settings.storage_driver)
-    log_options.check(settings.log_driver, settings.log_opts)
 
 
 def check_together(settings: Settings) -> None:
     """What flags and file together must not say, which dockerd finds when it starts. Raises InvalidArgument."""
+    _check_labels(settings.labels)
     network_settings.check(settings)
     for name in settings.insecure_registries:
         registry_entries.insecure(name)
     for name in settings.allow_nondistributable_artifacts:
         registry_entries.foreign(name)
+    for option in settings.exec_opts:
+        cgroup_driver.check_option(option)
+    _check_container_logs(settings)
+    storage_driver.check(settings.storage_driver)
     for option in settings.storage_opts:
         storage_driver.check_option(option)
     if settings.metrics_addr and ":" not in settings.metrics_addr:
         raise InvalidArgument(
             f"failed to start metrics server: address {settings.metrics_addr}: missing port in address"
         )
+
+
+def _check_labels(labels: tuple[str, ...]) -> None:
+    """A label has one value, however often it is given."""
+    known: dict[str, str] = {}
+    for label in labels:
+        before = known.setdefault(label.partition("=")[0], label)
+        if before != label:
+            raise InvalidArgument(f"conflict labels for {label} and {before}")
 
 
 def check_log(settings: Settings) -> None:
@@ -66,9 +78,26 @@ def _check_words(settings: Settings) -> None:
         plugins = ", ".join(settings.authorization_plugins)
         raise InvalidArgument(f"authorization plugins are not supported, and nobody would be asked: {plugins}")
     _each(flag_values.label, settings.labels)
-    _each(flag_values.generic_resource, settings.node_generic_resources)
-    for option in settings.exec_opts:
-        cgroup_driver.check_option(option)
+    _check_resources(settings.node_generic_resources)
+
+
+def _check_resources(resources: tuple[str, ...]) -> None:
+    """One resource is counted or named: ``gpu=2``, or ``gpu=a`` and ``gpu=b``."""
+    _each(flag_values.generic_resource, resources)
+    values: dict[str, list[str]] = {}
+    for name, _, value in (text.partition("=") for text in resources):
+        values.setdefault(name, []).append(value)
+    for name, found in values.items():
+        if len(found) > 1 and any(value.isdecimal() for value in found):
+            words = f"mixed discrete and named resources in expression '{name}=[{' '.join(found)}]'"
+            raise InvalidArgument(f"could not parse GenericResource: {words}")
+
+
+def _check_container_logs(settings: Settings) -> None:
+    try:
+        log_options.check(settings.log_driver, settings.log_opts)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"failed to set log opts: {error.message}") from None
 
 
 def _check_numbers(settings: Settings) -> None:

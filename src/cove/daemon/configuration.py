@@ -4,6 +4,7 @@ A directive that is both a flag and in the file is refused, as dockerd does: nob
 """
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,8 +98,13 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
+_ROOTS = ("data-root", "exec-root")
+"""May be given from where the daemon is started, as dockerd's."""
+
+
 def _converted(values: dict[str, Any]) -> Settings:
+    roots = {key: os.path.abspath(root) for key in _ROOTS if isinstance(root := values.get(key), str) and root}
     try:
-        return msgspec.convert(values, Settings)
+        return msgspec.convert(values | roots, Settings)
     except msgspec.ValidationError as error:
         raise InvalidArgument(str(error)) from error

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cove import units
+from cove.engine.bundle.limits import ULIMITS
 from cove.errors import InvalidArgument
 
 RESERVED_RUNTIMES = ("runc", "cove")
@@ -114,6 +115,8 @@ def ulimit(text: str) -> dict[str, Any]:
     key, equals, values = text.partition("=")
     if not equals:
         raise ValueError(f"invalid ulimit argument: {text}")
+    if key not in ULIMITS:
+        raise ValueError(f"invalid ulimit type: {key}")
     soft, colon, hard = values.partition(":")
     try:
         numbers = int(soft), int(hard if colon else soft)

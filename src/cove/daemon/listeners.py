@@ -52,7 +52,7 @@ def _passed_sockets() -> list[socket.socket]:
 
 def unix_listener(path: str, group: str) -> socket.socket:
     """A socket that listens at a path, for root and a group. Raises InvalidArgument, Conflict, Unavailable."""
-    gid = _gid(group)
+    gid = group_id(group)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         os.makedirs(os.path.dirname(path), mode=0o711, exist_ok=True)
@@ -93,7 +93,7 @@ def _bind(listener: socket.socket, path: str, gid: int) -> None:
     listener.listen(socket.SOMAXCONN)
 
 
-def _gid(group: str) -> int:
+def group_id(group: str) -> int:
     """A group by name or number; root's where the default group does not exist. Raises InvalidArgument."""
     try:
         return grp.getgrnam(group).gr_gid
@@ -101,7 +101,7 @@ def _gid(group: str) -> int:
         if group.isdecimal():
             return int(group)
     if group != Settings().group:
-        raise InvalidArgument(f"--group: no group {group}")
+        raise InvalidArgument(f"failed to load listeners: group {group} not found")
     log.debug("no group %s: the socket is root's alone", group)
     return 0
 

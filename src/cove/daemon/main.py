@@ -8,11 +8,12 @@ import signal
 import sys
 
 from cove import __version__
-from cove.daemon import api_versions, command_line, configuration, logs, stacks, subordinate, tls
+from cove.daemon import api_versions, command_line, configuration, listeners, logs, stacks, subordinate, tls
 from cove.daemon.command_line import CommandLine
 from cove.daemon.notify import notify
 from cove.daemon.reload import Reload, without_effect
 from cove.daemon.settings import Settings
+from cove.engine.bundle.seccomp import read_default
 from cove.errors import CoveError
 from cove.kernel import processes
 
@@ -40,6 +41,8 @@ def _start(line: CommandLine) -> None:
     tls.context(settings)
     api_versions.oldest()
     subordinate.check(settings.userns_remap)
+    listeners.group_id(settings.group)
+    read_default(settings.seccomp_profile)
     if line.validate:
         print("configuration OK")
         return

@@ -22,7 +22,9 @@ _ALSO = {"overlay": "overlay2", "overlayfs": "overlay2"}
 def check(wanted: str) -> None:
     """Raises InvalidArgument for a name, not empty, that is no driver's."""
     if _ALSO.get(wanted, wanted) not in ("", *NAMES):
-        raise InvalidArgument(f"storage-driver: {wanted!r} is not one of {', '.join(NAMES)}")
+        raise InvalidArgument(
+            f"error initializing graphdriver: driver not supported: {wanted!r} is not one of {', '.join(NAMES)}"
+        )
 
 
 def check_option(text: str) -> None:

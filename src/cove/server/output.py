@@ -27,8 +27,8 @@ class Output(Protocol):
     async def attach(self, ref: str, options: AttachOptions) -> Stream:
         """Connect to a container that runs, or that is yet to be started. Raises Conflict in Docker's words."""
 
-    async def tty(self, ref: str) -> bool:
-        """Whether the container has a terminal."""
+    async def attach_to_log(self, ref: str) -> bool:
+        """Connect to what was written, and no more; whether the container has a terminal. Raises as ``attach``."""
 
     async def resize(self, ref: str, *, rows: int, columns: int) -> None:
         """Raises Conflict when it does not run."""
@@ -66,8 +66,9 @@ class OutputRoutes:
     async def attach(self, request: Request) -> web.StreamResponse:
         ref = request.variable("id")
         if not request.flag("stream"):
+            tty = await self._output.attach_to_log(ref)
             before = await self._earlier_output(request)
-            hijack.begin(request, await self._output.tty(ref))
+            hijack.begin(request, tty)
             return await hijack.send_all(request, before or _nothing())
         stream = await self._attached(request)
         try:
@@ -93,7 +94,7 @@ class OutputRoutes:
         websocket.check(request)
         ref = request.variable("id")
         if not request.flag("stream"):
-            tty = await self._output.tty(ref)
+            tty = await self._output.attach_to_log(ref)
             return await websocket.send_all(request, await self._earlier_output(request) or _nothing(), tty)
         stream = await self._attached(request)
         try:

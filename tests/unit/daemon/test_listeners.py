@@ -90,7 +90,8 @@ def test_a_path_that_is_too_long_is_named(tmp_path: Path) -> None:
 
 def test_a_group_that_does_not_exist_is_named(tmp_path: Path) -> None:
     refused = refusal(f"unix://{tmp_path}/api.sock", group="no-such-group")
-    assert isinstance(refused, InvalidArgument) and refused.message == "--group: no group no-such-group"
+    assert isinstance(refused, InvalidArgument)
+    assert refused.message == "failed to load listeners: group no-such-group not found"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -320,7 +320,7 @@ class FakeOutput(Part):
             raise Conflict(f"container {ref} is paused. Unpause the container before attach")
         return found.process.stream()
 
-    async def tty(self, ref: str) -> bool:
+    async def attach_to_log(self, ref: str) -> bool:
         return self.store.find(ref).process.tty
 
     async def resize(self, ref: str, *, rows: int, columns: int) -> None:

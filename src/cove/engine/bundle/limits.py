@@ -16,7 +16,7 @@ LARGEST_TERMINAL = 0xFFFF
 
 _NODES = Path("/sys/devices/system/node/online")
 
-_ULIMITS = "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+ULIMITS = "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
 
 
 def check(host: HostConfig) -> None:
@@ -33,7 +33,7 @@ def check(host: HostConfig) -> None:
     if not -1000 <= host.oom_score_adj <= 1000:
         raise InvalidArgument(f"Invalid value {host.oom_score_adj}, range for oom score adj is [-1000, 1000]")
     for limit in host.ulimits or []:
-        if limit.name not in _ULIMITS:
+        if limit.name not in ULIMITS:
             raise InvalidArgument(f"invalid ulimit type: {limit.name}")
         if limit.hard >= 0 and limit.soft > limit.hard:
             raise InvalidArgument(

@@ -21,7 +21,8 @@ def read_default(setting: str) -> str:
     try:
         text = Path(setting).read_text()
     except (OSError, ValueError) as error:
-        raise InvalidArgument(f"opening seccomp profile ({setting}) failed: {error}") from error
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise InvalidArgument(f"opening seccomp profile ({setting}) failed: open {setting}: {reason}") from error
     decode(text)
     return text
 

@@ -41,11 +41,7 @@ class Output:
         return Logs(container.record.config.tty, _batches(container, options, _search(options)))
 
     async def attach(self, ref: str, options: AttachOptions) -> Stream:
-        container = self._registry.get(ref)
-        if container.status == "paused":
-            raise Conflict(f"Container {container.id} is paused, unpause the container before attach")
-        if container.status == "restarting":
-            raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+        container = self._attachable(ref)
         attachment = streams.attachment(
             stdin=options.stdin and container.record.config.open_stdin,
             stdout=options.stdout,
@@ -67,8 +63,18 @@ class Output:
         self._announcements.publish(container, "attach")
         return Stream(ours, container.record.config.tty, border or time.time_ns())
 
-    async def tty(self, ref: str) -> bool:
-        return self._registry.get(ref).record.config.tty
+    async def attach_to_log(self, ref: str) -> bool:
+        container = self._attachable(ref)
+        self._announcements.publish(container, "attach")
+        return container.record.config.tty
+
+    def _attachable(self, ref: str) -> Container:
+        container = self._registry.get(ref)
+        if container.status == "paused":
+            raise Conflict(f"container {ref} is paused, unpause the container before attach")
+        if container.status == "restarting":
+            raise Conflict(f"container {ref} is restarting, wait until the container is running")
+        return container
 
     async def resize(self, ref: str, *, rows: int, columns: int) -> None:
         container = self._registry.get(ref)
