@@ -1,6 +1,8 @@
 """``--build-context``: directories, images, OCI layouts, URLs and repositories by a name of the Dockerfile's."""
 
+import io
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,71 @@ def test_a_layout(daemon: Engine, tmp_path: Path) -> None:
 def test_what_is_no_context(daemon: Engine, tmp_path: Path, place: str) -> None:
     err = built(daemon, tmp_path / "context", "FROM busybox\n", f"given={place}", check=False)
     assert "not found" in err
+
+
+def test_a_directory_is_a_base(daemon: Engine, tmp_path: Path) -> None:
+    """Its files are the first layer, and it says nothing of the configuration; by all names of an image too."""
+    other = tmp_path / "other"
+    (other / "sub").mkdir(parents=True)
+    (other / "sub/file").write_text("from a directory\n")
+    (other / ".dockerignore").write_text("hidden\n")
+    (other / "hidden").write_text("x")
+    (other / "sub/file").chmod(0o600)
+    os.chown(other / "sub/file", 7, 8)
+    text = "FROM files AS one\nFROM one\nENV A=b\nCOPY --from=busybox /bin /bin\nRUN find /sub /hidden -type f; cat /sub/file\n"
+    said = built(daemon, tmp_path / "context", text, f"files={other}")
+    assert "from a directory" in said and "/sub/file" in said and "/hidden: No such file" in said
+    for name in ("busybox", "busybox:latest", "docker.io/library/busybox"):
+        (tmp_path / "context/Dockerfile").write_text(f"FROM {name}\nENV A=b\n")
+        flags = ("--build-context", f"busybox={other}", "-t", "made:based")
+        daemon.cove("build", "-q", *flags, str(tmp_path / "context"))
+        image = daemon.sdk.images.get("made:based")
+        assert len(image.attrs["RootFS"]["Layers"]) == 1 and image.attrs["Config"]["Env"][1:] == ["A=b"]
+        assert not image.attrs["Config"].get("Cmd")
+        assert [step["Size"] > 0 for step in image.history()] == [False, True]
+    files = exported(daemon, "made:based")
+    assert files == {".dockerignore": (0, 0, 0o644), "sub": (0, 0, 0o755), "sub/file": (0, 0, 0o600)}
+    assert "CACHED" in daemon.cove("build", "--progress", "plain", *flags, str(tmp_path / "context")).err
+
+
+def exported(engine: Engine, image: str) -> dict[str, tuple[int, int, int]]:
+    """Owner, group and mode of what an image has, without what every container gets."""
+    container = engine.docker("create", image, "x").out.strip()
+    data = b"".join(engine.sdk.containers.get(container).export())
+    engine.docker("rm", container)
+    with tarfile.open(fileobj=io.BytesIO(data)) as members:
+        found = {member.name.removeprefix("./").strip("/") or ".": member for member in members}
+    given = (".", "dev", "etc", "proc", "sys")
+    return {
+        name: (member.uid, member.gid, member.mode & 0o7777)
+        for name, member in found.items()
+        if name.split("/")[0] not in given and name != ".dockerenv"
+    }
+
+
+def test_only_what_is_there_is_copied(daemon: Engine, tmp_path: Path) -> None:
+    """A directory that nobody has a Dockerfile for has none, and no ignore file that is not its own."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").write_text("x")
+    text = "FROM scratch\nCOPY --from=files . /\n"
+    for _ in range(2):
+        (tmp_path / "context").mkdir(exist_ok=True)
+        (tmp_path / "context/Dockerfile").write_text(text)
+        flags = ("--build-context", f"files={tmp_path}/other", "-t", "made:only")
+        said = daemon.cove("build", "--progress", "plain", *flags, str(tmp_path / "context")).err
+    assert exported(daemon, "made:only") == {"file": (0, 0, 0o644)}
+    assert "CACHED" in said
+
+
+def test_a_target_is_what_stands_in_for_it(daemon: Engine, tmp_path: Path) -> None:
+    """Nothing of its stage is built."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").write_text("x")
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/Dockerfile").write_text("FROM busybox AS base\nRUN false\nFROM busybox\n")
+    for target in ("base", "0"):
+        for place, files in ((f"{tmp_path}/other", {"file"}), ("docker-image://busybox", {"bin", "etc"})):
+            out = tmp_path / f"out-{target}-{len(files)}"
+            flags = ("--target", target, "--build-context", f"base={place}", "-o", str(out))
+            daemon.cove("build", "-q", *flags, str(tmp_path / "context"))
+            assert files <= {path.name for path in out.iterdir()}

@@ -30,7 +30,7 @@ from cove.build.solving.remotes import Fetcher, Remotes
 from cove.build.solving.running import Runner
 from cove.build.solving.solver import Inflight, Solver
 from cove.build.solving.steps import StepLayers
-from cove.dockerfile import DockerfileError, Options, Plan, parse, plan
+from cove.dockerfile import DockerfileError, Options, Plan, context_name, parse, plan
 from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
@@ -236,7 +236,7 @@ class _Build(Inputs):
         self._materials: dict[str, Material] = {}
         self.finishes = Finishes()
         self._contexts = {
-            name: Vertex(Given(context, context.tar), name=f"[context] {name or 'build'}", internal=True)
+            context_name(name): Vertex(Given(context, context.tar), name=f"[context] {name or 'build'}", internal=True)
             for name, context in contexts.items()
         }
 
@@ -336,7 +336,7 @@ class _Build(Inputs):
 
     def _options(self, platform: Platform) -> Options:
         request = self._request
-        named = frozenset({*filter(None, self._contexts), *request.named})
+        named = frozenset(map(context_name, filter(None, (*self._contexts, *request.named))))
         return Options(request.target, request.wishes.arguments, host(), platform, named)
 
     def _check(self, plans: Sequence[Plan], text: bytes) -> None:

@@ -5,7 +5,7 @@ who solves the plan adds them with ``parsing.parse_trigger`` and asks ``Plan.ori
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
@@ -16,6 +16,7 @@ from cove.dockerfile.text import quoted
 from cove.dockerfile.words import Expansion, Lexer
 from cove.errors import InvalidArgument
 from cove.platform import Platform, host
+from cove.reference import Reference
 
 SCRATCH = "scratch"
 """The base that is empty."""
@@ -55,7 +56,7 @@ class Options:
     platform: Platform | None = None
     """What is built for; None is the build's own platform."""
     contexts: frozenset[str] = frozenset()
-    """Names of contexts and images that stand in for stages of these names, as for everything else of that name."""
+    """``context_name`` of contexts and images that stand in for stages, as for everything else of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,15 @@ class Plan:
         return _Names(stages, self.options.contexts).origin(name, index)
 
 
+def context_name(name: str) -> str:
+    """What a context that stands in for this is called: an image's shortest name, without ``latest``."""
+    try:
+        reference = Reference.parse(name)
+    except InvalidArgument:
+        return name
+    return reference.familiar.removesuffix(":latest")
+
+
 def plan(dockerfile: Dockerfile, options: Options) -> Plan:
     """Resolve stages, arguments and dependencies. Raises DockerfileError."""
     target_platform = options.platform or options.build_platform
@@ -138,7 +148,7 @@ class _Names:
 
     def before(self, name: str, index: int) -> int | None:
         """The last stage of this name before ``index``, unless something stands in for it."""
-        return None if name.lower() in self.contexts else self._written(name, index)
+        return None if context_name(name.lower()) in self.contexts else self._written(name, index)
 
     def _written(self, name: str, index: int) -> int | None:
         for stage in reversed(self.stages[:index]):
@@ -164,7 +174,7 @@ class _Names:
     def origin(self, name: str, index: int) -> Origin:
         if name.isascii() and name.isdigit():
             return self._numbered(int(name[:9]), index)
-        if name.lower() in self.contexts and self._written(name, index) is not None:
+        if context_name(name.lower()) in self.contexts and self._written(name, index) is not None:
             return ImageOrigin(name.lower())
         if (stage := self.before(name, index)) is not None:
             return StageOrigin(stage)
@@ -203,6 +213,9 @@ def _planned(stage: Stage, names: _Names, values: Mapping[str, str], lexer: Lexe
         platform = _platform(start.platform, expression, values) if start.platform else None
     except DockerfileError as error:
         raise error.at(start.location) from None
+    if stage.name and stage.name in names.contexts:  # nothing of it is built: it is only ever a target
+        stage = replace(stage, instructions=())
+        return PlannedStage(stage, ImageOrigin(stage.name), platform, (), image.used, image.missing)
     origins = tuple((instruction, _origins(instruction, names, stage.index)) for instruction in stage.instructions)
     used, missing = image.used | expression.used, image.missing | expression.missing
     return PlannedStage(stage, names.base(image.text, stage.index), platform, origins, used, missing)

@@ -12,12 +12,22 @@ import msgspec
 
 from cove.build.planning.configuring import Configuring, command_line, environment, with_path, working_directory
 from cove.build.planning.dialect import Dialect
-from cove.build.planning.graph import Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
+from cove.build.planning.graph import CopyFiles, CopySource, Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
 from cove.build.planning.recipe import BuiltStage, Recipe, Step
 from cove.build.planning.scripts import script
 from cove.build.solving import transfers
 from cove.build.solving.running import Limits, WantedDevice
-from cove.dockerfile import PROXIES, ImageOrigin, Origin, Plan, PlannedStage, Scope, StageOrigin, parse_trigger
+from cove.dockerfile import (
+    PROXIES,
+    ImageOrigin,
+    Origin,
+    Plan,
+    PlannedStage,
+    Scope,
+    StageOrigin,
+    context_name,
+    parse_trigger,
+)
 from cove.dockerfile import instructions as types
 from cove.dockerfile.failure import DockerfileError
 from cove.dockerfile.mounts import Mount
@@ -26,6 +36,8 @@ from cove.images import Image
 from cove.oci.image import Config
 from cove.platform import Platform
 
+FROM_FILES = "buildkit.exporter.image.v0"
+"""BuildKit's comment on a layer that no instruction of the Dockerfile has made."""
 _CHANGING = (types.Run, types.Transfer, types.Workdir)
 
 
@@ -36,7 +48,7 @@ class Inputs(Protocol):
         """A base image, for this platform. Raises NotFound."""
 
     def context(self, name: str) -> Vertex | None:
-        """The build context (""), or a named one, as files; None when there is none of this name."""
+        """The build context (""), or a named one by its ``context_name``, as files; None when there is none."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class _Planner:
     async def stage(self, planned: PlannedStage) -> None:
         """Raises DockerfileError."""
         base, start, config, platform = await self._base(planned)
+        files = self._files(planned)
         triggers = [parse_trigger(text, planned.stage.start.location) for text in config.on_build or ()]
         config = with_path(replace_triggers(config))
         if isinstance(planned.base, StageOrigin):
@@ -94,6 +107,8 @@ class _Planner:
         made = _Stage(self, planned, platform, config, start, scope)
         instructions = [*triggers, *planned.stage.instructions]
         made.total = 1 + sum(isinstance(instruction, _CHANGING) for instruction in instructions)
+        if files is not None:
+            made.begin_with(files)
         for instruction in instructions:
             try:
                 await made.add(instruction)
@@ -120,13 +135,18 @@ class _Planner:
             stage = self.stages[planned.base.index]
             return stage, stage.root, stage.config, planned.platform or stage.platform
         platform = planned.platform or self._platform
-        if not isinstance(planned.base, ImageOrigin):
+        if not isinstance(planned.base, ImageOrigin) or self._files(planned) is not None:
             return None, SCRATCH, Config(), platform
         try:
             image = await self.inputs.image(planned.base.name, platform)
         except DockerfileError as error:
             raise error.at(planned.stage.start.location) from None
         return image, self.root(image, planned.base.name), image.config.config or Config(), platform
+
+    def _files(self, planned: PlannedStage) -> Vertex | None:
+        """The named context that stands in for what a stage begins with, where that is files and no image."""
+        origin = planned.base
+        return self.inputs.context(context_name(origin.name)) if isinstance(origin, ImageOrigin) else None
 
     def root(self, image: Image, name: str) -> Vertex:
         """The files of an image."""
@@ -142,7 +162,7 @@ class _Planner:
             return self._context("")
         if isinstance(origin, StageOrigin):
             return self.stages[origin.index].root
-        named = self.inputs.context(origin.name if isinstance(origin, ImageOrigin) else name)
+        named = self.inputs.context(context_name(origin.name if isinstance(origin, ImageOrigin) else name))
         if named is not None:
             return named
         if not isinstance(origin, ImageOrigin):
@@ -183,6 +203,17 @@ class _Stage:
         self._number = 1
         self._label = planned.label if len(planner.plan.stages) > 1 else ""
 
+    def begin_with(self, files: Vertex) -> None:
+        """Have all of a context as the first layer, over nothing."""
+        start = self._planned.stage.start
+        everything = CopyFiles((CopySource(input=1),), "/", True)
+        self.root = Vertex(everything, (self.root, files), f"[{self._place(1)}] {start.code}", start.code,
+                           self._planned.label, str(self._platform))  # fmt: skip
+        self.steps.append(
+            Step(start.code, self.root, self.configuring.config, f"local source for {start.image}", FROM_FILES, "",
+                 start.location.first, start.code)
+        )  # fmt: skip
+
     async def add(self, written: types.Instruction) -> None:
         """Raises DockerfileError, InvalidArgument."""
         instruction = self.scope.enter(written).instruction
@@ -214,15 +245,17 @@ class _Stage:
         self, written: types.Instruction, operation: object, inputs: tuple[Vertex, ...], note: str = ""
     ) -> Vertex:
         self._number += 1
-        place = f"{self._label} {self._number}/{self.total}".strip()
         return Vertex(
             operation,  # type: ignore[arg-type]
             (self.root, *inputs),
-            f"[{place}] {written.code}{note}",
+            f"[{self._place(self._number)}] {written.code}{note}",
             written.code,
             self._planned.label,
             str(self._platform),
         )
+
+    def _place(self, number: int) -> str:
+        return f"{self._label} {number}/{self.total}".strip()
 
     async def _run(self, written: types.Instruction, run: types.Run) -> Vertex:
         config, wishes = self.configuring.config, self._planner.wishes

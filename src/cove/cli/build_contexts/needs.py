@@ -11,7 +11,7 @@ import re
 import stat
 
 from cove.cli.building.options import arguments
-from cove.dockerfile import DockerfileError, Options, parse, plan
+from cove.dockerfile import DockerfileError, Options, context_name, parse, plan
 from cove.dockerfile.needs import BaseImage, bases, context_paths
 from cove.dockerfile.wildcards import expression, has_wildcards
 from cove.errors import CoveError, InvalidArgument
@@ -35,8 +35,8 @@ def needed(session: Session, values: Values, directory: Directory) -> set[str] |
         version = session.client.json("GET", "/version")
         here = Platform.parse(f"{version['Os']}/{version['Arch']}")
         planned = plan(parse(directory.text), Options(values.text("target"), arguments(values), here))
-        named = {text.partition("=")[0] for text in values.many("build-context")}
-        if named & bases(planned) or any(stage.platform for stage in planned.stages):
+        named = {context_name(text.partition("=")[0]) for text in values.many("build-context")}
+        if not named.isdisjoint(map(context_name, bases(planned))) or any(stage.platform for stage in planned.stages):
             return None
         images = {name: _image(session, name) for name in bases(planned)}
         found = [_real(directory.root, path) for path in context_paths(planned, images)]

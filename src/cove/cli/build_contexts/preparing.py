@@ -82,15 +82,15 @@ def prepare(positional: str, dockerfile: str = "", stdin: Iterable[bytes] | None
     return from_directory(positional, dockerfile, text)
 
 
+def files_alone(place: str) -> Directory:
+    """A local directory that has no Dockerfile: a named context. Raises Failure in Docker's words."""
+    root = _root(place)
+    return Directory(root, "", Selection(_ignored(root, None)))
+
+
 def from_directory(place: str, dockerfile: str, text: bytes | None = None) -> Directory:
     """A local directory. ``text``: of a Dockerfile that came on stdin. Raises Failure in Docker's words."""
-    if not place:
-        raise Failure("unable to prepare context: the Dockerfile's directory has no name")
-    root = os.path.realpath(place)
-    if not os.path.lexists(place):
-        raise Failure(f'unable to prepare context: path "{place}" not found')
-    if not os.path.isdir(root):
-        raise Failure(f"unable to prepare context: context must be a directory: {place}")
+    root = _root(place)
     if text is not None:
         return _with_text(root, text, _ignored(root, None))
     path = _dockerfile(root, dockerfile)
@@ -100,6 +100,18 @@ def from_directory(place: str, dockerfile: str, text: bytes | None = None) -> Di
     if inside == ".." or inside.startswith("../"):
         return _with_text(root, content, ignored)
     return Directory(root, inside, Selection(ignored, (inside, FILE_NAME)), content)
+
+
+def _root(place: str) -> str:
+    """The real path of a directory. Raises Failure."""
+    if not place:
+        raise Failure("unable to prepare context: the Dockerfile's directory has no name")
+    root = os.path.realpath(place)
+    if not os.path.lexists(place):
+        raise Failure(f'unable to prepare context: path "{place}" not found')
+    if not os.path.isdir(root):
+        raise Failure(f"unable to prepare context: context must be a directory: {place}")
+    return root
 
 
 def _with_text(root: str, text: bytes, ignored: Matcher) -> Directory:

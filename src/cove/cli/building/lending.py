@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack, closing, contextmanager
 
 from cove.cli.build_contexts.layouts import Layout
-from cove.cli.build_contexts.preparing import from_directory
+from cove.cli.build_contexts.preparing import files_alone
 from cove.cli.building.loading import load, unload
 from cove.cli.building.options import fields
 from cove.cli.failure import Failure
@@ -93,7 +93,7 @@ def _context(session: Session, build: str, text: str) -> list[str]:
         session.client.stream("POST", f"/cove/builds/{build}/contexts", query, b"", headers).close()
         return loaded
     headers = {"Content-Type": "application/x-tar"}
-    pieces = from_directory(place, "", b"").pieces()
+    pieces = files_alone(place).pieces()
     session.client.stream("POST", f"/cove/builds/{build}/contexts", {"name": name}, pieces, headers).close()
     return []
 

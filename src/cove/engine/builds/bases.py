@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cove.build.progress.progress import Listener, Noted
+from cove.dockerfile import context_name
 from cove.engine.transfers import Transfers
 from cove.errors import InvalidArgument, NotFound, Unimplemented
 from cove.images import Image, Images
@@ -48,11 +49,11 @@ class Bases:
         self._transfers = transfers
         self._pull = pull
         self._auths = auths
-        self._named = named
+        self._named = {context_name(name): image for name, image in named.items()}
 
     async def image(self, name: str, platform: Platform, listener: Listener) -> Image:
         """Raises NotFound, InvalidArgument."""
-        given = self._named.get(name, NamedImage(name))
+        given = self._named.get(context_name(name), NamedImage(name))
         name, found = given.name, self._here(given.name, platform)
         if found is not None and (given.here or not self._pull):
             return found
