@@ -201,9 +201,9 @@ COPY --chown=7:8 dir /d
 COPY --chown=daemon a.txt /x
 COPY --chown=nobody:daemon b.txt /y
 == copy-variables
-ARG FROM=a.txt
+ARG SOURCE=a.txt
 ENV TO=/t
-COPY $FROM ${TO}/x
+COPY $SOURCE ${TO}/x
 == copy-into-link
 RUN mkdir /real && ln -s /real /link
 COPY a.txt /link/

@@ -7,6 +7,7 @@ import shutil
 import tarfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from compat.dockerfiles import ERRORS, FILES, METADATA, STAGES, Case, lay_context
 from harness.compare import Observed, ask
-from harness.engine import Engine
+from harness.engine import Completed, Engine
 
 pytestmark = pytest.mark.needs("root", "dockerd", "busybox-static")
 
@@ -52,6 +53,24 @@ def test_triggers_run_in_the_build_of_the_next_image(alike: Any, tmp_path: Path)
 Observe = Callable[[Engine, Path, str, Case, dict[str, Any]], Any]
 
 
+@pytest.mark.needs("buildkit")
+@pytest.mark.parametrize("name", ["metadata", "files", "stages"])
+def test_images_as_buildkit_makes_them(alike: Any, tmp_path: Path, name: str) -> None:
+    """``cove build`` beside the BuildKit in Docker's engine."""
+    cases = {"metadata": METADATA, "files": FILES, "stages": STAGES}[name]
+    alike(f"buildkit {name}", lambda engine: _all(engine, tmp_path, cases, partial(_image, build=_with_buildkit)))
+
+
+def _with_buildkit(engine: Engine, *words: str) -> Completed:
+    if engine.cli == "cove":
+        return engine.cove("build", *words, check=False)
+    return engine.buildkit(*words)
+
+
+def _classic(engine: Engine, *words: str) -> Completed:
+    return engine.docker("build", *words, check=False)
+
+
 def _all(engine: Engine, place: Path, cases: Mapping[str, Case], observe: Observe) -> Observed:
     base = _tree(engine, "busybox")
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -72,9 +91,16 @@ def _one(engine: Engine, place: Path, name: str, case: Case, observe: Observe, b
         shutil.rmtree(context)
 
 
-def _image(engine: Engine, context: Path, name: str, case: Case, base: dict[str, Any]) -> Any:
+def _image(
+    engine: Engine,
+    context: Path,
+    name: str,
+    case: Case,
+    base: dict[str, Any],
+    build: Callable[..., Completed] = _classic,
+) -> Any:
     tag = f"compat-{name}"
-    done = engine.docker("build", "-q", "-t", tag, *case.flags, str(context), check=False)
+    done = build(engine, "-q", "-t", tag, *case.flags, str(context))
     if done.code:
         return {"failed": done.err}
     image = ask(engine, "GET", f"/images/{tag}/json").json()

@@ -22,6 +22,8 @@ from harness.base_image import busybox_root
 from harness.netns import NetworkNamespace
 
 BIN = Path(sys.executable).parent
+DOCKER_20 = "/usr/bin/docker"
+"""Debian's, whatever other command line comes first."""
 SLOWNESS = float(os.environ.get("COVE_TEST_SLOWNESS", "1"))
 """How many times slower than usual the machine is: what bounded waits are multiplied by."""
 
@@ -149,6 +151,11 @@ class Engine:
     def cove(self, *args: str, input: str | None = None, check: bool = True, timeout: float = 60) -> Completed:
         """Run Cove's command line to its end, likewise."""
         return _run([str(BIN / "cove"), *args], self.client_environment(), input, check, timeout)
+
+    def buildkit(self, *args: str, timeout: float = 60) -> Completed:
+        """Build with the BuildKit that is in Docker's engine 20.10, as the command line of the same version does."""
+        environment = self.client_environment() | {"DOCKER_BUILDKIT": "1"}
+        return _run([DOCKER_20, "build", *args], environment, None, False, timeout)
 
     @contextlib.contextmanager
     def spawned(self, *argv: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:

@@ -47,6 +47,13 @@ def _both(*names: str) -> bool:
     return all(_program(name)() for name in names)
 
 
+def _docker_20() -> bool:
+    if not Path("/usr/bin/docker").exists():
+        return False
+    said = subprocess.run(["/usr/bin/docker", "--version"], capture_output=True, text=True, check=False)
+    return said.stdout.startswith("Docker version 20.")
+
+
 def _cgroup_v1(controller: str) -> Callable[[], bool]:
     return lambda: any(
         controller in line.rsplit(" - ", 1)[1].split()[-1].split(",")
@@ -170,6 +177,9 @@ NEEDS = {
     "firewalld": Need("the firewall firewalld, and a D-Bus for it", lambda: _both("firewalld", "dbus-daemon")),
     "docker-registry": Need("Debian's docker-registry, as a peer", _program("docker-registry")),
     "docker-cli": Need("the stock docker command line", _program("docker")),
+    "buildkit": Need(
+        "Debian's docker command line, which asks Docker's engine for BuildKit without a plug-in", _docker_20
+    ),
     "dockerd": Need("Docker's own engine, as a peer to compare with", _program("dockerd")),
     "emulator": Need(
         "qemu-user-static, and a kernel with binfmt_misc that nobody has mounted: registrations are the machine's",

@@ -1,6 +1,10 @@
 """COPY, ADD and WORKDIR: which files an image gets, and from where."""
 
+import contextlib
+import hashlib
 import io
+import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -72,7 +76,7 @@ two
 """
     out = built(daemon, context, dockerfile, TREE)
     assert out.splitlines() == [
-        "/to 755 77:88",
+        "/to 640 77:88",
         "/to/1 640 77:88",
         "/to/2 755 77:99",
         "/to/2/a.txt 644 77:99",
@@ -134,10 +138,12 @@ def test_archives_are_unpacked_by_what_they_are(daemon: Engine, context: Path) -
     ("line", "words"),
     [
         ("COPY missing /to", '"/missing": not found'),
-        ("COPY *.none /to/", '"/*.none": not found'),
         ("COPY f f /to", "the destination must be a directory and end with a /"),
         ("COPY --chown=nobody-here f /to", "unable to find user nobody-here"),
         ("COPY --chmod=9 f /to", "invalid chmod parameter"),
+        ("COPY dir /etc/passwd", "cannot copy to non-directory: /etc/passwd"),
+        ("COPY dir /etc/passwd/", "cannot copy to non-directory: /etc/passwd"),
+        ("COPY f /etc/passwd/x/", "/etc/passwd: not a directory"),
         ("COPY f /bin", None),
         ("COPY f /", None),
         ("COPY ../../../etc/passwd /to", '"/etc/passwd": not found'),
@@ -175,3 +181,100 @@ def test_a_dockerfile_that_is_ignored_builds_all_the_same(daemon: Engine, tmp_pa
     image = daemon.docker("build", "-q", str(tmp_path)).out.strip()
     found = daemon.docker("run", "--rm", image, "ls", "-A", "/to").out.split()
     assert sorted(found) == sorted(f"file{number}" for number in range(files))
+
+
+def test_a_pattern_that_matches_nothing(daemon: Engine, context: Path) -> None:
+    """Is no mistake to BuildKit, and copies nothing; Docker's classic builder refuses it."""
+    text = "FROM busybox\nCOPY *.none /to/\nCOPY f *.none /two/\nCOPY --parents dir/none/* /three/\n"
+    assert built(daemon, context, text, "ls -d /to /t*; ls /two") == "/tmp\n/two\nf\n"
+    done = daemon.docker("build", "-q", str(context), check=False)
+    assert done.code == 1 and "*.none" in done.err
+
+
+def test_two_stars_are_directories_for_parents_alone(daemon: Engine, context: Path) -> None:
+    text = "FROM busybox\nCOPY **/*.txt /to/\nCOPY --parents **/*.txt /to/deep/\n"
+    out = built(daemon, context, text, "find /to -type f | sort")
+    assert out.split() == ["/to/a.txt", "/to/deep/dir/a.txt", "/to/deep/dir/sub/c.txt"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "files"),
+    [
+        ("--exclude=*.txt", "dir", "/to/b.md /to/sub/c.txt"),
+        ("--exclude=sub/*.txt", "dir", "/to/a.txt /to/b.md"),
+        ("--parents --exclude=*.txt", "dir", "/to/dir/a.txt /to/dir/b.md /to/dir/sub/c.txt"),
+        ("--parents --exclude=dir/*.txt", "dir", "/to/dir/b.md /to/dir/sub/c.txt"),
+        ("--parents --exclude=sub/*.txt", "dir/./sub", ""),
+        ("--parents --exclude=dir/sub/*", "**/*.txt", "/to/dir/a.txt"),
+        ("--exclude=f", "f", ""),
+    ],
+)
+def test_what_exclusions_are_relative_to(daemon: Engine, context: Path, flags: str, source: str, files: str) -> None:
+    """The directory that is copied; with ``--parents`` where the kept path begins."""
+    out = built(daemon, context, f"FROM busybox\nCOPY {flags} {source} /to/\n", "find /to -type f | sort")
+    assert out.split() == files.split()
+
+
+def test_new_directories_have_the_mode_too(daemon: Engine, context: Path) -> None:
+    text = "FROM busybox\nCOPY --chmod=1750 dir/sub /to/sub\nCOPY --chmod=600 --chown=7 f /to/new/f\n"
+    text += "COPY --chmod=u+s f /to/other/f\nADD --chmod=600 archive /to/got/\n"
+    with tarfile.open(context / "archive", "w") as archive:
+        member = tarfile.TarInfo("in")
+        member.mode = 0o640
+        archive.addfile(member)
+    assert built(daemon, context, text, TREE).splitlines() == [
+        "/to 750 0:0",
+        "/to/got 755 0:0",
+        "/to/got/in 640 0:0",
+        "/to/new 600 7:7",
+        "/to/new/f 600 7:7",
+        "/to/other 755 0:0",
+        "/to/other/f 4644 0:0",
+        "/to/sub 750 0:0",
+        "/to/sub/c.txt 1750 0:0",
+    ]
+
+
+@pytest.mark.parametrize(("client", "owner"), [("cove", "1:1"), ("docker", "0:0")])
+def test_whose_a_working_directory_is(daemon: Engine, context: Path, client: str, owner: str) -> None:
+    """The USER's, as with BuildKit; the classic builder leaves it to root. What is there stays whose it is."""
+    text = "FROM busybox\nUSER daemon\nWORKDIR /to/a\nWORKDIR /tmp\nWORKDIR b\nUSER root\nWORKDIR /to/a\n"
+    (context / "Dockerfile").write_text(text)
+    run = daemon.cove if client == "cove" else daemon.docker
+    image = run("build", "-q", str(context)).out.strip()
+    look = "stat -c '%n %u:%g' /to /to/a /tmp /tmp/b"
+    out = daemon.docker("run", "--rm", image, "sh", "-c", look).out
+    assert out.splitlines() == [f"/to {owner}", f"/to/a {owner}", "/tmp 0:0", f"/tmp/b {owner}"]
+
+
+def test_a_name_that_comes_twice_is_in_the_layer_once(daemon: Engine, context: Path, tmp_path: Path) -> None:
+    (context / "other").mkdir()
+    (context / "other/f").write_text("the last\n")
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY f other/* dir /to/\n")
+    daemon.cove("build", "-q", "-o", f"type=docker,dest={tmp_path}/image.tar", str(context))
+    with tarfile.open(tmp_path / "image.tar") as image:
+        layers = [io.BytesIO(file.read()) for member in image if (file := image.extractfile(member))]
+    names = []
+    for layer in layers:
+        with contextlib.suppress(tarfile.ReadError), tarfile.open(fileobj=layer) as members:
+            names += [(member.name, member.size) for member in members]
+    assert [(name, size) for name, size in names if name == "to/f"] == [("to/f", len("the last\n"))]
+
+
+@pytest.mark.parametrize("form", ["--format=gnu", "--format=posix", "--sparse-version=0.0", "--sparse-version=0.1"])
+def test_archives_with_holes(daemon: Engine, context: Path, form: str) -> None:
+    """GNU's own form, and those of pax."""
+    with (context / "holes").open("wb") as file:
+        file.write(b"begin")
+        file.seek(8 << 20)
+        file.write(b"end")
+        file.truncate(16 << 20)
+    flags = [form] if "format" in form else ["--format=posix", form]
+    subprocess.run(["tar", "-C", context, "-S", *flags, "-cf", context / "sparse.tar", "holes", "f"], check=True)
+    digest = hashlib.sha256((context / "holes").read_bytes()).hexdigest()
+    (context / "holes").unlink()
+    for text in ("ADD sparse.tar /to/", "ADD --chown=5 sparse.tar /to/"):
+        look = "sha256sum /to/holes; stat -c %s:%u /to/holes; cat /to/f; du -k /to/holes"
+        out = built(daemon, context, f"FROM busybox\n{text}\n", look).split()
+        owner = "5" if "chown" in text else str(os.getuid())
+        assert out[:1] + out[2:4] == [digest, f"{16 << 20}:{owner}", "hello"] and int(out[4]) < 1024

@@ -82,7 +82,8 @@ def test_a_directory_is_a_base(daemon: Engine, tmp_path: Path) -> None:
     (other / "hidden").write_text("x")
     (other / "sub/file").chmod(0o600)
     os.chown(other / "sub/file", 7, 8)
-    text = "FROM files AS one\nFROM one\nENV A=b\nCOPY --from=busybox /bin /bin\nRUN find /sub /hidden -type f; cat /sub/file\n"
+    text = "FROM files AS one\nFROM one\nENV A=b\nCOPY --from=busybox /bin /bin\n"
+    text += "RUN find /sub /hidden -type f; cat /sub/file\n"
     said = built(daemon, tmp_path / "context", text, f"files={other}")
     assert "from a directory" in said and "/sub/file" in said and "/hidden: No such file" in said
     for name in ("busybox", "busybox:latest", "docker.io/library/busybox"):

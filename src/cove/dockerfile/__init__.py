@@ -9,7 +9,17 @@ from cove.dockerfile.expansion import Expanded, expand
 from cove.dockerfile.failure import DockerfileError, Location
 from cove.dockerfile.parsing import Dockerfile, Stage, parse, parse_trigger
 from cove.dockerfile.scopes import PROXIES, Scope
-from cove.dockerfile.stages import ImageOrigin, Options, Origin, Plan, PlannedStage, Scratch, StageOrigin, context_name, plan
+from cove.dockerfile.stages import (
+    ImageOrigin,
+    Options,
+    Origin,
+    Plan,
+    PlannedStage,
+    Scratch,
+    StageOrigin,
+    context_name,
+    plan,
+)
 
 __all__ = [
     "PROXIES",

@@ -1,4 +1,4 @@
-"""Patterns of COPY and of ``--exclude`` as regular expressions for whole paths: Go's filepath.Match, and ``**``. Pure.
+"""Patterns of COPY and of ``--exclude`` as expressions for whole paths: Go's filepath.Match, and perhaps ``**``. Pure.
 
 Each star takes as little as it can and is then held to that (an atomic group), as Go's matcher does: what follows is
 only ever helped by it. So no pattern can keep the matcher busy for more than a pass over the path for each of its
@@ -27,10 +27,13 @@ def has_wildcards(path: str) -> bool:
     return any(mark in path for mark in "*?[")
 
 
-def expression(pattern: str) -> str:
-    """The expression of a cleaned pattern. ``**`` as a component is any number of them. Raises InvalidArgument."""
+def expression(pattern: str, *, deep: bool = True) -> str:
+    """The expression of a cleaned pattern. ``deep``: ``**`` as a component is any number of them, not a ``*``.
+
+    Raises InvalidArgument.
+    """
     pieces = [_Piece("")]
-    for star, text in _tokens(pattern.strip("/"), pattern):
+    for star, text in _tokens(pattern.strip("/"), pattern, deep):
         if star:
             pieces.append(_Piece(star))
         else:
@@ -59,15 +62,15 @@ def _held(text: str) -> str:
     return f"(?>{text})"
 
 
-def _tokens(pattern: str, whole: str) -> Iterator[tuple[str, str]]:
+def _tokens(pattern: str, whole: str, deep: bool) -> Iterator[tuple[str, str]]:
     """Stars and the expressions of single characters. Raises InvalidArgument naming the whole pattern."""
     position = 0
     while position < len(pattern):
         character = pattern[position]
-        if pattern.startswith("**/", position) and (not position or pattern[position - 1] == "/"):
+        if deep and pattern.startswith("**/", position) and (not position or pattern[position - 1] == "/"):
             yield _COMPONENTS, ""
             position += 3
-        elif pattern.startswith("**", position):
+        elif deep and pattern.startswith("**", position):
             yield _ANYTHING, ""
             position += 2
         elif character == "*":

@@ -53,7 +53,8 @@ class Assembly:
         """From an image, or from scratch. ``root``: its files."""
         if isinstance(stage.base, Image):
             base = stage.base.config
-            made = msgspec.structs.replace(base, config=base.config or Config(), history=list(base.history or []))
+            config, history = base.config or Config(), list(base.history or [])
+            made = msgspec.structs.replace(base, config=config, history=history, comment="")
             return cls(made, root, stamp)
         return cls(_empty(stage.platform), root, stamp)
 
@@ -98,14 +99,17 @@ class Assembly:
 
 
 def _empty(platform: Platform) -> ImageConfig:
-    return ImageConfig(platform.architecture, platform.os, RootFS(), Config(), [], variant=platform.variant)
+    """It says nothing of containers before its first step."""
+    return ImageConfig(platform.architecture, platform.os, RootFS(), None, [], variant=platform.variant)
 
 
 def labelled(assembly: Assembly, labels: Mapping[str, str], stage: BuiltStage) -> Assembly:
-    """The image as it is put out: with the labels of whoever asked, and a time."""
+    """The image as it is put out: with its author, the labels of whoever asked, and a time."""
     config = with_labels(with_path(assembly.config.config or stage.config), labels)
     created = assembly.config.created or assembly.stamp.of(assembly.created)
-    return replace(assembly, config=msgspec.structs.replace(assembly.config, config=config, created=created))
+    author = next((each.author for each in reversed(stage.lineage) if each.author), assembly.config.author)
+    made = msgspec.structs.replace(assembly.config, config=config, created=created, author=author)
+    return replace(assembly, config=made)
 
 
 def squashed(assembly: Assembly, root: Root, now: int) -> Assembly:

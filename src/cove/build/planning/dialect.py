@@ -15,13 +15,21 @@ FILES = "{files}"
 
 
 class Dialect(Protocol):
-    """``keeps_owners``: COPY --from leaves files to those who have them in the source. ``shows_place``: mistakes in a
+    """What differs between Docker's two builders.
+
+    ``keeps_owners``: COPY --from leaves files to those who have them in the source. ``shows_place``: mistakes in a
     Dockerfile are shown with the lines around them. ``args_escaped``: what a CMD sets ``ArgsEscaped`` to.
+    ``user_owns``: a directory that WORKDIR makes is its USER's. ``empty_patterns``: a pattern may match nothing.
+    ``names_author``: steps after a MAINTAINER have the author. ``empty``: the configuration that scratch has.
     """
 
     keeps_owners: bool
     shows_place: bool
     args_escaped: bool
+    user_owns: bool
+    empty_patterns: bool
+    names_author: bool
+    empty: Config
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         """The history's line. ``config``: after the instruction. ``arguments``: declared ones, in this order, with
@@ -38,6 +46,10 @@ class Classic:
     keeps_owners = True
     shows_place = False
     args_escaped = False
+    user_owns = False
+    empty_patterns = False
+    names_author = True
+    empty = Config()
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):
@@ -65,6 +77,10 @@ class BuildKit:
     keeps_owners = True
     shows_place = True
     args_escaped = True
+    user_owns = True
+    empty_patterns = True
+    names_author = False
+    empty = Config(working_dir="/")
 
     def created_by(self, instruction: types.Instruction, config: Config, arguments: Mapping[str, str]) -> str:
         if isinstance(instruction, types.Run):

@@ -121,7 +121,7 @@ class Run:
 
 @dataclass(frozen=True)
 class CopySource:
-    """What a copy takes of an input, or a file that is given. See ``layers.jobs.Source``."""
+    """What a copy takes of an input, or a file that is given. See ``layers.worker.build_jobs.Source``."""
 
     input: int = -1
     path: str = ""
@@ -130,6 +130,7 @@ class CopySource:
     unpack: bool = False
     name: str = ""
     content: bytes | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True)

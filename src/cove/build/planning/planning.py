@@ -12,7 +12,17 @@ import msgspec
 
 from cove.build.planning.configuring import Configuring, command_line, environment, with_path, working_directory
 from cove.build.planning.dialect import Dialect
-from cove.build.planning.graph import CopyFiles, CopySource, Given, LayerRef, MakeDirectory, MountOption, Root, Run, Vertex
+from cove.build.planning.graph import (
+    CopyFiles,
+    CopySource,
+    Given,
+    LayerRef,
+    MakeDirectory,
+    MountOption,
+    Root,
+    Run,
+    Vertex,
+)
 from cove.build.planning.recipe import BuiltStage, Recipe, Step
 from cove.build.planning.scripts import script
 from cove.build.solving import transfers
@@ -136,7 +146,7 @@ class _Planner:
             return stage, stage.root, stage.config, planned.platform or stage.platform
         platform = planned.platform or self._platform
         if not isinstance(planned.base, ImageOrigin) or self._files(planned) is not None:
-            return None, SCRATCH, Config(), platform
+            return None, SCRATCH, self.dialect.empty, platform
         try:
             image = await self.inputs.image(planned.base.name, platform)
         except DockerfileError as error:
@@ -226,9 +236,15 @@ class _Stage:
         if vertex is not None:
             self.root = vertex
         step = Step(
-            written.code, vertex, self.configuring.config, created_by, dialect.comment(vertex is not None),
-            self.author, written.location.first, f"[{self._label}] {written.code}" if self._label else written.code,
-        )  # fmt: skip
+            written.code,
+            vertex,
+            self.configuring.config,
+            created_by,
+            dialect.comment(vertex is not None),
+            self.author if dialect.names_author else "",
+            written.location.first,
+            f"[{self._label}] {written.code}" if self._label else written.code,
+        )
         self.steps.append(step)
 
     async def _vertex(self, written: types.Instruction, instruction: types.Instruction) -> Vertex | None:
@@ -238,7 +254,8 @@ class _Stage:
             return await self._transfer(written, instruction)
         if isinstance(instruction, types.Workdir):
             path = working_directory(self.configuring.config, instruction.path)
-            return self._made(written, MakeDirectory(path), ())
+            owner = self.configuring.config.user if self._planner.dialect.user_owns else ""
+            return self._made(written, MakeDirectory(path, owner), ())
         return None
 
     def _made(

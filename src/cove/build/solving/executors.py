@@ -237,6 +237,7 @@ class Executors:
                 source.unpack,
                 source.name,
                 source.content,
+                optional=source.optional,
             )
             sources.append(made)
         return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner)

@@ -33,7 +33,7 @@ def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tup
             else:  # the one file that there is
                 sources.append(CopySource(input=place, expression=expression("*"), path="*", unpack=unpack))
         else:
-            sources.append(_local(transfer, path))
+            sources.append(_local(transfer, path, dialect))
     sources += [CopySource(name=given.name, content=given.chomped.encode()) for given in transfer.contents]
     directory = transfer.destination.endswith(("/", "/.")) or transfer.destination in (".", "..")
     if len(sources) > 1 and not directory:
@@ -70,7 +70,7 @@ def _check_checksum(add: types.Add) -> None:
         raise DockerfileError("checksum requires HTTP(S) or Git sources", add.location)
 
 
-def _local(transfer: types.Transfer, path: str) -> CopySource:
+def _local(transfer: types.Transfer, path: str, dialect: Dialect) -> CopySource:
     if "\0" in path:
         raise InvalidArgument(f"{transfer.name}: a path cannot have a NUL")
     before, dot, _ = path.partition("/./")
@@ -78,4 +78,6 @@ def _local(transfer: types.Transfer, path: str) -> CopySource:
     cleaned = posixpath.normpath("/" + path.lstrip("/")).strip("/")
     unpack = isinstance(transfer, types.Add) and transfer.unpack is not False
     wild = has_wildcards(cleaned)
-    return CopySource(1, cleaned, expression(cleaned) if wild else "", pivot, unpack)
+    deep = isinstance(transfer, types.Copy) and transfer.parents
+    optional = wild and dialect.empty_patterns
+    return CopySource(1, cleaned, expression(cleaned, deep=deep) if wild else "", pivot, unpack, optional=optional)

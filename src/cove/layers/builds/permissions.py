@@ -8,6 +8,7 @@ from cove.errors import InvalidArgument
 Change = Callable[[int, bool], int]
 """From a mode, and whether it is a directory's, to the new one."""
 
+NEW_DIRECTORY = 0o755
 _CLAUSE = re.compile(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)")
 _ACTION = re.compile(r"([-+=])([rwxXst]*|[ugo])(?=[-+=]|$)")
 _SHIFT = {"u": 6, "g": 3, "o": 0}
@@ -34,6 +35,11 @@ def parse(text: str) -> Change:
         return mode
 
     return change
+
+
+def of_new_directory(text: str) -> int:
+    """The mode of a directory that is made for what is copied: a number is for it as well, but for its highest bits."""
+    return int(text, 8) & 0o777 if re.fullmatch("[0-7]+", text) else NEW_DIRECTORY
 
 
 def _applied(mode: int, directory: bool, who: str, sign: str, what: str) -> int:

@@ -56,6 +56,7 @@ class Chosen:
         self._stack = ExitStack()
         self._trees: dict[TreePlace, Tree] = {}
         self._lower = lower
+        self._matched = False
 
     def __enter__(self) -> "Chosen":
         with ExitStack() as stack:
@@ -81,10 +82,25 @@ class Chosen:
     def owner_is_given(self) -> bool:
         return bool(self._selection.owner)
 
+    @property
+    def wants_directory(self) -> bool:
+        """Whether the destination is to be there when nothing was copied: not when patterns have matched nothing."""
+        return self._matched or not self._selection.sources
+
     def items(self) -> Iterator[Item]:
         """Everything, directories before what is in them. Raises NotFound naming a source that is not there."""
         for source in self._selection.sources:
             yield from self._given(source) if source.content is not None else self._from_tree(source)
+
+    def last_items(self) -> Iterator[Item]:
+        """The same, but of several that go to one place, as files of one name, only the last."""
+        sources = self._selection.sources
+        if len(sources) == 1 and not sources[0].expression:
+            yield from self.items()
+            return
+        items = list(self.items())
+        last = {item.place: item for item in items}
+        yield from (item for item in items if item.archive or item.found.is_directory or last[item.place] is item)
 
     def _given(self, source: Source) -> Iterator[Item]:
         assert source.content is not None
@@ -98,12 +114,13 @@ class Chosen:
     def _from_tree(self, source: Source) -> Iterator[Item]:
         tree = self._opened(source.tree)
         matches = list(_matches(tree, source))
-        if not matches:
+        if not matches and not source.optional:
             raise NotFound(f'"/{source.path}": not found')
         if len(matches) > 1 and not (self._into or source.parents):
             raise InvalidArgument(
                 "When using COPY with more than one source file, the destination must be a directory and end with a /"
             )
+        self._matched |= bool(matches)
         for named in matches:
             yield from self._match(tree, source, named)
 
@@ -113,11 +130,14 @@ class Chosen:
             raise NotFound(f'"{shown(b"/" + b"/".join(named))}": not found')
         base = self.base
         if source.parents:
+            if _Excludes(source)(named[source.pivot :]):
+                return
             yield from self._above(tree, source, named, found)
             base = (*base, *named[source.pivot :])
         if found.is_directory:
-            yield from self._directory(tree, tuple(parts), base, _Excludes(source))
-        elif not _Excludes(source)(named[-1:], directory=False):
+            above = named[source.pivot :] if source.parents else ()
+            yield from self._directory(tree, tuple(parts), base, _Excludes(source, above))
+        elif source.parents or not _Excludes(source)(named[-1:]):
             archive = source.unpack and found.is_file and is_archive(tree.data(tuple(parts)))
             place = base if archive or source.parents or not self._into else (*base, named[-1])
             yield Item(place, found, tree, tuple(parts), len(self.base), archive=archive)
@@ -142,7 +162,7 @@ class Chosen:
                 found = tree.look((*top, *path))
                 if found is None:
                     continue
-                out = excludes(path, directory=found.is_directory)
+                out = excludes(path)
                 if found.is_directory and not (out and excludes.final):
                     deeper.append(path)
                 if not out:
@@ -159,13 +179,18 @@ class Chosen:
 
 
 class _Excludes:
-    """Whether a path below a source is left out. ``final``: no rule brings back what is below a directory left out."""
+    """Whether a path below a source is left out. ``above``: what patterns see before the path.
 
-    def __init__(self, source: Source) -> None:
+    ``final``: no rule brings back what is below a directory left out.
+    """
+
+    def __init__(self, source: Source, above: Parts = ()) -> None:
+        self._above = above
         self._rules = [(re.compile(rule.expression), rule.negated) for rule in source.excludes]
         self.final = not any(negated for _, negated in self._rules)
 
-    def __call__(self, path: Parts, *, directory: bool) -> bool:
+    def __call__(self, path: Parts) -> bool:
+        path = (*self._above, *path)
         out = False
         for expression, negated in self._rules:
             if out == negated and any(expression.fullmatch(_text(path[:length])) for length in range(1, len(path) + 1)):
@@ -193,7 +218,7 @@ def _matches(tree: Tree, source: Source) -> Iterator[Parts]:
             path = (*above, name)
             if expression.fullmatch(_text(path)):
                 yield path
-            elif len(path) < len(parts) or b"**" in parts:
+            elif len(path) < len(parts) or (source.parents and b"**" in parts):
                 below = tree.look((*real, name))
                 if below is not None and below.is_directory:
                     deeper.append(path)

@@ -18,8 +18,6 @@ from cove.layers.tree import split
 from cove.layers.worker.build_jobs import CopyStep, PackStep
 from cove.layers.worker.jobs import UnpackDone
 
-_NEW_DIRECTORY = stat.S_IFDIR | 0o755
-
 
 def pack(job: PackStep) -> UnpackDone:
     """Raises OSError, InvalidArgument naming an entry that no layer can have."""
@@ -47,25 +45,28 @@ class _Copying:
         self._now = (job.now if job.epoch < 0 else job.epoch) * 1_000_000_000
         self._owner = chosen.owner()
         self._chmod = permissions.parse(job.selection.mode) if job.selection.mode else None
+        self._new_directory = permissions.of_new_directory(job.selection.mode)
         self._written: set[Parts] = {()}
         self._linked: dict[tuple[int, int], Parts] = {}
 
     def run(self) -> None:
-        for item in self._chosen.items():
+        for item in self._chosen.last_items():
             if item.archive:
                 self._archive(item)
             else:
                 self._item(item)
-        if self._chosen.base not in self._written and not self._layer.entries:
-            self._ancestors((*self._chosen.base, b""))
+        if self._chosen.base not in self._written and not self._layer.entries and self._chosen.wants_directory:
+            self._ancestors((*self._chosen.base, b""), self._new_directory)
 
     def _item(self, item: Item) -> None:
         place = item.place
         if not place:
             raise InvalidArgument("cannot copy a file over the root directory")
-        self._ancestors(place)
+        self._ancestors(place, self._new_directory)
         found = item.found
-        if not found.is_directory:
+        if found.is_directory:
+            self._refuse_over_file(place)
+        else:
             self._refuse_over_directory(place)
         header = self._header(place, found)
         key = (id(item.tree), found.identity)
@@ -87,21 +88,17 @@ class _Copying:
             raise InvalidArgument(f"{shown(b'/'.join(item.parts))}: it changed while it was read")
 
     def _archive(self, item: Item) -> None:
-        """What is in an archive, below the item's place."""
+        """What is in an archive, below the item's place, with the modes that it has there."""
         for entry, reader in members(item.data()):
             place = (*item.place, *split(entry.name))
             if not place or place == item.place:
                 continue
-            self._ancestors(place)
+            self._ancestors(place, permissions.NEW_DIRECTORY)
             entry.name = b"/".join(place)
             if entry.kind == b"1":
                 entry.link = b"/".join((*item.place, *split(entry.link)))
             if self._chosen_owner is not None:
                 entry.uid, entry.gid = self._chosen_owner
-            if entry.data_runs is not None:
-                raise InvalidArgument(f"{shown(entry.name)}: sparse files in an archive are not unpacked")
-            if self._chmod is not None and entry.kind != b"2":
-                entry.mode = self._chmod(entry.mode, entry.kind == b"5") & 0o7777
             self._layer.entry(entry)
             for piece in reader.data():
                 self._layer.data(bytes(piece))
@@ -113,8 +110,8 @@ class _Copying:
         """Archives have owners of their own, unless ``--chown`` says otherwise."""
         return self._owner if self._chosen.owner_is_given else None
 
-    def _ancestors(self, place: Parts) -> None:
-        """Entries for the directories that lead there: as the image has them, or new."""
+    def _ancestors(self, place: Parts, mode: int) -> None:
+        """Entries for the directories that lead there: as the image has them, or new ones of this mode."""
         for length in range(1, len(place)):
             above = place[:length]
             if above in self._written:
@@ -124,8 +121,14 @@ class _Copying:
                 self._layer.entry(header_of(b"/".join(above), there))
             else:
                 uid, gid = self._owner or (0, 0)
-                self._layer.entry(header_of(b"/".join(above), Found(_NEW_DIRECTORY, uid, gid, self._now, 0)))
+                self._refuse_over_file(above)
+                self._layer.entry(header_of(b"/".join(above), Found(stat.S_IFDIR | mode, uid, gid, self._now, 0)))
             self._written.add(above)
+
+    def _refuse_over_file(self, place: Parts) -> None:
+        there = self._chosen.target.look(place)
+        if there is not None and not there.is_directory:
+            raise InvalidArgument(f"cannot copy to non-directory: {shown(b'/' + b'/'.join(place))}")
 
     def _refuse_over_directory(self, place: Parts) -> None:
         there = self._chosen.target.look(place)

@@ -79,7 +79,8 @@ class Source(msgspec.Struct, frozen=True):
     """What is copied from one tree, or a file that is given.
 
     ``path``: from the tree's root, cleaned. ``expression``: when it has wildcards, for the whole path. ``excludes``:
-    for paths below what is copied. ``parents``: keep the directories from component ``pivot`` of the path on.
+    for paths below what is copied. ``parents``: keep the directories from component ``pivot`` of the path on, and
+    exclude by paths from there. ``optional``: the expression may match nothing.
     ``unpack``: a file that is an archive is unpacked. ``name``, ``content``, ``mode`` and ``mtime`` (seconds; negative:
     now): of a file that is given.
     """
@@ -95,6 +96,7 @@ class Source(msgspec.Struct, frozen=True):
     content: bytes | None = None
     mode: int = 0
     mtime: int = -1
+    optional: bool = False
 
 
 class Selection(msgspec.Struct, frozen=True):
