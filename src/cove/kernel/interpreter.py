@@ -10,6 +10,7 @@ import os
 import sys
 
 from cove.kernel import mounts
+from cove.lean import suppress
 
 _SEALS = 0x0001 | 0x0002 | 0x0004 | 0x0008  # F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE
 _F_ADD_SEALS = 1033
@@ -28,6 +29,43 @@ def seal(executable: str | None = None) -> int:
         descriptor = _sealed_memory(path)
     os.set_inheritable(descriptor, True)
     return descriptor
+
+
+def keep_sealed(executable: str, place: str) -> None:
+    """Leave ``executable`` on a read-only mount at ``place``, for whoever starts it later; a file beside says whose it is.
+
+    What is there of another file, as before an upgrade, goes. Two that come at once do it once. Raises OSError, and
+    BlockingIOError for the second of two.
+    """
+    import fcntl
+
+    path = os.path.realpath(executable)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    lock = os.open(f"{os.path.dirname(place)}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists(place) and os.path.samefile(place, path):
+            return
+        with suppress(OSError):  # when none is left
+            while True:
+                mounts.unmount(place)
+        with open(f"{os.path.dirname(place)}/pyvenv.cfg", "w", encoding="utf-8") as file:
+            file.write(f"home = {os.path.dirname(path)}\n")  # where the interpreter looks for its library
+        os.close(os.open(place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o500))
+        _attach_read_only(path, place)
+    finally:
+        os.close(lock)
+
+
+def _attach_read_only(path: str, place: str) -> None:
+    tree = mounts.open_tree(path, mounts.OPEN_TREE_CLONE)
+    target = os.open(place, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        mounts.set_attributes(tree, mounts.READ_ONLY)
+        mounts.attach(tree, target)
+    finally:
+        os.close(target)
+        os.close(tree)
 
 
 def _read_only_mount(path: str) -> int:

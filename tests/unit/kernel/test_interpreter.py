@@ -1,9 +1,11 @@
 """The sealed interpreter: works like the one it is a copy of, and cannot be written, not even by root afterwards."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,46 @@ def test_the_copy_in_memory_is_sealed() -> None:
         assert _run(descriptor, _ATTACK) == "refused"
     finally:
         os.close(descriptor)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    yield (place := tmp_path / "kept" / "bin" / "python3")
+    while subprocess.run(["umount", str(place)], capture_output=True).returncode == 0:
+        pass
+
+
+@pytest.mark.root
+def test_what_is_kept_is_the_same_python_that_nobody_writes_to(place: Path) -> None:
+    for _ in range(2):
+        interpreter.keep_sealed(sys.executable, str(place))
+    assert Path("/proc/self/mountinfo").read_text().count(f" {place} ") == 1
+    script = "import sys, json; print(sys.base_prefix)"
+    argv = [str(place), "-I", "-S", "-c", script]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == sys.base_prefix
+    with pytest.raises(OSError, match="Read-only file system"):  # to open it fails with ETXTBSY while any Python runs
+        place.chmod(0o755)
+    argv[-1] = _ATTACK
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == "refused"
+
+
+@pytest.mark.root
+def test_another_file_takes_the_place_of_what_is_kept(place: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    for original in ("/bin/true", "/bin/false"):
+        shutil.copy(original, new := tmp_path / "new")
+        new.rename(program)  # as a package is upgraded
+        interpreter.keep_sealed(str(program), str(place))
+        assert place.samefile(program)
+    assert Path("/proc/self/mountinfo").read_text().count(f" {place} ") == 1
+    assert subprocess.run([place]).returncode == 1
+
+
+@pytest.mark.root
+def test_of_two_that_keep_it_at_once_one_does(place: Path) -> None:
+    place.parent.mkdir(parents=True)
+    with (place.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            interpreter.keep_sealed(sys.executable, str(place))
+    assert not place.exists()
