@@ -170,6 +170,7 @@ NEEDS = {
     "xfs-quotas": Need("a kernel with project quotas on XFS, and mkfs.xfs", _quotas("xfs")),
     "crun": Need("the OCI runtime crun", _program("crun")),
     "runc": Need("the OCI runtime runc", _program("runc")),
+    "containerd": Need("containerd and ctr, which call our runtime", _program("ctr")),
     "podman": Need("Podman, which calls our runtime", _program("podman")),
     "skopeo": Need("skopeo", _program("skopeo")),
     "iptables": Need("iptables, whose rules are nftables'", _program("iptables")),

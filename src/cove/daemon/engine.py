@@ -9,11 +9,12 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
-from cove.engine.bundle import groups, privileges
+from cove.engine.bundle import groups, privileges, selinux
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.device_requests import DeviceRequests
 from cove.engine.bundle.runtimes import Program, Runtimes
 from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.bundle.selinux import Labelling
 from cove.engine.containers.container import Locations
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
@@ -212,7 +213,13 @@ def _bundles(
         remapping=remap(settings.userns_remap),
         requests=DeviceRequests(cdi_directories(settings)),
         apparmor=apparmor.ensure(privileges.security_modules()),
+        labelling=Labelling(selinux.defaults() if labels_containers(settings) else None),
     )
+
+
+def labels_containers(settings: Settings) -> bool:
+    """Whether containers have SELinux's labels."""
+    return settings.selinux_enabled and "selinux" in privileges.security_modules()
 
 
 def cdi_directories(settings: Settings) -> tuple[str, ...]:

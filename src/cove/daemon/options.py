@@ -82,7 +82,7 @@ OPTIONS = (
     Option("init", "init", "run an init in every container"),
     Option("init_path", "init-path", "the init's program"),
     Option("no_new_privileges", "no-new-privileges", "no new privileges in containers that do not say otherwise"),
-    Option("selinux_enabled", "selinux-enabled", f"{LATER}label containers for SELinux"),
+    Option("selinux_enabled", "selinux-enabled", "label containers for SELinux, where the kernel has it"),
     Option("userns_remap", "userns-remap", "user, or default, whose subordinate ids containers get"),
     Option("seccomp_profile", "seccomp-profile", "file of the default seccomp profile, builtin or unconfined"),
     Option("cpu_rt_period", "cpu-rt-period", "real-time period of all containers, in microseconds (version 1)"),

@@ -7,7 +7,7 @@ from cove.build.builder import Builder
 from cove.build.cache.cache_mounts import CacheMounts
 from cove.build.contexts import KeptContexts, RemoteContexts
 from cove.daemon import api_versions, cgroup_driver, posture, registry_entries
-from cove.daemon.engine import Engine, cdi_directories, programs
+from cove.daemon.engine import Engine, cdi_directories, labels_containers, programs
 from cove.daemon.flag_values import mirror
 from cove.daemon.reload import Reload, attributes
 from cove.daemon.roots import Roots
@@ -302,6 +302,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         registries=_registries(settings),
         runtimes=engine.bundles.runtimes,
         remapped=engine.bundles.remapping is not None,
+        labelled=labels_containers(settings),
         network_drivers=stores.networks.drivers,
         unprotected=posture.unprotected(settings),
         address_pools=[(pool.base, pool.size) for pool in settings.default_address_pools],

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cove import __version__
 from cove.engine.builds.builds import Builds
-from cove.engine.bundle import capacities
+from cove.engine.bundle import capacities, privileges
 from cove.engine.bundle.device_requests import DeviceRequests
 from cove.engine.bundle.runtimes import Runtimes
 from cove.engine.containers.containers import Containers
@@ -66,7 +66,8 @@ class Host(NamedTuple):
     """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
 
     ``unprotected``: addresses that anyone may use who reaches them. ``address_pools``: as the user has given them,
-    bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``.
+    bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``. ``labelled``: SELinux
+    has labels of its containers.
     """
 
     data_root: Path
@@ -83,6 +84,7 @@ class Host(NamedTuple):
     registries: Registries = DEFAULTS
     runtimes: Runtimes = Runtimes({})
     remapped: bool = False
+    labelled: bool = False
     network_drivers: Sequence[str] = ()
     unprotected: Sequence[str] = ()
     address_pools: Sequence[tuple[str, int]] = ()
@@ -185,7 +187,7 @@ class System:
             },
             default_runtime=self.host.runtimes.default,
             init_binary=self.host.init_path or "cove-init",
-            security_options=_security_options(self.host.seccomp, remapped=self.host.remapped),
+            security_options=_security_options(self.host),
             containerd_commit=Commit(id=NOT_USED),
             runc_commit=Commit(id=NOT_USED),
             init_commit=Commit(id=NOT_USED),
@@ -243,10 +245,16 @@ class System:
         return AuthResponse(status="Login Succeeded", identity_token=token)
 
 
-def _security_options(seccomp: str, *, remapped: bool) -> list[str]:
+def _security_options(host: Host) -> list[str]:
     """In Docker's order: what the kernel has, then what the engine does."""
-    filtered = [f"name=seccomp,profile={seccomp}"] if seccomp else []
-    return [*filtered, *(["name=userns"] if remapped else []), "name=cgroupns"]
+    has = {
+        "apparmor": "apparmor" in privileges.security_modules(),
+        f"seccomp,profile={host.seccomp}": bool(host.seccomp),
+        "selinux": host.labelled,
+        "userns": host.remapped,
+        "cgroupns": True,
+    }
+    return [f"name={name}" for name, there in has.items() if there]
 
 
 def _resource(text: str) -> GenericResource:

@@ -15,18 +15,19 @@ _MAX_PARAMETER = 255
 """Bytes of a string that fsconfig takes (fsconfig(2): 256 with the final zero)."""
 
 
-def mount(lower: list[str], upper: str, work: str, target: str) -> int:
+def mount(lower: list[str], upper: str, work: str, target: str, label: str = "") -> int:
     """A detached overlay mount, or ATTACHED when it had to be mounted at ``target`` by the older call.
 
-    ``lower``: layers, uppermost first, directories or images. Raises OSError with what the kernel said.
+    ``lower``: layers, uppermost first, directories or images. ``label``: SELinux's, of all files. Raises OSError with
+    what the kernel said.
     """
     if HAS_LAYER_PARAMETERS or any(map(layer_images.is_image, lower)):
-        return _mount_by_layer(lower, upper, work)
-    _mount_by_options(lower, upper, work, target)
+        return _mount_by_layer(lower, upper, work, label)
+    _mount_by_options(lower, upper, work, target, label)
     return ATTACHED
 
 
-def mount_mapped(lower: list[str], upper: str, work: str, user_namespace: int) -> int:
+def mount_mapped(lower: list[str], upper: str, work: str, user_namespace: int, label: str = "") -> int:
     """A detached overlay mount whose layers and directories are seen through the mappings of a user namespace.
 
     ``upper`` and ``work`` are in one directory. The mappings need an id for root of the host, whose rights the overlay
@@ -44,6 +45,7 @@ def mount_mapped(lower: list[str], upper: str, work: str, user_namespace: int) -
             mounts.set_attributes(directory, 0, user_namespace=user_namespace)
             file_system.set("upperdir", f"/proc/self/fd/{directory}/{os.path.basename(upper)}")
             file_system.set("workdir", f"/proc/self/fd/{directory}/{os.path.basename(work)}")
+            _label(file_system, label)
             return file_system.mount()
     finally:
         for descriptor in opened:
@@ -81,7 +83,7 @@ def _mount_read_only_by_options(lower: list[str]) -> int:
         return file_system.mount(mounts.READ_ONLY)
 
 
-def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
+def _mount_by_layer(lower: list[str], upper: str, work: str, label: str) -> int:
     """One parameter per layer ("lowerdir+", Linux 6.5): their number and length do not have to fit into a page."""
     opened: list[int] = []
     try:
@@ -91,10 +93,16 @@ def _mount_by_layer(lower: list[str], upper: str, work: str) -> int:
                 _add_lower(file_system, layer, opened)
             file_system.set("upperdir", _short(upper, opened))
             file_system.set("workdir", _short(work, opened))
+            _label(file_system, label)
             return file_system.mount()
     finally:
         for descriptor in opened:
             os.close(descriptor)
+
+
+def _label(file_system: mounts.FileSystem, label: str) -> None:
+    if label:
+        file_system.set("context", label)
 
 
 def _add_lower(file_system: mounts.FileSystem, layer: str, opened: list[int]) -> None:
@@ -111,10 +119,11 @@ def _short(path: str, opened: list[int]) -> str:
     return f"/proc/self/fd/{opened[-1]}"
 
 
-def _mount_by_options(lower: list[str], upper: str, work: str, target: str) -> None:
+def _mount_by_options(lower: list[str], upper: str, work: str, target: str, label: str) -> None:
     """One string of options, which has to fit into a page: with paths relative to what the layers have in common."""
     with _in_directory(os.path.commonpath([*lower, upper, work])) as base:
-        mounts.mount_with_options("overlay", target, "overlay", options(lower, upper, work, base))
+        context = f',context="{label}"' if label else ""  # quoted for its commas
+        mounts.mount_with_options("overlay", target, "overlay", options(lower, upper, work, base) + context)
 
 
 @contextmanager

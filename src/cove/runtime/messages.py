@@ -55,13 +55,15 @@ class OverlayRoot(TypedDict):
 
     ``lower``: layers, uppermost first: directories, or images (``kernel.layer_images``). ``upper``, ``work``: of this
     container, in one directory. ``mappings``: of users and of groups, for a container in a user namespace: the files on
-    the disk have the ids that the container sees, and it is shown them through idmapped mounts.
+    the disk have the ids that the container sees, and it is shown them through idmapped mounts. ``label``: SELinux's,
+    of all its files.
     """
 
     lower: list[str]
     upper: str
     work: str
     mappings: NotRequired[tuple[list[IdMapping], list[IdMapping]]]
+    label: NotRequired[str]
 
 
 class RemoteLog(TypedDict):

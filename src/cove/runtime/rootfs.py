@@ -193,7 +193,8 @@ def mount_mapped(overlay_root: OverlayRoot) -> int:
 
     assert "mappings" in overlay_root
     namespace = mappings.for_mounts(overlay_root["mappings"])
-    return overlay.mount_mapped(overlay_root["lower"], overlay_root["upper"], overlay_root["work"], namespace)
+    directories = overlay_root["lower"], overlay_root["upper"], overlay_root["work"]
+    return overlay.mount_mapped(*directories, namespace, overlay_root.get("label", ""))
 
 
 def attach_mapped(mount: int) -> int:
@@ -217,7 +218,8 @@ def mount_root(overlay_root: OverlayRoot | None, path: str) -> int:
     if overlay_root is None:
         mount = mounts.open_tree(path, mounts.OPEN_TREE_CLONE | mounts.AT_RECURSIVE)
     else:
-        mount = overlay.mount(overlay_root["lower"], overlay_root["upper"], overlay_root["work"], path)
+        directories = overlay_root["lower"], overlay_root["upper"], overlay_root["work"]
+        mount = overlay.mount(*directories, path, overlay_root.get("label", ""))
     place = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if mount != overlay.ATTACHED:

@@ -1,18 +1,22 @@
 """The run directory of one start: the OCI configuration, the files of /etc, and the message to the zygote."""
 
+import asyncio
 import contextlib
 import json
 import shutil
 import socket
+from collections.abc import Mapping
 
-from cove.engine.bundle import devices, modes, remap
+from cove.engine.bundle import devices, modes, relabelling, remap
 from cove.engine.bundle.device_requests import DeviceRequests
 from cove.engine.bundle.group_names import GroupNames
 from cove.engine.bundle.remap import Remap
 from cove.engine.bundle.runtimes import Runtimes
 from cove.engine.bundle.seccomp import Seccomp
+from cove.engine.bundle.selinux import Labelling
 from cove.engine.bundle.specification import Surroundings, specification
 from cove.engine.containers.container import Container
+from cove.engine.containers.record import Record
 from cove.engine.containers.registry import Registry
 from cove.engine.logs.target import log_target
 from cove.engine.networking.connectivity import Connectivity, network_mode
@@ -46,6 +50,7 @@ class Bundles:
         remapping: Remap | None = None,
         requests: DeviceRequests | None = None,
         apparmor: str = "",
+        labelling: Labelling | None = None,
     ) -> None:
         self._registry = registry
         self._connectivity = connectivity
@@ -58,6 +63,7 @@ class Bundles:
         self._init_by_default = init
         self.remapping = remapping
         self._apparmor = apparmor
+        self._labelling = labelling or Labelling(None)
 
     def choose_runtime(self, host: HostConfig) -> None:
         """Fill in the default one. Raises InvalidArgument, in Docker's words, when there is none of this name."""
@@ -73,10 +79,23 @@ class Bundles:
         remap.check(self.remapping, host)
         remap.check_runtime(self.remapping, host, self.runtimes.foreign(host.runtime) is not None)
 
+    def label(self, record: Record) -> None:
+        """Choose SELinux's labels of a new container. Raises InvalidArgument, in Docker's words."""
+        taken = [container.record.process_label for container in self._registry]
+        chosen = self._labelling.choose(
+            record.host_config, taken, lambda other: self._registry.get(other).record.process_label
+        )
+        record.process_label, record.mount_label = chosen
+
     def root(self, host: HostConfig) -> tuple[int, int]:
         """Who the container's root is on the host."""
         mapping = remap.applied(self.remapping, host)
         return mapping.root if mapping is not None else (0, 0)
+
+    async def relabel(self, record: Record, sources: Mapping[str, str]) -> None:
+        """Put its SELinux label on what it asks for. ``sources``: of volumes. Raises InvalidArgument, OSError."""
+        if found := relabelling.wanted(record):
+            await asyncio.to_thread(relabelling.relabel_all, found, dict(sources))
 
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""
@@ -96,6 +115,7 @@ class Bundles:
         with contextlib.suppress(FileNotFoundError):
             (paths.run / "exit.json").unlink()
         self._files.write(container)
+        relabelling.share((paths.hostname, paths.resolv_conf, paths.hosts), record.mount_label)
         self._files.links.running(container)
         record.apparmor = "" if record.host_config.privileged else self._apparmor
         around = self._surroundings(container)
@@ -105,6 +125,8 @@ class Bundles:
             self._spell_out(spec, container)
         (paths.run / "config.json").write_text(json.dumps(spec))
         overlay: OverlayRoot = {"lower": lower, "upper": str(paths.upper), "work": str(paths.work)}
+        if record.mount_label:
+            overlay["label"] = record.mount_label
         mapping = remap.applied(self.remapping, record.host_config)
         if mapping is not None:
             overlay["mappings"] = (mapping.uid_mappings, mapping.gid_mappings)

@@ -103,6 +103,8 @@ def process(record: Record, linked: Sequence[str] = ()) -> Process:
     profile = security.apparmor_profile(options, privileges.security_modules(), record.apparmor)
     if profile:
         made["apparmorProfile"] = profile
+    if record.process_label:
+        made["selinuxLabel"] = record.process_label
     return made
 
 
@@ -172,6 +174,8 @@ def _linux(record: Record, around: Surroundings) -> Linux:
     }
     if around.remap is not None:
         made["uidMappings"], made["gidMappings"] = around.remap.uid_mappings, around.remap.gid_mappings
+    if record.mount_label:
+        made["mountLabel"] = record.mount_label
     if host.sysctls:
         made["sysctl"] = dict(host.sysctls)
     if around.devices.nodes and around.remap is None:

@@ -85,6 +85,7 @@ class Making:
         self._bundles.check_ids(record.host_config)
         self._policies.check(record.host_config, record.networking.endpoints_config or {})
         self._join_others(record)
+        self._bundles.label(record)
         self._links.settle(record)
         await self._bundles.prepare(record.host_config)
         with contextlib.ExitStack() as held:

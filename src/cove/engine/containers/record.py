@@ -65,7 +65,8 @@ class Record(msgspec.Struct, omit_defaults=True):
 
     ``image``: the image's id; ``image_name``: the reference that the user typed. ``config`` has the image's
     configuration merged in. ``created``: nanoseconds since the epoch. ``links``: of the default bridge, ids by alias.
-    ``apparmor``: the profile that its last start gave it for want of another, "" for none. ``editing``: mounts that are
+    ``apparmor``: the profile that its last start gave it for want of another, "" for none. ``process_label``,
+    ``mount_label``: SELinux's, "" for none. ``editing``: mounts that are
     being added to what runs, or taken from it: it may have them or not.
     """
 
@@ -81,6 +82,8 @@ class Record(msgspec.Struct, omit_defaults=True):
     state: State = msgspec.field(default_factory=State)
     links: dict[str, str] = msgspec.field(default_factory=dict)
     apparmor: str = ""
+    process_label: str = ""
+    mount_label: str = ""
     editing: list[MountPoint] = msgspec.field(default_factory=list)
 
     @property

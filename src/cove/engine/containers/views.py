@@ -64,6 +64,8 @@ class Views:
                 name=STORAGE_DRIVER,
                 data={"UpperDir": str(paths.upper), "WorkDir": str(paths.work), "MergedDir": str(paths.root)},
             ),
+            mount_label=record.mount_label,
+            process_label=record.process_label,
             app_armor_profile=record.apparmor,
             mounts=mounts(container),
             config=record.config,

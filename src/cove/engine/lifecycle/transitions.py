@@ -161,6 +161,7 @@ class Transitions:
         shim = None
         try:
             await self._bundles.prepare(container.record.host_config)
+            await self._bundles.relabel(container.record, mounted.sources)
             start, streams = self._bundles.write(container, [str(directory) for directory in lower], mounted)
             shim = self._zygote.start(start, streams)
             self._listen(container, shim)
