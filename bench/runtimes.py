@@ -1,26 +1,38 @@
 """``cove-oci run`` beside runc and crun: one bundle, each in turn, as a cold command; and the engine's warm way.
 
-The warm way is a start of the engine's, through its zygote, and the wait for the end: two requests to a daemon.
+The warm way is from the request to the zygote until the shim tells of the program's end, as the engine has it; beside
+it the same by the engine, which is two requests over HTTP, a record and a log.
 
 usage: python -m bench.runtimes [ROUNDS]
 """
 
+import contextlib
+import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.containers import busybox_root
+from cove.runtime import launch, messages
+from harness import containers
+from harness.containers import Container, busybox_root
 from harness.daemon import Daemon
 from harness.oci import PROGRAM, Bundle, remove_cgroups
 
+Call = Callable[[int], "Taken | None"]
+"""One call, by its number; None when it cannot run here."""
+
 PARENT = f"/cove-bench-{os.getpid()}"
 WARM = "warm"
+OVER_HTTP = "over HTTP"
 
 
 class Taken(NamedTuple):
@@ -35,36 +47,67 @@ def main(rounds: int) -> None:
     search = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     programs = {"cove-oci": str(PROGRAM)}
     programs |= {name: path for name in ("runc", "crun") if (path := shutil.which(name, path=search))}
-    with tempfile.TemporaryDirectory(prefix="cove-bench-") as directory:
-        bundle = Bundle(Path(directory) / "bundle", busybox_root(Path(directory) / "root"), PARENT)
+    with tempfile.TemporaryDirectory(prefix="cove-bench-") as directory, contextlib.ExitStack() as stack:
+        root = busybox_root(Path(directory) / "root")
+        bundle = Bundle(Path(directory) / "bundle", root, PARENT)
         bundle.config["ociVersion"] = "1.0.2"
         bundle.write()
-        taken = _in_turns(programs, bundle, rounds)
+        calls: dict[str, Call] = {name: partial(_run, path, bundle) for name, path in programs.items()}
+        calls[WARM] = stack.enter_context(_warm(Path(directory) / "warm", root))
+        calls[OVER_HTTP] = stack.enter_context(_over_http())
+        taken = _in_turns(calls, rounds)
     remove_cgroups(PARENT)
-    taken[WARM] = _warm(rounds)
-    for name, calls in taken.items():
-        print(_line(name, calls, taken.get("runc", [])))
+    for name, times in taken.items():
+        print(_line(name, times, taken.get("runc", [])))
 
 
-def _warm(rounds: int) -> list[Taken]:
-    """Only by the clock: whose processor time a start is, is not to be told apart."""
+@contextlib.contextmanager
+def _warm(directory: Path, root: Path) -> Iterator[Call]:
+    """The zygote and its shims alone; by the clock, as whose processor time a start is is not to be told apart."""
+    zygote, process = launch.spawn_zygote()
+    box = Container(directory, root)
+    box.spec["process"] = containers.process("true")
+    (directory / "config.json").write_text(json.dumps(box.spec))
+
+    def call(_number: int) -> Taken:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        began = time.perf_counter()
+        with ours, theirs:
+            messages.send(zygote, box.start, [theirs.fileno()])
+            theirs.close()
+            while not isinstance((messages.receive(ours) or [None])[0], messages.Exited):
+                pass
+            taken = Taken((time.perf_counter() - began) * 1000, 0.0)
+            while messages.receive(ours) is not None:
+                pass
+        return taken
+
+    yield call
+    zygote.close()
+    process.wait()
+    containers.remove_parent()
+
+
+@contextlib.contextmanager
+def _over_http() -> Iterator[Call]:
     daemon = Daemon(f"cove-bench-{os.getpid()}-warm")
-    taken = []
+
+    def call(number: int) -> Taken:
+        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
+        daemon.http("POST", f"/containers/create?name=bench{number}", body)
+        began = time.perf_counter()
+        daemon.http("POST", f"/containers/bench{number}/start")
+        daemon.http("POST", f"/containers/bench{number}/wait")
+        taken = Taken((time.perf_counter() - began) * 1000, 0.0)
+        daemon.http("DELETE", f"/containers/bench{number}")
+        return taken
+
     try:
         daemon.start()
         daemon.load_base_image()
-        body = {"Image": "busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
-        for number in range(rounds + 1):
-            daemon.http("POST", f"/containers/create?name=bench{number}", body)
-            began = time.perf_counter()
-            daemon.http("POST", f"/containers/bench{number}/start")
-            daemon.http("POST", f"/containers/bench{number}/wait")
-            if number:
-                taken.append(Taken((time.perf_counter() - began) * 1000, 0.0))
-            daemon.http("DELETE", f"/containers/bench{number}")
+        yield call
     finally:
         daemon.close()
-    return taken
 
 
 def _line(name: str, calls: list[Taken], beside: list[Taken]) -> str:
@@ -78,13 +121,13 @@ def _line(name: str, calls: list[Taken], beside: list[Taken]) -> str:
     return shown
 
 
-def _in_turns(programs: dict[str, str], bundle: Bundle, rounds: int) -> dict[str, list[Taken]]:
-    """A round that does not count, then each runtime once per round; one that fails is left out from there on."""
-    taken: dict[str, list[Taken]] = {name: [] for name in programs}
-    left = dict(programs)
+def _in_turns(calls: dict[str, Call], rounds: int) -> dict[str, list[Taken]]:
+    """A round that does not count, then each once per round; one that fails is left out from there on."""
+    taken: dict[str, list[Taken]] = {name: [] for name in calls}
+    left = dict(calls)
     for number in range(rounds + 1):
-        for name, program in list(left.items()):
-            one = _run(program, bundle, number)
+        for name, call in list(left.items()):
+            one = call(number)
             if one is None:
                 del left[name]
                 taken[name] = []

@@ -129,6 +129,11 @@ def _quotas(kind: str) -> Callable[[], bool]:
     return met
 
 
+def _slow_disk() -> bool:
+    scheduler = Path("/sys/block/vde/queue/scheduler")
+    return scheduler.exists() and "[bfq]" in scheduler.read_text() and Path("/modules").exists()
+
+
 def _on_a_disk() -> bool:
     device = os.stat(tempfile.gettempdir()).st_dev
     return Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").exists()
@@ -194,6 +199,7 @@ NEEDS = {
     "git": Need("the program git, for repositories as build contexts", _program("git")),
     "busybox-static": Need("a static busybox", _program("busybox")),
     "disk": Need("a temporary directory on a block device", _on_a_disk),
+    "slow-disk": Need("the slow disk of scripts/test-cgroup2, with weights", _slow_disk),
     "no-journald": Need("no journal of its own", lambda: not Path("/run/systemd/journal/socket").exists()),
     "package-mirror": Need("apt's configuration of a Debian mirror", lambda: any(_apt_sources())),
 }

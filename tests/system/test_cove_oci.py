@@ -238,6 +238,18 @@ def test_what_is_left_of_podman_s_runtime_is_what_the_table_says(own_podman: Pod
     assert own_podman("logs", "hunted")[1:] == (f"{inode}\n", "Read-only file system\n"), "crun through a mount"
 
 
+@pytest.mark.cgroup2
+@pytest.mark.needs("podman", "apparmor")
+@pytest.mark.parametrize("own", [True, False])
+def test_podman_s_apparmor_profile_is_what_the_table_says(own: bool) -> None:
+    """With Debian's runtime, and with ours in its place."""
+    with set_up(own=own) as podman:
+        seen = podman.run("--rm", "localhost/busybox", "cat", "/proc/self/attr/current").out
+        assert re.fullmatch(r"containers-default-[\d.]+ \(enforce\)\n?", seen.strip("\0")), seen
+        told = podman.run("--rm", "--privileged", "localhost/busybox", "cat", "/proc/self/attr/current").out
+        assert told.strip("\0\n") == "unconfined"
+
+
 @pytest.mark.needs("podman")
 def test_a_listener_that_podman_s_profile_names(podman: Podman, tmp_path: Path) -> None:
     path = tmp_path / "listener.sock"

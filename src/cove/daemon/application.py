@@ -45,7 +45,7 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
         stores = await open_stores(settings, roots, database, stack)
         engine = make_engine(settings, roots, database, stores)
         await recover(roots, database, stores, engine, stack)
-        members = Members(engine.registry, engine.execs, stores.volumes, stores.networks)
+        members = Members(engine.registry, engine.execs, stores.volumes, stores.networks, stores.images)
         scoped = ScopedSockets(database, roots.run / "sockets", members)
         services = make_services(settings, roots, stores, engine, reload, scoped)
         server = await serve(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from cove.engine.containers.registry import Registry
 from cove.engine.lifecycle.execs import Execs
+from cove.images import Images
 from cove.network import Networks
 from cove.volumes import Volumes
 
@@ -11,22 +12,32 @@ Labels = Mapping[str, str]
 
 
 class Members:
-    """Each method takes a name or id as a request gives it, and raises NotFound in Docker's words."""
+    """Each method takes a name or id as a request gives it, and gives what means it from then on, and its labels.
 
-    def __init__(self, registry: Registry, execs: Execs, volumes: Volumes, networks: Networks) -> None:
+    Each raises NotFound in Docker's words.
+    """
+
+    def __init__(self, registry: Registry, execs: Execs, volumes: Volumes, networks: Networks, images: Images) -> None:
         self._registry = registry
         self._execs = execs
         self._volumes = volumes
         self._networks = networks
+        self._images = images
 
-    def container(self, reference: str) -> Labels:
-        return self._registry.get(reference).record.config.labels or {}
+    def container(self, reference: str) -> tuple[str, Labels]:
+        record = self._registry.get(reference).record
+        return record.id, record.config.labels or {}
 
-    def of_exec(self, exec_id: str) -> Labels:
-        return self._execs.container_of(exec_id).record.config.labels or {}
+    def of_exec(self, exec_id: str) -> tuple[str, Labels]:
+        return exec_id, self._execs.container_of(exec_id).record.config.labels or {}
 
-    def volume(self, name: str) -> Labels:
-        return self._volumes.get(name).labels
+    def volume(self, name: str) -> tuple[str, Labels]:
+        return name, self._volumes.get(name).labels
 
-    def network(self, reference: str) -> Labels:
-        return self._networks.get(reference).labels
+    def network(self, reference: str) -> tuple[str, Labels]:
+        record = self._networks.get(reference)
+        return record.id, record.labels
+
+    def image(self, name: str) -> tuple[str, Labels]:
+        image = self._images.resolve(name)
+        return image.id, (image.config.config.labels if image.config.config else None) or {}

@@ -66,8 +66,8 @@ class Host(NamedTuple):
     """What of the daemon's configuration is shown. ``group``: the control group of its containers, "" if the root.
 
     ``unprotected``: addresses that anyone may use who reaches them. ``address_pools``: as the user has given them,
-    bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``. ``labelled``: SELinux
-    has labels of its containers.
+    bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``.
+    ``labelled``: containers have labels of SELinux.
     """
 
     data_root: Path

@@ -32,7 +32,7 @@ def seal(executable: str | None = None) -> int:
 
 
 def keep_sealed(executable: str, place: str) -> None:
-    """Leave ``executable`` on a read-only mount at ``place``, for whoever starts it later; a file beside says whose it is.
+    """Leave ``executable`` on a read-only mount at ``place``, for whoever starts it later.
 
     What is there of another file, as before an upgrade, goes. Two that come at once do it once. Raises OSError, and
     BlockingIOError for the second of two.

@@ -130,7 +130,7 @@ class App:
         request.variables = variables
         if guard is not None:
             request.guard = guard
-            guard.admit(raw.method, decoded, route.pattern, variables, request.text)
+            request.variables = guard.admit(raw.method, decoded, route.pattern, variables, request)
         if route.carried_out:
             return await self.lifespan.carry_out(_coroutine(route, request))
         return await route.handler(request)

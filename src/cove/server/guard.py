@@ -5,7 +5,7 @@ decoded (``inspect``), so that what is judged is what the engine will see. With 
 is refused: a new one cannot be a hole.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from cove.errors import Forbidden, NotFound
@@ -33,20 +33,36 @@ _EXECUTING = frozenset(("POST /containers/{id}/exec", "POST /exec/{id}/start", "
 _HARMLESS = frozenset(("no-new-privileges", "no-new-privileges=true", "seccomp=builtin"))
 """Security options that make nothing weaker. Of others, a client's profile too, nobody here can say that."""
 
+_ENTITLED = {"network.host": HOST, "security.insecure": PRIVILEGED, "device": PRIVILEGED}
+"""What steps of a build may be allowed."""
+
 _OWN_BRIDGE = "com.docker.network.bridge.name"
 """An option of a network that takes over a link of the host."""
 
 
 class Members(Protocol):
-    """Labels of what there is, by a name or id as a request gives it; each raises NotFound in Docker's words."""
+    """What there is, by a name or id as a request gives it: what means it whatever is renamed, and its labels.
 
-    def container(self, reference: str) -> Labels: ...
+    Each raises NotFound in Docker's words.
+    """
 
-    def of_exec(self, exec_id: str) -> Labels: ...
+    def container(self, reference: str) -> tuple[str, Labels]: ...
 
-    def volume(self, name: str) -> Labels: ...
+    def of_exec(self, exec_id: str) -> tuple[str, Labels]: ...
 
-    def network(self, reference: str) -> Labels: ...
+    def volume(self, name: str) -> tuple[str, Labels]: ...
+
+    def network(self, reference: str) -> tuple[str, Labels]: ...
+
+    def image(self, name: str) -> tuple[str, Labels]: ...
+
+
+class Query(Protocol):
+    """The parameters of a request: the first value of one, and all of one that may be given often."""
+
+    def text(self, name: str) -> str: ...
+
+    def texts(self, name: str) -> Sequence[str]: ...
 
 
 class Guard:
@@ -57,15 +73,21 @@ class Guard:
         self._scope = scope
         self._members = members
 
-    def admit(self, method: str, path: str, pattern: str, variables: Mapping[str, str], query: "Query") -> None:
-        """Raises Forbidden for what this socket does not do, NotFound for what is not one of its objects."""
+    def admit(self, method: str, path: str, pattern: str, variables: Mapping[str, str], query: Query) -> dict[str, str]:
+        """The variables of the path, with ids in place of names: a body may be long in coming, and names change hands.
+
+        Raises Forbidden for what this socket does not do, NotFound for what is not one of its objects.
+        """
         if not self._scope.allows(method, path):
             raise Forbidden(f"{method} {path}: not allowed on the socket {self.name}")
         route = f"{method} {pattern}"
         if route in _EXECUTING:
             self._refuse(EXEC, "exec")
-        if self._scope.labels:
-            self._admit_object(route, variables, query)
+        if route == "POST /build":
+            self._inspect_build(query)
+        if not self._scope.labels:
+            return dict(variables)
+        return {**variables, **self._admit_object(route, variables, query)}
 
     def narrow(self, filters: Filters) -> Filters:
         """The filters, with this scope's labels among them."""
@@ -87,6 +109,7 @@ class Guard:
             case VolumeCreate():
                 if body.driver_opts:
                     self._refuse(BIND, "DriverOpts")
+                self._unless_others(self._members.volume, body.name, "a volume")  # to make one that is there gives it
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkCreate():
                 if body.driver not in ("", "bridge") or _OWN_BRIDGE in (body.options or {}):
@@ -97,29 +120,60 @@ class Guard:
             case _:
                 pass
 
-    def _admit_object(self, route: str, variables: Mapping[str, str], query: "Query") -> None:
+    def _admit_object(self, route: str, variables: Mapping[str, str], query: Query) -> dict[str, str]:
+        """What of the variables means an object, by its id."""
         group = route.split("/")[1]
         if group in _ANYBODYS or route in _NARROWED or route in _MAKING or route in _IMAGES:
-            return
+            if route == "POST /images/create" and query.text("fromSrc"):
+                self._own_name(query)
+            return {}
         if route == "POST /commit":
-            self._own(self._members.container, query("container"), "No such container: {}")
-        elif "/containers/{id" in route:
-            self._own(self._members.container, variables["id"], "No such container: {}")
-        elif "/exec/{id}" in route:
-            self._own(self._members.of_exec, variables["id"], "No such exec instance: {}")
-        elif "/volumes/{name}" in route:
-            self._own(self._members.volume, variables["name"], "get {}: no such volume")
-        elif "/networks/{id}" in route:
-            self._own(self._members.network, variables["id"], "network {} not found")
-        elif route.startswith("GET ") and variables:
+            self._own(self._members.container, query.text("container"), "No such container: {}")
+            self._own_name(query)
+            return {}
+        if "/containers/{id" in route:
+            return {"id": self._own(self._members.container, variables["id"], "No such container: {}")}
+        if "/exec/{id}" in route:
+            return {"id": self._own(self._members.of_exec, variables["id"], "No such exec instance: {}")}
+        if "/volumes/{name}" in route:
+            return {"name": self._own(self._members.volume, variables["name"], "get {}: no such volume")}
+        if "/networks/{id}" in route:
+            return {"id": self._own(self._members.network, variables["id"], "network {} not found")}
+        if route.startswith("GET ") and variables:
             raise NotFound(f"No such object: {next(iter(variables.values()))}")
-        else:
-            raise Forbidden(f"{route}: not on the socket {self.name}, which is for objects with labels")
+        raise Forbidden(f"{route}: not on the socket {self.name}, which is for objects with labels")
 
-    def _own(self, labels_of: Callable[[str], Labels], reference: str, missing: str) -> None:
-        """Somebody else's object is not there: its existence is not told either."""
-        if self._scope.labels and not self._scope.owns(labels_of(reference)):
+    def _own(self, find: Callable[[str], tuple[str, Labels]], reference: str, missing: str) -> str:
+        """The object's id. Somebody else's is not there: its existence is not told either."""
+        if not self._scope.labels:
+            return reference
+        identifier, labels = find(reference)
+        if not self._scope.owns(labels):
             raise NotFound(missing.format(reference))
+        return identifier
+
+    def _own_name(self, query: Query) -> None:
+        """An image that is made takes no name that an image of others has, who would run it."""
+        if query.text("repo"):
+            repository, tag = query.text("repo"), query.text("tag")
+            self._unless_others(self._members.image, f"{repository}:{tag}" if tag else repository, "an image")
+
+    def _unless_others(self, find: Callable[[str], tuple[str, Labels]], name: str, what: str) -> None:
+        try:
+            _, labels = find(name)
+        except NotFound:
+            return
+        if not self._scope.owns(labels):
+            raise Forbidden(f"{name}: the name of {what} that is not one of the socket {self.name}")
+
+    def _inspect_build(self, query: Query) -> None:
+        if query.text("networkmode") == "host":
+            self._refuse(HOST, "networkmode")
+        for word in query.texts("allow"):
+            self._refuse(_ENTITLED.get(word.partition("=")[0], PRIVILEGED), f"allow={word}")
+        for name in ("cgroupparent", "securityopt"):
+            if query.text(name) not in ("", "null", "[]"):
+                self._refuse(PRIVILEGED, name)
 
     def _inspect_container(self, body: ContainerCreate) -> None:
         host = body.host_config
@@ -161,9 +215,6 @@ class Guard:
             raise Forbidden(f"{what}: {word} is denied on the socket {self.name}")
 
 
-Query = Callable[[str], str]
-
-
 def _weakening(host: HostConfig) -> list[tuple[str, Any]]:
     options = [option.replace(":", "=", 1) for option in host.security_opt or []]
     return [
@@ -173,8 +224,9 @@ def _weakening(host: HostConfig) -> list[tuple[str, Any]]:
         ("DeviceRequests", host.device_requests),
         ("DeviceCgroupRules", host.device_cgroup_rules),
         ("SecurityOpt", set(options) - _HARMLESS),
-        ("MaskedPaths", host.masked_paths == []),
-        ("ReadonlyPaths", host.readonly_paths == []),
+        ("MaskedPaths", host.masked_paths is not None),  # any but the engine's own may be fewer
+        ("ReadonlyPaths", host.readonly_paths is not None),
+        ("OomScoreAdj", (host.oom_score_adj or 0) < 0),
         ("CgroupParent", host.cgroup_parent),
         ("Sysctls", host.sysctls),
         ("Runtime", host.runtime not in ("", "cove", "runc")),

@@ -1,4 +1,4 @@
-"""SELinux's labels on files of the host that a container is given: ``:z`` and ``:Z`` of binds, volumes, names of /etc."""
+"""SELinux's labels on files of the host that a container is given: of ``:z`` and ``:Z``, volumes, files of /etc."""
 
 import errno
 import os

@@ -21,7 +21,7 @@ SHARED_LEVEL = "s0"
 _CATEGORIES = 1024
 _PAIRS = _CATEGORIES * (_CATEGORIES - 1) // 2
 _OPTIONS = ("user", "role", "type", "level")
-_TRUE_KEYS = f"'{', '.join((*_OPTIONS, 'filetype'))}'"
+_VALID = "user, role, level, type, filetype"
 
 
 class Labels(NamedTuple):
@@ -99,15 +99,13 @@ def shared(label: str) -> str:
 
 def _check(options: Sequence[str]) -> None:
     for option in options:
-        if option == "disable":
-            continue
         key, colon, _ = option.partition(":")
-        if not colon:
+        if not colon and option != "disable":
             raise InvalidArgument(
-                f"bad label option \"{option}\", valid options 'disable' or \n{_TRUE_KEYS} followed by ':' and a value"
+                f"bad label option \"{option}\", valid options 'disable' or \n'{_VALID}' followed by ':' and a value"
             )
-        if key not in (*_OPTIONS, "filetype"):
-            raise InvalidArgument(f'bad label option "{key}", valid options \'disable, {_TRUE_KEYS[1:]}')
+        if colon and key not in (*_OPTIONS, "filetype"):
+            raise InvalidArgument(f"bad label option \"{key}\", valid options 'disable, {_VALID}'")
 
 
 def _of_joined(host: HostConfig, label_of: Callable[[str], str]) -> tuple[str, ...]:
