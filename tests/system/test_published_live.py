@@ -150,6 +150,11 @@ def test_a_port_moves_to_another_of_the_container(daemon: Daemon) -> None:
 def test_stopped_and_without_ports_of_its_own(daemon: Daemon) -> None:
     daemon.docker("create", "--name", "web", "--hostname", "web", *SERVE)
     daemon.cove("update", "--publish-add", "8080:80", "web")
+    before = bindings(daemon)
+    for twice in ("8080:80", "8080:81"):
+        done = daemon.cove("update", "--publish-add", "8082:80", "--publish-add", twice, "web", check=False)
+        assert done.code == 1 and "Bind for 0.0.0.0:8080 failed: port is already allocated" in done.err
+    assert bindings(daemon) == before
     daemon.docker("start", "web")
     assert daemon.fetch("http://127.0.0.1:8080/") == "web\n"
     daemon.docker("run", "-d", "--name", "bare", "--network", "none", "busybox", "sleep", "600")

@@ -3,7 +3,7 @@
 import pytest
 
 from cove.engine.networking.publications import edited
-from cove.errors import InvalidArgument
+from cove.errors import Conflict, InvalidArgument
 from cove.network import PortRecord, PortRequest
 from cove.wire.containers import ContainerUpdate
 from cove.wire.host_config import PortBinding
@@ -52,6 +52,16 @@ def test_adding_and_moving() -> None:
 def test_what_is_no_port_or_not_published(text: str) -> None:
     with pytest.raises(InvalidArgument):
         edited(WISHES, HELD, ContainerUpdate(publish_remove=[text]))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_what_is_published_already(host: str) -> None:
+    """Without a look at who has what: a container that does not run would not start with it."""
+    for key, wish in (("81", PortBinding(host, "9090")), ("80", PortBinding("", "8080"))):
+        with pytest.raises(Conflict, match=r"Bind for [0-9.]+:(8080|9090) failed: port is already allocated"):
+            edited(WISHES, [], ContainerUpdate(publish_add={key: [wish]}))
+    for key, wish in (("81", PortBinding("::", "9090")), ("53/udp", PortBinding(host, "9090")), ("80", PortBinding())):
+        assert edited(WISHES, [], ContainerUpdate(publish_add={key: [wish]})).requests
 
 
 def test_what_cannot_be_published() -> None:

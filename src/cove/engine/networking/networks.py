@@ -49,9 +49,8 @@ class Networks:
 
     async def list(self, filters: Filters) -> list[Network]:
         filters.check(("driver", "id", "label", "name", "scope", "type", "dangling"))
-        for wanted in filters["type"] if "type" in filters else ():
-            if wanted not in ("builtin", "custom"):
-                raise InvalidArgument(f"invalid filter: 'type'='{wanted}'")
+        if "type" in filters and (strange := set(filters["type"]) - {"builtin", "custom"}):
+            raise InvalidArgument(f"invalid filter: 'type'='{min(strange)}'")
         return [self._shown(record) for record in self._store.all() if self._fits(record, filters)]
 
     def _fits(self, record: NetworkRecord, filters: Filters) -> bool:

@@ -66,7 +66,10 @@ class Publications:
 def edited(
     bindings: Mapping[str, list[PortBinding] | None], held: Sequence[PortRecord], request: ContainerUpdate
 ) -> Edit:
-    """An edit of what is published now (``held``, nothing when it does not run). Pure. Raises InvalidArgument."""
+    """An edit of what is published now (``held``, nothing when it does not run). Pure.
+
+    Raises InvalidArgument, and Conflict for a port that the container would publish twice: its next start would fail.
+    """
     left = {key: list(wishes or [PortBinding()]) for key, wishes in bindings.items()}
     gone: dict[PortRecord, None] = {}
     for text in request.publish_remove or ():
@@ -77,6 +80,7 @@ def edited(
         for wish in wishes or [PortBinding()]:
             asked = PortRequest(protocol, number, wish.host_ip, wish.host_port)
             check_request(asked)
+            _refuse_twice(left, protocol, wish)
             requests.append(asked)
             left.setdefault(f"{number}/{protocol}", []).append(wish)
     return Edit({key: wishes for key, wishes in left.items() if wishes}, tuple(gone), tuple(requests))
@@ -99,6 +103,21 @@ def _remove(left: dict[str, list[PortBinding]], held: Sequence[PortRecord], text
             number = split_port(key)[0]
             return [held for held in meant if held.container_port == number and _same(wish.host_ip, held.address)]
     raise InvalidArgument(f"the container does not publish port {text} (or by --publish-all alone)")
+
+
+def _refuse_twice(left: dict[str, list[PortBinding]], protocol: str, wish: PortBinding) -> None:
+    for _, other in _wishes(left, protocol):
+        if _is_number(wish.host_port) and wish.host_port == other.host_port and _meet(wish.host_ip, other.host_ip):
+            address = f"[{wish.host_ip}]" if ":" in wish.host_ip else wish.host_ip or "0.0.0.0"
+            raise Conflict(f"Bind for {address}:{wish.host_port} failed: port is already allocated")
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether what comes to one address of the host may come to the other; "" is the network's choice."""
+    if not (one and other):
+        return one == other
+    first, second = ip_address(one), ip_address(other)
+    return first.version == second.version and (first == second or first.is_unspecified or second.is_unspecified)
 
 
 def _wishes(left: dict[str, list[PortBinding]], protocol: str) -> list[tuple[str, PortBinding]]:
