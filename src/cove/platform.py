@@ -37,11 +37,17 @@ class Platform:
     def parse(cls, text: str) -> "Platform":
         """Read ``linux``, ``arm64`` or ``os/architecture[/variant]``; what is left out is this machine's.
 
-        Raises InvalidArgument with the text in it.
+        Raises InvalidArgument with the text in it, in Docker's words.
         """
         parts = text.split("/")
-        if len(parts) > 3 or not all(_PART.fullmatch(part) for part in parts):
-            raise InvalidArgument(f'"{text}": invalid platform specifier: expected os[/architecture[/variant]]')
+        for part in parts:
+            if not _PART.fullmatch(part):
+                raise InvalidArgument(
+                    f'"{part}" is an invalid component of "{text}": platform specifier component must match '
+                    f'"^{_PART.pattern}$": invalid argument'
+                )
+        if len(parts) > 3:
+            raise InvalidArgument(f'"{text}": cannot parse platform specifier: invalid argument')
         if len(parts) > 1:
             return cls(*parts).normal()
         here = host()

@@ -107,3 +107,8 @@ def _split_domain(text: str) -> tuple[str, str]:
     if domain == DEFAULT_DOMAIN and "/" not in remainder:
         remainder = f"library/{remainder}"
     return domain, remainder
+
+
+def is_tag(text: str) -> bool:
+    """Whether a repository's name may have this for a tag."""
+    return re.fullmatch(_TAG, text) is not None

@@ -68,7 +68,8 @@ def test_import_of_a_url(daemon: Engine, tmp_path: Path) -> None:
         gone = daemon.docker("import", f"{url}/none", "gone", check=False)
         assert gone.code == 1 and f"failed to GET {url}/none with status 404" in gone.err
     refused = daemon.docker("import", f"{url}/root.tar", check=False)
-    assert refused.code == 1 and f"failed to GET {url}/root.tar: " in refused.err
+    assert refused.code == 1 and f"failed to GET {url}/root.tar: dial tcp 127.0.0.1:" in refused.err
+    assert refused.err.endswith(": connect: connection refused\n")
     answer = daemon.http("POST", "/images/create?fromSrc=file:///etc/passwd")
     assert answer.status == 400 and b"only http and https URLs" in answer.body
 
@@ -253,6 +254,16 @@ def test_no_such_image(daemon: Engine) -> None:
         done = daemon.docker(*command, check=False)
         assert done.code == 1
         assert "No such image: nonesuch" in done.err
+
+
+def test_words_of_dockers_for_what_cannot_be(daemon: Engine) -> None:
+    """The same from the real engine (``"a/b/c/d": cannot parse …``)."""
+    for query, message in (
+        ("fromImage=x&tag=-bad", "invalid tag format"),
+        ("fromImage=x&platform=a/b/c/d", '"a/b/c/d": cannot parse platform specifier: invalid argument'),
+    ):
+        answer = daemon.http("POST", f"/images/create?{query}")
+        assert (answer.status, answer.json()) == (400, {"message": message})
 
 
 def test_name_that_is_none(daemon: Engine) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 
@@ -31,9 +32,9 @@ def test_the_rest_is_this_machines() -> None:
     assert host().os == os.uname().sysname.lower()
 
 
-@pytest.mark.parametrize("text", ["", "linux/", "a/b/c/d", "linux/am d64", "/amd64"])
+@pytest.mark.parametrize("text", ["linux/", "a/b/c/d", "linux/am d64", "/amd64"])
 def test_refused(text: str) -> None:
-    with pytest.raises(InvalidArgument, match="invalid platform specifier"):
+    with pytest.raises(InvalidArgument, match=f'"{re.escape(text)}": .*: invalid argument$'):
         Platform.parse(text)
 
 

@@ -15,7 +15,7 @@ from cove.filters import Filters
 from cove.images import Deleted, Image, Target, Untagged, Use
 from cove.images import Images as ImageStore
 from cove.images.records import seconds
-from cove.reference import Reference
+from cove.reference import Reference, is_tag
 from cove.wire.images import (
     AttestationStatement,
     DriverData,
@@ -209,4 +209,6 @@ def reference_of(repo: str, tag: str) -> Reference | None:
     """The name that ``repo`` and ``tag`` of a query make; None when there is no repo. Raises InvalidArgument."""
     if not repo:
         return None
+    if tag and ":" not in tag and not is_tag(tag):
+        raise InvalidArgument("invalid tag format")
     return Reference.parse(f"{repo}@{tag}" if ":" in tag else f"{repo}:{tag}" if tag else repo)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 import aiohttp
 
 from cove.errors import InvalidArgument, NotFound, Unavailable
+from cove.registry.client.failures import words_of
 from cove.registry.client.proxying import proxy_for
 from cove.registry.client.settings import Registries
 
@@ -91,4 +92,4 @@ def _check(url: str, response: aiohttp.ClientResponse) -> None:
 
 
 def _failed(url: str, error: Exception) -> Unavailable:
-    return Unavailable(f"failed to GET {url}: {str(error) or type(error).__name__}")
+    return Unavailable(f"failed to GET {url}: {words_of(error)}")

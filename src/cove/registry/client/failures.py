@@ -76,10 +76,11 @@ def request_words(method: str, url: str) -> str:
 
 def unreachable(method: str, url: str, error: Exception) -> Unreachable:
     """What a failed connection is told as."""
-    return Unreachable(f"{request_words(method, url)}: {_words(error)}")
+    return Unreachable(f"{request_words(method, url)}: {words_of(error)}")
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
+    """What went wrong with a connection, as Go says it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _certificate_words(error.certificate_error)
     if isinstance(error, aiohttp.ClientConnectorSSLError):
