@@ -78,8 +78,13 @@ def test_slim_is_whole(daemon: Engine, packages: RealPackages) -> None:
     assert seen.startswith("Hello, world!\nfine\n"), seen
     assert "man1" not in seen and ".cove" not in seen
     assert daemon.docker("run", "--rm", "slim", "dpkg", "-s", "hello").out.count("Status: install ok installed") == 1
+    bootstrap(daemon, packages, "--variant", "slim", "--include", "hello", "-t", "again")
+    assert (
+        daemon.docker("images", "-q", "--no-trunc", "again").out
+        == daemon.docker("images", "-q", "--no-trunc", "slim").out
+    )
     assert daemon.docker("ps", "-aq").out == "" and daemon.docker("images", "-qf", "dangling=true").out == ""
-    daemon.docker("rmi", "slim")
+    daemon.docker("rmi", "slim", "again")
     settled(daemon)
 
 

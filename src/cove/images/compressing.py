@@ -41,11 +41,12 @@ async def compressed(
 ) -> Target:
     """What a name points at, without plain layers: itself, or a new target that the name points at from now on.
 
-    Of an index every image that is here is compressed, and what attests to them speaks of the new manifests; signed
-    attestations keep their index as it is. ``lease``: keeps what is made until then. ``progress``: for each image.
+    Of an index every image that is here is compressed, and what attests to them speaks of the new manifests; an index
+    with attestations that are signed, or not here, stays as it is. ``lease``: keeps what is made until then.
+    ``progress``: for each image.
     """
     parts = [part for part in target.parts if part.image and any(each.media_type in PLAIN for each in part.blobs[1:])]
-    if not parts or not can_change(target, [part.descriptor.digest for part in parts]):
+    if not parts or not can_change(target, [part.descriptor.digest for part in parts], images.blobs.get):
         return target
     known = _known(images)
     made: dict[str, _Compressed] = {}

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cove.digest import Digest
+from cove.errors import InvalidArgument
 from cove.images.targets import IN_TOTO, REFERENCE_DIGEST, Part, Target, decode, manifest_type
 from cove.oci import image as oci
 
@@ -18,11 +19,14 @@ Read = Callable[[str], bytes]
 Fields = dict[str, Any]
 
 
-def can_change(target: Target, manifests: Iterable[str]) -> bool:
-    """Whether what attests to these manifests may be written anew: plain statements may, what is signed may not."""
+def can_change(target: Target, manifests: Iterable[str], here: Callable[[str], object]) -> bool:
+    """Whether what attests to these manifests can be written anew: statements that are ``here``, nothing signed."""
     changing = set(manifests)
     about = [part for part in target.parts if part.kind == "attestation" and part.subject in changing]
-    return all(blob.media_type == IN_TOTO for part in about for blob in part.blobs[1:])
+    return all(
+        all(here(blob.digest) for blob in part.blobs) and all(blob.media_type == IN_TOTO for blob in part.blobs[1:])
+        for part in about
+    )
 
 
 class Reindexed:
@@ -50,9 +54,9 @@ class Reindexed:
         manifest = self._fields(part.descriptor.digest)
         for layer in manifest["layers"]:
             statement = self._fields(layer["digest"])
-            for subject in statement.get("subject") or ():
-                if now := self.new.get(f"sha256:{subject['digest'].get('sha256')}"):
-                    subject["digest"]["sha256"] = Digest.of(now).hex
+            for hashes in _subjects(layer["digest"], statement):
+                if now := self.new.get(f"sha256:{hashes.get('sha256')}"):
+                    hashes["sha256"] = Digest.of(now).hex
             self._change(layer["digest"], statement)
         config = self._fields(manifest["config"]["digest"])
         diff_ids = (config.get("rootfs") or {}).get("diff_ids") or []
@@ -92,3 +96,14 @@ class Reindexed:
 
     def _change(self, digest: str, now: Fields) -> None:
         self.new[digest] = msgspec.json.encode(now)
+
+
+def _subjects(digest: str, statement: Fields) -> list[Fields]:
+    """The hashes of what a statement is about, by algorithm (in-toto's ResourceDescriptor). Raises InvalidArgument."""
+    try:
+        hashes = [subject["digest"] for subject in statement["subject"]]
+    except (KeyError, TypeError):
+        hashes = [None]
+    if not all(isinstance(each, dict) for each in hashes):
+        raise InvalidArgument(f"attestation {digest}: there is no digest of what it is about")
+    return hashes

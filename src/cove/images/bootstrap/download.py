@@ -179,6 +179,8 @@ def _is_transient(error: Exception) -> bool:
 def _unreadable(url: str, error: Exception) -> Unavailable:
     if isinstance(error, aiohttp.ClientResponseError):
         reason = f"HTTP status {error.status}"
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        reason = f"{error.host}: {error.os_error.strerror or error.os_error}"
     else:
         reason = str(error) or type(error).__name__
     return Unavailable(f"cannot read {without_password(url)}: {reason}")
