@@ -167,6 +167,12 @@ def test_blobs_of_another_algorithm(fresh_daemon: Daemon, tmp_path: Path) -> Non
         assert not list((engine.data_root / "blobs/sha512").iterdir())
         engine.docker("load", "-i", str(tmp_path / "saved.tar"))
         assert engine.docker("run", "--rm", name, "sh", "-c", "echo again").out == "again\n"
+        long = f"sha512:{hashlib.sha512(json.dumps(manifest).encode()).hexdigest()}"
+        _curl(engine, "-T", str(tmp_path / "manifest"), "-H", f"Content-Type: {MANIFEST}", f"{url}/manifests/{long}")
+        whole = f"{registry.host}/team/long@{long}"
+        assert f"Digest: {long}\nStatus: Downloaded newer image for {whole}" in engine.docker("pull", whole).out
+        assert "Status: Image is up to date" in engine.docker("pull", whole).out
+        assert engine.docker("run", "--rm", whole, "sh", "-c", "echo long").out == "long\n"
         engine.docker("tag", name, f"{registry.host}/team/other:1")
         engine.docker("push", f"{registry.host}/team/other:1")
 

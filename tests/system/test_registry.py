@@ -173,6 +173,13 @@ def test_a_manifest_by_tag_and_digest(shared: Registry) -> None:
     unchanged = shared.http("GET", "/v2/img/manifests/v1", headers={"If-None-Match": answer.headers["etag"]})
     assert unchanged.status == 304
     assert push(shared, "img", sha(content), content).status == 201
+    long = f"sha512:{hashlib.sha512(content).hexdigest()}"
+    assert shared.http("GET", f"/v2/img/manifests/{long}").status == 404
+    assert push(shared, "img", long, content).headers["docker-content-digest"] == long
+    assert shared.http("GET", f"/v2/img/manifests/{long}").body == content
+    assert push(shared, "img", f"sha512:{'0' * 128}", content).status == 400
+    assert shared.http("DELETE", f"/v2/img/manifests/{long}").status == 202
+    assert shared.http("GET", f"/v2/img/manifests/{sha(content)}").body == content
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,42 @@ def test_a_registry_on_the_loopback_is_asked_where_it_answered_last() -> None:
     run(work())
 
 
+@pytest.mark.parametrize("code", [429, 503, 400])
+def test_where_it_answered_last_a_registry_may_be_busy(code: int) -> None:
+    """Or something else than before; then it is looked for again."""
+
+    async def at_first(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=code if len(own.asked) == 2 else 200, body=CONTENT)
+
+    async def work() -> None:
+        nonlocal own
+        registries = Registries(patience=AT_ONCE, answered=Answered())
+        async with serving(at_first) as own:
+            for _ in range(2):
+                assert await ask(registries, "a/b/manifests/1", own.host) == CONTENT
+            assert len(own.asked) == 3
+
+    own: Any = None
+    run(work())
+
+
+def test_a_refusal_where_it_answered_last_is_taken_for_one() -> None:
+    async def refusing(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=401 if len(own.asked) > 1 else 200, body=CONTENT)
+
+    async def work() -> None:
+        nonlocal own
+        registries = Registries(patience=AT_ONCE, answered=Answered())
+        async with serving(refusing) as own:
+            assert await ask(registries, "a/b/manifests/1", own.host) == CONTENT
+            with pytest.raises(CoveError, match="unauthorized"):
+                await ask(registries, "a/b/manifests/1", own.host)
+            assert len(own.asked) == 2
+
+    own: Any = None
+    run(work())
+
+
 def test_an_address_that_takes_no_connection_is_given_up_soon() -> None:
     """As a host behind a firewall that drops what is sent to it: the queue of this one is full."""
     with contextlib.ExitStack() as stack:

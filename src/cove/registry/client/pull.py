@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from cove.digest import chain_ids
+from cove.digest import Digest, chain_ids
 from cove.errors import CoveError, InvalidArgument, NotFound, Upstream
 from cove.images import Image, Images
 from cove.images.arrivals import Layer
@@ -127,7 +127,7 @@ class Puller:
             _check_kind(manifest, reference)
         before = _known(self._images, reference)
         image = await self._image(manifest, indexes, reference)
-        return Pulled(image, reference, before != top.digest)
+        return Pulled(image, reference, before != str(Digest.of(top.body)))
 
     async def _image(self, fetched: Fetched, indexes: Sequence[bytes], name: Reference) -> Image:
         manifest = parse_manifest(fetched.body)

@@ -130,7 +130,7 @@ class Session:
             try:
                 response = await last.perform(request._replace(once=True))
             except RegistryError as error:
-                if error.code:  # as registries say it
+                if error.code and error.status not in retrying.STATUSES:  # as registries say it, for good
                     raise
             except Upstream:
                 pass

@@ -33,10 +33,13 @@ class Contents:
             await self._index.link(repository, str(digest), size, upload)
         await asyncio.to_thread(self._files.discard, source)
 
-    async def put(self, repository: str, content: bytes, media_type: str, tag: str) -> Manifest:
-        """The repository has this manifest. Raises RegistryError when it is none, or refers to what is not here."""
+    async def put(self, repository: str, content: bytes, media_type: str, tag: str, algorithm: str) -> Manifest:
+        """The repository has this manifest, by its digest of an algorithm.
+
+        Raises RegistryError when it is none, or refers to what is not here.
+        """
         read = manifests.read(content, media_type)
-        digest = Digest.of(content)
+        digest = Digest.of(content, algorithm)
         manifest = Manifest(
             str(digest), read.media_type, len(content), read.subject, read.artifact_type, read.annotations
         )

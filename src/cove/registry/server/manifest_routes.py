@@ -21,6 +21,9 @@ from cove.registry.server.request import HEADERS, Request, empty
 from cove.registry.server.routing import NAME, Route
 from cove.registry.server.settings import MANIFEST_LIMIT
 
+SHA256 = "sha256"
+"""The algorithm of the digest of what is put by a tag."""
+
 
 class ManifestRoutes:
     def __init__(self, index: Index, files: Files, contents: Contents) -> None:
@@ -57,9 +60,8 @@ class ManifestRoutes:
         elif ":" not in reference:
             raise RegistryError(TAG_INVALID, {"tag": reference})
         content = await _limited(request)
-        if not tag:
-            _check_digest(content, reference)
-        manifest = await self._contents.put(request["name"], content, request.content_type, tag)
+        algorithm = _check_digest(content, reference) if not tag else SHA256
+        manifest = await self._contents.put(request["name"], content, request.content_type, tag, algorithm)
         location = f"/v2/{request['name']}/manifests/{reference}"
         headers = {"Location": location, "Docker-Content-Digest": manifest.digest}
         if manifest.subject:
@@ -102,7 +104,10 @@ async def _limited(request: Request) -> bytes:
     return bytes(content)
 
 
-def _check_digest(content: bytes, reference: str) -> None:
+def _check_digest(content: bytes, reference: str) -> str:
+    """The algorithm of the digest that a manifest is put by. Raises RegistryError when it is another's."""
     digest = names.digest(reference)
-    if Digest.of(content, digest.algorithm) != digest:
-        raise RegistryError(DIGEST_INVALID, {"digest": str(digest), "found": str(Digest.of(content))})
+    found = Digest.of(content, digest.algorithm)
+    if found != digest:
+        raise RegistryError(DIGEST_INVALID, {"digest": str(digest), "found": str(found)})
+    return digest.algorithm
