@@ -59,14 +59,14 @@ def parse_policy(text: str) -> EgressPolicy | None:
 def _entry(entry: str, text: str) -> tuple[str, list[str]]:
     """The name or network, and its ports."""
     if entry.startswith("["):
-        address, _, rest = entry[1:].partition("]")
-        length, _, port = rest.partition(":")
-        target = address + length
+        address, closed, rest = entry[1:].partition("]")
+        length, colon, port = rest.partition(":")
+        target = address + length if closed else entry  # which is no address then
     elif entry.count(":") > 1:
-        target, port = entry, ""
+        target, colon, port = entry, "", ""
     else:
-        target, _, port = entry.lower().rstrip(".").partition(":")
-    if not port:
+        target, colon, port = entry.lower().rstrip(".").partition(":")
+    if not colon:
         return target, []
     number, _, protocol = port.partition("/")
     if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536) or protocol not in ("", "tcp", "udp"):

@@ -30,10 +30,10 @@ def parse_target(text: str) -> Target:
     """Raises InvalidArgument."""
     if not text or len(text) > LONGEST + len(":65535/sctp"):
         raise InvalidArgument("invalid target: it must be CONTAINER|ADDRESS|NAME[:PORT[/PROTOCOL]]")
-    host, port = _split(text)
+    host, colon, port = _split(text)
     if not host:
         raise InvalidArgument(f"invalid target {text!r}: it must be CONTAINER|ADDRESS|NAME[:PORT[/PROTOCOL]]")
-    if not port:
+    if not colon:
         return Target(host, 0, "icmp")
     number, _, protocol = port.partition("/")
     if not (number.isascii() and number.isdigit() and 0 < int(number) < 65536):
@@ -43,11 +43,11 @@ def parse_target(text: str) -> Target:
     return Target(host, int(number), protocol or "tcp")
 
 
-def _split(text: str) -> tuple[str, str]:
+def _split(text: str) -> tuple[str, str, str]:
+    """Host, a colon where a port is to follow, and that; no host where a bracket is open, or something follows it."""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest.removeprefix(":")
+        host, closed, rest = text[1:].partition("]")
+        return host if closed and rest[:1] in ("", ":") else "", rest[:1], rest[1:]
     if text.count(":") > 1:
-        return text, ""
-    host, _, port = text.partition(":")
-    return host, port
+        return text, "", ""
+    return text.partition(":")

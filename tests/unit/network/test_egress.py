@@ -26,7 +26,21 @@ def test_policies(text: str, policy: EgressPolicy | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "allow", "allow=", "deny=a", "learn=a", "allow=a,,b", "allow=a:65536", "allow=a:80/sctp", "allow=é"]
+    "text",
+    [
+        "x",
+        "allow",
+        "allow=",
+        "deny=a",
+        "learn=a",
+        "allow=a,,b",
+        "allow=a:65536",
+        "allow=a:80/sctp",
+        "allow=é",
+        "allow=a:",
+        "allow=[::1",
+        "allow=[::1]:",
+    ],
 )
 def test_what_is_none(text: str) -> None:
     with pytest.raises(InvalidArgument, match="invalid egress policy"):
