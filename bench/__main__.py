@@ -17,6 +17,7 @@ from harness.peer import Peer
 FIGURES: tuple[tuple[str, Callable[[list[Engine]], Result]], ...] = (
     ("engine, idle", memory.idle),
     ("log, processor time per MB", processor.per_logged_megabyte),
+    (processor.WATCH, processor.watched),
     ("per running container", memory.per_container),
     ("query of a local name", names.per_query),
     (many.RESTART, many.restart),

@@ -1,12 +1,18 @@
-"""Processor time: what an engine's own processes use for a container's log, without the container's own."""
+"""Processor time of an engine's own processes for logs and statistics of containers, without the containers' own."""
 
 import os
+import time
 from pathlib import Path
 
 from bench.measure import Result, docker
 from bench.rows import LOGGED, WRITE
 from harness.engine import Engine
 from harness.leaks import in_namespace
+
+WATCHED = 200
+WATCH = f"{WATCHED} watched by stats, processor time per second"
+_WATCHED_FOR = 20.0
+"""Seconds."""
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _WAIT = "until [ -e /end ]; do usleep 20000; done"
@@ -28,6 +34,28 @@ def _per_megabyte(engine: Engine) -> float:
     used = _used(engine) - before
     docker(engine, "rm", "-f", "writer")
     return used / LOGGED
+
+
+def watched(engines: list[Engine]) -> Result:
+    """Milliseconds of the engine's processes in each second that ``docker stats`` shows so many containers."""
+    ours, peer = (_watched(engine) for engine in engines)
+    return Result(WATCH, ours, peer, "ms", 1, (ours, ours), 1.0, None)
+
+
+def _watched(engine: Engine) -> float:
+    names = [f"watched{number}" for number in range(WATCHED)]
+    for name in names:
+        docker(engine, "run", "-d", "--net", "none", "--name", name, "busybox", "sleep", "86400")
+    with engine.spawned("docker", "stats", "--format", "{{.Name}} {{.CPUPerc}}") as client:
+        assert client.stdout is not None
+        while names[0].encode() not in client.stdout.readline():  # the first screen is there
+            pass
+        before, began = _used(engine), time.monotonic()
+        while time.monotonic() - began < _WATCHED_FOR:
+            os.read(client.stdout.fileno(), 1 << 16)
+        used, lasted = _used(engine) - before, time.monotonic() - began
+    docker(engine, "rm", "-f", *names)
+    return used / lasted
 
 
 def _used(engine: Engine) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -138,3 +139,19 @@ def _records(engine: Engine) -> Observed:
         lines = [re.sub(rb'"time":"[^"]*"', b'"time":""', line) for line in file]
     shown = ask(engine, "GET", "/containers/it/logs?stdout=1&details=1").body
     return {"lines": lines, "details": shown}
+
+
+def test_follow_until(alike: Any) -> None:
+    alike("follow until", _follow_until)
+
+
+def _follow_until(engine: Engine) -> Observed:
+    """Whether a client that follows a container's log up to a time that has passed is let go while that runs."""
+    engine.docker("run", "-d", "--name", "it", "busybox", "sh", "-c", "echo one; exec sleep 600")
+    with engine.spawned("docker", "logs", "-f", "--until", "1m", "it") as client:
+        try:
+            ended = client.wait(8) == 0
+        except subprocess.TimeoutExpired:
+            ended = False
+    engine.docker("rm", "-f", "it")
+    return {"ends": ended}

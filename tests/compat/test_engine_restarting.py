@@ -1,6 +1,7 @@
 """What may be done with a container that waits for its next start by its policy, and what comes of it."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -75,3 +76,42 @@ def _state(engine: Engine, ref: str) -> list[Any]:
         return ["gone"]
     state = shown.json()["State"]
     return [state["Status"], shown.json()["RestartCount"], state["Running"], state["Restarting"], state["ExitCode"]]
+
+
+QUICK = 5
+"""Runs that end at once, whose delays are 0.1 s, 0.2 s, …, 1.6 s. The run after them is longer than Docker's 10 s."""
+
+LONG_RUN = "echo >>/runs; [ $(wc -l </runs) = 6 ] && sleep 10.5; exit 4"
+
+
+def test_delays(alike: Any) -> None:
+    """They double, and begin anew after a run of ten seconds. That they end at a minute takes minutes: a unit test."""
+    alike("delays of restarts", _delays)
+
+
+def _delays(engine: Engine) -> Observed:
+    since = f"{time.time() - 1:.0f}"
+    engine.docker("run", "-d", "--name", "it", "--restart", "always", "busybox", "sh", "-c", LONG_RUN)
+    words = (
+        "--since",
+        since,
+        "--filter",
+        "event=start",
+        "--filter",
+        "event=die",
+        "--format",
+        "{{.Status}} {{.TimeNano}}",
+    )
+    with engine.spawned("docker", "events", *words, "--filter", "container=it") as client:
+        assert client.stdout is not None
+        told = [client.stdout.readline().split() for _ in range(2 * (QUICK + 2) + 1)]
+    engine.docker("rm", "-f", "it")
+    assert [what for what, _ in told] == [b"start", b"die"] * (QUICK + 2) + [b"start"]
+    times = [int(when) / 1e9 for _, when in told]
+    delays = [start - die for die, start in zip(times[1::2], times[2::2], strict=True)]
+    return {
+        "doubled": [delay >= 0.1 * 2**number for number, delay in enumerate(delays[:QUICK])],
+        "as long again": delays[QUICK] >= 0.1 * 2**QUICK,
+        "as after the first": delays[QUICK] < delays[QUICK - 1],
+        "and doubled": delays[QUICK + 1] >= 0.2,
+    }

@@ -63,6 +63,17 @@ def test_follow_gives_what_comes_and_ends_with_the_container(daemon: Engine) -> 
         assert follower.wait(20) == 0
 
 
+@pytest.mark.parametrize("seconds", [-60, 2])
+def test_follow_ends_when_its_time_has_come(daemon: Engine, seconds: int) -> None:
+    """Though the container goes on and says nothing more."""
+    daemon.docker("run", "-d", "--name", "it", "busybox", "sh", "-c", "echo one; exec sleep 600")
+    eventually(lambda: daemon.docker("logs", "it").out == "one\n")
+    began = time.time()
+    done = daemon.docker("logs", "-f", "--until", f"{began + seconds:.9f}", "it")
+    assert done.out == ("one\n" if seconds > 0 else "")
+    assert time.time() >= began + seconds
+
+
 def test_long_line_and_last_line_without_an_end(daemon: Engine) -> None:
     container = run(daemon, "head -c 50000 /dev/zero | tr '\\0' x; echo; printf last")
     assert daemon.docker("logs", container).out == "x" * 50_000 + "\nlast"

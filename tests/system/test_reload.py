@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,13 @@ def test_downloads_at_once(configured: Configured) -> None:
                 first.kill()
                 assert second.wait(20) == 0
     configured.docker("rmi", goes_on, registry.image("honest", "a"))
+
+
+def test_attempts_at_a_download(configured: Configured) -> None:
+    with lying_registry(configured) as registry:
+        for attempts in (1, 2):
+            configured.reload(max_download_attempts=attempts)
+            name = f"after{attempts}"
+            assert configured.docker("pull", registry.image("500", name), check=False).code == 1
+            blobs = [request["path"] for request in registry.requests("500", name) if "/blobs/" in request["path"]]
+            assert max(Counter(blobs).values()) == attempts

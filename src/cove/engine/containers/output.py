@@ -1,8 +1,9 @@
 """The API's requests for a container's streams: logs, attach, resize, stats."""
 
+import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from cove.engine.containers.container import Container
 from cove.engine.containers.registry import Registry
@@ -114,6 +115,37 @@ class _Selection:
 
 async def _batches(container: Container, options: LogOptions, search: Search | None) -> AsyncIterator[list[LogEntry]]:
     follow = container.ended if options.follow and (container.running or container.status == "restarting") else None
+    with _at_the_latest(follow, options.until) as last:
+        async with contextlib.aclosing(_read(container, options, search, last)) as batches:
+            async for batch in batches:
+                yield batch
+
+
+@contextlib.contextmanager
+def _at_the_latest(ended: "asyncio.Future[int] | None", until: int) -> "Iterator[asyncio.Future[int] | None]":
+    """Done when ``ended`` is, or once ``until`` has come (nanoseconds since the epoch, 0 for never)."""
+    if ended is None or not until:
+        yield ended
+        return
+    loop = asyncio.get_running_loop()
+    either: asyncio.Future[int] = loop.create_future()
+
+    def done(_: object = None) -> None:
+        if not either.done():
+            either.set_result(0)
+
+    ended.add_done_callback(done)
+    timer = loop.call_later(max(0, until - time.time_ns()) / 1e9, done)
+    try:
+        yield either
+    finally:
+        timer.cancel()
+        ended.remove_done_callback(done)
+
+
+async def _read(
+    container: Container, options: LogOptions, search: Search | None, follow: "asyncio.Future[int] | None"
+) -> AsyncGenerator[list[LogEntry], None]:
     selection = _Selection(options, search)
     kept: list[LogEntry] = []
 
