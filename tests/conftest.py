@@ -1,5 +1,6 @@
 """Declared needs: a test that cannot run here says why; with ``--strict-needs`` an unexpected one fails the run."""
 
+import os
 import signal
 from collections import Counter
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from harness import needs
 from harness.fixtures import _shared_daemon, _shared_remapped, daemon, fresh_daemon, peer, remapped
+from harness.oci import forget_interpreter
 
 __all__ = ["_shared_daemon", "_shared_remapped", "daemon", "fresh_daemon", "peer", "remapped"]
 
@@ -73,6 +75,8 @@ def _unexpected(config: pytest.Config) -> list[str]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.getoption("--strict-needs") and _unexpected(session.config) and not session.exitstatus:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if os.geteuid() == 0 and not hasattr(session.config, "workerinput"):  # the last of several processes
+        forget_interpreter()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

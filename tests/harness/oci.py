@@ -1,16 +1,34 @@
 """Bundles and the command ``cove-oci``, as engines call it: a configuration that a test changes, one call at a time."""
 
+import contextlib
 import copy
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cove.kernel import cgroups
+from cove.kernel import cgroups, mounts
+from cove.runtime.command.sealing import KEPT
 from harness.engine import BIN
 
 PROGRAM = BIN / "cove-oci"
+
+_INTERPRETER = Path(f"{KEPT}{BIN}/python3")
+"""Where calls of it leave the interpreter of this virtual environment."""
+
+
+def forget_interpreter() -> None:
+    """Take away the mount that calls have left for later ones, and the directories that it made."""
+    if not _INTERPRETER.parent.is_dir():
+        return
+    with contextlib.suppress(OSError):  # until none is left
+        while True:
+            mounts.unmount(str(_INTERPRETER))
+    shutil.rmtree(_INTERPRETER.parent)
+    with contextlib.suppress(OSError):  # others are kept
+        os.removedirs(_INTERPRETER.parents[1])
 
 
 class Done(NamedTuple):
