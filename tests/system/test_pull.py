@@ -173,6 +173,11 @@ def test_blobs_of_another_algorithm(fresh_daemon: Daemon, tmp_path: Path) -> Non
         assert f"Digest: {long}\nStatus: Downloaded newer image for {whole}" in engine.docker("pull", whole).out
         assert "Status: Image is up to date" in engine.docker("pull", whole).out
         assert engine.docker("run", "--rm", whole, "sh", "-c", "echo long").out == "long\n"
+        other = {**manifest, "config": _put(engine, url, config.encode(), CONFIG, "sha512", tmp_path)}
+        (tmp_path / "manifest").write_text(json.dumps(other))
+        _curl(engine, "-T", str(tmp_path / "manifest"), "-H", f"Content-Type: {MANIFEST}", f"{url}/manifests/other")
+        refused = engine.docker("pull", f"{registry.host}/team/long:other", check=False)
+        assert refused.code == 1 and "the configuration must have a sha256 digest: sha512:" in refused.err
         engine.docker("tag", name, f"{registry.host}/team/other:1")
         engine.docker("push", f"{registry.host}/team/other:1")
 

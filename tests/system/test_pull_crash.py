@@ -146,6 +146,32 @@ def test_many_pulls_of_one_image_at_once(fresh_daemon: Daemon, tmp_path: Path) -
         fresh_daemon.docker("rmi", name)
 
 
+def test_what_a_pull_needs_is_not_collected(fresh_daemon: Daemon, tmp_path: Path) -> None:
+    """Whatever goes meanwhile, be it the other name of the same layers."""
+    with served(fresh_daemon, "cove") as registry:
+        name = _publish(fresh_daemon, registry, tmp_path)
+        fresh_daemon.docker("create", "busybox")  # no prune takes it then
+
+        def pull(number: int) -> list[bytes]:
+            target = f"/images/create?fromImage={name.removesuffix(':1')}&tag=1"
+            answer = fresh_daemon.http("POST", target, timeout=120)
+            return [line for line in answer.body.splitlines() if b"errorDetail" in line or answer.status != 200]
+
+        with ThreadPoolExecutor(2) as pool:
+            pending = [pool.submit(pull, number) for number in range(PULLS)]
+            rounds = 0
+            while not all(each.done() for each in pending):
+                for work in (("rmi", "-f", name), ("image", "prune", "-af")):
+                    fresh_daemon.docker(*work, check=False)
+                rounds += 1
+            assert [each.result() for each in pending] == [[]] * PULLS
+            assert rounds > 1
+        fresh_daemon.docker("pull", name)
+        assert fresh_daemon.docker("run", "--rm", name, "/bin/busybox", "echo", "hello").out == "hello\n"
+        assert fresh_daemon.cove("image", "verify").code == 0
+        fresh_daemon.docker("rmi", name)
+
+
 def test_killed_while_images_come_and_go(fresh_daemon: Daemon, tmp_path: Path) -> None:
     """Of a load, a removal and a prune, in turns."""
     archive = _archive(tmp_path)

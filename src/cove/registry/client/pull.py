@@ -149,6 +149,8 @@ class Puller:
             return await self._images.add(config, fetched.body, manifest.layers, [name], indexes, pulled=True)
 
     async def _config(self, descriptor: oci.Descriptor) -> bytes:
+        if Digest.parse(descriptor.digest).algorithm != "sha256":  # it would be the image's id
+            raise InvalidArgument(f"the configuration must have a sha256 digest: {descriptor.digest}")
         if self._images.blobs.get(descriptor.digest):
             return await self._images.blobs.read(descriptor.digest, MAX_CONFIG)
         return await read_small(self._blobs, descriptor, MAX_CONFIG, "image config")
