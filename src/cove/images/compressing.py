@@ -56,8 +56,7 @@ async def compressed(
     manifests = {old: each.manifest for old, each in made.items()}
     new = await asyncio.to_thread(Reindexed, target, manifests, lambda digest: images.blobs.path(digest).read_bytes())
     lease.keep(*(str(Digest.of(body)) for body in new.new.values()))
-    for body in new.new.values():
-        await images.blobs.put(body)
+    await images.blobs.commit([await images.blobs.stage(body) for body in new.new.values()])
     for old, each in made.items():
         await images.add(each.config, each.manifest, each.layers, [reference], new.indexes(old), build=target.build)
     return images.target(str(reference))

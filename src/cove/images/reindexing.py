@@ -24,7 +24,8 @@ def can_change(target: Target, manifests: Iterable[str], here: Callable[[str], o
     changing = set(manifests)
     about = [part for part in target.parts if part.kind == "attestation" and part.subject in changing]
     return all(
-        all(here(blob.digest) for blob in part.blobs) and all(blob.media_type == IN_TOTO for blob in part.blobs[1:])
+        all(here(blob.digest) for blob in (part.descriptor, *part.blobs))
+        and all(blob.media_type == IN_TOTO for blob in part.blobs[1:])
         for part in about
     )
 

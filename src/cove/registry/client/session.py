@@ -19,6 +19,7 @@ import aiohttp
 
 from cove.errors import CoveError, Upstream
 from cove.registry.client import authorization, challenge, retrying
+from cove.registry.client.answered import Answered
 from cove.registry.client.authorization import Authorization, Credentials
 from cove.registry.client.failures import RegistryError, Unreachable, refused, request_words, unreachable
 from cove.registry.client.loopback import Loopback
@@ -139,9 +140,13 @@ class Session:
                 return response
         return None
 
+    @property
+    def _answered(self) -> Answered | None:
+        """Of a registry on the loopback: where those answered before."""
+        return self.registries.answered if is_among(self.host, ALWAYS_INSECURE) else None
+
     def _last(self) -> "_Reached | None":
-        answered = self.registries.answered if is_among(self.host, ALWAYS_INSECURE) else None
-        last = answered.url(self.host) if answered else ""
+        last = self._answered.url(self.host) if self._answered else ""
         return next((reached for reached in self._own if reached.place.url == last), None)
 
     def _find_places(self) -> None:
@@ -169,8 +174,8 @@ class Session:
             return last
         for reached in self._own:
             if await reached.answers():
-                if self.registries.answered:
-                    self.registries.answered.note(self.host, reached.place.url)
+                if self._answered:
+                    self._answered.note(self.host, reached.place.url)
                 return reached
         failure = self._own[-1].failure
         assert failure is not None
