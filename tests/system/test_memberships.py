@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -372,3 +373,26 @@ def test_a_guest_s_owner_restarts(nets: Engine) -> None:
     nets.docker("restart", "-t", "0", "guest")
     assert nets.docker("exec", "owner", *same).out == nets.docker("exec", "guest", *same).out
     assert "eth0" in nets.docker("exec", "guest", "ip", "link").out
+
+
+@pytest.mark.needs("cove")  # Docker 20.10 says that the container does not run
+def test_joining_while_it_restarts(nets: Engine) -> None:
+    """Between the end of a run and the start of the next one there is nothing to join, which is nobody's fault."""
+    run(nets, "box")
+
+    def restart() -> None:
+        while any(not joining.done() for joining in joinings):
+            assert nets.http("POST", "/containers/box/restart?t=0").status == 204
+
+    def join_and_leave(name: str) -> None:
+        for _ in range(10):
+            for verb in ("connect", "disconnect"):
+                answer = nets.http("POST", f"/networks/{name}/{verb}", {"Container": "box"})
+                assert answer.status == 200, answer.body
+
+    with ThreadPoolExecutor(3) as clients:
+        joinings = [clients.submit(join_and_leave, name) for name in ("aa", "zz")]
+        restarting = clients.submit(restart)
+        for future in (*joinings, restarting):
+            future.result()
+    assert list(networks(nets, "box")) == ["bridge"]

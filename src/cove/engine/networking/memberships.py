@@ -1,5 +1,6 @@
 """Containers join networks and leave them, in every state. What a running one is on is changed in its namespace too."""
 
+import asyncio
 import logging
 import os
 
@@ -42,13 +43,28 @@ class Memberships:
         """Put a container on a network. Raises NotFound, InvalidArgument, Forbidden, Conflict in Docker's words."""
         container, network = self._registry.get(request.container), self._networks.get(ref)
         settings = request.endpoint_config or EndpointSettings()
+        while (ended := await self._connect(network, container, settings)) is not None:
+            await asyncio.shield(ended)  # a restart goes on to the next run, which it joins
+            network = self._networks.get(network.id)
+        self._publish(network, "connect", container)
+
+    async def _connect(
+        self, network: NetworkRecord, container: Container, settings: EndpointSettings
+    ) -> asyncio.Future[int] | None:
+        """The end of the run when that has come before it was joined, and nothing has changed; else None."""
         async with self._registry.locked(container):
+            ended = container.ended
             _refuse_connection(network, container, settings)
             if container.record.host_config.egress:
                 self._networks.policing.check([network.name])
             endpoint = None
             if container.running:
-                endpoint = await self._join(network, container, settings)
+                try:
+                    endpoint = await self._join(network, container, settings)
+                except Conflict:
+                    if _has_namespace(container):
+                        raise
+                    return ended
             else:
                 self._networks.check(container.id, container.name, endpoint_request(network.name, settings))
             _rewrite(container, {**_given(container), network.name: settings})
@@ -57,7 +73,7 @@ class Memberships:
             else:
                 await self._settle(endpoint, network, container)
             await self._tell(container)
-        self._publish(network, "connect", container)
+        return None
 
     async def _join(self, network: NetworkRecord, container: Container, settings: EndpointSettings) -> EndpointRecord:
         """The endpoint of a running container, its link up and its routes in place, but still pending."""
@@ -70,13 +86,13 @@ class Memberships:
             await self._connectivity.apply(container, Restored(interfaces=(interface,) if interface else ()))
         except BaseException as error:
             await self._undo(endpoint, container)
-            if isinstance(error, OSError):  # it has just ended, or the kernel refuses
+            if isinstance(error, OSError):
                 raise Conflict(f"cannot connect container {container.id} to {network.name}: {error}") from error
             raise
         return endpoint
 
     async def _attach(self, endpoint: EndpointRecord, container: Container) -> Interface | None:
-        namespace = os.open(f"/proc/{container.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        namespace = _open_namespace(container)
         try:
             return await self._networks.attach(endpoint, namespace, routes=False)
         finally:
@@ -180,6 +196,20 @@ class Memberships:
     def _publish(self, network: NetworkRecord, action: str, container: Container) -> None:
         attributes = {"name": network.name, "type": network.driver, "container": container.id}
         self._events.publish("network", action, network.id, attributes)
+
+
+def _open_namespace(container: Container) -> int:
+    """A descriptor of its network namespace. Raises OSError when its first process has ended."""
+    return os.open(f"/proc/{container.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _has_namespace(container: Container) -> bool:
+    """Whether its first process is there; the daemon may yet have to hear of its end."""
+    try:
+        os.close(_open_namespace(container))
+    except OSError:
+        return False
+    return True
 
 
 def _given(container: Container) -> dict[str, EndpointSettings | None]:
