@@ -1,8 +1,10 @@
 """``cp`` of both command lines against one engine: what lands where, and what is refused in which words."""
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,42 @@ def test_in(runner: Any, name: str, tmp_path: Path, flags: tuple[str, ...]) -> N
                 seen[f"{source} to {target}"] = (done.code, _said(done.err, top), _inside(runner, name, top, tmp_path))
     runner.docker("rm", name)
     assert _differing(found) == []
+
+
+@pytest.mark.parametrize("user", ["", "7:8", "nobody"])
+def test_owners(runner: Any, name: str, tmp_path: Path, user: str) -> None:
+    """``-a`` gives what comes in to the container's user. What comes out belongs to its owner there, as Docker's manual
+    has it: the stock command line ignores the flag on this way.
+    """
+    _tree(tmp_path / "s")
+    os.chown(tmp_path / "s" / "file", 1234, 2345)
+    os.chown(tmp_path / "s" / "to-file", 3456, 4567, follow_symlinks=False)
+    runner.docker("create", "--name", name, *(["--user", user] if user else []), "busybox", "true")
+    found: dict[str, dict[str, Any]] = {"docker": {}, "cove": {}}
+    for program, seen in found.items():
+        for flags in ((), ("-a",), ("--archive",)):
+            words = "".join(flags)
+            inside, back = f"/tmp/{program}{words}", tmp_path / f"{program}{words}"
+            assert runner.run(program, "cp", *flags, f"{tmp_path}/s", f"{name}:{inside}").code == 0
+            seen[f"in {words}"] = _owners(runner, name, inside)
+            assert runner.run(program, "cp", *flags, f"{name}:{inside}", str(back)).code == 0
+            seen[f"out {words}"] = {(path.lstat().st_uid, path.lstat().st_gid) for path in back.rglob("*")}
+    for words in ("-a", "--archive"):
+        assert found["docker"].pop(f"out {words}") == {(0, 0)}
+        assert found["cove"][f"out {words}"] == set(found["cove"][f"in {words}"])
+    runner.docker("rm", name)
+    assert _differing(found) == []
+    kept = {(1234, 2345), (3456, 4567)}
+    assert kept <= set(found["cove"]["in "])
+    assert not user or not kept & set(found["cove"]["in -a"])
+
+
+def _owners(runner: Any, name: str, top: str) -> list[tuple[int, int]]:
+    archive = subprocess.run(
+        ["docker", "-H", runner.host, "cp", f"{name}:{top}", "-"], stdout=subprocess.PIPE, check=True
+    ).stdout
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return [(member.uid, member.gid) for member in sorted(tar, key=lambda member: member.name)]
 
 
 def _inside(runner: Any, name: str, top: str, base: Path) -> list[str]:

@@ -214,6 +214,24 @@ def test_with_our_command_line(daemon: Engine, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("cove")
+@pytest.mark.parametrize("end", ["1", ""])
+def test_holes_stay_with_our_command_line(daemon: Engine, tmp_path: Path, end: str) -> None:
+    """``end``: what follows the last hole."""
+    make = "cd /root; printf one > holes; printf two | dd of=holes bs=1M seek=64 conv=notrunc; truncate -s 256M holes"
+    daemon.docker("run", "--name", "box", "busybox", "sh", "-c", f"{make}; printf '%s' '{end}' >> holes")
+    daemon.cove("cp", "box:/root", str(tmp_path / "copied"))
+    holes = tmp_path / "copied" / "holes"
+    assert holes.stat().st_size == (256 << 20) + len(end)
+    assert holes.stat().st_blocks * 512 < 1 << 20
+    with holes.open("rb") as file:
+        assert file.read(4) == b"one\0"
+        file.seek(64 << 20)
+        assert file.read(4) == b"two\0"
+        file.seek(256 << 20)
+        assert file.read() == end.encode()
+
+
+@pytest.mark.needs("cove")
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_a_terminal_is_told_how_much(daemon: Engine, tmp_path: Path, quiet: tuple[str, ...]) -> None:
     daemon.docker("create", "--name", "box", "busybox")

@@ -4,8 +4,10 @@ import itertools
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +89,34 @@ def test_roots_of_containers(bounded: Daemon) -> None:
     assert FULL.search(done.err)
     assert bounded.docker("diff", "box").out == "A /big\n"
     bounded.docker("rm", "-f", "box")
+
+
+def _copied(directory: Path) -> None:
+    """All of it is another copy, as after a move to another disk: its projects are not copied."""
+    copy = directory.with_name("copy")
+    subprocess.run(["cp", "-a", str(directory), str(copy)], check=True)
+    shutil.rmtree(directory)
+    copy.rename(directory)
+
+
+def test_a_data_root_that_is_copied(bounded: Daemon) -> None:
+    """Nothing is written before the copy, so that what is written afterwards is all that a quota can be about."""
+    bounded.cove("volume", "create", "--size", "16M", "moved")
+    script = "mkdir -p /d/deep/er; echo hi > /d/deep/er/file; ln -s /etc /d/link; mkfifo /d/fifo"
+    bounded.docker("run", "--rm", "--net=none", "-v", "moved:/d", "busybox", "sh", "-c", script)
+    flags = ("--net=none", "--storage-opt", "size=16m", "--name", "box")
+    bounded.docker("create", *flags, "busybox", "dd", "if=/dev/zero", "of=/big", "bs=1M", "count=32")
+    bounded.stop()
+    for name in ("volumes", "containers"):
+        _copied(bounded.data_root / name)
+    bounded.start()
+    words = ["dd", "if=/dev/zero", "of=/d/deep/er/file", "bs=1M", "count=32"]
+    deep = bounded.docker("run", "--rm", "--net=none", "-v", "moved:/d", "busybox", *words, check=False)
+    assert FULL.search(deep.err)
+    status = _status(bounded, "moved")
+    assert (status["Backing"], status["Size"]) == ("project quota", 16 << 20)
+    assert FULL.search(bounded.docker("start", "-a", "box", check=False).err)
+    bounded.docker("rm", "box")
 
 
 def _free(daemon: Daemon) -> int:

@@ -52,6 +52,11 @@ class _Disk:
     def fail(self) -> None:
         Path("/sys/fs/ext4", os.path.basename(self._device), "trigger_fs_error").write_text("1")
 
+    def remount(self, how: str) -> subprocess.CompletedProcess[str]:
+        """As an administrator does: ``ro`` or ``rw``."""
+        words = ["mount", "-o", f"remount,{how}", str(self._place)]
+        return subprocess.run(words, capture_output=True, text=True, env={**os.environ, "LANG": "C"})
+
     def repair(self) -> None:
         subprocess.run(["umount", str(self._place)], check=True)
         subprocess.run(["e2fsck", "-fy", self._device], capture_output=True)
@@ -100,5 +105,29 @@ def test_a_disk_that_fails(disk: tuple[_Disk, Daemon]) -> None:
     assert daemon.docker("start", "-a", "made").out == "started\n"
     daemon.docker("start", "lives")
     assert daemon.docker("exec", "lives", "cat", "/d/file").out == "hi\n"
+    remove_everything(daemon, keep_images=True)
+    leaks.check()
+
+
+def test_an_administrator_who_makes_it_read_only(disk: tuple[_Disk, Daemon]) -> None:
+    """Not below a daemon, whose database is open to be written; and without one it says what it cannot do."""
+    made, daemon = disk
+    leaks = LeakCheck(daemon)
+    daemon.docker("run", "-d", "--name", "lives", "-v", "data:/d", "busybox", "sleep", "600")
+    daemon.docker("create", "--name", "made", "busybox", "echo", "started")
+    refused = made.remount("ro")
+    assert refused.returncode and "busy" in refused.stderr
+    daemon.docker("exec", "lives", "sh", "-c", "echo hi > /d/file; sync")
+    daemon.docker("volume", "create", "more")
+    daemon.docker("stop", "-t", "0", "lives")
+    daemon.stop()
+    assert not made.remount("ro").returncode
+    with pytest.raises(AssertionError, match=r"Read-only file system|readonly database"):
+        daemon.start()
+    assert not made.remount("rw").returncode
+    daemon.start()
+    daemon.docker("start", "lives")
+    assert daemon.docker("exec", "lives", "cat", "/d/file").out == "hi\n"
+    assert daemon.docker("start", "-a", "made").out == "started\n"
     remove_everything(daemon, keep_images=True)
     leaks.check()

@@ -104,6 +104,21 @@ def test_a_backup_is_whole_and_reproducible(daemon: Engine, data: Path, tmp_path
     assert "./sub/deep/" in listed.stdout.split()
 
 
+def test_a_backup_through_a_volume_with_a_size(daemon: Engine, data: Path, tmp_path: Path) -> None:
+    """What a disk of its own has been given is what it gives: lists of access and attributes too."""
+    before = _seen(data)
+    daemon.cove("volume", "backup", "data", "-o", str(tmp_path / "one"))
+    daemon.cove("volume", "create", "--size", "64M", "sized")
+    daemon.cove("volume", "restore", "sized", "-i", str(tmp_path / "one"))
+    daemon.cove("volume", "snapshot", "sized", "kept")
+    daemon.docker("run", "--rm", "-v", "sized:/d", "busybox", "sh", "-c", "rm -rf /d/*")
+    daemon.cove("volume", "restore", "sized", "kept")
+    daemon.cove("volume", "backup", "sized", "-o", str(tmp_path / "two"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    daemon.cove("volume", "restore", "back", "-i", str(tmp_path / "two"))
+    assert _seen(_place(daemon, "back")) == before
+
+
 def test_what_is_no_backup_changes_nothing(daemon: Engine, data: Path, tmp_path: Path) -> None:
     before = _seen(data)
     daemon.cove("volume", "backup", "data", "-o", str(tmp_path / "whole"))

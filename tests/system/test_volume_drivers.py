@@ -1,5 +1,8 @@
 """Volumes of the driver ``local`` with options: file systems that are mounted while somebody uses them."""
 
+import errno
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +11,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("root", "docker-cli", "busybox-static")
 
@@ -87,6 +91,41 @@ def test_on_a_block_device(daemon: Engine, disk: str) -> None:
     daemon.docker("volume", "rm", "block")
     daemon.docker("volume", "create", "-o", "type=ext4", "-o", f"device={disk}", "again")
     assert daemon.docker("run", "--rm", "-v", "again:/data", "busybox", "cat", "/data/file").out == "kept\n"
+
+
+@pytest.mark.needs("cove")
+@pytest.mark.parametrize("survives", [True, False], ids=["container-survives", "container-dies"])
+def test_a_device_is_let_go_after_kill_9(fresh_daemon: Daemon, disk: str, survives: bool) -> None:
+    """Nobody unmounts: the kernel does with the container's last process, whoever was killed in between."""
+    fresh_daemon.docker("volume", "create", "-o", "type=ext4", "-o", f"device={disk}", "block")
+    fresh_daemon.docker("run", "-d", "--name", "one", "-v", "block:/data", "busybox", "sleep", "600")
+    fresh_daemon.docker("exec", "one", "sh", "-c", "echo kept > /data/file; sync")
+    pid = int(fresh_daemon.docker("inspect", "-f", "{{.State.Pid}}", "one").out)
+    assert not _is_free(disk)
+    fresh_daemon.kill9()
+    if not survives:
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda: _is_free(disk))
+    fresh_daemon.start()
+    if survives:
+        assert not _is_free(disk)
+        assert fresh_daemon.docker("exec", "one", "cat", "/data/file").out == "kept\n"
+    fresh_daemon.docker("rm", "-f", "one")
+    eventually(lambda: _is_free(disk))
+    assert not host_mounts(fresh_daemon)
+    subprocess.run(["e2fsck", "-fn", disk], check=True, capture_output=True)
+    read = ("run", "--rm", "-v", "block:/data", "busybox", "cat", "/data/file")
+    assert fresh_daemon.docker(*read).out == "kept\n"
+
+
+def _is_free(device: str) -> bool:
+    """Whether no file system is mounted from it anywhere: only then may it be opened by one alone."""
+    try:
+        os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
+    except OSError as error:
+        assert error.errno == errno.EBUSY
+        return False
+    return True
 
 
 def test_on_a_directory_of_the_host(daemon: Engine, tmp_path: Path) -> None:

@@ -202,14 +202,28 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str, direc
 
 
 def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, place: str) -> None:
-    source = archive.extractfile(member)
-    assert source is not None
+    """What is in the archive follows in order, the runs of a sparse file one after the other."""
+    runs: list[tuple[int, int]] | None = member.sparse  # type: ignore[assignment]  # typed as what it is in a header
+    source: IO[bytes] = archive.fileobj  # type: ignore[assignment]
+    source.seek(member.offset_data)
     fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
-        while piece := source.read(PIECE):
-            file.write(piece)
+        for offset, length in runs or ((0, member.size),):
+            file.seek(offset)
+            _write_run(source, file, length)
+        if runs is not None:
+            file.truncate(member.size)
         os.fchmod(fd, member.mode & 0o7777)
     os.utime(place, (member.mtime, member.mtime))
+
+
+def _write_run(source: IO[bytes], file: IO[bytes], left: int) -> None:
+    while left:
+        piece = source.read(min(left, PIECE))
+        if not piece:
+            raise Failure("the archive ends in the middle of a file")
+        file.write(piece)
+        left -= len(piece)
 
 
 def _own(place: str, member: tarfile.TarInfo, keep_owner: bool) -> None:

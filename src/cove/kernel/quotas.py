@@ -20,6 +20,8 @@ _ATTRIBUTES = "<IIIII8s"
 """struct fsxattr: flags, extent size, number of extents, project, …"""
 
 _INHERIT = 0x200
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Usage(NamedTuple):
@@ -52,14 +54,56 @@ def project(directory: str) -> int:
 
 
 def assign(directory: str, number: int) -> None:
-    """Make an empty directory, and what comes to be below it, a project's. Raises OSError."""
+    """Make a directory, and what comes to be below it, a project's. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        flags, extent, extents, _, cow, rest = struct.unpack(_ATTRIBUTES, _attributes(descriptor))
-        values = struct.pack(_ATTRIBUTES, flags | _INHERIT, extent, extents, number, cow, rest)
-        fcntl.ioctl(descriptor, _SET_ATTRIBUTES, values)
+        _assign(descriptor, number, _INHERIT)
     finally:
         os.close(descriptor)
+
+
+def assign_tree(directory: str, number: int) -> None:
+    """Make a directory a project's with the files and directories below it, which nobody uses; itself comes last.
+
+    Links, devices and the like take no blocks, and stay what they are. Raises OSError.
+    """
+    path = [os.open(directory, _DIRECTORY)]
+    todo = [_assign_files(path[0], number)]
+    try:
+        while path:
+            if todo[-1]:
+                path.append(os.open(todo[-1].pop(), _DIRECTORY, dir_fd=path[-1]))
+                todo.append(_assign_files(path[-1], number))
+                continue
+            _assign(path[-1], number, _INHERIT)
+            todo.pop()
+            os.close(path.pop())
+    finally:
+        for descriptor in path:
+            os.close(descriptor)
+
+
+def _assign_files(directory: int, number: int) -> list[str]:
+    """The files in a directory; the names of the directories in it."""
+    below = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below.append(entry.name)
+            elif entry.is_file(follow_symlinks=False):
+                file = os.open(entry.name, _FILE, dir_fd=directory)
+                try:
+                    _assign(file, number, 0)
+                finally:
+                    os.close(file)
+    return below
+
+
+def _assign(descriptor: int, number: int, more: int) -> None:
+    """``more``: flags to be set as well."""
+    flags, extent, extents, _, cow, rest = struct.unpack(_ATTRIBUTES, _attributes(descriptor))
+    values = struct.pack(_ATTRIBUTES, flags | more, extent, extents, number, cow, rest)
+    fcntl.ioctl(descriptor, _SET_ATTRIBUTES, values)
 
 
 def limit(directory: str, number: int, size: int) -> None:

@@ -1,6 +1,7 @@
 """``docker cp``: a path of a container to a tar, and a tar to a directory of a container."""
 
 import errno
+import itertools
 import os
 import posixpath
 import stat
@@ -48,7 +49,8 @@ def browse(root: int, path: str) -> BrowseDone:
     finally:
         os.close(place)
     try:
-        names = os.listdir(directory)
+        with os.scandir(directory) as entries:
+            names = [entry.name for entry in itertools.islice(entries, MOST_SHOWN + 1)]
         if len(names) > MOST_SHOWN:
             raise InvalidArgument(f"{path}: more than {MOST_SHOWN} entries: copy it out to see them")
         return BrowseDone([found for name in sorted(names) if (found := _entry(directory, name)) is not None])

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable, Iterator
 
 from cove.kernel import file_data
+from cove.layers.listing import sorted_names
 from cove.layers.tar.header import KINDS, Header
 from cove.layers.tar.sparse import MAX_RUNS
 from cove.layers.tar.writer import Writer
@@ -69,7 +70,7 @@ def _push(todo: list[tuple[int, Iterator[bytes], bytes]], directory: int | None,
     if directory is None:
         return
     above = name if not name or name.endswith(b"/") else name + b"/"
-    todo.append((directory, iter(sorted(map(os.fsencode, os.listdir(directory)))), above))
+    todo.append((directory, sorted_names(directory), above))
 
 
 class _Packer:

@@ -76,7 +76,8 @@ class Local:
 
     async def mount(self, volume: Volume, user: str) -> Source:
         path = str(self.data(volume.name))
-        if volume.options.get("size"):
+        if size := check_options(volume.name, volume.options):
+            await self._spaces.keep(self.data(volume.name), size)
             return Source(path, await self._spaces.attach(self.data(volume.name), user))
         if not has_file_system(volume):
             return Source(path)

@@ -5,6 +5,7 @@ their own, a sparse file beside the directory with an ext4 or XFS that is mounte
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import random
 import shutil
@@ -16,6 +17,8 @@ from cove.errors import Internal, InvalidArgument, NoSpace
 from cove.kernel import capabilities, loops, quotas
 from cove.kernel.staged_mounts import StagedMount
 from cove.units import human_binary_size
+
+log = logging.getLogger(__name__)
 
 QUOTA, DISK = "project quota", "disk image"
 
@@ -66,6 +69,23 @@ class Spaces:
         check(size)
         try:
             await asyncio.to_thread(_make, place, size)
+        except OSError as error:
+            raise _failed(error, place) from error
+
+    async def keep(self, place: Path, size: int) -> None:
+        """Before it is used: a quota that is gone, as the files were copied to another disk, is made anew.
+
+        Raises Internal.
+        """
+        try:
+            space = self.look(place)
+            if space is not None and space.limit:
+                return
+            if not quotas.supported(str(place)):
+                log.warning("%s: nothing bounds it to %d bytes any more: no project quotas here", place, size)
+                return
+            async with self._lock:
+                await asyncio.to_thread(_bind, place, size)
         except OSError as error:
             raise _failed(error, place) from error
 
@@ -167,6 +187,15 @@ def _make(place: Path, size: int) -> None:
     number = _free_project(place)
     quotas.limit(str(place), number, size)
     quotas.assign(str(place), number)
+
+
+def _bind(place: Path, size: int) -> None:
+    """Bound a directory that has files, by its project or a new one; the bound comes last, as more may be in use."""
+    number = quotas.project(str(place))
+    if number < _FIRST_PROJECT:
+        number = _free_project(place)
+        quotas.assign_tree(str(place), number)
+    quotas.limit(str(place), number, size)
 
 
 def _free_project(place: Path) -> int:

@@ -28,8 +28,10 @@ class RootSizes:
 
     async def attach(self, container: Container, user: str) -> Sequence[StagedMount]:
         """What ``user`` has to mount to see its changes."""
-        if not of(container.record.host_config):
+        size = of(container.record.host_config)
+        if not size:
             return ()
+        await self._spaces.keep(container.paths.bounded, size)
         staged = await self._spaces.attach(container.paths.bounded, user)
         return [mount._replace(path=DIRECTORIES) for mount in staged]
 

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 
 from cove.kernel import layer_images, overlay
+from cove.layers.listing import sorted_names
 from cove.layers.tree import OPAQUE, is_whiteout, open_directory
 from cove.layers.worker.jobs import Difference
 
@@ -67,9 +68,8 @@ class _Level:
         self.own = own
         self._above = above
         self._below = below
-        names = set(map(os.fsencode, os.listdir(above)))
-        self._gone = _hidden(above, below) - names
-        self.names = iter(sorted(names | self._gone))
+        self._hidden = below if below is not None and _is_opaque(above) else None
+        self.names = sorted_names(above, *(() if self._hidden is None else (self._hidden,)))
 
     def close(self) -> None:
         os.close(self._above)
@@ -79,12 +79,11 @@ class _Level:
     def compared(self, name: bytes) -> tuple[Difference | None, "_Level | None"]:
         """What is different of one of ``names``, and the directory to go into."""
         path = self.path + b"/" + name
-        if name in self._gone:
-            return _difference(path, DELETED), None
         try:
             new = os.stat(name, dir_fd=self._above, follow_symlinks=False)
-        except FileNotFoundError:  # gone since it was listed
-            return None, None
+        except FileNotFoundError:  # it is below an opaque directory, or gone since it was listed
+            hidden = _stat(name, self._hidden) is not None
+            return _difference(path, DELETED) if hidden else None, None
         old = _stat(name, self._below)
         if is_whiteout(new):
             return _difference(path, DELETED) if old is not None else None, None
@@ -115,15 +114,12 @@ class _Level:
         return _Level(path, above, _opened(name, self._below) if was_directory else None, own)
 
 
-def _hidden(above: int, below: int | None) -> set[bytes]:
-    """What is below an opaque directory."""
-    if below is None:
-        return set()
+def _is_opaque(directory: int) -> bool:
+    """Whether it hides what is below it."""
     try:
-        opaque = os.getxattr(above, OPAQUE) == b"y"
+        return os.getxattr(directory, OPAQUE) == b"y"
     except OSError:
-        return set()
-    return {os.fsencode(entry) for entry in os.listdir(below)} if opaque else set()
+        return False
 
 
 def _opened(name: bytes, parent: int | None) -> int | None:

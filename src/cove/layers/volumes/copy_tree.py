@@ -8,6 +8,8 @@ import errno
 import os
 import stat
 
+from cove.layers.listing import sorted_names
+
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TARGET = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -34,9 +36,7 @@ class _Copy:
         self._links: dict[int, str] = {}
 
     def directory(self, source: int, target: int, path: str) -> None:
-        with os.scandir(source) as entries:
-            names = [entry.name for entry in entries]
-        for name in names:
+        for name in map(os.fsdecode, sorted_names(source)):
             found = os.stat(name, dir_fd=source, follow_symlinks=False)
             if stat.S_ISREG(found.st_mode):
                 self._file(source, target, name, found, path)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from cove.kernel import file_data
+from cove.layers.listing import sorted_names
 from cove.layers.tree import open_directory, remove_tree
 
 INLINE = 1 << 20
@@ -46,11 +47,10 @@ class _Directory:
         self.source = source
         self.target = target
         self.found = os.fstat(source)
-        there = set(os.listdir(target))
-        listed = os.listdir(source)
-        for name in there.difference(listed):
-            _remove(target, name)
-        self.names = iter(sorted(listed))
+        for name in map(os.fsdecode, sorted_names(target)):
+            if _stat(source, name) is None:
+                _remove(target, name)
+        self.names = map(os.fsdecode, sorted_names(source))
 
     def close(self) -> None:
         os.close(self.source)

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from cove.layers.listing import sorted_names
 from cove.layers.looking.differences import ADDED, DELETED, MODIFIED
 from cove.layers.tree import is_whiteout, open_directory
 from cove.layers.worker.jobs import Difference
@@ -45,8 +46,7 @@ class _Pair:
         self.path = path
         self.old = old
         self.new = new
-        there = {os.fsencode(name) for side in (old, new) if side is not None for name in os.listdir(side)}
-        self.names = iter(sorted(there))
+        self.names = sorted_names(*(side for side in (old, new) if side is not None))
 
     def close(self) -> None:
         for side in (self.old, self.new):
