@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.attestations import statements
 from harness.daemon import Daemon
 from harness.emulated import ARCHITECTURE, PLATFORM, Emulated
 from harness.engine import BIN, Engine
@@ -226,7 +227,7 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
     daemon.cove("build", "-q", *flags, str(context))
     assert daemon.docker("run", "--rm", "made:att", "echo", "runs").out == "runs\n"
     daemon.docker("save", "-o", str(tmp_path / "saved.tar"), "made:att")
-    said = _statements(tmp_path / "saved.tar")
+    said = statements(tmp_path / "saved.tar")
     provenance = said["https://slsa.dev/provenance/v0.2"]["predicate"]
     assert provenance["invocation"]["parameters"]["args"] == {"build-arg:A": "b"}
     assert provenance["materials"][0]["uri"].startswith("pkg:docker/busybox?platform=linux%2F")
@@ -239,26 +240,13 @@ def test_attestations(daemon: Engine, context: Path, tmp_path: Path) -> None:
     assert said["https://spdx.dev/Document"]["subject"][0]["name"].startswith("pkg:docker/made@att")
 
 
-def _statements(archive: Path) -> dict[str, Any]:
-    """The attestations in an archive, by the type of what they say."""
-    said = {}
-    with tarfile.open(archive) as members:
-        for member in members.getmembers():
-            file = members.extractfile(member)
-            data = file.read(1 << 20) if file is not None else b""
-            if data.startswith(b'{"_type"'):
-                statement = json.loads(data)
-                said[statement["predicateType"]] = statement
-    return said
-
-
 def test_provenance_of_both_modes(daemon: Engine, context: Path, tmp_path: Path) -> None:
     (context / "Dockerfile").write_text("FROM busybox AS end\nARG A\nCOPY f /\n")
     flags = ["-t", "made:prov", "--target=end", "--build-arg", "A=b", "--label", "l=m"]
     for mode, told in (("min", {}), ("max", {"build-arg:A": "b", "label:l": "m"})):
         daemon.cove("build", "-q", *flags, f"--attest=type=provenance,mode={mode}", str(context))
         daemon.docker("save", "-o", str(tmp_path / mode), "made:prov")
-        predicate = _statements(tmp_path / mode)["https://slsa.dev/provenance/v1"]["predicate"]
+        predicate = statements(tmp_path / mode)["https://slsa.dev/provenance/v1"]["predicate"]
         definition, details = predicate["buildDefinition"], predicate["runDetails"]
         request = definition["externalParameters"]["request"]
         assert definition["externalParameters"]["configSource"] == {"path": "Dockerfile"}

@@ -15,11 +15,12 @@ from cove.build.cache import cache_images
 from cove.build.cache.cache import Cache
 from cove.build.outputs.assembling import Assembly, Stamp, labelled, squashed
 from cove.build.outputs.attesting import Attesting
+from cove.build.outputs.described import Described, described
 from cove.build.outputs.outputs import Built, Output, export, keep_left
 from cove.build.outputs.provenance import Material, Wanted
 from cove.build.planning.checking import checked
 from cove.build.planning.dialect import Classic, Dialect
-from cove.build.planning.graph import Context, Given, Root, Vertex
+from cove.build.planning.graph import Context, Given, Origin, Root, Vertex
 from cove.build.planning.planning import Inputs, Wishes, recipe, root_of
 from cove.build.planning.recipe import Recipe
 from cove.build.progress.progress import Checked, Event, Finished, Listener, Noted, Planned
@@ -71,7 +72,8 @@ class Request:
 
     ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
     of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
-    ``attestations``: ``provenance`` with its mode, ``sbom``. ``debug``: make an image of what a step that
+    ``attestations``: ``provenance`` with its mode, ``sbom``. ``vcs``: what provenance says of the client's repository.
+    ``debug``: make an image of what a step that
     fails has left. ``named``: what images stand in for, stages among them.
     """
 
@@ -86,6 +88,7 @@ class Request:
     epoch: int | None = None
     rewrite: bool = False
     debug: bool = False
+    vcs: Mapping[str, str] = field(default_factory=dict)
     named: Collection[str] = ()
     squash: bool = False
     attestations: Mapping[str, str] = field(default_factory=dict)
@@ -285,8 +288,20 @@ class _Build(Inputs):
             await layers.ensure(image.root)
         for target in request.cache_to:
             images = await self._export_cache(target, images, recipes, solver, following)
-        attesting = Attesting(self._builder.images, layers, request, self._materials, began)
+        recipe_of = dict(zip(map(id, images), recipes, strict=True))
+
+        def describe(image: Assembly) -> Described:
+            return described(recipe_of[id(image)], solver.results, self._dockerfile_name, text)
+
+        fetched = [*solver.origins, *filter(None, map(self._origin, self._contexts))]
+        materials = [*self._materials.values(), *map(Material.of, dict.fromkeys(fetched))]
+        attesting = Attesting(self._builder.images, layers, request, materials, self._origin(""), describe, began)
         return await export(self._builder.images, images, request.outputs, attesting.attest, attesting.build)
+
+    def _origin(self, name: str) -> Origin | None:
+        """What a context was fetched from; None for one that the client has sent."""
+        given = self._contexts[name].operation if name in self._contexts else None
+        return given.result.origin if isinstance(given, Given) and isinstance(given.result, Context) else None
 
     async def _import_cache(self, name: str) -> None:
         """Know the records of an image; that it cannot be had is no reason not to build."""
@@ -320,8 +335,7 @@ class _Build(Inputs):
 
     async def _squashed(self, image: Assembly, recipe: Recipe, layers: StepLayers) -> Assembly:
         """The image with one layer in place of all that this build has made."""
-        base = recipe.target.base_image
-        below = root_of(base) if base is not None else Root()
+        below = root_of(base) if (base := recipe.target.base_image) is not None else Root()
         layer = await layers.squash(below, image.root)
         return squashed(image, Root((*below.layers, *([layer] if layer else []))), time.time_ns())
 

@@ -9,6 +9,7 @@ from cove.daemon.roots import Roots
 from cove.daemon.settings import Settings
 from cove.daemon.stores import Stores
 from cove.daemon.subordinate import remap
+from cove.engine.builds.passing import Passing
 from cove.engine.bundle import groups, privileges, selinux
 from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.device_requests import DeviceRequests
@@ -265,6 +266,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
     stack.push_async_callback(engine.repairs.close)
     engine.repairs.watch()
     await workshop.collect(engine.registry, engine.removal, stores.images)
+    await Passing(stores.images, engine.registry, engine.removal).collect()
     await recovery.apply_policies()
 
 

@@ -18,6 +18,7 @@ from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.builds import Builds
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending
+from cove.engine.builds.passing import Passing
 from cove.engine.builds.steps import BuildSteps
 from cove.engine.bundle.defaults import Defaults
 from cove.engine.containers.archives import Archives
@@ -188,6 +189,7 @@ def _build_steps(roots: Roots, engine: Engine) -> BuildSteps:
 def _builds(
     roots: Roots, stores: Stores, engine: Engine, steps: BuildSteps, transfers: Transfers, contexts: KeptContexts
 ) -> Builds:
+    passing = Passing(stores.images, engine.registry, engine.removal)
     builder = Builder(stores.images, stores.build_cache, stores.worker, steps, roots.data, roots.run)
     remote = builder.fetcher = RemoteContexts(builder.receive, transfers.registries)
     return Builds(
@@ -195,9 +197,10 @@ def _builds(
         stores.images,
         engine.events,
         BuildBases(stores.images, transfers),
-        Lending(builder, remote, roots.data / "tmp"),
+        Lending(builder, remote, roots.data / "tmp", passing),
         BuildContexts(builder, contexts, remote),
         CacheMounts(stores.build_cache, stores.worker, roots.data / "tmp"),
+        passing,
     )
 
 

@@ -147,6 +147,7 @@ def build_options(request: Request) -> BuildOptions:
         arguments=_json(request, "buildargs", dict),
         labels=_json(request, "labels", dict),
         attestations=_json(request, "attestations", dict),
+        vcs=_json(request, "vcs", dict),
         annotations=_json(request, "annotations", dict),
         platforms=tuple(platform for text in request.texts("platform") for platform in text.split(",") if platform),
         target=request.text("target"),

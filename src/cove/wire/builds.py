@@ -17,8 +17,9 @@ class BuildOptions:
 
     ``events``: ours, the client wants to be told of every event in place of the classic stream. ``dialect``: ours,
     ``buildkit`` words the history and treats owners as BuildKit does. ``debug``: ours, make an image of what a
-    failed step left. ``build``: ours, an id by which the client lends secrets. ``stored_as``: ours, what the image is
-    called here in place of its names, because the client writes it elsewhere and then removes it.
+    failed step left. ``build``: ours, an id by which the client lends secrets. ``vcs``: ours, what provenance says of
+    the repository that the context is from. ``stored_as``: ours, what the image is called here in place of its names,
+    because the client writes it elsewhere and then removes it.
     """
 
     dockerfile: str = "Dockerfile"
@@ -56,6 +57,7 @@ class BuildOptions:
     auths: Mapping[str, AuthConfig] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
     attestations: Mapping[str, str] = field(default_factory=dict)
+    vcs: Mapping[str, str] = field(default_factory=dict)
     events: bool = False
     dialect: str = ""
     debug: bool = False

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cove.build.planning.graph import Context, Remote
+import msgspec
+
+from cove.build.planning.graph import Context, Origin, Remote
 from cove.build.solving.remotes import Fetched
 from cove.contexts import Selection, tar_pieces, walk
 from cove.contexts.git import Clone
@@ -45,9 +47,9 @@ class RemoteContexts:
             return await self._repository(url, directory, ignoring=dockerfile or "Dockerfile"), None
         if not url.startswith(("http://", "https://")):
             raise InvalidArgument(f"remote URL {url} could not be recognized as git or HTTP")
-        place = await self._downloaded(url, directory)
+        place, digest = await self._downloaded(url, directory)
         if await asyncio.to_thread(_is_tar, place):
-            return await self._receive(_threaded(_pieces(place)), directory), None
+            return _from(await self._receive(_threaded(_pieces(place)), directory), url, digest), None
         if place.stat().st_size > MOST_DOCKERFILE:
             raise InvalidArgument(f"{url} is neither a tar nor a Dockerfile")
         return None, place.read_bytes()
@@ -56,21 +58,22 @@ class RemoteContexts:
         """What a named context has: a repository, what is in a tar, or the one file that there is. Raises CoveError."""
         if is_git(url):
             return await self._repository(url, directory)
-        place = await self._downloaded(url, directory)
+        place, digest = await self._downloaded(url, directory)
         if await asyncio.to_thread(_is_tar, place):
-            return await self._receive(_threaded(_pieces(place)), directory)
-        return await self._of_directory(place.parent, Selection(Matcher(())), directory)
+            return _from(await self._receive(_threaded(_pieces(place)), directory), url, digest)
+        return _from(await self._of_directory(place.parent, Selection(Matcher(())), directory), url, digest)
 
     async def fetch(self, remote: Remote, directory: Path) -> Fetched:
         """What an ADD names, as a context of its own: one file, or a repository. Raises CoveError."""
         if is_git(remote.url):
-            return await self._cloned(_source(remote), directory)
+            return await self._cloned(_source(remote), remote.url, directory)
         place = _held(remote.url, directory)
         checksum = _checksum(remote.checksum)
         got, validators = await self._download(remote.url, place, checksum[0])
         if checksum[1] and got != checksum[1]:
             raise InvalidArgument(f"digest mismatch {checksum[0]}:{got}: {remote.checksum}")
-        return Fetched(await self._of_directory(place.parent, Selection(Matcher(())), directory), validators)
+        context = await self._of_directory(place.parent, Selection(Matcher(())), directory)
+        return Fetched(_from(context, remote.url, f"{checksum[0]}:{got}"), validators)
 
     async def unchanged(self, remote: Remote, validators: Mapping[str, str]) -> bool:
         """Whether it is what it was: by its checksum, or because the server says so. Raises CoveError."""
@@ -83,26 +86,28 @@ class RemoteContexts:
         return await _cancellable(clone, clone.current) == validators.get(COMMIT)
 
     async def _repository(self, url: str, directory: Path, *, ignoring: str = "") -> Context:
-        return (await self._cloned(parse_git(url, local_looking=True), directory, ignoring)).context
+        return (await self._cloned(parse_git(url, local_looking=True), url, directory, ignoring)).context
 
-    async def _cloned(self, source: GitSource, directory: Path, ignoring: str = "") -> Fetched:
+    async def _cloned(self, source: GitSource, url: str, directory: Path, ignoring: str = "") -> Fetched:
         place = _fresh(directory)
         clone = Clone(source, place)
         try:
             commit = await _cancellable(clone, clone.run)
             selection = await asyncio.to_thread(_selection, clone.root, ignoring)
-            return Fetched(await self._of_directory(clone.root, selection, directory), {COMMIT: commit})
+            context = await self._of_directory(clone.root, selection, directory)
+            algorithm = "sha1" if len(commit) == 40 else "sha256"
+            return Fetched(_from(context, url, f"{algorithm}:{commit}"), {COMMIT: commit})
         finally:
             await asyncio.shield(asyncio.to_thread(shutil.rmtree, place, ignore_errors=True))
 
-    async def _downloaded(self, url: str, directory: Path) -> Path:
-        """What is at a URL, as a file of its name. Raises NotFound, Unavailable."""
+    async def _downloaded(self, url: str, directory: Path) -> tuple[Path, str]:
+        """What is at a URL, as a file of its name, and the digest of that. Raises NotFound, Unavailable."""
         place = _held(url, directory)
         try:
-            await self._download(url, place)
+            digest, _ = await self._download(url, place)
         except (NotFound, Unavailable) as error:
             raise type(error)(f"error downloading remote context {url}: {error.message}") from error
-        return place
+        return place, f"sha256:{digest}"
 
     async def _download(self, url: str, place: Path, algorithm: str = "sha256") -> tuple[str, dict[str, str]]:
         """Write what is at a URL to a file with its time of last change; its hash, and what tells whether it changes.
@@ -121,6 +126,10 @@ class RemoteContexts:
 
     async def _of_directory(self, root: Path, selection: Selection, directory: Path) -> Context:
         return await self._receive(_threaded(tar_pieces(walk(str(root), selection))), directory)
+
+
+def _from(context: Context, url: str, digest: str) -> Context:
+    return msgspec.structs.replace(context, origin=Origin.of(url, digest))
 
 
 async def _cancellable(clone: Clone, call: Callable[[], str]) -> str:

@@ -2,14 +2,16 @@
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from cove.build.outputs import attestations
 from cove.build.outputs.assembling import Assembly, Stamp, moment
 from cove.build.outputs.attestations import Attestation
+from cove.build.outputs.described import Described
 from cove.build.outputs.outputs import Output
 from cove.build.outputs.provenance import Circumstances, Material, Wanted, provenance
+from cove.build.planning.graph import Origin
 from cove.build.planning.planning import Wishes
 from cove.build.solving.steps import StepLayers
 from cove.digest import Digest
@@ -40,18 +42,33 @@ class Asked(Protocol):
     def outputs(self) -> Sequence[Output]: ...
     @property
     def epoch(self) -> int | None: ...
+    @property
+    def vcs(self) -> Mapping[str, str]: ...
+
+
+Describe = Callable[[Assembly], Described]
+"""The graph that an image was made by."""
 
 
 class Attesting:
-    """Of one build. ``began``: nanoseconds since the epoch."""
+    """Of one build. ``context``: where that was fetched, if it was. ``began``: nanoseconds since the epoch."""
 
     def __init__(
-        self, images: Images, layers: StepLayers, asked: Asked, materials: Mapping[str, Material], began: int
+        self,
+        images: Images,
+        layers: StepLayers,
+        asked: Asked,
+        materials: Sequence[Material],
+        context: Origin | None,
+        describe: Describe,
+        began: int,
     ) -> None:
         self._images = images
         self._layers = layers
         self._asked = asked
         self._materials = materials
+        self._context = Material.of(context) if context is not None else None
+        self._describe = describe
         self._stamp = Stamp(asked.epoch)
         self._began = began
         self._build = secrets.token_hex(12)
@@ -80,7 +97,7 @@ class Attesting:
         if "provenance" in wanted:
             platform = subject.platform or Platform()
             asked = Wanted.parse(wanted["provenance"])
-            predicates[asked.type] = provenance(asked, self._circumstances(asked.full), platform)
+            predicates[asked.type] = provenance(asked, self._circumstances(asked.full, made), platform)
         if not predicates:
             return None
         attestation = attestations.attest(subject, predicates, names)
@@ -88,19 +105,22 @@ class Attesting:
         await self._images.blobs.commit([await self._images.blobs.stage(blob) for blob in attestation.blobs])
         return attestation
 
-    def _circumstances(self, full: bool) -> Circumstances:
+    def _circumstances(self, full: bool, made: Assembly) -> Circumstances:
         asked = self._asked
         return Circumstances(
             asked.dockerfile if isinstance(asked.dockerfile, str) else "Dockerfile",
             asked.target,
             asked.wishes.arguments,
             asked.labels,
-            list(self._materials.values()),
+            self._materials,
             self._stamp.of(self._began),
             self._stamp.of(time.time_ns()),
             self._invocation,
             _here(),
             full,
+            self._context,
+            asked.vcs,
+            self._describe(made) if full else None,
         )
 
 

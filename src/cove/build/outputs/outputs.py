@@ -36,19 +36,21 @@ class Output:
 
 @dataclass(frozen=True)
 class Built:
-    """``image``: the id of the one for this machine, empty when none was made. ``descriptor``: what names point at."""
+    """``image``: the one for this machine, None when none was made; it may have been removed since.
 
-    image: str = ""
+    ``descriptor``: what names point at.
+    """
+
+    image: Image | None = None
     descriptor: Descriptor | None = None
-    config: str = ""
 
     @property
     def metadata(self) -> dict[str, Any]:
         """As ``--metadata-file`` has it."""
-        if self.descriptor is None:
+        if self.descriptor is None or self.image is None:
             return {}
         found: dict[str, Any] = {
-            "containerimage.config.digest": self.config,
+            "containerimage.config.digest": self.image.id,
             "containerimage.descriptor": msgspec.to_builtins(self.descriptor),
             "containerimage.digest": self.descriptor.digest,
         }
@@ -82,7 +84,7 @@ async def _images(images: Images, made: Sequence[Assembly], output: Output, atte
     best = min(done, key=lambda image: _rank(image))
     told = output.annotations.of(INDEX_DESCRIPTOR) if index else dict(descriptor.annotations)
     told |= {"io.containerd.image.name": str(names[0])} if names else {}
-    return Built(best.id, msgspec.structs.replace(descriptor, annotations=told), best.id)
+    return Built(best, msgspec.structs.replace(descriptor, annotations=told))
 
 
 def _present(images: Images, packed: "_Packed", names: Sequence[Reference], index: bytes | None) -> Image | None:

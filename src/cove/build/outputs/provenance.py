@@ -1,15 +1,16 @@
 """How an image was made: SLSA provenance 1.0, and 0.2 for those who ask for it, with the fields that BuildKit fills.
 
-The fields of BuildKit's own are those of docs/attestations/slsa-definitions.md there. What has no meaning here is left
-out: the definition of its graph (``buildConfig``) and the sources of its frontend.
+The fields of BuildKit's own are those of docs/attestations/slsa-definitions.md there; ``described`` has its graph.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from cove import __version__
+from cove.build.outputs.described import Described
+from cove.build.planning.graph import Origin
 from cove.errors import InvalidArgument
 from cove.oci.image import Platform
 
@@ -26,10 +27,19 @@ BUILDER = f"cove {__version__}"
 
 @dataclass(frozen=True)
 class Material:
-    """A base image: what the Dockerfile calls it, and the digest of its manifest."""
+    """A base image: what the Dockerfile calls it, and the digest of its manifest. Or what was ``fetched``: its URL.
+
+    ``digest``: with its algorithm; nothing where it is not known.
+    """
 
     name: str
     digest: str
+    fetched: bool = False
+
+    @classmethod
+    def of(cls, origin: Origin) -> "Material":
+        """What was fetched."""
+        return cls(origin.url, origin.digest, fetched=True)
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,12 @@ class Circumstances:
     invocation: str
     builder: Platform
     full: bool = False
+    context: Material | None = None
+    """Where the context and the Dockerfile came from, unless the client has sent them."""
+    vcs: Mapping[str, str] = field(default_factory=dict)
+    """Of the repository that the client's directory belongs to: ``source``, ``revision``, ``localdir:context``."""
+    described: Described | None = None
+    """The graph, where that is told of."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +79,8 @@ class Wanted:
     def parse(cls, text: str) -> "Wanted":
         """Raises InvalidArgument."""
         found = {"mode": "min", "version": V1}
-        for field in filter(None, text.split(",")):
-            name, sign, value = field.partition("=")
+        for part in filter(None, text.split(",")):
+            name, sign, value = part.partition("=")
             found[name if sign else "mode"] = value if sign else name
         if found["mode"] not in ("min", "max"):
             raise InvalidArgument(f"invalid provenance mode {found['mode']!r}: it must be min or max")
@@ -88,15 +104,15 @@ def _v1(around: Circumstances, platform: Platform) -> dict[str, Any]:
         "invocationId": around.invocation,
         "startedOn": around.began,
         "finishedOn": around.ended,
-        "buildkit_metadata": {},
+        "buildkit_metadata": _metadata(around),
         "buildkit_completeness": {"request": around.full, "resolvedDependencies": False},
         "buildkit_reproducible": False,
     }
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPES[V1],
-            "externalParameters": {"configSource": {"path": around.dockerfile}, "request": _request(around)},
-            "internalParameters": {"builderPlatform": shown(around.builder)},
+            "externalParameters": {"configSource": _source(around, "path"), "request": _request(around)},
+            "internalParameters": {"builderPlatform": shown(around.builder), **_build_config(around)},
             "resolvedDependencies": [_dependency(each, platform) for each in around.materials],
         },
         "runDetails": {"builder": {"id": BUILDER}, "metadata": _without_id(metadata, around)},
@@ -110,19 +126,36 @@ def _v02(around: Circumstances, platform: Platform) -> dict[str, Any]:
         "buildFinishedOn": around.ended,
         "completeness": {"parameters": around.full, "environment": True, "materials": False},
         "reproducible": False,
-        "https://mobyproject.org/buildkit@v1#metadata": {},
+        "https://mobyproject.org/buildkit@v1#metadata": _metadata(around),
     }
     return {
         "builder": {"id": BUILDER},
         "buildType": BUILD_TYPES[V02],
         "materials": [_dependency(each, platform) for each in around.materials],
         "invocation": {
-            "configSource": {"entryPoint": around.dockerfile},
+            "configSource": _source(around, "entryPoint"),
             "parameters": _request(around),
             "environment": {"platform": shown(around.builder)},
         },
         "metadata": _without_id(metadata, around),
+        **_build_config(around),
     }
+
+
+def _metadata(around: Circumstances) -> dict[str, Any]:
+    graph = around.described
+    told: dict[str, Any] = {"source": graph.source, "layers": graph.layers} if graph is not None else {}
+    return {**({"vcs": dict(around.vcs)} if around.vcs else {}), **told}
+
+
+def _build_config(around: Circumstances) -> dict[str, Any]:
+    return {"buildConfig": around.described.definition} if around.described is not None else {}
+
+
+def _source(around: Circumstances, path: str) -> dict[str, Any]:
+    """Where the Dockerfile is: ``path`` is what the version calls its place."""
+    origin = _dependency(around.context, Platform()) if around.context is not None else {}
+    return {**origin, path: around.dockerfile}
 
 
 def _without_id(metadata: dict[str, Any], around: Circumstances) -> dict[str, Any]:
@@ -133,11 +166,15 @@ def _request(around: Circumstances) -> dict[str, Any]:
     arguments = {f"build-arg:{name}": value for name, value in around.arguments.items()} if around.full else {}
     labels = {f"label:{name}": value for name, value in around.labels.items()} if around.full else {}
     target = {"target": around.target} if around.target else {}
-    locals_ = [{"name": "context"}, {"name": "dockerfile"}]
-    return {"frontend": FRONTEND, "args": {**arguments, **labels, **target}, "locals": locals_}
+    remote = {"context": around.context.name} if around.context is not None else {}
+    locals_ = {} if remote else {"locals": [{"name": "context"}, {"name": "dockerfile"}]}
+    return {"frontend": FRONTEND, "args": {**arguments, **labels, **target, **remote}, **locals_}
 
 
 def _dependency(material: Material, platform: Platform) -> dict[str, Any]:
+    if material.fetched:
+        algorithm, _, digits = material.digest.partition(":")
+        return {"uri": material.name, **({"digest": {algorithm: digits}} if digits else {})}
     name = material.name.replace(":", "@", 1)
     url = f"pkg:docker/{name}?platform={quote(shown(platform), safe='')}"
     return {"uri": url, "digest": {"sha256": material.digest.removeprefix("sha256:")}}

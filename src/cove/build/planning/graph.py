@@ -42,12 +42,31 @@ class Root(msgspec.Struct, frozen=True):
         return self.chain_ids[-1] if self.layers else "scratch"
 
 
+class Origin(msgspec.Struct, frozen=True):
+    """Where files were fetched. ``digest``: of the file that was there, or of the commit, with its algorithm."""
+
+    url: str
+    digest: str = ""
+
+    @classmethod
+    def of(cls, url: str, digest: str = "") -> "Origin":
+        """Without the password that a URL may have."""
+        user, at, rest = url.partition("@")
+        scheme, separator, name = user.partition("://")
+        hidden = separator and at and ":" in name and "/" not in name
+        return cls(f"{scheme}://{name.partition(':')[0]}:xxxxx@{rest}" if hidden else url, digest)
+
+
 class Context(msgspec.Struct, frozen=True):
-    """Files of the client's. ``tar``, ``index``: see ``layers.builds.context``. ``digest``: names them, or is empty."""
+    """Files of the client's. ``tar``, ``index``: see ``layers.builds.context``. ``digest``: names them, or is empty.
+
+    ``origin``: where they were fetched, if they were.
+    """
 
     tar: str
     index: str
     digest: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 from cove.build.cache.cache import Cache, Record
-from cove.build.planning.graph import Context, Promised, Remote
+from cove.build.planning.graph import Context, Origin, Promised, Remote
 from cove.errors import Unavailable, Unimplemented
 
 KIND = "internal"
 """Of the records: they have no files."""
-_DIGEST = "digest"
+_DIGEST, _ORIGIN = "digest", "origin"
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,14 @@ class Remotes:
         self._fetcher = fetcher
         self._scratch = scratch
         self._coming: dict[Remote, asyncio.Task[Context]] = {}
+        self.origins: dict[Remote, Origin] = {}
+        """What there was at each, as far as it is known."""
 
     async def result(self, remote: Remote) -> Context | Promised:
         """What it is, with its files or without. Raises CoveError."""
         record = self._cache.find(_key(remote))
         if record is not None and await self._its(remote).unchanged(remote, record.parts):
+            self.origins[remote] = Origin.of(remote.url, record.parts.get(_ORIGIN, ""))
             return Promised(remote, record.parts[_DIGEST])
         return await self._files(remote)
 
@@ -70,7 +73,10 @@ class Remotes:
 
     async def _fetch(self, remote: Remote) -> Context:
         fetched = await self._its(remote).fetch(remote, self._scratch)
-        now, parts = time.time_ns(), {**fetched.validators, _DIGEST: fetched.context.digest}
+        origin = fetched.context.origin or Origin.of(remote.url)
+        self.origins[remote] = origin
+        now = time.time_ns()
+        parts = {**fetched.validators, _DIGEST: fetched.context.digest, _ORIGIN: origin.digest}
         self._cache.note(Record(_key(remote), KIND, f"fetched {remote.url}", now, now, parts=parts))
         return fetched.context
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from cove.build.cache.cache import Cache, Parts, Record
 from cove.build.cache.explaining import UNUSED, reasons
-from cove.build.planning.graph import CopyFiles, Given, LayerRef, Promised, Remote, Result, Root, Vertex
+from cove.build.planning.graph import CopyFiles, Given, LayerRef, Origin, Promised, Remote, Result, Root, Vertex
 from cove.build.progress.progress import Explained, Failed, Finished, Listener, Logged, Started
 from cove.build.solving.executors import Executors
 from cove.build.solving.steps import StepLayers
@@ -53,6 +53,17 @@ class Solver:
         self.records: dict[Vertex, str] = {}
         """The keys of the records that vertices were solved by."""
         self._tasks: dict[Vertex, asyncio.Task[Result]] = {}
+
+    @property
+    def results(self) -> dict[Vertex, Result]:
+        """Of the vertices that are solved."""
+        done = {vertex: task for vertex, task in self._tasks.items() if task.done() and not task.cancelled()}
+        return {vertex: task.result() for vertex, task in done.items() if task.exception() is None}
+
+    @property
+    def origins(self) -> list[Origin]:
+        """What steps have fetched."""
+        return list(self._executors.remotes.origins.values())
 
     async def solve(self, vertices: Sequence[Vertex]) -> list[Result]:
         """The results, in order. Raises the first error."""

@@ -83,7 +83,7 @@ def _context(session: Session, build: str, text: str) -> list[str]:
     if not sign or not name or not place:
         raise Failure(f"invalid value for --build-context: {text}, expected name=path")
     if place.startswith(LAYOUT):
-        loaded = [_layout(session, place.removeprefix(LAYOUT))]
+        loaded = [_layout(session, place.removeprefix(LAYOUT), build)]
         place = f"loaded-image://{loaded[0]}"
     else:
         loaded = []
@@ -98,9 +98,9 @@ def _context(session: Session, build: str, text: str) -> list[str]:
     return []
 
 
-def _layout(session: Session, place: str) -> str:
+def _layout(session: Session, place: str, build: str) -> str:
     """Load an image of an OCI layout; a name that only this build has for it."""
-    name = f"{REPOSITORY}:{secrets.token_hex(8)}"
+    name = f"{REPOSITORY}:{build}-{secrets.token_hex(4)}"
     return load(session, Layout(place).pieces(name), f"--build-context oci-layout://{place}")
 
 

@@ -159,6 +159,11 @@ def _attestations(values: Values) -> dict[str, str]:
     return found
 
 
+def attests_provenance(values: Values) -> bool:
+    """Whether the image is to say how it was made."""
+    return "provenance" in _attestations(values)
+
+
 def _attested(given: dict[str, str]) -> str:
     """What is asked of an attestation, as the API has it."""
     return ",".join([given.get("mode", "min"), *([f"version={given['version']}"] if "version" in given else [])])

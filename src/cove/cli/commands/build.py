@@ -6,7 +6,7 @@ import json
 import secrets
 
 from cove.cli.build_contexts.needs import needed
-from cove.cli.build_contexts.preparing import prepare
+from cove.cli.build_contexts.preparing import Directory, prepare
 from cove.cli.build_contexts.sending import send
 from cove.cli.build_display import results
 from cove.cli.build_display.choice import display_for
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
+    from cove.cli.build_contexts.preparing import Prepared
     from cove.cli.build_display.choice import Display
     from cove.cli.session import Session
     from cove.flags import Values
@@ -40,6 +41,7 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
     with lending.lent(session, values, build):
         sent, body = send(session.client, prepared, lambda directory: needed(session, values, directory))
         query = {**options.query(values, build), **caching.query, **sent, "buildid": build, "events": True}
+        query["vcs"] = _repository(values, prepared)
         headers = {"Content-Type": "application/x-tar", "X-Registry-Config": everything(session)}
         response = session.client.stream("POST", "/build", query, body, headers)
         display = display_for(session, values)
@@ -49,6 +51,15 @@ def _build(session: Session, values: Values, arguments: list[str]) -> int:
         return _ended(session, values, outcome, caching, build)
     finally:
         caching.clean()
+
+
+def _repository(values: Values, prepared: Prepared) -> str | None:
+    """What provenance is to say of the directory's repository."""
+    if not isinstance(prepared, Directory) or not options.attests_provenance(values):
+        return None
+    from cove.cli.building.repository import repository
+
+    return json.dumps(repository(prepared.root))
 
 
 def _ended(session: Session, values: Values, outcome: results.Outcome, caching: Caching, build: str) -> int:
@@ -63,7 +74,7 @@ def _ended(session: Session, values: Values, outcome: results.Outcome, caching: 
 
 
 def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:
-    """Show a build to its end."""
+    """Show a build to its last line. While nobody reads further the daemon keeps what is to be written elsewhere."""
     outcome = results.Outcome()
     try:
         for line in lines:
@@ -78,11 +89,13 @@ def _followed(lines: Iterable[bytes], display: Display) -> results.Outcome:
                 outcome.debug = message["aux"]
             elif message.get("id") == "cove.result":
                 outcome.metadata = message.get("aux") or {}
+                break
             elif "aux" in message:
                 outcome.image = message["aux"].get("ID", "")
             elif "error" in message:
                 outcome.error = message["error"]
                 outcome.code = 1
+                break
     finally:
         display.close(failed=bool(outcome.error))
     return outcome

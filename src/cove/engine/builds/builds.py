@@ -19,20 +19,21 @@ from cove.build.solving.executors import StepFailed
 from cove.engine.builds.bases import BuildBases
 from cove.engine.builds.contexts import BuildContexts
 from cove.engine.builds.lending import Lending, Lent
+from cove.engine.builds.passing import Passing
 from cove.engine.builds.requests import build_request, request_names
 from cove.engine.builds.telling import telling
 from cove.engine.events.events import Events
 from cove.engine.images.images import attributes
 from cove.errors import Cancelled, CoveError
 from cove.filters import Filters
-from cove.images import Images
+from cove.images import Image, Images
 from cove.reference import Reference
 from cove.wire.builds import BuildCachePruned, BuildCacheRecord, BuildOptions, CacheMountsImported
 from cove.wire.images import ErrorDetail, Progress
 from cove.wire.streams import Stream
 
 RESULT, DEBUG = "cove.result", "cove.debug"
-"""Ids of the last lines of the stream that our client asks for; what they say is in ``aux``."""
+"""Ids of lines of the stream that our client asks for; what they say is in ``aux``. The result is the last one."""
 
 
 class Builds:
@@ -47,20 +48,32 @@ class Builds:
         lending: Lending,
         contexts: BuildContexts,
         mounts: CacheMounts,
+        passing: Passing,
     ) -> None:
         self._builder = builder
-        self._images = images
         self._events = events
         self._bases = bases
         self._lending = lending
         self._bounding: asyncio.Future[None] | None = None
         self._contexts = contexts
         self._mounts = mounts
+        self._passing = passing
         self._pruning = Pruning(builder.cache, images, contexts.kept)
         self._running: dict[str, asyncio.Task[Built]] = {}
 
     async def build(self, chunks: AsyncIterator[bytes], options: BuildOptions) -> AsyncIterator[Progress]:
         request = build_request(options)
+        try:
+            async for line in self._lines(request, chunks, options):
+                yield line
+            if self._passing.leaves(options):
+                await asyncio.Event().wait()  # for the client to fetch what was made, and to go
+        finally:
+            await asyncio.shield(self._passing.end(options.build, options.cache_from))
+
+    async def _lines(
+        self, request: Request, chunks: AsyncIterator[bytes], options: BuildOptions
+    ) -> AsyncIterator[Progress]:
         async with self._builder.directory() as scratch:
             with self._lending.taken(options.build) as lent:
                 async with self._contexts.of(request, options, chunks, scratch) as (whole, contexts):
@@ -125,20 +138,19 @@ class Builds:
         for line in self._done(built, request_names(options), options):
             yield line
 
-    def _tell(self, built: Built, names: list[Reference]) -> None:
-        image = self._images.get(built.image)
+    def _tell(self, image: Image, names: list[Reference]) -> None:
         for name in names:
             self._events.publish("image", "tag", image.id, attributes(image, name.familiar))
 
     def _done(self, built: Built, names: list[Reference], options: BuildOptions) -> list[Progress]:
-        if built.image:
-            self._tell(built, names if not options.stored_as else [])
+        image = built.image
+        if image is not None:
+            self._tell(image, names if not options.stored_as else [])
         if options.events:
             result = Progress(id=RESULT, aux=built.metadata)
-            return [result, *([Progress(aux={"ID": built.image})] if built.image else [])]
-        if not built.image:
+            return [*([Progress(aux={"ID": image.id})] if image is not None else []), result]
+        if image is None:
             return []
-        image = self._images.get(built.image)
         short = image.id.removeprefix("sha256:")[:12]
         if options.quiet:
             return [Progress(stream=f"{image.id}\n")]

@@ -17,6 +17,7 @@ from cove.build.planning.graph import Context
 from cove.dockerfile.git import is_git
 from cove.engine.builds.bases import NamedImage
 from cove.engine.builds.bodies import whole
+from cove.engine.builds.passing import Passing
 from cove.errors import InvalidArgument, Unavailable
 from cove.wire.streams import Stream
 
@@ -101,7 +102,9 @@ class Lent:
 class Lending:
     """What is lent, by the id that the client has given its build. ``scratch``: where contexts may lie."""
 
-    def __init__(self, builder: Builder, remote: RemoteContexts, scratch: Path) -> None:
+    def __init__(self, builder: Builder, remote: RemoteContexts, scratch: Path, passing: Passing) -> None:
+        self._passing = passing
+        self._expired: set[asyncio.Task[None]] = set()
         self._builder = builder
         self._remote = remote
         self._scratch = scratch
@@ -173,6 +176,9 @@ class Lending:
     def _expire(self, build: str, lent: Lent) -> None:
         if self._lent.get(build) is lent and not lent.begun:
             self._drop(build, lent)
+            ending = asyncio.ensure_future(self._passing.end(build))
+            self._expired.add(ending)
+            ending.add_done_callback(self._expired.discard)
 
     def _drop(self, build: str, lent: Lent | None) -> None:
         if lent is not None:

@@ -64,6 +64,7 @@ def build_request(options: BuildOptions) -> Request:
         debug=options.debug,
         squash=options.squash,
         attestations=options.attestations,
+        vcs=options.vcs,
         cache_from=options.cache_from,
         cache_to=[_cache_target(given) for given in options.cache_to],
         rewrite=any(output.get("rewrite-timestamp") == "true" for output in options.outputs),
