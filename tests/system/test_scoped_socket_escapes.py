@@ -105,13 +105,21 @@ def test_a_second_request_in_a_body_is_none(team: Team) -> None:
     assert team.daemon.docker("inspect", "-f", "{{.State.Running}}", "theirs").out == "true\n"
 
 
-def test_a_name_that_changes_hands_while_a_request_comes_in(team: Team) -> None:
+@pytest.mark.parametrize(
+    ("target", "content"),
+    [
+        ("/containers/{}/update", {"Memory": 32 << 20, "MemorySwap": 32 << 20}),
+        ("/commit?container={}&repo=stolen", {}),
+    ],
+)
+def test_a_name_that_changes_hands_while_a_request_comes_in(team: Team, target: str, content: dict[str, Any]) -> None:
     """One's own container has as name what another's id begins with, until the request has been let in."""
+    team.daemon.docker("exec", "theirs", "sh", "-c", "echo secret >/secret")
     identifier = team.daemon.docker("inspect", "-f", "{{.Id}}", "theirs").out.strip()
     name = identifier[:16]
     assert team.create(name=name).status == 201
-    body = json.dumps({"Memory": 32 << 20, "MemorySwap": 32 << 20}).encode()
-    head = f"POST /containers/{name}/update HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+    body = json.dumps(content).encode()
+    head = f"POST {target.format(name)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
         connection.connect(str(team.path))
@@ -122,6 +130,9 @@ def test_a_name_that_changes_hands_while_a_request_comes_in(team: Team) -> None:
         answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
     assert answer
     assert team.daemon.docker("inspect", "-f", "{{.HostConfig.Memory}}", "theirs").out == "0\n"
+    if team.daemon.docker("image", "inspect", "stolen", check=False).code == 0:
+        assert team.daemon.docker("run", "--rm", "--net", "none", "stolen", "ls", "/").out.count("secret") == 0
+        team.daemon.docker("rmi", "stolen")
 
 
 MAKING_WEAKER: tuple[tuple[dict[str, Any], str], ...] = (

@@ -159,7 +159,7 @@ def test_they_outlive_the_daemon(fresh_daemon: Daemon) -> None:
         (("--deny", "all", "bad"), "deny: 'all' is not one of"),
         (("--allow", "x", "bad"), "allow: 'x' is not a method and a path"),
         (("--allow", "GET /x", "../x"), "invalid socket name"),
-        (("--allow", "GET /x", "--group", "nonesuch", "bad"), "no group nonesuch"),
+        (("--allow", "GET /x", "--group", "nonesuch", "bad"), "group nonesuch not found"),
     ],
 )
 def test_what_is_refused(daemon: Daemon, flags: tuple[str, ...], message: str) -> None:

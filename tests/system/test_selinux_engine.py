@@ -104,6 +104,7 @@ def test_a_volume_is_shared_by_containers(box: Engine) -> None:
         "one\ntwo\n"
     )
     box.docker("volume", "rm", "kept")
+    assert box.docker(*RUN, "-v", "/data", "busybox", "sh", "-c", "echo own >/data/file; cat /data/file").out == "own\n"
 
 
 def test_options(box: Engine) -> None:

@@ -64,6 +64,9 @@ class Query(Protocol):
 
     def texts(self, name: str) -> Sequence[str]: ...
 
+    def settle(self, name: str, value: str) -> None:
+        """Whoever asks for it later is given this value."""
+
 
 class Guard:
     """One for each scoped socket."""
@@ -116,7 +119,7 @@ class Guard:
                     self._refuse(HOST, "a network on a link of the host")
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkConnect() | NetworkDisconnect():
-                self._own(self._members.container, body.container, "No such container: {}")
+                body.container = self._own(self._members.container, body.container, "No such container: {}")
             case _:
                 pass
 
@@ -128,7 +131,8 @@ class Guard:
                 self._own_name(query)
             return {}
         if route == "POST /commit":
-            self._own(self._members.container, query.text("container"), "No such container: {}")
+            asked = query.text("container")
+            query.settle("container", self._own(self._members.container, asked, "No such container: {}"))
             self._own_name(query)
             return {}
         if "/containers/{id" in route:

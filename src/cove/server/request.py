@@ -72,6 +72,12 @@ class Request:
                 raise InvalidArgument(f"invalid query: {error}") from error
         return self._query.get(name, [])
 
+    def settle(self, name: str, value: str) -> None:
+        """From now on a query parameter is this one value."""
+        self.texts(name)
+        assert self._query is not None
+        self._query[name] = [value]
+
     def text(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""
         values = self.texts(name)

@@ -23,7 +23,7 @@ def wanted(record: Record) -> list[tuple[MountPoint, str]]:
     made = []
     for mount in record.mounts if record.mount_label else ():
         words = mount.mode.split(",")
-        if "Z" in words or "z" in words:
+        if mount.kind == "volume" or "Z" in words or "z" in words:
             if mount.kind == "bind" and posixpath.normpath(os.path.realpath(mount.source)) in SYSTEM:
                 raise InvalidArgument(
                     f"error setting label on mount source '{mount.source}': "
