@@ -333,3 +333,25 @@ def test_info_warns_of_an_api_that_anyone_may_use(fresh_daemon: Daemon) -> None:
     fresh_daemon.stop()
     fresh_daemon.flags = before
     fresh_daemon.start()
+
+
+def test_a_daemon_without_a_default_network(fresh_daemon: Daemon) -> None:
+    """``--bridge=none``: no such network, no bridge; who asks for none by name has a loopback, as with Docker."""
+    flags = fresh_daemon.flags
+    fresh_daemon.docker("create", "--name", "earlier", "busybox", "ls", "/sys/class/net")
+    assert "cove0" in fresh_daemon.netns.run(["ip", "-br", "link"]).stdout
+    fresh_daemon.restart_with("--bridge=none")
+    links = fresh_daemon.netns.run(["ip", "-br", "link"]).stdout
+    assert "cove0" not in links and "none" not in links
+    assert fresh_daemon.docker("network", "ls", "--format", "{{.Name}}").out.split() == ["host", "none"]
+    assert fresh_daemon.docker("start", "-a", "earlier").out == "lo\n"
+    for words in ((), ("--net", "bridge"), ("-p", "18080:80"), ("--add-host", "x:1.2.3.4")):
+        assert fresh_daemon.docker("run", "--rm", *words, "busybox", "ls", "/sys/class/net").out == "lo\n"
+    assert fresh_daemon.docker("inspect", "-f", "{{.Config.NetworkDisabled}}", "earlier").out == "true\n"
+    fresh_daemon.docker("network", "create", "mine")
+    assert "eth0" in fresh_daemon.docker("run", "--rm", "--net", "mine", "busybox", "ls", "/sys/class/net").out
+    fresh_daemon.docker("network", "rm", "mine")
+    assert fresh_daemon.docker("build", "-q", "-", input="FROM busybox\nRUN ls /sys/class/net\n").code == 0
+    fresh_daemon.flags = flags
+    fresh_daemon.restart()
+    assert "eth0" in fresh_daemon.docker("run", "--rm", "busybox", "ls", "/sys/class/net").out

@@ -165,3 +165,10 @@ def _exec_code(daemon: Engine, number: int) -> int:
     code = daemon.http("GET", f"/exec/{made}/json").json()["ExitCode"]
     assert isinstance(code, int)
     return code
+
+
+def test_a_directory_that_is_relative(daemon: Engine) -> None:
+    daemon.docker("run", "-d", "--name", "box", "busybox", "sleep", "600")
+    done = daemon.docker("exec", "-w", "tmp", "box", "pwd", check=False)
+    assert done.code == 126
+    assert "OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown" in done.out + done.err

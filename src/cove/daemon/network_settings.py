@@ -31,6 +31,8 @@ def network_settings(settings: Settings) -> NetworkSettings:
         pools=tuple((pool.base, pool.size) for pool in settings.default_address_pools) or DOCKER_POOLS,
         identity=_machine_identity(),
     )
+    if settings.bridge == "none":
+        return replace(given, has_bridge=False)
     return replace(given, bridge=settings.bridge) if settings.bridge else given
 
 

@@ -115,7 +115,7 @@ OPTIONS = (
     Option("http_proxy", "http-proxy", "proxy for HTTP to registries"),
     Option("https_proxy", "https-proxy", "proxy for HTTPS to registries"),
     Option("no_proxy", "no-proxy", "hosts that are reached without a proxy"),
-    Option("bridge", "bridge", "name of the default network's bridge", short="b"),
+    Option("bridge", "bridge", "name of the default network's bridge, or none", short="b"),
     Option("bip", "bip", "address and prefix of the default bridge"),
     Option("bip6", "bip6", "IPv6 address and prefix of the default bridge"),
     Option("fixed_cidr", "fixed-cidr", "range of the default network's addresses"),

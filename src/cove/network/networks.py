@@ -175,6 +175,10 @@ class Networks:
         """A network by id, name or unambiguous start of an id. Raises NotFound, or InvalidArgument when ambiguous."""
         return self._catalogue.get(reference)
 
+    def default(self) -> NetworkRecord | None:
+        """The network ``bridge``, unless the settings say that there is none."""
+        return self._catalogue.named("bridge")
+
     async def create(self, wanted: NetworkRecord) -> NetworkRecord:
         """Make a network. ``wanted``: as asked for; pools with an empty subnet or gateway are filled in.
 
@@ -387,14 +391,17 @@ class Networks:
         for network in others:
             self._catalogue.add(network)
         used = [*self._catalogue.subnets(), *await self._routes(without=self._settings.bridge)]
+        bridge = default_bridge(self._settings, used, former, in_use) if self._settings.has_bridge or in_use else None
         made = [
-            default_bridge(self._settings, used, former, in_use),
+            *([bridge] if bridge is not None else ()),
             known.get("host") or predefined("host", "host"),
             known.get("none") or predefined("none", "null"),
         ]
         fresh = [network for network in made if known.get(network.name) != network]
-        if former is not None and former.link != made[0].link:
+        if former is not None and (bridge is None or former.link != bridge.link):
             await self._drivers["bridge"].stop_network(former)
+        if former is not None and bridge is None:
+            await self._database.run(lambda connection: NETWORKS.delete(connection, id=former.id))
         await self._database.run(lambda connection: put_networks(connection, fresh))
         for network in made:
             self._catalogue.add(network)

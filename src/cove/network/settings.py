@@ -17,7 +17,8 @@ Docker's defaults ("default-address-pools" in the daemon's reference).
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSettings:
-    """``bridge``: the default network's Linux bridge. ``bip``, ``bip6``: its address and prefix (CIDR), "" to
+    """``bridge``: the default network's Linux bridge. ``has_bridge``: whether there is a default network; one that was
+    there stays as long as a container has an address on it. ``bip``, ``bip6``: its address and prefix (CIDR), "" to
     choose one. ``range4``, ``range6``: where its containers' addresses come from (CIDR). ``gateway4``, ``gateway6``:
     their default routes, "" for the bridge itself. ``ipv6``, ``icc``: of the default network.
     ``families``: address families, 4 and 6, that we have firewall rules for. ``direct_routing``: published ports are
@@ -32,6 +33,7 @@ class NetworkSettings:
     """
 
     bridge: str = "cove0"
+    has_bridge: bool = True
     bip: str = ""
     bip6: str = ""
     range4: str = ""

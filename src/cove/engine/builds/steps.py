@@ -135,6 +135,7 @@ class BuildSteps:
             ours.close()
 
     async def _launch(self, container: Container, lower: list[str]) -> Shim:
+        self._connectivity.settle(container)
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
         if uses_resolver(container):
             self._names.warm()

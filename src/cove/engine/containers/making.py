@@ -139,10 +139,17 @@ class Making:
         taken = [mount.destination for mount in record.mounts if not mount.anonymous]
         for reference in host.volumes_from or []:
             name, mode = mounts.volumes_from(reference)
-            found = mounts.inherited(mode, self._registry.get(name).record.mounts, taken)
+            found = mounts.inherited(mode, self._lender(name).record.mounts, taken)
             brought |= {mount.destination: mount for mount in found}
         kept = [mount for mount in record.mounts if mount.destination not in brought]
         record.mounts = [*kept, *brought.values()]
+
+    def _lender(self, name: str) -> Container:
+        """The container of a ``--volumes-from``. Its absence is no 404, as in ``_joined``."""
+        try:
+            return self._registry.get(name)
+        except NotFound as error:
+            raise InvalidArgument(error.message) from error
 
     def _joined(self, mode: str) -> Container:
         """The container of a ``container:NAME`` mode. Its absence is no 404, which clients take for a missing image."""

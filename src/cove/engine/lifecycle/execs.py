@@ -120,6 +120,8 @@ class Execs:
 
     async def _launch(self, made: Exec, shim: Shim, theirs: "socket.socket | None") -> None:
         container, config = made.container, made.config
+        if not (config.working_dir or "/").startswith("/"):
+            raise InvalidArgument("OCI runtime exec failed: exec failed: Cwd must be an absolute path: unknown")
         path = container.paths.run / "exec" / f"{made.id}.json"
         try:
             path.write_text(json.dumps(self._process(made)))

@@ -154,6 +154,7 @@ class Transitions:
     async def _launch_mounted(self, container: Container, mounted: Mounted) -> Shim:
         timeline = Timeline()
         lower = await self._images.lower_directories(container.record.image)
+        self._connectivity.settle(container)
         prepared = asyncio.ensure_future(self._connectivity.prepare(container))
         if uses_resolver(container):
             self._names.warm()

@@ -9,7 +9,7 @@ from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, 
 from cove.network import Interface as NetworkInterface
 from cove.runtime.messages import DefaultRoute, Interface
 from cove.store.database import Change
-from cove.wire.networks import EndpointSettings
+from cove.wire.networks import EndpointSettings, NetworkingConfig
 
 UNLINKED = ("host", "none")
 """Network modes in which the engine makes no links."""
@@ -140,11 +140,19 @@ class Connectivity:
 
     def host_gateways(self) -> list[str]:
         """What ``host-gateway`` stands for in --add-host: the default bridge's own addresses."""
-        return [pool.gateway.partition("/")[0] for pool in self._networks.get("bridge").pools]
+        found = self._networks.default()
+        return [pool.gateway.partition("/")[0] for pool in found.pools] if found is not None else []
 
     def default_network(self) -> str:
-        """The id of the network ``bridge``."""
-        return self._networks.get("bridge").id
+        """The id of the network ``bridge``; "" when the daemon has none (``--bridge=none``)."""
+        found = self._networks.default()
+        return found.id if found is not None else ""
+
+    def settle(self, container: Container) -> None:
+        """Before a start: without a default network, who is to be on it has no networking, as in Docker."""
+        if network_mode(container) == "bridge" and self._networks.default() is None:
+            container.record.config.network_disabled = True
+            container.record.networking = NetworkingConfig(endpoints_config={})
 
 
 def unlinked_endpoint(container_id: str, network_id: str) -> str:

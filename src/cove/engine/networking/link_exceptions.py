@@ -30,7 +30,8 @@ class LinkExceptions:
             await self._networks.allow([flow for container in containers for flow in self._of(container)])
 
     def _needed(self) -> bool:
-        return not self._networks.get(self._connectivity.default_network()).icc
+        found = self._networks.default()
+        return found is not None and not found.icc
 
     def _of(self, container: Container) -> Iterator[LinkedFlow]:
         for link in self._links.of(container):
