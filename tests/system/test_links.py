@@ -165,7 +165,8 @@ def test_an_edited_resolv_conf_is_left_alone(daemon: Engine) -> None:
 def test_links_where_containers_may_not_talk(fresh_daemon: Daemon, family: int) -> None:
     engine = fresh_daemon
     before = engine.flags
-    engine.restart_with("--icc=false", "--ipv6", "--fixed-cidr-v6=fd00:79::/64")
+    elsewhere = "--default-gateway-v6=fd00:79::99"  # which has no part in it
+    engine.restart_with("--icc=false", "--ipv6", "--fixed-cidr-v6=fd00:79::/64", elsewhere)
     pages = "mkdir /www; echo here >/www/index.html; httpd -p 81 -h /www; exec httpd -f -p 80 -h /www"
     engine.docker("run", "-d", "--name", "web", "--expose", "80", "busybox", "sh", "-c", pages)
     engine.docker("run", "-d", "--name", "user", "--link", "web:db", "busybox", "sh", "-c", pages)

@@ -104,12 +104,9 @@ class BridgeDriver:
             await self.start_network(network)
             await self._make_pair(network, endpoint, namespace)
         interface = driver.interface(endpoint)
-        return _by_gateway(interface, endpoint) if self._joined_by_gateway(network, endpoint) else interface
-
-    def _joined_by_gateway(self, network: NetworkRecord, endpoint: EndpointRecord) -> bool:
-        """Whether the host is to forward, and its rules to judge, what an endpoint sends to others by IPv6."""
-        mute = network.is_default and not network.icc and not network.internal
-        return mute and 6 in self._families and bool(endpoint.gateway6)
+        host = next((pool.gateway for pool in network.pools if pool.version == 6), "")
+        forwards = network.is_default and not network.icc and 6 in self._families  # as its rules are to judge
+        return _by_host(interface, endpoint, host) if forwards and host and endpoint.address6 else interface
 
     async def _make_pair(self, network: NetworkRecord, endpoint: EndpointRecord, namespace: int) -> None:
         bridge = self._indexes[network.id]
@@ -134,8 +131,8 @@ def _answer_for_links(network: NetworkRecord, *, answers: bool) -> None:
     sysctl.write(f"net/ipv4/conf/{network.link}/proxy_arp_pvlan", str(int(answers)))
 
 
-def _by_gateway(interface: Interface, endpoint: EndpointRecord) -> Interface:
-    """An interface that takes none of its subnet to be on the link: the same for IPv6 as ``_answer_for_links``.
+def _by_host(interface: Interface, endpoint: EndpointRecord, host: str) -> Interface:
+    """An interface that reaches all of its subnet by the host's address: the same for IPv6 as ``_answer_for_links``.
 
     The kernel answers for neighbours in IPv6 only one by one. Nor may the host say that a shorter way is there.
     """
@@ -144,7 +141,7 @@ def _by_gateway(interface: Interface, endpoint: EndpointRecord) -> Interface:
     return replace(
         interface,
         addresses=tuple(short if address == own else address for address in interface.addresses),
-        routes=((subnet, endpoint.gateway6),),
+        routes=((subnet, host),),
         sysctls={f"-net/ipv6/conf/{interface.name}/accept_redirects": "0"} | interface.sysctls,
     )
 
