@@ -12,6 +12,7 @@ from harness.daemon import Daemon
 from harness.engine import SLOWNESS, Engine
 from harness.leaks import remove_cgroups
 from harness.limits import HOARD, UNIFIED, limit
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.cgroup2
 
@@ -286,3 +287,34 @@ def test_weights_of_devices(daemon: Engine) -> None:
         assert "Operation not supported" in done.err
     elif "Weight-device discarded" not in done.err:
         assert limit(daemon, "box", "weights").endswith(" 400")
+
+
+READING = "while :; do dd if=/dev/vde of=/dev/null bs=64k iflag=direct 2>/dev/null; done"
+"""Reads the slow disk, 64 MB of it, as fast as it is let."""
+
+
+@pytest.mark.vm
+@pytest.mark.needs("slow-disk")
+def test_two_programs_share_a_disk_by_their_weights(daemon: Engine) -> None:
+    """A disk that gives two MB in a second. After an update the other one has most of it."""
+
+    def read(name: str) -> int:
+        """How many bytes it has read so far."""
+        counted = daemon.docker("exec", name, "cat", "/sys/fs/cgroup/io.stat").out
+        return sum(map(int, re.findall(r"rbytes=(\d+)", counted)))
+
+    def share(heavy: str, light: str) -> float:
+        """How much the heavy one reads for each part of the light one, from now on."""
+        before = read(heavy), read(light)
+        eventually(lambda: read(heavy) > before[0] + (16 << 20), seconds=10 * SLOWNESS)
+        return (read(heavy) - before[0]) / max(read(light) - before[1], 1)
+
+    for name, weight in (("one", "900"), ("two", "100")):
+        limits = ("--device", "/dev/vde:/dev/vde:r", "--blkio-weight", weight)
+        daemon.docker("run", "-d", "--net", "none", "--name", name, *limits, "busybox", "sh", "-c", READING)
+        assert limit(daemon, name, "weight") == weight
+    assert share("one", "two") > 3
+    for name, weight in (("one", "100"), ("two", "900")):
+        daemon.docker("update", "--blkio-weight", weight, name)
+        assert limit(daemon, name, "weight") == weight
+    assert share("two", "one") > 3
