@@ -99,6 +99,21 @@ def _container_actions(engine: Engine) -> Observed:
     return seen | {"container oom": sorted(set(seen["container oom"]))}  # how often is the kernel's affair
 
 
+def test_order_of_a_commit(alike: Any) -> None:
+    alike("order of a commit", _commit)
+
+
+def _commit(engine: Engine) -> Observed:
+    start = _now()
+    engine.docker("run", "-d", "--name", "it", "busybox", "sleep", "600")
+    engine.docker("commit", "it", "made:1")
+    engine.docker("rm", "-f", "it")
+    engine.docker("rmi", "made:1")
+    actions = [event["Action"] for event in _told(engine, start) if event["Type"] == "container"]
+    order = [action for action in actions if action in ("pause", "commit", "unpause")]
+    return {"told": sorted(order), "order": order}
+
+
 def test_actions_of_other_objects(alike: Any) -> None:
     alike("events of objects", _object_actions)
 
