@@ -1,5 +1,6 @@
 """Pull, push, look and search at a registry of Debian's: what each engine says, and how it fails."""
 
+import json
 import re
 import shutil
 import tempfile
@@ -58,9 +59,25 @@ def test_pulls(alike: Any) -> None:
     alike("pulls", _case(_pulls))
 
 
+def _progress(engine: Engine, target: str) -> Observed:
+    """Of each stage that a layer goes through, what a message of it has; in the order of the stages.
+
+    Without those that a layer may skip.
+    """
+    lines = [json.loads(line) for line in ask(engine, "POST", target).body.splitlines()]
+    found: dict[str, set[str]] = {}
+    for line in lines:
+        if line["status"] not in ("Waiting", "Verifying Checksum", "Download complete"):
+            details = [f"progressDetail.{key}" for key in line.get("progressDetail", {})]
+            found.setdefault(scrubbed(line["status"]), set()).update([*line, *details])
+    return {stage: sorted(keys) for stage, keys in found.items()}
+
+
 def _pulls(engine: Engine) -> Observed:
     name = f"{HOST}/team/app"
     return {
+        "progress": _progress(engine, f"/images/create?fromImage={name}&tag=one"),
+        "gone": engine.docker("rmi", f"{name}:one").code,
         "one": _told(engine, "pull", f"{name}:one"),
         "again": _told(engine, "pull", f"{name}:one"),
         "index": _told(engine, "pull", f"{name}:two"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from cove.engine.events.events import Events
 from cove.engine.images.credentials import credentials_of, registry_of
 from cove.engine.images.images import attributes, reference_of
-from cove.engine.images.transfer_progress import told
+from cove.engine.images.transfer_progress import message, told
 from cove.engine.platforms import asked
 from cove.errors import InvalidArgument, NotFound
 from cove.images import Image, Loaded, LoadProgress
@@ -22,7 +22,7 @@ from cove.registry.client.pull import Puller
 from cove.registry.client.push import Pusher
 from cove.registry.client.session import Session
 from cove.registry.client.settings import Registries
-from cove.wire.images import AuthConfig, Progress, ProgressDetail
+from cove.wire.images import AuthConfig, Progress
 
 STEP = 1 << 20
 """Bytes between two lines of progress of one thing."""
@@ -159,11 +159,7 @@ def _pushed_name(name: str, tag: str) -> Reference:
 
 
 def _layer(item: LoadProgress) -> Progress:
-    return Progress(
-        status="Loading layer",
-        id=item.layer,
-        progress_detail=ProgressDetail(current=item.current, total=item.total),
-    )
+    return message(Step("Loading layer", item.layer, item.current, item.total))
 
 
 def _loaded(item: Loaded) -> list[Progress]:

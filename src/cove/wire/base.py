@@ -21,8 +21,10 @@ class Wire(msgspec.Struct, kw_only=True, rename=go_name):
     """A request or response body, or a part of one.
 
     ``omit_empty``: fields (by their Python names) that are left out of a response when they are empty, as Go's
-    ``omitempty``. ``words``: list fields that may also come as one string (Go's ``strslice``).
+    ``omitempty``. ``pointers``: structs that are left out only when they are None, not when they have nothing to show.
+    ``words``: list fields that may also come as one string (Go's ``strslice``).
     """
 
     omit_empty: ClassVar[frozenset[str]] = frozenset()
+    pointers: ClassVar[frozenset[str]] = frozenset()
     words: ClassVar[frozenset[str]] = frozenset()

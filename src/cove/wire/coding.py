@@ -204,11 +204,13 @@ def _trim(node: inspect.Type, version: versions.ApiVersion) -> Walk | None:
 def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> Walk | None:
     optional: frozenset[str] = getattr(node.cls, "omit_empty", frozenset())
     lately = {name for name, since in versions.OMITTED.get(node.cls, {}).items() if version >= since}
+    pointers: frozenset[str] = getattr(node.cls, "pointers", frozenset())
     omitted = [
         (field.encode_name, _accepts_none(field.type))
         for field in node.fields
-        if field.name in optional or field.encode_name in lately
+        if (field.name in optional or field.encode_name in lately) and field.name not in pointers
     ]
+    pointed = [field.encode_name for field in node.fields if field.name in pointers]
     unseen = _unseen(node.cls, version)
     copied = [(name, source) for name, (source, gone) in versions.COPIED.get(node.cls, {}).items() if version < gone]
     extended = [(name, other) for name, (other, gone) in versions.EXTENDED.get(node.cls, {}).items() if version < gone]
@@ -217,7 +219,7 @@ def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> W
         for field, walk in ((field, _trim(field.type, version)) for field in node.fields)
         if walk is not None
     ]
-    if not (omitted or unseen or copied or extended or nested):
+    if not (omitted or pointed or unseen or copied or extended or nested):
         return None
 
     def walk(value: Any) -> Any:
@@ -231,6 +233,9 @@ def _struct_trimmer(node: inspect.StructType, version: versions.ApiVersion) -> W
             value[name] = list(dict.fromkeys([*(value[name] or ()), *(value[other] or ())[1:]])) or value[name]
         for name in unseen:
             value.pop(name, None)
+        for name in pointed:
+            if value.get(name) is None:
+                value.pop(name, None)
         for name, pointer in omitted:
             if name in value and _is_empty(value[name], pointer):
                 del value[name]

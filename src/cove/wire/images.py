@@ -240,11 +240,12 @@ class ErrorDetail(Wire, rename=None):
 
 
 class Progress(Wire, rename="camel"):
-    """One line of a progress stream (pull, push, load, import, build)."""
+    """One line of a progress stream (pull, push, load, import, build). ``progress``: the detail as a drawn bar."""
 
     omit_empty: ClassVar[frozenset[str]] = frozenset(
         {"stream", "status", "progress_detail", "progress", "id", "error", "error_detail", "aux"}
     )
+    pointers: ClassVar[frozenset[str]] = frozenset({"progress_detail"})
 
     stream: str = ""
     status: str = ""

@@ -15,7 +15,7 @@ from cove.wire.containers import (
 )
 from cove.wire.events import Event
 from cove.wire.host_config import HostConfig
-from cove.wire.images import ImageInspect, ImageSummary
+from cove.wire.images import ImageInspect, ImageSummary, Progress
 from cove.wire.networks import EndpointSettings, Network
 from cove.wire.stats import Stats
 from cove.wire.system import Commit, DiskUsage, Info
@@ -54,6 +54,7 @@ REMOVED: dict[type, dict[str, ApiVersion]] = {
     HostConfig: {"KernelMemory": (1, 42), "KernelMemoryTCP": (1, 52)},
     ContainerUpdate: {"KernelMemory": (1, 42), "KernelMemoryTCP": (1, 52)},
     Commit: {"Expected": (1, 49)},
+    Progress: {"progress": (1, 52)},
     Event: dict.fromkeys(("status", "id", "from"), (1, 52)),
     NetworkSettings: dict.fromkeys(
         (
