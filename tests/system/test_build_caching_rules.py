@@ -1,11 +1,15 @@
 """What the cache keeps of a build, and for how long: what depends on nothing below, what travels, what is forgotten."""
 
 import json
+import time
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from harness.engine import Engine
+from harness.waiting import eventually
 
 
 @pytest.fixture
@@ -113,3 +117,40 @@ def test_the_platform_of_a_stage(daemon: Engine, context: Path) -> None:
     explained(daemon, context, text, "-t", "made:of")
     inspected = json.loads(daemon.docker("inspect", "made:of").out)[0]
     assert inspected["Architecture"] == "arm64"
+
+
+def test_a_step_that_is_written_twice_is_done_twice(daemon: Engine, tmp_path: Path) -> None:
+    """Though the first has changed no file; the next build has both from the cache."""
+    counting = "RUN --mount=type=cache,target=/c echo x >>/c/lines"
+    again = "RUN --mount=type=cache,target=/c true"
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM busybox\n{counting}\n{again}\n{counting}\nRUN --mount=type=cache,target=/c cat /c/lines >/counted\n"
+    )
+    for cached in (1, 5):
+        said = daemon.cove("build", "--progress", "plain", "-t", "made:twice", str(tmp_path)).err
+        assert said.count(" CACHED") == cached
+        assert daemon.docker("run", "--rm", "made:twice", "cat", "/counted").out == "x\nx\n"
+
+
+def test_prune_takes_what_is_older(daemon: Engine, tmp_path: Path) -> None:
+    """``until`` of a time that has passed since the last use, and not of one that has not."""
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo old >/x\n")
+    daemon.cove("build", "-q", "-o", "type=cacheonly", str(tmp_path))
+    before = _records(daemon)
+    assert before
+    daemon.cove("builder", "prune", "-a", "-f", "--filter", "until=1h")
+    assert _records(daemon) == before
+    last = max(datetime.fromisoformat(record["LastUsedAt"]).timestamp() for record in before.values())
+    eventually(lambda: time.time() > last + 2)
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo new >/x\n")
+    daemon.cove("build", "-q", "-o", "type=cacheonly", str(tmp_path))
+    new = set(_records(daemon)) - set(before)
+    assert new
+    out = daemon.docker("builder", "prune", "-a", "-f", "--filter", f"until={last + 1}").out
+    assert set(_records(daemon)) == new
+    assert "Deleted build cache objects:" in out and all(name in out for name in before)
+
+
+def _records(engine: Engine) -> dict[str, dict[str, Any]]:
+    usage = json.loads(engine.http("GET", "/v1.41/system/df?type=build-cache").body)
+    return {record["ID"]: record for record in usage["BuildCache"] or ()}

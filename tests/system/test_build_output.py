@@ -76,6 +76,26 @@ def test_the_same_inputs_give_the_same_bytes(daemon: Engine, fresh_daemon: Daemo
     assert times == {1_000_000_000}
 
 
+def test_times_of_several_platforms(daemon: Engine, fresh_daemon: Daemon, context: Path, tmp_path: Path) -> None:
+    """Files and configurations of all of them, and the index: the same bytes on two daemons."""
+    (context / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY f /$TARGETARCH/f\nWORKDIR /w\n")
+    flags = ["--platform", "linux/amd64,linux/arm64", "--build-arg", "SOURCE_DATE_EPOCH=1000000000"]
+    digests = []
+    for engine in (daemon, fresh_daemon):
+        place, meta = tmp_path / f"{engine.name}.tar", tmp_path / f"{engine.name}.json"
+        image = ["-t", "made:times", "-o", "type=image,rewrite-timestamp=true", "--metadata-file", str(meta)]
+        engine.cove("build", "-q", *flags, *image, str(context))
+        digests.append(json.loads(meta.read_text())["containerimage.digest"])
+        files = ["-o", "type=image,rewrite-timestamp=true", "-o", f"type=tar,dest={place}"]
+        engine.cove("build", "-q", *flags, *files, str(context))
+        with tarfile.open(place) as archive:
+            members = {member.name: member.mtime for member in archive}
+        assert {members[f"linux_{arch}/{arch}/f"] for arch in ("amd64", "arm64")} == {1_000_000_000}
+        assert {members[f"linux_{arch}/w"] for arch in ("amd64", "arm64")} == {1_000_000_000}
+        (context / "f").touch()
+    assert digests[0] == digests[1]
+
+
 def test_several_platforms(daemon: Engine, context: Path) -> None:
     (context / "Dockerfile").write_text(
         'FROM scratch\nARG TARGETARCH TARGETVARIANT\nCOPY f /$TARGETARCH$TARGETVARIANT\nCMD ["/x"]\n'

@@ -38,3 +38,22 @@ def test_pull_asks_the_registry_for_what_is_here(daemon: Engine, tmp_path: Path,
     done = run("build", "--pull", str(tmp_path), check=False)
     assert done.code == 1 and registry.host in done.err
     daemon.docker("rmi", name)
+
+
+def test_pull_is_for_every_stage(daemon: Engine, tmp_path: Path) -> None:
+    """What a later stage begins with, and what COPY --from names."""
+    with served(daemon, "cove") as registry:
+        first, later = f"{registry.host}/team/first:1", f"{registry.host}/team/later:1"
+        _base(daemon, tmp_path, first, "first")
+        old = _base(daemon, tmp_path, later, "one")
+        _base(daemon, tmp_path, later, "two")
+        for text in (
+            f"FROM {first} AS first\nFROM {later}\nCOPY --from=first /word /first\nRUN cp /word /seen\n",
+            f"FROM {first}\nCOPY --from={later} /word /seen\n",
+        ):
+            daemon.docker("tag", old, later)
+            (tmp_path / "Dockerfile").write_text(text)
+            for flags, word in (([], "one\n"), (["--pull"], "two\n")):
+                image = daemon.cove("build", "-q", *flags, str(tmp_path)).out.strip()
+                assert daemon.docker("run", "--rm", image, "cat", "/seen").out == word
+        daemon.docker("rmi", first, later)

@@ -52,6 +52,8 @@ class Solver:
         self._skips = skips
         self.records: dict[Vertex, str] = {}
         """The keys of the records that vertices were solved by."""
+        self._ran: set[Vertex] = set()
+        """Those that were carried out and changed no files."""
         self._tasks: dict[Vertex, asyncio.Task[Result]] = {}
 
     @property
@@ -128,7 +130,7 @@ class Solver:
         began = time.time_ns()
         parts = await self._executors.parts(vertex, inputs)
         async with self._inflight.lock(parts.key):
-            record = None if self._skips(vertex) else self._found(parts)
+            record = None if self._skips(vertex) or self._repeats(vertex, parts.key) else self._found(parts)
             if record is not None:
                 self._listener(Explained(vertex, True, ()))
                 self._listener(Started(vertex, began))
@@ -143,6 +145,15 @@ class Solver:
             return (UNUSED,)
         nearest = self._cache.nearest(parts.parts, vertex.name)
         return reasons(parts, nearest, self._cache.listings, _single(vertex))
+
+    def _repeats(self, vertex: Vertex, key: str) -> bool:
+        """Whether a step right before, in this build, was the same and changed nothing: what it says is done again."""
+        before = vertex.inputs[0]
+        while before in self._ran:
+            if self.records.get(before) == key:
+                return True
+            before = before.inputs[0]
+        return False
 
     def _found(self, parts: Parts) -> Record | None:
         record = self._cache.find(parts.key)
@@ -167,6 +178,8 @@ class Solver:
             base=parts.base,
         )
         await self._cache.add(record)
+        if layer is None:
+            self._ran.add(vertex)
         return record
 
     def _finished(self, vertex: Vertex, inputs: list[Result], record: Record, cached: bool) -> Result:
