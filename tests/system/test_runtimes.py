@@ -29,7 +29,6 @@ def test_a_run_with_output_and_exit_code(daemon: Engine, runtime: str) -> None:
     assert (done.code, done.out, done.err) == (7, "out\nbox\nbox\n65534\n", "err\n")
 
 
-@pytest.mark.cgroup2
 @pytest.mark.parametrize("runtime", PROGRAMS[:2])
 def test_a_whole_life(daemon: Engine, runtime: str, tmp_path: Path) -> None:
     script = "trap 'echo bye; exit 3' TERM; echo begun; while :; do sleep 0.05; done"

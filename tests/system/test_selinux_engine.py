@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.daemon import Daemon
-from harness.engine import Engine
+from harness.engine import SLOWNESS, Engine
 
 pytestmark = [pytest.mark.root, pytest.mark.needs("selinux", "cove")]
 
@@ -139,6 +139,7 @@ def test_directories_of_the_system_are_not_relabelled(box: Engine) -> None:
     assert label(Path("/etc")) == before
 
 
+@pytest.mark.timeout(60 * SLOWNESS)  # a daemon starts twice
 def test_labels_stay_with_a_container_over_starts_and_daemons(box: Engine) -> None:
     box.docker("run", "--net", "none", "--name", "one", "busybox", *OWN)
     first = inspected(box, "one")
@@ -147,6 +148,7 @@ def test_labels_stay_with_a_container_over_starts_and_daemons(box: Engine) -> No
     assert inspected(box, "one") == first
 
 
+@pytest.mark.timeout(60 * SLOWNESS)
 def test_without_the_setting_containers_have_no_labels(daemon: Engine, tmp_path: Path) -> None:
     assert current(daemon).split(":")[2] == "host_t"
     before = label(tmp_path)
