@@ -2,10 +2,13 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 SCRIPT = """
 mkdir -p /made/deep; echo hello >/made/deep/file; ln /made/deep/file /made/hard; rm /bin/ls; rm -rf /usr
@@ -76,6 +79,45 @@ def test_it_is_paused_meanwhile_unless_that_is_off(
     assert actions.count("commit") == 1
     assert [action for action in actions if action != "commit"] == told
     daemon.docker("rmi", image)
+
+
+@pytest.mark.needs("cove")
+def test_a_daemon_that_is_killed_meanwhile(fresh_daemon: Daemon) -> None:
+    """The next one lets go on what the commit held, and what was frozen without a word; not what a user paused."""
+    daemon = fresh_daemon
+    for name in ("held", "frozen", "users"):
+        daemon.docker("run", "-d", "--net=none", "--name", name, "busybox", "sleep", "600")
+    daemon.docker("pause", "users")
+    daemon.docker("exec", "held", "sh", "-c", "head -c 300m /dev/zero > /large")
+    with daemon.spawned("docker", "commit", "held", "image") as client:
+        eventually(lambda: _status(daemon, "held") == "paused")
+        _freeze(int(daemon.docker("inspect", "-f", "{{.State.Pid}}", "frozen").out))
+        daemon.kill9()
+        client.wait()
+    daemon.start()
+    for name in ("held", "frozen"):
+        assert _status(daemon, name) == "running"
+        assert daemon.docker("exec", name, "echo", "lives", timeout=20).out == "lives\n"
+    assert _status(daemon, "users") == "paused"
+    daemon.docker("unpause", "users")
+    daemon.docker("pause", "held")
+    daemon.kill9()
+    daemon.start()
+    assert _status(daemon, "held") == "paused"
+
+
+def _status(daemon: Engine, name: str) -> str:
+    return daemon.docker("inspect", "-f", "{{.State.Status}}", name).out.strip()
+
+
+def _freeze(pid: int) -> None:
+    """As a daemon does that has not come to write it down."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    groups = {line.split(":")[1]: line.split(":", 2)[2] for line in lines}
+    if "freezer" in groups:
+        Path(f"/sys/fs/cgroup/freezer{groups['freezer']}/freezer.state").write_text("FROZEN")
+    else:
+        Path(f"/sys/fs/cgroup{groups['']}/cgroup.freeze").write_text("1")
 
 
 def test_a_container_that_is_paused_stays_so(daemon: Engine) -> None:

@@ -18,6 +18,9 @@ pytestmark = [pytest.mark.vm, pytest.mark.needs("cove"), pytest.mark.timeout(120
 
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-O", "quota,project", "-E", "quotatype=prjquota"], "xfs": ["mkfs.xfs", "-q"]}
 FULL = re.compile("No space left on device|Disk quota exceeded|Quota exceeded")
+ACL = bytes.fromhex("02000000 01000600ffffffff 02000600e8030000 04000400ffffffff 10000600ffffffff 20000400ffffffff")
+"""A list that lets user 1000 write (posix_acl_xattr.h)."""
+
 _numbers = itertools.count(1)
 
 
@@ -91,6 +94,24 @@ def test_roots_of_containers(bounded: Daemon) -> None:
     bounded.docker("rm", "-f", "box")
 
 
+def test_backups_have_all_that_files_have(bounded: Daemon, tmp_path: Path) -> None:
+    for volume in ("odd", "back"):
+        bounded.cove("volume", "create", "--size", "16M", volume)
+    script = "cd /d; mkdir sub; echo x > sub/own; chown 5:6 sub/own; chmod 4750 sub/own; ln sub/own hard"
+    bounded.docker("run", "--rm", "--net=none", "-v", "odd:/d", "busybox", "sh", "-c", script)
+    places = [bounded.data_root / "volumes" / volume / "_data" for volume in ("odd", "back")]
+    kept = {"user.note": b"kept", "trusted.note": b"kept", "system.posix_acl_access": ACL}
+    for name, value in kept.items():
+        os.setxattr(places[0] / "sub" / "own", name, value)
+    bounded.cove("volume", "backup", "odd", "-o", str(tmp_path / "one"))
+    bounded.cove("volume", "restore", "back", "-i", str(tmp_path / "one"))
+    bounded.cove("volume", "backup", "back", "-o", str(tmp_path / "two"))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert {name: os.getxattr(places[1] / "hard", name) for name in os.listxattr(places[1] / "hard")} == kept
+    assert _status(bounded, "back")["Size"] == 16 << 20
+    assert FULL.search(_fill(bounded, "back", 32))
+
+
 def _copied(directory: Path) -> None:
     """All of it is another copy, as after a move to another disk: its projects are not copied."""
     copy = directory.with_name("copy")
@@ -100,7 +121,7 @@ def _copied(directory: Path) -> None:
 
 
 def test_a_data_root_that_is_copied(bounded: Daemon) -> None:
-    """Nothing is written before the copy, so that what is written afterwards is all that a quota can be about."""
+    """Whatever is used first bounds it again, in directories that were there as well."""
     bounded.cove("volume", "create", "--size", "16M", "moved")
     script = "mkdir -p /d/deep/er; echo hi > /d/deep/er/file; ln -s /etc /d/link; mkfifo /d/fifo"
     bounded.docker("run", "--rm", "--net=none", "-v", "moved:/d", "busybox", "sh", "-c", script)

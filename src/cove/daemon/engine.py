@@ -241,6 +241,7 @@ async def recover(roots: Roots, database: Database, stores: Stores, engine: Engi
         database=database,
         registry=engine.registry,
         transitions=engine.transitions,
+        stopping=engine.stopping,
         removal=engine.removal,
         networks=stores.networks,
         names=engine.names,

@@ -86,7 +86,7 @@ class Commits:
                 return
         paused = pause and container.status == "running"
         if paused:
-            await self._stopping.pause(container)
+            await self._stopping.pause(container, held=True)
         try:
             yield
         finally:

@@ -46,7 +46,8 @@ class MountPoint(msgspec.Struct, omit_defaults=True):
 class State(msgspec.Struct, omit_defaults=True):
     """Times are nanoseconds since the epoch, 0 for never. ``stopped``: a user asked for the stop, not the program.
 
-    ``health``: as it was when the status last changed; None without a probe.
+    ``health``: as it was when the status last changed; None without a probe. ``held``: it is paused while the daemon
+    makes a copy, and by nobody else: the next daemon lets it go on.
     """
 
     status: Status = "created"
@@ -57,6 +58,7 @@ class State(msgspec.Struct, omit_defaults=True):
     finished_at: int = 0
     restart_count: int = 0
     stopped: bool = False
+    held: bool = False
     health: Health | None = None
 
 

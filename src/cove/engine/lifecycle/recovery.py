@@ -13,6 +13,7 @@ from cove.engine.containers.record import CONTAINERS
 from cove.engine.containers.registry import Registry
 from cove.engine.lifecycle import restarts, shims
 from cove.engine.lifecycle.shims import Shim
+from cove.engine.lifecycle.stopping import Stopping
 from cove.engine.lifecycle.transitions import Transitions
 from cove.engine.networking.connectivity import Connectivity, network_mode
 from cove.engine.networking.link_exceptions import LinkExceptions
@@ -39,6 +40,7 @@ class Recovery:
         database: Database,
         registry: Registry,
         transitions: Transitions,
+        stopping: Stopping,
         removal: Removal,
         networks: Networks,
         names: NameService,
@@ -50,6 +52,7 @@ class Recovery:
         self._database = database
         self._registry = registry
         self._transitions = transitions
+        self._stopping = stopping
         self._removal = removal
         self._networks = networks
         self._names = names
@@ -145,7 +148,9 @@ class Recovery:
             return False
         state = container.record.state
         state.started_at = answer.started_at
-        state.status = "paused" if state.status == "paused" else "running"
+        if state.status != "paused" or state.held:
+            await self._stopping.let_go_on(container)
+            state.status, state.held = "running", False
         if namespace is not None:
             namespaces[container.id] = namespace
         self._transitions.adopt(container, shim, answer.pid)

@@ -97,13 +97,15 @@ class Stopping:
         await container.require_shim().signal(number)
         self._announcements.publish(container, "kill", {"signal": str(number)})
 
-    async def pause(self, container: Container) -> None:
+    async def pause(self, container: Container, *, held: bool = False) -> None:
+        """``held``: until the daemon itself lets it go on, or is gone."""
         async with self._registry.locked(container):
             if container.status == "paused":
                 raise Conflict(f"Container {container.id} is already paused")
             container.require_shim()
             await self._with_cgroup(container, Cgroup.freeze)
             self._probes.end(container)
+            container.record.state.held = held
             await self._set_status(container, "paused")
         self._announcements.publish(container, "pause")
 
@@ -112,9 +114,15 @@ class Stopping:
             if container.status != "paused":
                 raise Conflict(f"Container {container.id} is not paused")
             await self._with_cgroup(container, Cgroup.thaw)
+            container.record.state.held = False
             await self._set_status(container, "running")
             self._probes.begin(container)
         self._announcements.publish(container, "unpause")
+
+    async def let_go_on(self, container: Container) -> None:
+        """One whose daemon was killed before it had written down that it paused it, or while it held it."""
+        with contextlib.suppress(Conflict):  # it has just ended
+            await self._with_cgroup(container, Cgroup.thaw)
 
     async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
         """Raises Conflict when the container has just ended."""

@@ -35,7 +35,7 @@ class Still:
         try:
             for container in self.writers(volume):
                 with contextlib.suppress(Conflict, NotFound):  # it was paused by somebody else, or has ended
-                    await self._stopping.pause(container)
+                    await self._stopping.pause(container, held=True)
                     paused.append(container)
             yield told
         finally:
