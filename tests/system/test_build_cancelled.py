@@ -59,6 +59,7 @@ def test_a_client_killed_as_it_writes(daemon: Engine, context: Path, output: str
 
 @pytest.mark.parametrize("output", ["type=oci", "type=tar"])
 def test_client_and_daemon_killed_as_it_is_written(fresh_daemon: Daemon, context: Path, output: str) -> None:
+    fresh_daemon.docker("tag", "busybox", "cove-build:mine")
     before = left(fresh_daemon)
     with writing(fresh_daemon, "-o", output, str(context)) as client:
         fresh_daemon.kill9()
@@ -66,6 +67,7 @@ def test_client_and_daemon_killed_as_it_is_written(fresh_daemon: Daemon, context
         client.wait(30)
     fresh_daemon.start()
     assert left(fresh_daemon) == before
+    assert fresh_daemon.docker("images", "-q", "cove-build:mine").out
 
 
 def test_a_daemon_that_stops_waits_for_no_client(fresh_daemon: Daemon, context: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,8 +64,9 @@ class Builds:
     async def build(self, chunks: AsyncIterator[bytes], options: BuildOptions) -> AsyncIterator[Progress]:
         request = build_request(options)
         try:
-            async for line in self._lines(request, chunks, options):
-                yield line
+            async with contextlib.aclosing(self._lines(request, chunks, options)) as lines:
+                async for line in lines:
+                    yield line
             if self._passing.leaves(options):
                 await asyncio.Event().wait()  # for the client to fetch what was made, and to go
         finally:
@@ -73,13 +74,15 @@ class Builds:
 
     async def _lines(
         self, request: Request, chunks: AsyncIterator[bytes], options: BuildOptions
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress, None]:
         async with self._builder.directory() as scratch:
             with self._lending.taken(options.build) as lent:
                 async with self._contexts.of(request, options, chunks, scratch) as (whole, contexts):
                     named = lent.contexts if lent is not None else {}
-                    async for line in self._built(whole, {**contexts, **named}, options, scratch, lent):
-                        yield line
+                    built = self._built(whole, {**contexts, **named}, options, scratch, lent)
+                    async with contextlib.aclosing(built) as lines:
+                        async for line in lines:
+                            yield line
 
     async def _built(
         self,
@@ -88,7 +91,7 @@ class Builds:
         options: BuildOptions,
         scratch: Path,
         lent: Lent | None,
-    ) -> AsyncIterator[Progress]:
+    ) -> AsyncGenerator[Progress, None]:
         queue: asyncio.Queue[Event | None] = asyncio.Queue()
         images = lent.images if lent else {}
         bases, request = self._bases.of(options, images), replace(request, named=frozenset(images))

@@ -5,6 +5,7 @@ daemon that was killed has left with the next start.
 """
 
 import contextlib
+import re
 from collections.abc import Collection
 
 from cove.engine.containers.registry import Registry
@@ -15,7 +16,8 @@ from cove.reference import Reference
 from cove.wire.builds import BuildOptions
 
 REPOSITORIES = tuple(f"docker.io/library/{name}" for name in ("cove-build", "cove-build-context", "cove-build-cache"))
-"""Their tags begin with the build's id."""
+_TAG = re.compile("([0-9a-f]{32})(-[0-9a-f]{8})?")
+"""The id that our client has given the build, and what tells several images of one apart. Other tags are a user's."""
 
 
 class Passing:
@@ -29,12 +31,14 @@ class Passing:
     def leaves(self, options: BuildOptions) -> bool:
         """Whether a build makes an image that its client is going to fetch and remove."""
         made = [*filter(None, [options.stored_as]), *(given.get("ref", "") for given in options.cache_to)]
-        return any(_passes(name) for name in made)
+        return any(map(_passes, made))
 
     async def end(self, build: str, names: Collection[str] = ()) -> None:
         """Remove what there is still of a build, and these names where they are of such images."""
+        if not build:
+            return
         given = [str(Reference.parse(name)) for name in names if _passes(name)]
-        await self._remove([name for name in self._all() if name.tag.startswith(build or "/") or str(name) in given])
+        await self._remove([name for name in self._all() if _build(name) == build or str(name) in given])
 
     async def collect(self) -> None:
         """Remove all of them. Only at start-up."""
@@ -42,7 +46,7 @@ class Passing:
 
     def _all(self) -> list[Reference]:
         found = (name for listed in self._images.select() for name in listed.references)
-        return [name for name in found if name.tag and name.repository in REPOSITORIES]
+        return [name for name in found if _build(name)]
 
     async def _remove(self, names: Collection[Reference]) -> None:
         for container in list(self._registry):  # whose files were to be exported
@@ -56,6 +60,12 @@ class Passing:
 
 def _passes(name: str) -> bool:
     try:
-        return Reference.parse(name).repository in REPOSITORIES
+        return bool(_build(Reference.parse(name)))
     except CoveError:
         return False
+
+
+def _build(name: Reference) -> str:
+    """The build that an image is there for; nothing for any other."""
+    tag = _TAG.fullmatch(name.tag) if name.repository in REPOSITORIES else None
+    return tag[1] if tag is not None else ""
