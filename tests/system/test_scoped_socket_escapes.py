@@ -135,6 +135,19 @@ def test_a_name_that_changes_hands_while_a_request_comes_in(team: Team, target: 
         team.daemon.docker("rmi", "stolen")
 
 
+def test_a_network_that_is_named_as_the_id_of_another_begins(team: Team) -> None:
+    """With it gone, a container that was made on it would start on the other one."""
+    team.daemon.docker("network", "create", "hidden")
+    name = team.daemon.docker("network", "inspect", "-f", "{{.Id}}", "hidden").out[:12]
+    if team.call("POST", "/networks/create", {"Name": name}).status == 201:
+        team.create({"NetworkMode": name}, name="own")
+        team.call("DELETE", f"/networks/{name}")
+        team.call("POST", "/containers/own/start")
+        assert "own" not in team.daemon.docker("network", "inspect", "hidden").out
+    assert team.call("POST", "/networks/create", {"Name": "cafe-net"}).status == 201
+    team.daemon.docker("network", "rm", "hidden", "cafe-net")
+
+
 MAKING_WEAKER: tuple[tuple[dict[str, Any], str], ...] = (
     ({"MaskedPaths": []}, "privileged"),
     ({"MaskedPaths": ["/nonesuch"]}, "privileged"),

@@ -5,6 +5,7 @@ decoded (``inspect``), so that what is judged is what the engine will see. With 
 is refused: a new one cannot be a hole.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -35,6 +36,9 @@ _HARMLESS = frozenset(("no-new-privileges", "no-new-privileges=true", "seccomp=b
 
 _ENTITLED = {"network.host": HOST, "security.insecure": PRIVILEGED, "device": PRIVILEGED}
 """What steps of a build may be allowed."""
+
+_LIKE_AN_ID = re.compile("[0-9a-f]{1,64}")
+"""A container keeps its networks' names: once such a one is gone, it means the network whose id begins so."""
 
 _OWN_BRIDGE = "com.docker.network.bridge.name"
 """An option of a network that takes over a link of the host."""
@@ -117,6 +121,10 @@ class Guard:
             case NetworkCreate():
                 if body.driver not in ("", "bridge") or _OWN_BRIDGE in (body.options or {}):
                     self._refuse(HOST, "a network on a link of the host")
+                if self._scope.labels and _LIKE_AN_ID.fullmatch(body.name):
+                    raise Forbidden(
+                        f"{body.name}: the name of a network that may be what the id of another begins with"
+                    )
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkConnect() | NetworkDisconnect():
                 body.container = self._own(self._members.container, body.container, "No such container: {}")
