@@ -149,7 +149,10 @@ class Recovery:
         state = container.record.state
         state.started_at = answer.started_at
         if state.status != "paused" or state.held:
-            await self._stopping.let_go_on(container)
+            try:
+                await self._stopping.let_go_on(container)
+            except CoveError as error:
+                log.error("container %s: it may be frozen: %s", container.id[:12], error)
             state.status, state.held = "running", False
         if namespace is not None:
             namespaces[container.id] = namespace
