@@ -1,14 +1,12 @@
 """A volume plug-in of Docker's protocol, on a unix socket: directories below one of its own."""
 
-import json
-import socketserver
-import threading
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
+from harness.json_plugin import JsonPlugin
 
-class VolumePlugin:
+
+class VolumePlugin(JsonPlugin):
     """``calls``: what was asked, in order: methods and bodies. ``refuse``: words that a method answers with."""
 
     def __init__(self, socket: Path, root: Path, scope: str = "global") -> None:
@@ -18,16 +16,7 @@ class VolumePlugin:
         self.mounted: dict[str, set[str]] = {}
         self._root = root
         self._scope = scope
-        self._socket = socket
-        socket.parent.mkdir(parents=True, exist_ok=True)
-        self._server = _Server(str(socket), _Handler)
-        self._server.plugin = self
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._socket.unlink(missing_ok=True)
+        super().__init__(socket, self.answer)
 
     def asked(self, method: str) -> list[dict[str, Any]]:
         return [body for name, body in self.calls if name == f"VolumeDriver.{method}"]
@@ -68,24 +57,3 @@ class VolumePlugin:
 
     def _shown(self, volume: str) -> dict[str, Any]:
         return {"Name": volume, "Mountpoint": str(self._root / volume) if self.mounted.get(volume) else ""}
-
-
-class _Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-    plugin: VolumePlugin
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
-        answer = self.server.plugin.answer(self.path.removeprefix("/"), body)
-        text = json.dumps(answer).encode()
-        self.send_response(500 if answer.get("Err") else 200)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *_words: object) -> None:
-        """Nothing."""

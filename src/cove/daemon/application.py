@@ -24,7 +24,9 @@ from cove.daemon.tls import context as tls_context
 from cove.engine.members import Members
 from cove.errors import Conflict, Unavailable
 from cove.layers import wait_for_workers
+from cove.plugin import Places
 from cove.server.app import Server, serve
+from cove.server.authorization import Authorization
 from cove.store import Database
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
     async with AsyncExitStack() as stack:
         roots = Roots(Path(settings.data_root), Path(settings.exec_root))
         stack.callback(roots.close)
+        authorization = _authorization(settings, roots, reload)
         wait_for_workers(roots.worker_lock)
         _empty(roots.data / "tmp")
         database = Database(roots.data / "cove.db")
@@ -55,6 +58,7 @@ async def application(settings: Settings, reload: Reload) -> AsyncIterator[None]
             _audit(settings, roots, stack),
             api_versions.oldest(),
             experimental=settings.experimental,
+            authorization=authorization,
         )
         stack.push_async_callback(_stop, server, reload)
         stack.callback(engine.events.close)
@@ -68,6 +72,23 @@ async def _stop(server: Server, reload: Reload) -> None:
     """In the time that the settings of this moment give; a negative one is no limit, as with dockerd."""
     seconds = reload.settings.shutdown_timeout
     await server.stop(seconds if seconds >= 0 else None)
+
+
+def _authorization(settings: Settings, roots: Roots, reload: Reload) -> Authorization:
+    """Raises InvalidArgument when a plug-in is not there."""
+    authorization = Authorization(Places(roots.run / "plugins").find)
+
+    def check(fresh: Settings) -> None:
+        authorization.check(fresh.authorization_plugins)
+
+    def use(fresh: Settings) -> None:
+        authorization.names = fresh.authorization_plugins
+
+    check(settings)
+    use(settings)
+    reload.checks.append(check)
+    reload.listeners.append(use)
+    return authorization
 
 
 def _audit(settings: Settings, roots: Roots, stack: AsyncExitStack) -> AuditLog | None:

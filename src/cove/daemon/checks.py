@@ -74,9 +74,6 @@ def _check_words(settings: Settings) -> None:
         raise InvalidArgument(f'invalid firewall-backend "{settings.firewall_backend}"')
     if settings.publish not in PUBLISH_MODES:
         raise InvalidArgument(f'invalid publish "{settings.publish}": it must be {" or ".join(PUBLISH_MODES)}')
-    if settings.authorization_plugins:
-        plugins = ", ".join(settings.authorization_plugins)
-        raise InvalidArgument(f"authorization plugins are not supported, and nobody would be asked: {plugins}")
     _each(flag_values.label, settings.labels)
     _check_resources(settings.node_generic_resources)
 

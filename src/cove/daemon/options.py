@@ -42,7 +42,12 @@ OPTIONS = (
         "allow-unauthenticated-tcp",
         "DANGEROUS: serve TCP to anyone, who is then root on this machine",
     ),
-    Option("authorization_plugins", "authorization-plugin", "refused: there are no plugins yet to ask", reloads=True),
+    Option(
+        "authorization_plugins",
+        "authorization-plugin",
+        "plugins that must allow every request, asked in this order",
+        reloads=True,
+    ),
     Option("live_restore", "live-restore", f"{INERT}containers always outlive the daemon", reloads=True),
     Option("shutdown_timeout", "shutdown-timeout", "seconds that requests get to finish at the end", reloads=True),
     Option("oom_score_adjust", "oom-score-adjust", "oom_score_adj of the daemon"),

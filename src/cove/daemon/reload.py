@@ -15,14 +15,23 @@ RELOADED = tuple(option.name for option in OPTIONS if option.reloads)
 
 
 class Reload:
-    """The settings that hold now. Who must know of others puts a function into ``listeners``."""
+    """The settings that hold now. Who must know of others puts a function into ``listeners``.
+
+    ``checks``: each raises CoveError for settings that cannot be taken over.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.checks: list[Callable[[Settings], None]] = []
         self.listeners: list[Callable[[Settings], None]] = []
 
     def to(self, fresh: Settings) -> None:
-        """Take over what can change while the daemon runs; the rest stays until it is started again."""
+        """Take over what can change while the daemon runs; the rest stays until it is started again.
+
+        Raises CoveError, and changes nothing, for what cannot be.
+        """
+        for check in self.checks:
+            check(fresh)
         changed = {name: value for name in RELOADED if (value := getattr(fresh, name)) != getattr(self.settings, name)}
         stays = [
             name.replace("_", "-")

@@ -310,6 +310,7 @@ def _host(settings: Settings, roots: Roots, stores: Stores, engine: Engine) -> H
         unprotected=posture.unprotected(settings),
         address_pools=[(pool.base, pool.size) for pool in settings.default_address_pools],
         resources=settings.node_generic_resources,
+        authorization=settings.authorization_plugins,
     )
 
 

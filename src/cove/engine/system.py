@@ -67,7 +67,7 @@ class Host(NamedTuple):
 
     ``unprotected``: addresses that anyone may use who reaches them. ``address_pools``: as the user has given them,
     bases (CIDR) and prefix lengths. ``resources``: of a swarm node, ``kind=name`` or ``kind=number``.
-    ``labelled``: containers have labels of SELinux.
+    ``labelled``: containers have labels of SELinux. ``authorization``: plug-ins that are asked about each request.
     """
 
     data_root: Path
@@ -89,6 +89,7 @@ class Host(NamedTuple):
     unprotected: Sequence[str] = ()
     address_pools: Sequence[tuple[str, int]] = ()
     resources: Sequence[str] = ()
+    authorization: Sequence[str] = ()
 
 
 class System:
@@ -163,7 +164,12 @@ class System:
                 ["Log Rotation", _log_rotation(self.host.log_defaults)],
             ],
             logging_driver=self.host.log_defaults.driver,
-            plugins=Plugins(volume=["local"], network=list(self.host.network_drivers), log=list(log_options.DRIVERS)),
+            plugins=Plugins(
+                volume=["local"],
+                network=list(self.host.network_drivers),
+                authorization=list(self.host.authorization) or None,
+                log=list(log_options.DRIVERS),
+            ),
             debug=self.host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),

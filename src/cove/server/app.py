@@ -21,6 +21,7 @@ from cove.errors import CoveError, InvalidArgument
 from cove.server.absent import AbsentRoutes
 from cove.server.archives import ArchiveRoutes
 from cove.server.audit import Audit, AuditEntry, worth_writing
+from cove.server.authorization import Asked, Authorization
 from cove.server.bootstraps import BootstrapRoutes
 from cove.server.builds import BuildRoutes
 from cove.server.caller import caller_of
@@ -82,8 +83,10 @@ class App:
         oldest: versions.ApiVersion = versions.OLDEST,
         *,
         experimental: bool = False,
+        authorization: Authorization | None = None,
     ) -> None:
         """``oldest``: the API version that clients must have at least. ``experimental``: what whole answers say."""
+        self._authorization = authorization
         self._experimental = experimental
         self.lifespan = Lifespan()
         self._audit = audit
@@ -96,13 +99,20 @@ class App:
         started, moment = time.monotonic(), time.time_ns()
         number = next(self._numbers)
         message = ""
+        asked: Asked | None = None
         try:
-            response = await self._answer(raw, number, guard)
+            if self._authorization is not None:
+                asked = await self._authorization.ask(raw)
+            response = await self._answer(raw, number, guard, asked)
         except ConnectionError:
             raise
         except Exception as error:
-            message = error.message if isinstance(error, CoveError) else repr(error)
-            response = _error_reply(error, raw, number)
+            message, response = _failed(error, raw, number)
+        if asked is not None and not answered(raw):
+            try:
+                await asked.confirm(response)
+            except Exception as error:
+                message, response = _failed(error, raw, number)
         if self._experimental and not response.prepared:
             response.headers["Docker-Experimental"] = "true"
         if self._audit is not None and worth_writing(raw.method, response.status):
@@ -117,7 +127,9 @@ class App:
             log.debug("request %d: %s %s %d in %.1f ms", number, raw.method, raw.raw_path, response.status, took)
         return response
 
-    async def _answer(self, raw: web.BaseRequest, number: int, guard: Guard | None) -> web.StreamResponse:
+    async def _answer(
+        self, raw: web.BaseRequest, number: int, guard: Guard | None, asked: Asked | None
+    ) -> web.StreamResponse:
         path, _, query = _relative(raw.raw_path).partition("?")
         version, path = _split_version(path)
         decoded = unquote(path) if "%" in path else path
@@ -128,6 +140,7 @@ class App:
         route, variables = found
         request = Request(raw, self.lifespan, number, version, path, query)
         request.variables = variables
+        request.asked = asked
         if guard is not None:
             request.guard = guard
             request.variables = guard.admit(raw.method, decoded, route.pattern, variables, request)
@@ -136,12 +149,12 @@ class App:
         return await route.handler(request)
 
 
-def _error_reply(error: Exception, raw: web.BaseRequest, number: int) -> web.Response:
-    """Cuts a connection that has an answer already."""
+def _failed(error: Exception, raw: web.BaseRequest, number: int) -> tuple[str, web.Response]:
+    """What the audit log says, and the answer. Cuts a connection that has an answer already."""
     response = error_reply(status_of(error), message_of(error, f"{raw.method} {raw.raw_path}", number))
     if answered(raw):
         raise ConnectionAbortedError("failed after the answer had begun") from error
-    return response
+    return error.message if isinstance(error, CoveError) else repr(error), response
 
 
 async def _coroutine(route: Route, request: Request) -> web.StreamResponse:
@@ -275,9 +288,10 @@ async def serve(
     oldest: versions.ApiVersion = versions.OLDEST,
     *,
     experimental: bool = False,
+    authorization: Authorization | None = None,
 ) -> Server:
     """Serve on these sockets; see ``App`` and ``Server.listen``."""
-    server = Server(App(services, audit, oldest, experimental=experimental))
+    server = Server(App(services, audit, oldest, experimental=experimental, authorization=authorization))
     for listener in sockets:
         await server.listen(listener, tls)
     return server

@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import AsyncIterator
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qs
 
 from aiohttp import web
@@ -19,6 +19,8 @@ from cove.wire.coding import decode
 from cove.wire.images import AuthConfig
 from cove.wire.versions import ApiVersion
 
+JSON = "application/json"
+
 MAX_JSON = 4 << 20
 """Bytes of a JSON body."""
 
@@ -30,10 +32,27 @@ T = TypeVar("T", bound=Wire)
 _FALSE = frozenset({"", "0", "no", "false", "none"})
 
 
+class Asked(Protocol):
+    """What plug-ins were asked about. ``body``: all of the request's, where it is JSON."""
+
+    body: bytes | None
+
+
 class Request:
     """``number`` tells requests apart in the logs. Every reader of a parameter raises InvalidArgument naming it."""
 
-    __slots__ = ("_query", "guard", "lifespan", "number", "path", "query_string", "raw", "variables", "version")
+    __slots__ = (
+        "_query",
+        "asked",
+        "guard",
+        "lifespan",
+        "number",
+        "path",
+        "query_string",
+        "raw",
+        "variables",
+        "version",
+    )
 
     def __init__(
         self, raw: web.BaseRequest, lifespan: Lifespan, number: int, version: ApiVersion, path: str, query: str
@@ -47,6 +66,8 @@ class Request:
         self.variables: dict[str, str] = {}
         self.guard: Guard | None = None
         """What holds it to a scope, when it came by a scoped socket."""
+        self.asked: Asked | None = None
+        """What authorization plug-ins have seen of it and allowed, where there are any."""
         self._query: dict[str, list[str]] | None = None
 
     @property
@@ -138,31 +159,47 @@ class Request:
         return made
 
     async def body(self) -> bytes:
-        """The whole JSON body. Raises InvalidArgument when it is of another type, or too large."""
-        length = self.raw.content_length
-        if length == 0 or not self.raw.can_read_body:
+        """The whole JSON body. Raises InvalidArgument when it is of another type, or too large.
+
+        One without a type is taken for JSON, unless plug-ins were asked: they have not seen it.
+        """
+        if self.asked is not None and self.asked.body is not None:
+            return self.asked.body
+        if self.raw.content_length == 0 or not self.raw.can_read_body:
             return b""
-        if self.raw.headers.get("Content-Type") and self.raw.content_type != "application/json":
-            raise InvalidArgument(
-                f"unsupported Content-Type header ({self.raw.content_type}): must be 'application/json'"
-            )
-        if length is not None and length > MAX_JSON:
-            raise _too_large()
-        body = bytearray()
-        async for chunk in self.chunks():
-            body += chunk
-            if len(body) > MAX_JSON:
-                raise _too_large()
-        return bytes(body)
+        given = self.raw.headers.get("Content-Type", "")
+        if (given or self.asked is not None) and self.raw.content_type != JSON:
+            kind = self.raw.content_type if given else ""
+            raise InvalidArgument(f"unsupported Content-Type header ({kind}): must be '{JSON}'")
+        return await whole(self.raw)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Raises Cancelled when the client goes away before its end."""
-        content = self.raw.content
-        try:
-            while chunk := await content.readany():
-                yield chunk
-        except (web.RequestPayloadError, ConnectionError) as error:
-            raise Cancelled("the client closed the connection before the end of the body") from error
+        if self.asked is not None and self.asked.body is not None:
+            yield self.asked.body
+            return
+        async for chunk in _chunks(self.raw):
+            yield chunk
+
+
+async def whole(raw: web.BaseRequest) -> bytes:
+    """A body of up to MAX_JSON bytes. Raises InvalidArgument when it has more, Cancelled as ``Request.chunks``."""
+    if (raw.content_length or 0) > MAX_JSON:
+        raise _too_large()
+    body = bytearray()
+    async for chunk in _chunks(raw):
+        body += chunk
+        if len(body) > MAX_JSON:
+            raise _too_large()
+    return bytes(body)
+
+
+async def _chunks(raw: web.BaseRequest) -> AsyncIterator[bytes]:
+    try:
+        while chunk := await raw.content.readany():
+            yield chunk
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise Cancelled("the client closed the connection before the end of the body") from error
 
 
 def _integer(name: str, value: str) -> int:

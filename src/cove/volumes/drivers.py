@@ -4,10 +4,10 @@ import asyncio
 import logging
 
 from cove.errors import CoveError, NotFound
+from cove.plugin import Places
 from cove.volumes import plugin_driver
 from cove.volumes.driver import Driver
 from cove.volumes.local import Local
-from cove.volumes.plugin import Places
 from cove.volumes.plugin_driver import PluginDriver
 from cove.volumes.record import LOCAL
 

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from cove.errors import CoveError, Internal, NotFound
+from cove.plugin import Plugin
 from cove.volumes.driver import Details, Source
-from cove.volumes.plugin import Plugin
 from cove.volumes.record import Volume
 
 log = logging.getLogger(__name__)

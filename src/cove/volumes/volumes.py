@@ -15,11 +15,11 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from cove.errors import Conflict, CoveError, NotFound
+from cove.plugin import Places
 from cove.store import Database
 from cove.volumes.driver import Details, Driver, Source
 from cove.volumes.drivers import Drivers
 from cove.volumes.local import Local, has_file_system
-from cove.volumes.plugin import Places
 from cove.volumes.record import LOCAL, VOLUMES, Volume, check_name
 from cove.volumes.snapshots import Snapshots
 from cove.volumes.spaces import Space, Spaces

@@ -149,11 +149,6 @@ DRIVER = "error initializing graphdriver: driver not supported: "
         ("--log-format xml", {}, "invalid log format: xml"),
         ("--data-root=", {}, MERGED + "data-root must be an absolute path: ''"),
         ("", {"exec-root": ""}, ALONE + "exec-root must be an absolute path: ''"),
-        (
-            "--authorization-plugin watch",
-            {},
-            MERGED + "authorization plugins are not supported, and nobody would be asked: watch",
-        ),
         ("--max-concurrent-downloads -1", {}, MERGED + "invalid max concurrent downloads: -1"),
         ("--max-download-attempts 0", {}, MERGED + "invalid max download attempts: 0"),
         ("--registry-silence 0", {}, MERGED + "registry-silence must be at least a second: 0"),
