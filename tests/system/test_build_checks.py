@@ -28,6 +28,18 @@ def test_warnings_come_at_the_end_of_a_build(daemon: Engine, context: Path) -> N
     assert f" 1 warning found (use cove --debug to expand):\n - {CASING.format(1)}\n" in done.err
 
 
+def test_a_copy_of_what_is_left_out(daemon: Engine, context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY left.* kept /\n")
+    for name in ("left.a", "kept"):
+        (context / name).touch()
+    (context / ".dockerignore").write_text("left.*\n")
+    said = 'CopyIgnoredFile: Attempting to Copy file "left.*" that is excluded by .dockerignore (line 2)'
+    assert said in daemon.cove("build", "--progress", "plain", str(context)).err
+    assert said in daemon.docker("build", str(context), check=False).out
+    (context / "Dockerfile.dockerignore").write_text("other\n")  # which counts for our command line
+    assert "CopyIgnoredFile" not in daemon.cove("build", "--progress", "plain", str(context)).err
+
+
 def test_debug_shows_where(daemon: Engine, context: Path) -> None:
     done = daemon.cove("--debug", "build", "--progress", "plain", str(context))
     assert f" - {UNDEFINED.format(3)}\nVariables should be defined before their use\nDockerfile:3\n" in done.err

@@ -32,6 +32,7 @@ from cove.build.solving.running import Runner
 from cove.build.solving.solver import Inflight, Solver
 from cove.build.solving.steps import StepLayers
 from cove.dockerfile import DockerfileError, Options, Plan, context_name, parse, plan
+from cove.dockerfile.ignore import Matcher
 from cove.errors import CoveError, InvalidArgument
 from cove.images import Image, Images
 from cove.images.leases import Lease
@@ -73,8 +74,8 @@ class Request:
     ``dockerfile``: its path in the context, or its bytes. ``no_cache``, ``no_cache_filter``: build all steps, or those
     of these stages, anew. ``labels``: added to the image. ``epoch``: SOURCE_DATE_EPOCH. ``rewrite``: also for files.
     ``attestations``: ``provenance`` with its mode, ``sbom``. ``vcs``: what provenance says of the client's repository.
-    ``debug``: make an image of what a step that
-    fails has left. ``named``: what images stand in for, stages among them.
+    ``debug``: make an image of what a step that fails has left. ``named``: what images stand in for, stages among them.
+    ``ignored``: what the context's ignore file leaves out; None where that is not known.
     """
 
     dockerfile: str | bytes = "Dockerfile"
@@ -90,6 +91,7 @@ class Request:
     debug: bool = False
     vcs: Mapping[str, str] = field(default_factory=dict)
     named: Collection[str] = ()
+    ignored: Matcher | None = None
     squash: bool = False
     attestations: Mapping[str, str] = field(default_factory=dict)
     cache_from: Sequence[str] = ()
@@ -356,7 +358,7 @@ class _Build(Inputs):
     def _check(self, plans: Sequence[Plan], text: bytes) -> None:
         """Tell of what the checks find. Raises DockerfileError when that is to end the build."""
         images = [(name, task.result()) for (name, _), task in self._images.items() if task.done()]
-        reports = [checked(planned, images) for planned in plans]
+        reports = [checked(planned, images, self._request.ignored) for planned in plans]
         findings = tuple(dict.fromkeys(finding for report in reports for finding in report.findings))
         if findings:
             self._listener(Checked(findings, self._dockerfile_name, text.decode("utf-8", "replace")))

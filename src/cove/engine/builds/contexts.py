@@ -56,12 +56,14 @@ class BuildContexts:
     async def _without_hidden(self, request: Request, context: Context) -> tuple[Request, dict[str, Context]]:
         """What the ignore file leaves out and clients send all the same, the Dockerfile and itself, no COPY is to see.
 
-        The Dockerfile is in the request then. Raises InvalidArgument for patterns that mean nothing.
+        The request then has the Dockerfile, and what is left out. Raises InvalidArgument for patterns without meaning.
         """
         patterns = await self._builder.read(context, FILE_NAME, SIZE_LIMIT)
         if patterns is None or not isinstance(request.dockerfile, str):
             return request, {"": context}
         matcher, name = Matcher(parse_ignore_file(patterns)), cleaned("/" + request.dockerfile)[1:]
+        if await self._builder.read(context, name + FILE_NAME, SIZE_LIMIT) is None:  # else that one counts
+            request = replace(request, ignored=matcher)
         hidden = {path for path in (FILE_NAME, name) if matcher.ignores(path)}
         if name in hidden:
             text = await self._builder.read(context, name, MOST_DOCKERFILE)
