@@ -13,6 +13,7 @@ import pytest
 
 from harness import rawhttp
 from harness.daemon import Daemon
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
 
@@ -146,6 +147,110 @@ def test_a_network_that_is_named_as_the_id_of_another_begins(team: Team) -> None
         assert "own" not in team.daemon.docker("network", "inspect", "hidden").out
     assert team.call("POST", "/networks/create", {"Name": "cafe-net"}).status == 201
     team.daemon.docker("network", "rm", "hidden", "cafe-net")
+
+
+def _made(daemon: Daemon, name: str, **more: Any) -> str:
+    """The id of a network that the administrator makes."""
+    answer = daemon.http("POST", "/networks/create", {"Name": name, **more})
+    assert answer.status == 201, answer
+    return str(answer.json()["Id"])
+
+
+def _members(daemon: Daemon, network: str) -> list[str]:
+    return [item["Name"] for item in daemon.http("GET", f"/networks/{network}").json()["Containers"].values()]
+
+
+def test_a_part_of_an_id_that_another_s_network_has_later(team: Team) -> None:
+    begins = [item["Id"][0] for item in team.daemon.http("GET", "/networks").json()]
+    while (mine := team.call("POST", "/networks/create", {"Name": "mine"}).json()["Id"])[0] in begins:
+        team.call("DELETE", "/networks/mine")
+    assert team.create({"NetworkMode": mine[0]}, name="own").status == 201
+    assert team.call("DELETE", "/networks/mine").status == 204
+    while (hidden := _made(team.daemon, "hidden"))[0] != mine[0]:
+        team.daemon.http("DELETE", "/networks/hidden")
+    started = team.call("POST", "/containers/own/start")
+    assert _members(team.daemon, hidden) == []
+    assert started.status == 404 and f"network {mine[0]} not found" in started.json()["message"]
+    team.daemon.docker("network", "rm", "hidden")
+
+
+@pytest.mark.parametrize("way", ["mode", "endpoint", "default", "connect"])
+def test_a_name_that_another_s_network_has_later(team: Team, way: str) -> None:
+    """However the container came to the network, by no start does it come to one of others with the same name."""
+    daemon = team.daemon
+    assert team.call("POST", "/networks/create", {"Name": "shop_default"}).status == 201
+    host = {"NetworkMode": "bridge" if way == "connect" else "shop_default"}
+    endpoints = {"mode": {}, "endpoint": {"shop_default": {}}, "default": {"default": {}}, "connect": {}}[way]
+    made = team.create(host, name="own", NetworkingConfig={"EndpointsConfig": endpoints})
+    assert made.status == 201, made
+    if way == "connect":
+        assert team.call("POST", "/networks/shop_default/connect", {"Container": "own"}).status == 200
+    assert team.call("DELETE", "/networks/shop_default").status == 204
+    _made(daemon, "shop_default", Labels={"team": "b"})
+    started = team.call("POST", "/containers/own/start")
+    assert _members(daemon, "shop_default") == []
+    assert started.status == 404 and "network shop_default not found" in started.json()["message"]
+    assert daemon.http("POST", "/containers/own/restart").status == 404, "nor does anybody else's request"
+    daemon.docker("network", "rm", "shop_default")
+    assert team.call("POST", "/networks/create", {"Name": "shop_default"}).status == 201
+    assert team.call("POST", "/containers/own/start").status == 204, "another of its own it does come to"
+    assert _members(daemon, "shop_default") == ["own"]
+    assert "shop_default" in team.call("GET", "/containers/own/json").json()["NetworkSettings"]["Networks"]
+    daemon.docker("rm", "-f", "own")
+    daemon.docker("network", "rm", "shop_default")
+
+
+def test_what_the_administrator_connects_stays_connected(team: Team) -> None:
+    _made(team.daemon, "shared")
+    assert team.create(name="own").status == 201
+    team.daemon.docker("network", "connect", "shared", "own")
+    assert team.call("POST", "/containers/own/restart").status == 204
+    assert _members(team.daemon, "shared") == ["own"]
+    team.daemon.docker("rm", "-f", "own")
+    team.daemon.docker("network", "rm", "shared")
+
+
+def test_a_restart_of_the_daemon_joins_no_network_of_others(team: Team) -> None:
+    daemon = team.daemon
+    assert team.call("POST", "/networks/create", {"Name": "shop_default"}).status == 201
+    for name, network in (("own", "shop_default"), ("beside", "bridge")):
+        always = {"NetworkMode": network, "RestartPolicy": {"Name": "always"}}
+        assert team.create(always, name=name).status == 201
+        assert team.call("POST", f"/containers/{name}/start").status == 204
+        assert team.call("POST", f"/containers/{name}/stop?t=0").status == 204
+    assert team.call("DELETE", "/networks/shop_default").status == 204
+    _made(daemon, "shop_default")
+    daemon.restart()
+    eventually(lambda: daemon.docker("inspect", "-f", "{{.State.Running}}", "beside").out == "true\n")
+    eventually(lambda: "not found" in daemon.docker("inspect", "-f", "{{.State.Error}}", "own").out)
+    assert _members(daemon, "shop_default") == []
+    daemon.docker("rm", "-f", "own", "beside")
+    daemon.docker("network", "rm", "shop_default")
+
+
+def test_a_name_that_a_container_of_others_is_to_start_on(team: Team) -> None:
+    daemon = team.daemon
+    _made(daemon, "shop_default")
+    daemon.docker("create", "--name", "victim", "--net", "shop_default", "busybox", "sleep", "600")
+    daemon.docker("network", "prune", "-f")
+    answer = team.call("POST", "/networks/create", {"Name": "shop_default"})
+    assert answer.status == 403, answer
+    assert "shop_default: the name of a network" in answer.json()["message"]
+    assert "is not one of the socket team" in answer.json()["message"]
+    daemon.docker("rm", "victim")
+    assert team.call("POST", "/networks/create", {"Name": "shop_default"}).status == 201
+    daemon.docker("network", "rm", "shop_default")
+
+
+def test_a_network_by_the_configuration_of_others(team: Team) -> None:
+    _made(team.daemon, "plan", ConfigOnly=True, IPAM={"Config": [{"Subnet": "10.77.0.0/24"}]})
+    asked = {"Name": "mine", "ConfigFrom": {"Network": "plan"}}
+    answer = team.call("POST", "/networks/create", asked)
+    assert answer.status == 404 and answer.json()["message"] == "network plan not found", answer
+    team.daemon.docker("network", "rm", "plan")
+    assert team.call("POST", "/networks/create", {"Name": "plan", "ConfigOnly": True}).status == 201
+    assert team.call("POST", "/networks/create", asked).status == 201, "its own it may"
+    team.daemon.docker("network", "rm", "mine", "plan")
 
 
 MAKING_WEAKER: tuple[tuple[dict[str, Any], str], ...] = (

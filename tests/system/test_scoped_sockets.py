@@ -87,6 +87,29 @@ def test_only_ones_own(daemon: Daemon, team: Scoped) -> None:
     assert daemon.docker("inspect", "theirs").code == 0
 
 
+def test_what_is_not_there_is_no_missing_image(daemon: Daemon, team: Scoped) -> None:
+    """The stock command line pulls the image when a create is answered with 404."""
+    daemon.docker("create", "--name", "theirs", "busybox")
+    daemon.docker("volume", "create", "theirs")
+    daemon.docker("network", "create", "theirs")
+    for flags, message in (
+        (("-v", "theirs:/v"), "get theirs: no such volume"),
+        (("-v", "nonesuch:/v"), "get nonesuch: no such volume"),
+        (("--volumes-from", "theirs"), "No such container: theirs"),
+        (("--volumes-from", "nonesuch"), "No such container: nonesuch"),
+        (("--link", "theirs"), "No such container: theirs"),
+        (("--network", "theirs"), "network theirs not found"),
+        (("--network", "container:theirs"), "No such container: theirs"),
+        (("--pid", "container:nonesuch"), "No such container: nonesuch"),
+    ):
+        refusal = team.refusal("create", *flags, "busybox")
+        assert message in refusal and "Unable to find image" not in refusal, refusal
+    assert "Unable to find image" in team.refusal("create", "nonesuch.invalid/x")
+    daemon.docker("rm", "theirs")
+    daemon.docker("volume", "rm", "theirs")
+    daemon.docker("network", "rm", "theirs")
+
+
 def test_what_is_denied(daemon: Daemon, team: Scoped) -> None:
     for flags, word in (
         (("--privileged",), "privileged"),

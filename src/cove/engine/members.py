@@ -1,6 +1,6 @@
 """Labels of what there is, for those who may only see objects with some of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from cove.engine.containers.registry import Registry
 from cove.engine.lifecycle.execs import Execs
@@ -12,9 +12,9 @@ Labels = Mapping[str, str]
 
 
 class Members:
-    """Each method takes a name or id as a request gives it, and gives what means it from then on, and its labels.
+    """Most methods take a name or id as a request gives it, and give what means it from then on, and its labels.
 
-    Each raises NotFound in Docker's words.
+    Those raise NotFound in Docker's words.
     """
 
     def __init__(self, registry: Registry, execs: Execs, volumes: Volumes, networks: Networks, images: Images) -> None:
@@ -37,6 +37,12 @@ class Members:
     def network(self, reference: str) -> tuple[str, Labels]:
         record = self._networks.get(reference)
         return record.id, record.labels
+
+    def awaiting(self, network: str) -> Iterator[Labels]:
+        """The labels of each container that is to be on the network of this name, which may not be there."""
+        for container in self._registry:
+            if network in (container.record.networking.endpoints_config or {}):
+                yield container.record.config.labels or {}
 
     def image(self, name: str) -> tuple[str, Labels]:
         image = self._images.resolve(name)

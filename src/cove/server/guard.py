@@ -6,16 +6,16 @@ is refused: a new one cannot be a hole.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from cove.errors import Forbidden, NotFound
+from cove.errors import Forbidden, InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.server.scope import BIND, EXEC, HOST, PRIVILEGED, Scope
 from cove.wire.containers import ContainerCreate, ContainerUpdate
 from cove.wire.execs import ExecCreate
 from cove.wire.host_config import HostConfig
-from cove.wire.networks import NetworkConnect, NetworkCreate, NetworkDisconnect
+from cove.wire.networks import EndpointSettings, NetworkConnect, NetworkCreate, NetworkDisconnect
 from cove.wire.volumes import VolumeCreate
 
 Labels = Mapping[str, str]
@@ -38,16 +38,16 @@ _ENTITLED = {"network.host": HOST, "security.insecure": PRIVILEGED, "device": PR
 """What steps of a build may be allowed."""
 
 _LIKE_AN_ID = re.compile("[0-9a-f]{1,64}")
-"""A container keeps its networks' names: once such a one is gone, it means the network whose id begins so."""
+"""Others who mean the network whose id begins so would mean a network of such a name instead."""
 
 _OWN_BRIDGE = "com.docker.network.bridge.name"
 """An option of a network that takes over a link of the host."""
 
 
 class Members(Protocol):
-    """What there is, by a name or id as a request gives it: what means it whatever is renamed, and its labels.
+    """What there is. A method that gives a pair takes a name or id as a request has it.
 
-    Each raises NotFound in Docker's words.
+    The pair is what means the object whatever is renamed, and its labels. Those raise NotFound in Docker's words.
     """
 
     def container(self, reference: str) -> tuple[str, Labels]: ...
@@ -59,6 +59,9 @@ class Members(Protocol):
     def network(self, reference: str) -> tuple[str, Labels]: ...
 
     def image(self, name: str) -> tuple[str, Labels]: ...
+
+    def awaiting(self, network: str) -> Iterable[Labels]:
+        """The labels of each container that is to be on the network of this name, which may not be there."""
 
 
 class Query(Protocol):
@@ -125,9 +128,18 @@ class Guard:
                     raise Forbidden(
                         f"{body.name}: the name of a network that may be what the id of another begins with"
                     )
+                if body.config_from is not None:
+                    self._own(self._members.network, body.config_from.network, "network {} not found")
+                if not all(self._scope.owns(labels) for labels in self._members.awaiting(body.name)):
+                    raise Forbidden(
+                        f"{body.name}: the name of a network that a container is to be on which is not one of the "
+                        f"socket {self.name}"
+                    )
                 body.labels = {**(body.labels or {}), **self._scope.labels}
             case NetworkConnect() | NetworkDisconnect():
                 body.container = self._own(self._members.container, body.container, "No such container: {}")
+                if isinstance(body, NetworkConnect) and self._scope.labels:
+                    body.endpoint_config = self._held(body.endpoint_config)
             case _:
                 pass
 
@@ -195,8 +207,11 @@ class Guard:
         for field, value in _of_host(host):
             if value == "host":
                 self._refuse(HOST, f"HostConfig.{field}")
-        self._inspect_mounts(host)
-        self._inspect_relations(body)
+        try:
+            self._inspect_mounts(host)
+            self._inspect_relations(body)
+        except NotFound as error:  # no 404, which clients take for a missing image
+            raise InvalidArgument(error.message) from error
         body.labels = {**(body.labels or {}), **self._scope.labels}
 
     def _inspect_mounts(self, host: HostConfig) -> None:
@@ -209,7 +224,9 @@ class Guard:
             self._refuse(BIND, "HostConfig.Mounts: VolumeOptions.DriverConfig")
 
     def _inspect_relations(self, body: ContainerCreate) -> None:
-        """Other containers and networks that it takes part in must be of this scope."""
+        """Other containers and networks that it takes part in must be of this scope, the networks at each start too."""
+        if not self._scope.labels:
+            return
         host = body.host_config
         others = [reference.partition(":")[0] for reference in host.volumes_from or []]
         others += [link.partition(":")[0] for link in host.links or []]
@@ -217,10 +234,19 @@ class Guard:
         others += [mode.partition(":")[2] for mode in modes if mode.startswith("container:")]
         for reference in others:
             self._own(self._members.container, reference, "No such container: {}")
-        networks = {host.network_mode, *(body.networking_config.endpoints_config or {})}
-        for name in networks - {"", "default", "bridge", "none", "host"}:
+        endpoints = dict(body.networking_config.endpoints_config or {})
+        for name in {host.network_mode, *endpoints} - {"", "default", "bridge", "none", "host"}:
             if not name.startswith("container:"):
                 self._own(self._members.network, name, "network {} not found")
+                key = "default" if name not in endpoints and "default" in endpoints else name
+                endpoints[key] = self._held(endpoints.get(key))
+        body.networking_config.endpoints_config = endpoints
+
+    def _held(self, settings: EndpointSettings | None) -> EndpointSettings:
+        """Settings by which no start joins a network of others: by then its name may mean another than now."""
+        settings = settings or EndpointSettings()
+        settings.network_labels = dict(self._scope.labels)
+        return settings
 
     def _refuse(self, word: str, what: str) -> None:
         if word in self._scope.deny:

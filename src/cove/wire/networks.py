@@ -18,7 +18,12 @@ class EndpointIPAMConfig(Wire):
 
 
 class EndpointSettings(Wire):
-    """A container's attachment to a network: what was asked for, and, when it is up, what it got."""
+    """A container's attachment to a network: what was asked for, and, when it is up, what it got.
+
+    ``network_labels``: ours, what the network must have by every start; of who asked by a scoped socket.
+    """
+
+    omit_empty: ClassVar[frozenset[str]] = frozenset({"network_labels"})
 
     ipam_config: EndpointIPAMConfig | None = None
     links: list[str] | None = None
@@ -35,6 +40,7 @@ class EndpointSettings(Wire):
     global_ipv6_address: str = ""
     global_ipv6_prefix_len: int = 0
     dns_names: list[str] | None = field(name="DNSNames", default=None)
+    network_labels: dict[str, str] | None = None
 
 
 class NetworkingConfig(Wire):

@@ -7,7 +7,14 @@ import msgspec
 
 from cove.engine.containers.container import Container
 from cove.engine.containers.record import State
-from cove.engine.networking.connectivity import UNLINKED_DRIVERS, Connectivity, network_mode, unlinked_endpoint, wanted
+from cove.engine.networking.connectivity import (
+    UNLINKED_DRIVERS,
+    Connectivity,
+    may_join,
+    network_mode,
+    unlinked_endpoint,
+    wanted,
+)
 from cove.engine.networking.links import Links
 from cove.engine.networking.sandboxes import DEFAULT_NETWORKS, dns_names
 from cove.network import EndpointRecord, Networks, PortRecord
@@ -130,7 +137,8 @@ class Views:
         held = {endpoint.network: endpoint for endpoint in self._connectivity.endpoints(container)}
         shown = {}
         for name, asked in wanted(container).items():
-            network = next((item for item in self._networks.all() if name in (item.name, item.id)), None)
+            called = (item for item in self._networks.all() if name in (item.name, item.id))
+            network = next((item for item in called if may_join(item, asked)), None)
             endpoint = held.pop(network.id, None) if network else None
             made = endpoint_settings(asked, network.id if network else "", endpoint)
             if network is not None and network.driver in UNLINKED_DRIVERS and container.running:

@@ -5,7 +5,16 @@ from hashlib import sha256
 
 from cove.engine.containers.container import Container
 from cove.errors import Internal, InvalidArgument, NotFound
-from cove.network import EndpointRecord, EndpointRequest, Networks, PortRecord, PortRequest, Restored, parse_policy
+from cove.network import (
+    EndpointRecord,
+    EndpointRequest,
+    NetworkRecord,
+    Networks,
+    PortRecord,
+    PortRequest,
+    Restored,
+    parse_policy,
+)
 from cove.network import Interface as NetworkInterface
 from cove.runtime.messages import DefaultRoute, Interface
 from cove.store.database import Change
@@ -70,8 +79,15 @@ class Connectivity:
         """Keep networks by their names, whatever the user called them by. Raises NotFound."""
         given = container.record.networking.endpoints_config or {}
         container.record.networking.endpoints_config = {
-            self._networks.get(name).name: settings for name, settings in given.items()
+            self._network(name, settings).name: settings for name, settings in given.items()
         }
+
+    def _network(self, name: str, settings: EndpointSettings | None) -> NetworkRecord:
+        """What is called so now, if the container may be on it. Raises NotFound."""
+        network = self._networks.get(name)
+        if not may_join(network, settings):
+            raise NotFound(f"network {name} not found")
+        return network
 
     def routes(self, container: Container, without: EndpointRecord | None = None) -> list[DefaultRoute | None]:
         """The default routes that a running container is to have, of IPv4 and IPv6."""
@@ -109,9 +125,9 @@ class Connectivity:
         """Id, name and driver of each network that the container's run is on, ``host`` and ``none`` among them."""
         if network_mode(container).startswith("container:"):
             return
-        for name in wanted(container):
+        for name, settings in wanted(container).items():
             try:
-                network = self._networks.get(name)
+                network = self._network(name, settings)
             except NotFound:
                 continue
             yield network.id, network.name, network.driver
@@ -121,9 +137,9 @@ class Connectivity:
         if not self.needed(container):
             return []
         found = []
-        for name in wanted(container):
+        for name, settings in wanted(container).items():
             try:
-                self._networks.get(name)
+                self._network(name, settings)
             except NotFound:
                 found.append(name)
         return found
@@ -173,6 +189,12 @@ def wanted(container: Container) -> dict[str, EndpointSettings]:
     first = network_mode(container)
     names = sorted(given, key=lambda name: name != first)
     return {name: given[name] or EndpointSettings() for name in names}
+
+
+def may_join(network: NetworkRecord, settings: EndpointSettings | None) -> bool:
+    """Whether a network is what these settings were for: its name may have changed hands since."""
+    needed = (settings and settings.network_labels) or {}
+    return network.predefined or needed.items() <= network.labels.items()
 
 
 def interface_message(interface: NetworkInterface) -> Interface:
