@@ -108,9 +108,17 @@ def test_no_body_is_taken_that_was_not_shown(fresh_daemon: Daemon, warden: Warde
     assert fresh_daemon.http("POST", "/containers/create", large, {"Content-Type": "application/json"}).status == 400
     assert fresh_daemon.docker("ps", "-aq").out == ""
     fresh_daemon.http("POST", "/auth", {"username": "me", "password": "word"})
-    assert warden.of("/auth") and not any(shown(asked) for _, asked in warden.of("/auth"))
+    assert warden.of("/auth")
+    assert not any(shown(asked) or shown(asked, "ResponseBody") for _, asked in warden.of("/auth"))
     fresh_daemon.http("GET", "/distribution/nowhere.test/x/json", headers={"X-Registry-Auth": "c2VjcmV0"})
     assert not any("x-registry-auth" in map(str.lower, asked["RequestHeaders"]) for _, asked in warden.calls)
+
+
+def test_the_path_that_is_shown_is_the_one_that_is_taken(fresh_daemon: Daemon, warden: Warden) -> None:
+    path = "/v1.41/version"
+    for target, status in ((f"http://h{path}", 200), (f"http://h?u={path}", 404)):
+        assert fresh_daemon.http("GET", target).status == status, target
+        assert (warden.calls[-1][1]["RequestURI"] == path) == (status == 200)
 
 
 def test_streams_go_on_as_they_do(fresh_daemon: Daemon, warden: Warden, tmp_path: Path) -> None:

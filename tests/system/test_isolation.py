@@ -120,8 +120,10 @@ def test_nothing_is_carried_for_internal_networks(networks: Daemon) -> None:
         networks.docker("run", "-d", "--name", name, *flags, "busybox", "sleep", "600")
         bridge = "br-" + json.loads(networks.docker("network", "inspect", network).out)[0]["Id"][:12]
         (shown,) = json.loads(networks.netns.run(["ip", "-j", "-6", "addr", "show", "dev", bridge]).stdout)
-        (local,) = [each["local"] for each in shown["addr_info"] if each["scope"] == "link"]
-        assert asked(networks, name, f"{local}%eth0", 8073) == answer
+        own = [each["local"] for each in shown["addr_info"] if each["scope"] == "link"]
+        assert "fe80::1" in own and len(own) == 2
+        for local in own:
+            assert asked(networks, name, f"{local}%eth0", 8073) == answer
     with subprocess.Popen(inside(networks, "four", RECEIVE), stdout=subprocess.PIPE, text=True) as receiver:
         assert receiver.stdout is not None and receiver.stdout.readline() == "ready\n"
         for name, number in (("closed", 72), ("blue", 71)):

@@ -151,7 +151,7 @@ def test_stopped_and_without_ports_of_its_own(daemon: Daemon) -> None:
     daemon.docker("create", "--name", "web", "--hostname", "web", *SERVE)
     daemon.cove("update", "--publish-add", "8080:80", "web")
     before = bindings(daemon)
-    for twice in ("8080:80", "8080:81"):
+    for twice in ("8080:80", "8080:81", "0.0.0.0:8080:82"):
         done = daemon.cove("update", "--publish-add", "8082:80", "--publish-add", twice, "web", check=False)
         assert done.code == 1 and "Bind for 0.0.0.0:8080 failed: port is already allocated" in done.err
     assert bindings(daemon) == before

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import socket
 import stat
 import subprocess
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 pytestmark = pytest.mark.needs("cove")
 
@@ -164,6 +166,20 @@ def test_a_writer_is_paused_for_a_moment(daemon: Engine, tmp_path: Path) -> None
     assert daemon.docker("inspect", "-f", "{{.State.Status}}", "writer").out == "running\n"
     assert "in use" in daemon.cove("volume", "restore", "data", "-i", str(tmp_path / "backup"), check=False).err
     assert os.listdir(daemon.data_root / "volumes" / "data") == ["_data"]
+
+
+def test_who_leaves_during_a_backup_leaves_nothing_paused(daemon: Engine) -> None:
+    """Whenever that is: also while the container is being stopped, which a thread does."""
+    daemon.docker("run", "-d", "--name", "writer", "-v", "busy:/d", "busybox", "sleep", "600")
+    request = b"GET /cove/volumes/busy/backup HTTP/1.1\r\nHost: x\r\n\r\n"
+    for attempt in range(150):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(daemon.socket))
+            client.sendall(request)
+            time.sleep(attempt % 50 * 0.0002)
+    words = ("inspect", "-f", "{{.State.Status}}", "writer")
+    eventually(lambda: daemon.docker(*words).out == "running\n")
+    assert daemon.docker("exec", "writer", "echo", "goes on").out == "goes on\n"
 
 
 def test_browse(daemon: Engine, data: Path, tmp_path: Path) -> None:

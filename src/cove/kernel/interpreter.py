@@ -37,11 +37,19 @@ def keep_sealed(executable: str, place: str) -> None:
     What is there of another file, as before an upgrade, goes. Two that come at once do it once. Raises OSError, and
     BlockingIOError for the second of two.
     """
+    mask = os.umask(0o022)  # nobody else is to say where its library is
+    try:
+        _keep_sealed(os.path.realpath(executable), place)
+    finally:
+        os.umask(mask)
+
+
+def _keep_sealed(path: str, place: str) -> None:
     import fcntl
 
-    path = os.path.realpath(executable)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    lock = os.open(f"{os.path.dirname(place)}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    directory = os.path.dirname(place)
+    os.makedirs(directory, exist_ok=True)
+    lock = os.open(f"{directory}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.exists(place) and os.path.samefile(place, path):
@@ -49,7 +57,7 @@ def keep_sealed(executable: str, place: str) -> None:
         with suppress(OSError):  # when none is left
             while True:
                 mounts.unmount(place)
-        with open(f"{os.path.dirname(place)}/pyvenv.cfg", "w", encoding="utf-8") as file:
+        with open(f"{directory}/pyvenv.cfg", "w", encoding="utf-8") as file:
             file.write(f"home = {os.path.dirname(path)}\n")  # where the interpreter looks for its library
         os.close(os.open(place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o500))
         _attach_read_only(path, place)

@@ -24,6 +24,7 @@ from cove.network.records import BRIDGE_NAME_OPTION, EndpointRecord, NetworkReco
 
 log = logging.getLogger(__name__)
 
+_LINK_LOCAL = ip_interface("fe80::1/64")
 _VETH_PREFIX = "veth"
 
 
@@ -62,7 +63,7 @@ class BridgeDriver:
         """Make the bridge or adopt the one that is there: address, MTU, up; settings of the kernel that it needs."""
         self._indexes[network.id] = await self._links.run(lambda route: _make_bridge(route, network))
         has_ipv6 = any(pool.version == 6 for pool in network.pools)
-        if has_ipv6:  # else the bridge may not look for a neighbour in the first second or two
+        if has_ipv6:  # which would take a second or two of each address that the kernel makes
             sysctl.write(f"net/ipv6/conf/{network.link}/accept_dad", "0")
         with contextlib.suppress(FileNotFoundError):  # a host without IPv6
             sysctl.write(f"net/ipv6/conf/{network.link}/accept_ra", "0")
@@ -170,15 +171,22 @@ def _set_addresses(route: RouteSocket, index: int, network: NetworkRecord) -> No
 
 
 def _host_addresses(network: NetworkRecord) -> set[IPv4Interface | IPv6Interface]:
-    """What the bridge has of the network: its gateways, unless the options say that it goes without."""
+    """What the bridge has of the network: its gateways, unless the options say that it goes without.
+
+    With IPv6 there is a link-local one too, as with Docker: until the kernel has made its own, a second after the first
+    port has a carrier, the bridge would not look for the containers that it forwards to.
+    """
     without = {version for version in (4, 6) if network.gateway_mode(version) == "isolated"}
     if network.inhibits_ipv4:
         without.add(4)
-    return {
+    addresses = {
         ip_interface(f"{pool.gateway}/{ip_network(pool.subnet).prefixlen}")
         for pool in network.pools
         if pool.gateway and pool.version not in without
     }
+    if not network.adopted and any(address.version == 6 for address in addresses):
+        addresses.add(_LINK_LOCAL)
+    return addresses
 
 
 def _leave(route: RouteSocket, network: NetworkRecord) -> None:

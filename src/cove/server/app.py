@@ -61,6 +61,7 @@ from cove.wire import versions
 
 log = logging.getLogger(__name__)
 
+_AUTHORITY = re.compile(r"[^/?#]*")
 _VERSIONED = re.compile(r"/v(\d{1,4})\.(\d{1,4})(/.*)", re.DOTALL)
 
 MAX_LINE = 64 << 10
@@ -100,10 +101,11 @@ class App:
         number = next(self._numbers)
         message = ""
         asked: Asked | None = None
+        target = _relative(raw.raw_path)
         try:
             if self._authorization is not None:
-                asked = await self._authorization.ask(raw)
-            response = await self._answer(raw, number, guard, asked)
+                asked = await self._authorization.ask(raw, target)
+            response = await self._answer(raw, target, number, guard, asked)
         except ConnectionError:
             raise
         except Exception as error:
@@ -128,9 +130,9 @@ class App:
         return response
 
     async def _answer(
-        self, raw: web.BaseRequest, number: int, guard: Guard | None, asked: Asked | None
+        self, raw: web.BaseRequest, target: str, number: int, guard: Guard | None, asked: Asked | None
     ) -> web.StreamResponse:
-        path, _, query = _relative(raw.raw_path).partition("?")
+        path, _, query = target.partition("?")
         version, path = _split_version(path)
         decoded = unquote(path) if "%" in path else path
         found = self._router.match(raw.method, decoded)
@@ -198,7 +200,8 @@ def _relative(target: str) -> str:
     """The path and query of a request's target, which may be a whole URL (RFC 9112, absolute-form)."""
     if target.startswith("/"):
         return target
-    return "/" + target.partition("://")[2].partition("/")[2]
+    after = _AUTHORITY.sub("", target.partition("://")[2], count=1)
+    return after if after.startswith("/") else f"/{after}"
 
 
 def _split_version(path: str) -> tuple[versions.ApiVersion, str]:

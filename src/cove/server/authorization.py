@@ -15,8 +15,9 @@ from cove.server.caller import caller_of
 from cove.server.request import JSON, whole
 
 _REQUEST, _RESPONSE = "AuthZPlugin.AuthZReq", "AuthZPlugin.AuthZRes"
-_SECRET = frozenset(("x-registry-auth", "x-registry-config"))
-"""Headers that no plug-in sees, as with Docker."""
+_SECRET_HEADERS = frozenset(("x-registry-auth", "x-registry-auth-target", "x-registry-config"))
+_SECRET_PATH = "/auth"
+"""The end of a path whose bodies are passwords and tokens. No plug-in sees either, as with Docker."""
 
 
 class Plugin(Protocol):
@@ -39,12 +40,15 @@ class Authorization:
             except CoveError as error:
                 raise InvalidArgument(f"error validating authorization plugin: {error.message}") from error
 
-    async def ask(self, raw: web.BaseRequest) -> "Asked | None":
-        """Before anything else of a request; None when there is nobody to ask. Raises Forbidden, Internal."""
+    async def ask(self, raw: web.BaseRequest, target: str) -> "Asked | None":
+        """Before anything else of a request; None when there is nobody to ask. Raises Forbidden, Internal.
+
+        ``target``: the path and query by which a route will be found.
+        """
         if not self.names:
             return None
         body = await _json_body(raw)
-        asked = Asked(self._find, self.names, _shown(raw, body or b""), body)
+        asked = Asked(self._find, self.names, _shown(raw, target), body)
         await asked.judge(_REQUEST)
         return asked
 
@@ -59,14 +63,16 @@ class Asked:
         self._find = find
         self._names = names
         self._shown = shown
+        self._is_secret = shown["RequestURI"].partition("?")[0].endswith(_SECRET_PATH)
+        self._show("RequestBody", body)
 
     async def confirm(self, response: web.StreamResponse) -> None:
         """Before a whole answer goes out. Raises Forbidden, Internal."""
         body = response.body if isinstance(response, web.Response) else None
         self._shown["ResponseStatusCode"] = response.status
         self._shown["ResponseHeaders"] = dict(response.headers)
-        if isinstance(body, bytes) and body and response.content_type == JSON:
-            self._shown["ResponseBody"] = base64.b64encode(body).decode()
+        if isinstance(body, bytes) and response.content_type == JSON:
+            self._show("ResponseBody", body)
         await self.judge(_RESPONSE)
 
     async def judge(self, method: str) -> None:
@@ -79,22 +85,24 @@ class Asked:
             if answer.get("Allow") is not True:
                 raise Forbidden(f"authorization denied by plugin {name}: {answer.get('Msg', '')}")
 
+    def _show(self, field: str, body: bytes | None) -> None:
+        if body and not self._is_secret:
+            self._shown[field] = base64.b64encode(body).decode()
 
-def _shown(raw: web.BaseRequest, body: bytes) -> dict[str, Any]:
+
+def _shown(raw: web.BaseRequest, target: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "RequestMethod": raw.method,
-        "RequestURI": raw.raw_path,
+        "RequestURI": target,
         "RequestHeaders": _headers(raw.headers),
     }
-    if body and not raw.path.endswith("/auth"):  # a password
-        shown["RequestBody"] = base64.b64encode(body).decode()
     if name := caller_of(raw).certificate:
         shown |= {"User": name, "UserAuthNMethod": "TLS"}
     return shown
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _SECRET}
+    return {name: value for name, value in headers.items() if name.lower() not in _SECRET_HEADERS}
 
 
 async def _json_body(raw: web.BaseRequest) -> bytes | None:

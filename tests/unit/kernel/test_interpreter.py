@@ -88,6 +88,18 @@ def test_what_is_kept_is_the_same_python_that_nobody_writes_to(place: Path) -> N
 
 
 @pytest.mark.root
+def test_nobody_else_says_where_its_library_is(place: Path) -> None:
+    mask = os.umask(0)
+    try:
+        interpreter.keep_sealed(sys.executable, str(place))
+        assert os.umask(0) == 0
+    finally:
+        os.umask(mask)
+    for path in (place.parent, place.parent / "pyvenv.cfg"):
+        assert not path.stat().st_mode & 0o022, path
+
+
+@pytest.mark.root
 def test_another_file_takes_the_place_of_what_is_kept(place: Path, tmp_path: Path) -> None:
     program = tmp_path / "program"
     for original in ("/bin/true", "/bin/false"):

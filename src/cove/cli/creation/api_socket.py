@@ -44,7 +44,8 @@ def hand_over(session: Session, identity: str, credentials: dict[str, Any]) -> N
     if not credentials:
         return
     query = {"noOverwriteDirNonDir": "true", "path": "/"}
-    session.client.request("PUT", f"/containers/{identity}/archive", query, _archive(credentials)).close()
+    headers = {"Content-Type": "application/x-tar"}
+    session.client.request("PUT", f"/containers/{identity}/archive", query, _archive(credentials), headers).close()
 
 
 def _archive(credentials: dict[str, Any]) -> bytes:

@@ -38,7 +38,7 @@ class Registry:
         for target in container.record.links.values():
             self._linked.setdefault(target, set()).add(container.id)
         self._by_name[container.name] = container
-        self._noted(container)
+        self.note(container)
 
     def get(self, reference: str) -> Container:
         """By id, name (with or without the slash) or unique prefix of an id. Raises NotFound in Docker's words."""
@@ -124,7 +124,7 @@ class Registry:
 
     def saving(self, container: Container) -> Change:
         """``save`` as a part of somebody else's commit."""
-        self._noted(container)
+        self.note(container)
         return CONTAINERS.putting(container.record)
 
     async def save_running(self, container: Container) -> None:
@@ -188,7 +188,8 @@ class Registry:
                 "You have to remove (or rename) that container to be able to reuse that name."
             )
 
-    def _noted(self, container: Container) -> None:
+    def note(self, container: Container) -> None:
+        """Tell of what the record says now; saving does so."""
         for note in self.on_record:
             note(container)
 

@@ -122,7 +122,7 @@ class Stopping:
     async def let_go_on(self, container: Container) -> None:
         """One whose daemon was killed before it had written down that it paused it, or while it held it."""
         with contextlib.suppress(Conflict):  # it has just ended
-            await self._with_cgroup(container, Cgroup.thaw)
+            await self._with_cgroup(container, _thaw_if_frozen)
 
     async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
         """Raises Conflict when the container has just ended."""
@@ -141,3 +141,8 @@ class Stopping:
 def stop_signal(container: Container, signal_name: str) -> int:
     """The signal that a request names, or that the container has for its stop. Raises InvalidArgument."""
     return signals.number(signal_name or container.record.config.stop_signal or "SIGTERM")
+
+
+def _thaw_if_frozen(cgroup: Cgroup) -> None:
+    if cgroup.frozen:
+        cgroup.thaw()

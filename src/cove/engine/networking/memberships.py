@@ -107,6 +107,7 @@ class Memberships:
             kept = _given(container)
             kept.pop(network.name, None)
             _rewrite(container, kept)
+            self._registry.note(container)
             await self._undo(endpoint, container)
             raise
 

@@ -113,9 +113,9 @@ def _refuse_twice(left: dict[str, list[PortBinding]], protocol: str, wish: PortB
 
 
 def _meet(one: str, other: str) -> bool:
-    """Whether what comes to one address of the host may come to the other; "" is the network's choice."""
+    """Whether what comes to one address of the host comes to the other; "" is the network's choice, of any."""
     if not (one and other):
-        return one == other
+        return one == other or ip_address(one or other).is_unspecified
     first, second = ip_address(one), ip_address(other)
     return first.version == second.version and (first == second or first.is_unspecified or second.is_unspecified)
 

@@ -11,6 +11,11 @@ from cove.engine.lifecycle.stopping import Stopping
 from cove.errors import Conflict, NotFound
 from cove.wire.volume_copies import Stillness
 
+Pause = asyncio.Task[None]
+
+_NOT_OURS = (Conflict, NotFound)
+"""It was paused by somebody else, or has ended."""
+
 
 class Still:
     """Pauses the writers of a volume by the freezer, and measures for how long."""
@@ -30,21 +35,28 @@ class Still:
     @contextlib.asynccontextmanager
     async def of(self, volume: str) -> AsyncIterator[Stillness]:
         """While no container that runs now writes to the volume. What is yielded is complete at the end."""
-        told, paused = Stillness(), list[Container]()
+        told = Stillness()
+        pauses = list[tuple[Container, Pause]]()
         began = time.monotonic()
         try:
             for container in self.writers(volume):
-                with contextlib.suppress(Conflict, NotFound):  # it was paused by somebody else, or has ended
-                    await self._stopping.pause(container, held=True)
-                    paused.append(container)
+                pause = asyncio.create_task(self._stopping.pause(container, held=True))
+                pauses.append((container, pause))
+                with contextlib.suppress(*_NOT_OURS):
+                    await asyncio.shield(pause)
             yield told
         finally:
-            for container in paused:
-                with contextlib.suppress(Conflict, NotFound):
-                    await asyncio.shield(self._stopping.unpause(container))
-            if paused:
-                told.containers = [container.name for container in paused]
+            for container, pause in pauses:
+                with contextlib.suppress(*_NOT_OURS):
+                    await asyncio.shield(self._let_go_on(container, pause))
+                    told.containers.append(container.name)
+            if told.containers:
                 told.milliseconds = round((time.monotonic() - began) * 1000, 1)
+
+    async def _let_go_on(self, container: Container, pause: Pause) -> None:
+        """Also one whose pause was not waited for to its end, as who asked for the copy has gone."""
+        await pause
+        await self._stopping.unpause(container)
 
 
 def _writes(container: Container, volume: str) -> bool:
