@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,72 @@ def test_a_volume_is_shared_by_containers(box: Engine) -> None:
     )
     box.docker("volume", "rm", "kept")
     assert box.docker(*RUN, "-v", "/data", "busybox", "sh", "-c", "echo own >/data/file; cat /data/file").out == "own\n"
+
+
+def test_a_part_of_a_volume_is_labelled_with_all_of_it(box: Engine) -> None:
+    box.docker(*RUN, "--security-opt", "label=disable", "-v", "parts:/data", "busybox", "mkdir", "/data/part")
+    place = box.docker("volume", "inspect", "-f", "{{.Mountpoint}}", "parts").out.strip()
+    for path in (place, f"{place}/part"):
+        os.setxattr(path, "security.selinux", b"system_u:object_r:host_t:s0")
+    part = ("--mount", "type=volume,source=parts,target=/data,volume-subpath=part")
+    done = box.cove(*RUN, *part, "busybox", "sh", "-c", "echo x >/data/file && cat /data/file")
+    assert done.out == "x\n"
+    assert label(Path(place)) == label(Path(place) / "part") == f"{FILE}:s0"
+
+
+def test_what_is_added_while_it_runs_is_written_to(box: Engine) -> None:
+    box.docker("run", "-d", "--net", "none", "--name", "one", "busybox", "sleep", "600")
+    box.cove("update", "--mount-add", "type=volume,source=later,target=/later", "one")
+    box.cove("update", "--mount-add", "type=tmpfs,target=/memory", "one")
+    script = "echo one >/later/file && echo two >/memory/file && cat /later/file /memory/file"
+    assert box.docker("exec", "one", "sh", "-c", script).out == "one\ntwo\n"
+
+
+def test_a_directory_of_the_host_as_a_volume_is_labelled_when_that_is_asked_for(box: Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("host\n")
+    before = label(tmp_path), label(tmp_path / "file")
+    for name, device in (("directory", tmp_path), ("system", "/etc")):
+        box.docker("volume", "create", "-o", "type=none", "-o", "o=bind", "-o", f"device={device}", name)
+    assert box.docker(*RUN, "-v", "directory:/data", "busybox", "cat", "/data/file").out == "host\n"
+    assert (label(tmp_path), label(tmp_path / "file")) == before
+    written = box.docker(*RUN, "-v", "directory:/data:z", "busybox", "sh", "-c", "echo x >/data/file; cat /data/file")
+    assert written.out == "x\n" and label(tmp_path / "file") == f"{FILE}:s0"
+    etc = label(Path("/etc"))
+    assert box.docker(*RUN, "-v", "system:/data", "busybox", "true").code == 0
+    refused = box.docker(*RUN, "-v", "system:/data:z", "busybox", "true", check=False)
+    assert refused.code == 125 and "SELinux relabeling of /etc is not allowed" in refused.err
+    assert label(Path("/etc")) == etc
+
+
+def test_a_deep_tree_is_labelled(box: Engine, tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    try:
+        assert box.docker(*RUN, "-v", f"{tmp_path}:/data:z", "busybox", "true").code == 0
+        assert os.getxattr(here, "security.selinux").rstrip(b"\0").decode() == f"{FILE}:s0"
+    finally:
+        os.close(here)
+        subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)
+
+
+def test_a_start_that_cannot_label_fails_and_holds_nothing(box: Engine, tmp_path: Path) -> None:
+    place = tmp_path / "ro"
+    place.mkdir()
+    subprocess.run(["mount", "--bind", "-o", "ro", place, place], check=True)
+    try:
+        flags = ("-p", "127.0.0.1:18080:80", "-v", "held:/held")
+        refused = box.docker("run", "--rm", *flags, "-v", f"{place}:/data:z", "busybox", "true", check=False)
+        assert refused.code == 125
+        assert f"error setting label on mount source '{place}': read-only file system" in refused.err
+        assert box.docker("ps", "-aq").out == ""
+        box.docker("volume", "rm", "held")
+        assert box.docker("run", "--rm", *flags, "busybox", "echo", "started").out == "started\n"
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 def test_options(box: Engine) -> None:

@@ -1,10 +1,10 @@
-"""SELinux's labels of new containers, and of the files that they are given."""
+"""SELinux's labels of new containers."""
 
 from pathlib import Path
 
 import pytest
 
-from cove.engine.bundle import relabelling, selinux
+from cove.engine.bundle import selinux
 from cove.engine.bundle.selinux import DEFAULTS, NONE, Labelling, Labels, level_of
 from cove.errors import InvalidArgument
 from cove.wire.host_config import HostConfig
@@ -70,10 +70,8 @@ def test_the_policy_says_which_types(tmp_path: Path) -> None:
     assert selinux.defaults(tmp_path) == Labels("u:r:p:s0", "u:r:f:s0")
 
 
-def test_links_are_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "in" / "below").mkdir(parents=True)
-    (tmp_path / "in" / "below" / "file").touch()
-    (tmp_path / "in" / "link").symlink_to("/etc/passwd")
-    (tmp_path / "in" / "out").symlink_to("/etc")
-    names = [Path(name).name for name in relabelling._below(str(tmp_path / "in"))]
-    assert sorted(names) == ["below", "file", "in", "link", "out"]
+def test_labels_of_others_are_not_asked_for_without_selinux() -> None:
+    taken = iter([OTHER])
+    assert Labelling(None).choose(HostConfig(), taken, lambda _: "") == NONE
+    assert Labelling(DEFAULTS).choose(HostConfig(privileged=True), taken, lambda _: "") == NONE
+    assert next(taken) == OTHER

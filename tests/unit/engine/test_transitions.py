@@ -11,8 +11,8 @@ from cove.engine.bundle.bundles import Bundles
 from cove.engine.bundle.group_names import GroupNames
 from cove.engine.bundle.seccomp import Seccomp
 from cove.engine.containers import views
-from cove.engine.containers.container import Container
-from cove.engine.containers.record import CONTAINERS
+from cove.engine.containers.container import Container, Paths
+from cove.engine.containers.record import CONTAINERS, MountPoint
 from cove.engine.containers.registry import Registry
 from cove.engine.events.announcements import Announcements
 from cove.engine.events.eventlog import EventLog
@@ -155,6 +155,21 @@ def test_a_start_that_fails_is_told_and_leaves_it_as_created(with_container: Cal
         assert made.status == "created" and made.record.state.exit_code == 128
 
     with_container(body)
+
+
+def test_a_start_that_fails_in_a_way_of_its_own_is_noted_too(
+    with_container: Callable[..., None], tmp_path: Path
+) -> None:
+    async def body(moves: Moves, made: Container) -> None:
+        (tmp_path / "file").touch()
+        made.paths = Paths(made.paths.data, tmp_path / "file" / "run")
+        with pytest.raises(NotADirectoryError):
+            await moves.transitions.start(made)
+        assert await made.removed == 128
+        assert "cannot start container c1: " in made.record.state.error
+
+    volumes = [MountPoint("volume", "/v", name="v")]
+    with_container(body, mounts=volumes, host={"auto_remove": True})
 
 
 def test_moves_that_a_container_that_does_not_run_refuses(with_container: Callable[..., None]) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 
 from cove.engine.bundle import devices, modes, relabelling, remap
 from cove.engine.bundle.device_requests import DeviceRequests
@@ -16,13 +16,14 @@ from cove.engine.bundle.seccomp import Seccomp
 from cove.engine.bundle.selinux import Labelling
 from cove.engine.bundle.specification import Surroundings, specification
 from cove.engine.containers.container import Container
-from cove.engine.containers.record import Record
+from cove.engine.containers.record import MountPoint, Record
 from cove.engine.containers.registry import Registry
 from cove.engine.logs.target import log_target
 from cove.engine.networking.connectivity import Connectivity, network_mode
 from cove.engine.networking.namefiles import NameFiles
 from cove.engine.volumes.mounts import NOTHING_MOUNTED, Mounted
 from cove.errors import Conflict
+from cove.kernel.staged_mounts import StagedMount
 from cove.oci.runtime import Spec
 from cove.runtime.messages import OverlayRoot, StartShim
 from cove.wire.host_config import HostConfig
@@ -81,7 +82,7 @@ class Bundles:
 
     def label(self, record: Record) -> None:
         """Choose SELinux's labels of a new container. Raises InvalidArgument, in Docker's words."""
-        taken = [container.record.process_label for container in self._registry]
+        taken = (container.record.process_label for container in self._registry)  # many, and mostly not asked for
         chosen = self._labelling.choose(
             record.host_config, taken, lambda other: self._registry.get(other).record.process_label
         )
@@ -92,10 +93,10 @@ class Bundles:
         mapping = remap.applied(self.remapping, host)
         return mapping.root if mapping is not None else (0, 0)
 
-    async def relabel(self, record: Record, sources: Mapping[str, str]) -> None:
-        """Put its SELinux label on what it asks for. ``sources``: of volumes. Raises InvalidArgument, OSError."""
-        if found := relabelling.wanted(record):
-            await asyncio.to_thread(relabelling.relabel_all, found, dict(sources))
+    async def relabel(self, record: Record, mounts: Iterable[MountPoint], staged: Sequence[StagedMount]) -> None:
+        """Put SELinux's labels on what these mounts ask for. Raises InvalidArgument, NoSpace, Internal."""
+        if found := relabelling.wanted(record, mounts, staged):
+            await asyncio.to_thread(relabelling.relabel_all, found)
 
     async def prepare(self, host: HostConfig) -> None:
         """What takes longer than a start should: for most containers there is nothing to do. Raises InvalidArgument."""

@@ -5,7 +5,7 @@ own, by which it is held to its own files. The host's policy says which types th
 """
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +42,9 @@ class Labelling:
         self.defaults = defaults
         self._pair = secrets.randbelow(_PAIRS)
 
-    def choose(self, host: HostConfig, taken: Collection[str], label_of: Callable[[str], str]) -> Labels:
-        """``taken``: the programs' labels that there are. ``label_of``: that of a container, by its id.
+    def choose(self, host: HostConfig, taken: Iterable[str], label_of: Callable[[str], str]) -> Labels:
+        """``taken``: the programs' labels that there are, read when one is chosen.
+        ``label_of``: that of a container, by its id.
 
         Raises InvalidArgument, in Docker's words, for an option that there is not.
         """

@@ -125,6 +125,9 @@ class Transitions:
         except CoveError as error:
             await self._start_failed(container, error)
             raise
+        except Exception as error:  # not foreseen: what was held is given back all the same
+            await self._start_failed(container, Internal(f"cannot start container {container.id}: {error}"))
+            raise
         self._watches.begin(self._await_exit(container, shim))
 
     async def _start_failed(self, container: Container, error: CoveError) -> None:
@@ -162,7 +165,7 @@ class Transitions:
         shim = None
         try:
             await self._bundles.prepare(container.record.host_config)
-            await self._bundles.relabel(container.record, mounted.sources)
+            await self._bundles.relabel(container.record, container.record.mounts, mounted.staged)
             start, streams = self._bundles.write(container, [str(directory) for directory in lower], mounted)
             shim = self._zygote.start(start, streams)
             self._listen(container, shim)

@@ -152,6 +152,7 @@ class LiveMounts:
 
     async def _job(self, container: Container, point: MountPoint) -> AttachMount:
         source = await self._source(container, point)
+        await self._bundles.relabel(container.record, [point], source.staged)
         copied = any(mount.kind == "copy" for mount in source.staged)
         return AttachMount(
             source.path,
@@ -172,6 +173,8 @@ class LiveMounts:
             return Source(point.source)
         if point.kind == "tmpfs":
             flags, data = mount_words.parse(",".join(point.options))
+            if label := container.record.mount_label:
+                data = f'{data}{"," if data else ""}context="{label}"'  # quoted for its commas
             return Source(place, (StagedMount("file system", place, "tmpfs", type="tmpfs", flags=flags, data=data),))
         return await self._mounts.source(container, point, place)
 
