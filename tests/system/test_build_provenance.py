@@ -88,6 +88,7 @@ def test_provenance_has_what_was_fetched(daemon: Engine, context: Path, tmp_path
     served_files = tmp_path / "served"
     served_files.mkdir()
     (served_files / "file").write_text("fetched\n")
+    (served_files / "other").write_text("other\n")
     run = partial(subprocess.run, check=True, capture_output=True, text=True)
     as_somebody = ("-c", "user.name=x", "-c", "user.email=x@example.com")
     run(["git", "-C", served_files, "init", "-q", "work"])
@@ -100,14 +101,21 @@ def test_provenance_has_what_was_fetched(daemon: Engine, context: Path, tmp_path
     digest = hashlib.sha256(b"fetched\n").hexdigest()
     with file_server(daemon, served_files) as url:
         named = url.replace("http://", "http://somebody:secret@")
-        hidden = url.replace("http://", "http://somebody:xxxxx@")
-        (context / "Dockerfile").write_text(f"FROM busybox\nADD {named}/file /\nADD {url}/it.git /r/\n")
+        token = url.replace("http://", "http://secret@")
+        (context / "Dockerfile").write_text(
+            f"FROM busybox\nADD {named}/file /\nADD {token}/other /\nADD {url}/it.git /r/\n"
+        )
         for _ in range(2):
             predicate = _provenance(daemon, tmp_path / "saved", "--provenance=mode=max", str(context))
             assert "secret" not in json.dumps(predicate["buildDefinition"])
             found = {each["uri"]: each["digest"] for each in predicate["buildDefinition"]["resolvedDependencies"][1:]}
-            assert found == {f"{hidden}/file": {"sha256": digest}, f"{url}/it.git": {"sha1": commit}}
-        predicate = _provenance(daemon, tmp_path / "saved", "--provenance=true", f"{url}/it.git")
+            assert found == {
+                f"{url}/file": {"sha256": digest},
+                f"{url}/other": {"sha256": hashlib.sha256(b"other\n").hexdigest()},
+                f"{url}/it.git": {"sha1": commit},
+            }
+        predicate = _provenance(daemon, tmp_path / "saved", "--provenance=true", f"{token}/it.git")
+        assert "secret" not in json.dumps(predicate)
         parameters = predicate["buildDefinition"]["externalParameters"]
         assert parameters["configSource"] == {
             "uri": f"{url}/it.git",

@@ -23,6 +23,7 @@ from cove.errors import InvalidArgument, NotFound, Unavailable
 from cove.registry.client.download import download, has_still
 from cove.registry.client.settings import Registries
 from cove.store import in_thread
+from cove.urls import without_user
 
 _CHUNK = 1 << 18
 _ALGORITHMS = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -46,12 +47,12 @@ class RemoteContexts:
         if is_git(url) or url.startswith("github.com/"):
             return await self._repository(url, directory, ignoring=dockerfile or "Dockerfile"), None
         if not url.startswith(("http://", "https://")):
-            raise InvalidArgument(f"remote URL {url} could not be recognized as git or HTTP")
+            raise InvalidArgument(f"remote URL {without_user(url)} could not be recognized as git or HTTP")
         place, digest = await self._downloaded(url, directory)
         if await asyncio.to_thread(_is_tar, place):
             return _from(await self._receive(_threaded(_pieces(place)), directory), url, digest), None
         if place.stat().st_size > MOST_DOCKERFILE:
-            raise InvalidArgument(f"{url} is neither a tar nor a Dockerfile")
+            raise InvalidArgument(f"{without_user(url)} is neither a tar nor a Dockerfile")
         return None, place.read_bytes()
 
     async def named(self, url: str, directory: Path) -> Context:
@@ -106,7 +107,7 @@ class RemoteContexts:
         try:
             digest, _ = await self._download(url, place)
         except (NotFound, Unavailable) as error:
-            raise type(error)(f"error downloading remote context {url}: {error.message}") from error
+            raise type(error)(f"error downloading remote context {without_user(url)}: {error.message}") from error
         return place, f"sha256:{digest}"
 
     async def _download(self, url: str, place: Path, algorithm: str = "sha256") -> tuple[str, dict[str, str]]:

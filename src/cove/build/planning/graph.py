@@ -12,6 +12,7 @@ import msgspec
 from cove.build.solving.running import Limits, WantedDevice
 from cove.digest import chain_ids
 from cove.oci.image import Descriptor
+from cove.urls import without_user
 
 
 class LayerRef(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -50,11 +51,8 @@ class Origin(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, url: str, digest: str = "") -> "Origin":
-        """Without the password that a URL may have."""
-        user, at, rest = url.partition("@")
-        scheme, separator, name = user.partition("://")
-        hidden = separator and at and ":" in name and "/" not in name
-        return cls(f"{scheme}://{name.partition(':')[0]}:xxxxx@{rest}" if hidden else url, digest)
+        """Without the user, password or token that a URL may have."""
+        return cls(without_user(url), digest)
 
 
 class Context(msgspec.Struct, frozen=True):

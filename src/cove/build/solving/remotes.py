@@ -16,6 +16,7 @@ from typing import Protocol
 from cove.build.cache.cache import Cache, Record
 from cove.build.planning.graph import Context, Origin, Promised, Remote
 from cove.errors import Unavailable, Unimplemented
+from cove.urls import without_user
 
 KIND = "internal"
 """Of the records: they have no files."""
@@ -63,7 +64,7 @@ class Remotes:
         """The files that were promised. Raises Unavailable when they are others by now; CoveError."""
         context = await self._files(promised.remote)
         if context.digest != promised.digest:
-            raise Unavailable(f"{promised.remote.url} has changed during the build")
+            raise Unavailable(f"{without_user(promised.remote.url)} has changed during the build")
         return context
 
     async def _files(self, remote: Remote) -> Context:
@@ -77,7 +78,7 @@ class Remotes:
         self.origins[remote] = origin
         now = time.time_ns()
         parts = {**fetched.validators, _DIGEST: fetched.context.digest, _ORIGIN: origin.digest}
-        self._cache.note(Record(_key(remote), KIND, f"fetched {remote.url}", now, now, parts=parts))
+        self._cache.note(Record(_key(remote), KIND, f"fetched {origin.url}", now, now, parts=parts))
         return fetched.context
 
     def _its(self, remote: Remote) -> Fetcher:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from urllib.parse import urlsplit, urlunsplit
+
+from cove.urls import without_user
 
 SECONDS = 10
 WITHOUT = "BUILDX_GIT_INFO"
@@ -21,7 +22,7 @@ def repository(directory: str) -> dict[str, str]:
     place = os.path.relpath(os.path.realpath(directory), os.path.realpath(top))
     source = _git(directory, "remote", "get-url", "origin")
     found = {"localdir:context": place, "revision": revision}
-    return {**found, **({"source": _public(source)} if source else {})}
+    return {**found, **({"source": without_user(source)} if source else {})}
 
 
 def _git(directory: str, *words: str) -> str:
@@ -32,12 +33,3 @@ def _git(directory: str, *words: str) -> str:
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _public(url: str) -> str:
-    """An address without the user and the password that may be in it."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if parts.scheme and parts.netloc else url
