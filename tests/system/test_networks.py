@@ -137,6 +137,22 @@ def test_options_that_a_container_sees(daemon: Engine) -> None:
 
 
 @pytest.mark.needs("cove")
+def test_a_network_by_the_beginning_of_its_id_is_kept_by_its_name(daemon: Engine) -> None:
+    identifier = daemon.docker("network", "create", "mine").out.strip()
+    part = identifier[:12]
+    daemon.docker("create", "--name", "early", "--network", part, *SLEEP)
+    assert endpoint(daemon, "early", "mine")["EndpointID"] == ""
+    assert daemon.docker("inspect", "-f", "{{.HostConfig.NetworkMode}}", "early").out.strip() == part
+    daemon.docker("network", "rm", "mine")
+    daemon.docker("network", "create", "mine")
+    daemon.docker("start", "early")
+    assert list(inspected(daemon, "mine")["Containers"]) == [
+        daemon.docker("inspect", "-f", "{{.Id}}", "early").out.strip()
+    ]
+    daemon.docker("rm", "-f", "early")
+    daemon.docker("network", "rm", "mine")
+
+
 def test_options_of_an_endpoint(daemon: Engine) -> None:
     daemon.docker("network", "create", "mine")
     wish = "name=mine,driver-opt=com.docker.network.endpoint.ifname=uplink0"

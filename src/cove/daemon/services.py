@@ -267,6 +267,7 @@ def _making(roots: Roots, stores: Stores, engine: Engine) -> Making:
         bundles=engine.bundles,
         names=engine.names,
         links=engine.links,
+        connectivity=engine.connectivity,
         policies=engine.policies,
         sources=engine.sources,
         populating=Populating(engine.registry, stores.images, stores.volumes, stores.worker, engine.mounts.access),

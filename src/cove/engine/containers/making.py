@@ -15,6 +15,7 @@ from cove.engine.events.announcements import Announcements
 from cove.engine.logs import target as log_target
 from cove.engine.mounting import mounts
 from cove.engine.mounting.mount_sources import MountSources
+from cove.engine.networking.connectivity import Connectivity
 from cove.engine.networking.links import Links
 from cove.engine.networking.nameservice import NameService
 from cove.engine.networking.policies import Policies
@@ -40,6 +41,7 @@ class Making:
         bundles: Bundles,
         names: NameService,
         links: Links,
+        connectivity: Connectivity,
         policies: Policies,
         sources: MountSources,
         populating: Populating,
@@ -54,6 +56,7 @@ class Making:
         self._bundles = bundles
         self._names = names
         self._links = links
+        self._connectivity = connectivity
         self._policies = policies
         self._sources = sources
         self._populating = populating
@@ -87,6 +90,7 @@ class Making:
         self._join_others(record)
         self._bundles.label(record)
         self._links.settle(record)
+        self._connectivity.name_known(record.networking)
         await self._bundles.prepare(record.host_config)
         with contextlib.ExitStack() as held:
             held.enter_context(self._images.hold(image.id))

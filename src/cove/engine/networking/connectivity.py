@@ -75,6 +75,18 @@ class Connectivity:
                 made.append(interface_message(interface))
         return made
 
+    def name_known(self, networking: NetworkingConfig) -> None:
+        """Keep the networks of users that are there by their names, whatever a new container's user called them by."""
+        named = {}
+        for reference, settings in (networking.endpoints_config or {}).items():
+            try:
+                network = self._networks.get(reference)
+            except (NotFound, InvalidArgument):  # that is for the start to say, as with Docker
+                named[reference] = settings
+            else:
+                named[reference if network.predefined else network.name] = settings
+        networking.endpoints_config = named
+
     def _name_networks(self, container: Container) -> None:
         """Keep networks by their names, whatever the user called them by. Raises NotFound."""
         given = container.record.networking.endpoints_config or {}
