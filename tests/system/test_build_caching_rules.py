@@ -1,6 +1,9 @@
 """What the cache keeps of a build, and for how long: what depends on nothing below, what travels, what is forgotten."""
 
+import contextlib
+import hashlib
 import json
+import sqlite3
 import time
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.daemon import Daemon
 from harness.engine import Engine
 from harness.waiting import eventually
 
@@ -154,3 +158,23 @@ def test_prune_takes_what_is_older(daemon: Engine, tmp_path: Path) -> None:
 def _records(engine: Engine) -> dict[str, dict[str, Any]]:
     usage = json.loads(engine.http("GET", "/v1.41/system/df?type=build-cache").body)
     return {record["ID"]: record for record in usage["BuildCache"] or ()}
+
+
+def test_chmod_of_an_older_version_is_built_anew(fresh_daemon: Daemon, context: Path) -> None:
+    """It gave new directories no mode; what has no --chmod is taken from its cache."""
+    text = "FROM busybox\nCOPY --chmod=700 f /to/f\n"
+    plain = "FROM busybox\nCOPY f /plain/f\n"
+    explained(fresh_daemon, context, text)
+    explained(fresh_daemon, context, plain)
+    fresh_daemon.stop()
+    with contextlib.closing(sqlite3.connect(fresh_daemon.data_root / "cove.db")) as database, database:
+        for key, text_of in database.execute("SELECT key, CAST(record AS TEXT) FROM build_cache").fetchall():
+            record = json.loads(text_of)
+            record["parts"].pop("modes", None)
+            canonical = json.dumps(record["parts"], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+            record["key"] = hashlib.sha256(canonical.encode()).hexdigest()
+            row = (record["key"], json.dumps(record).encode(), key)
+            database.execute("UPDATE build_cache SET key = ?, record = ? WHERE key = ?", row)
+    fresh_daemon.start()
+    assert explained(fresh_daemon, context, plain) == {"COPY f /plain/f": "HIT"}
+    assert explained(fresh_daemon, context, text) == {"COPY --chmod=700 f /to/f": "MISS"}

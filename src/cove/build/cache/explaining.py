@@ -31,8 +31,10 @@ def reasons(parts: Parts, nearest: Record | None, listings: Path, single: str = 
             found.append(
                 _base(nearest.base, parts.base) or f"what it is built on differs: {_short(before)} → {_short(now)}"
             )
-        else:
+        elif name != "modes":
             found.append(_changed(name, before, now))
+        elif nearest.parts.get("option --chmod") and parts.parts.get("option --chmod"):
+            found.append("the record is of an older version, in which --chmod meant less")
     return tuple(found) or ("the record's layer is gone",)
 
 

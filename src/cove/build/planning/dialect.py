@@ -20,6 +20,7 @@ class Dialect(Protocol):
     ``keeps_owners``: COPY --from leaves files to those who have them in the source. ``shows_place``: mistakes in a
     Dockerfile are shown with the lines around them. ``args_escaped``: what a CMD sets ``ArgsEscaped`` to.
     ``user_owns``: a directory that WORKDIR makes is its USER's. ``empty_patterns``: a pattern may match nothing.
+    ``replaces``: a copied directory takes the place of a file, and a file that of a directory.
     ``names_author``: steps after a MAINTAINER have the author. ``empty``: the configuration that scratch has.
     """
 
@@ -28,6 +29,7 @@ class Dialect(Protocol):
     args_escaped: bool
     user_owns: bool
     empty_patterns: bool
+    replaces: bool
     names_author: bool
     empty: Config
 
@@ -48,6 +50,7 @@ class Classic:
     args_escaped = False
     user_owns = False
     empty_patterns = False
+    replaces = True
     names_author = True
     empty = Config()
 
@@ -79,6 +82,7 @@ class BuildKit:
     args_escaped = True
     user_owns = True
     empty_patterns = True
+    replaces = False
     names_author = False
     empty = Config(working_dir="/")
 

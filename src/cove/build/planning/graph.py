@@ -152,7 +152,10 @@ class CopySource:
 
 @dataclass(frozen=True)
 class CopyFiles:
-    """Files into the root of the first input. ``link``: in a layer of their own, whatever is below."""
+    """Files into the root of the first input. ``link``: in a layer of their own, whatever is below.
+
+    ``replaces``: see ``layers.worker.build_jobs.Selection``.
+    """
 
     sources: tuple[CopySource, ...]
     destination: str
@@ -163,6 +166,7 @@ class CopyFiles:
     parents: bool = False
     excludes: tuple[tuple[str, bool], ...] = ()
     link: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True)

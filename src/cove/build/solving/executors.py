@@ -35,6 +35,8 @@ from cove.layers.tree import split
 from cove.layers.worker.build_jobs import Rule, Selection, Source, TreePlace
 
 Log = Callable[[int, bytes], None]
+_MODES = "2"
+"""Of what ``--chmod`` means: 1 left new directories out, 2 has their modes too."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,9 @@ class Executors:
             "option --link": "yes" if copy.link else "",
             "owners": "kept" if copy.keep_owner else "",
             "files": digest,
+            **({"modes": _MODES} if copy.mode else {}),
+            **({"matched": "nothing"} if done.nothing else {}),
+            **({"in the way": "replaced"} if copy.replaces else {}),
         }
         return Parts({"kind": "copy", **base, **options}, digest)
 
@@ -240,7 +245,8 @@ class Executors:
                 optional=source.optional,
             )
             sources.append(made)
-        return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner)
+        return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner,
+                         copy.replaces)  # fmt: skip
 
     async def _tree(self, result: Result) -> TreePlace:
         if isinstance(result, Promised):

@@ -54,6 +54,7 @@ def operation(transfer: types.Transfer, config: Config, dialect: Dialect) -> tup
         isinstance(transfer, types.Copy) and transfer.parents,
         tuple((expression(pattern.lstrip("!")), pattern.startswith("!")) for pattern in transfer.excludes),
         transfer.link,
+        dialect.replaces,
     )
     return made, tuple(remote)
 

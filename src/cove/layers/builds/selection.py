@@ -240,9 +240,10 @@ def select(job: Select) -> SelectDone:
             line = _line(item, keeps)
             checksum.update(line + b"\n")
             lines.append(line)
+        nothing = not lines and not chosen.wants_directory
     if job.listing:
         Path(job.listing).write_bytes(b"\n".join(sorted(lines)))
-    return SelectDone(f"sha256:{checksum.hexdigest()}", len(lines))
+    return SelectDone(f"sha256:{checksum.hexdigest()}", len(lines), nothing)
 
 
 def _line(item: Item, keeps_owner: bool) -> bytes:

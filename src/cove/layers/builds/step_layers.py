@@ -6,6 +6,7 @@ from contextlib import closing
 from cove.errors import InvalidArgument
 from cove.layers.builds import permissions
 from cove.layers.builds.archives import members
+from cove.layers.builds.changed import Changed
 from cove.layers.builds.mount_stubs import Stubs
 from cove.layers.builds.selection import Chosen, Item
 from cove.layers.builds.trees import Found, Parts, open_layers
@@ -46,7 +47,8 @@ class _Copying:
         self._owner = chosen.owner()
         self._chmod = permissions.parse(job.selection.mode) if job.selection.mode else None
         self._new_directory = permissions.of_new_directory(job.selection.mode)
-        self._written: set[Parts] = {()}
+        self._replaces = job.selection.replaces
+        self._root = Changed(chosen.target)
         self._linked: dict[tuple[int, int], Parts] = {}
 
     def run(self) -> None:
@@ -55,7 +57,7 @@ class _Copying:
                 self._archive(item)
             else:
                 self._item(item)
-        if self._chosen.base not in self._written and not self._layer.entries and self._chosen.wants_directory:
+        if self._chosen.base not in self._root.directories and not self._layer.entries and self._chosen.wants_directory:
             self._ancestors((*self._chosen.base, b""), self._new_directory)
 
     def _item(self, item: Item) -> None:
@@ -64,7 +66,9 @@ class _Copying:
             raise InvalidArgument("cannot copy a file over the root directory")
         self._ancestors(place, self._new_directory)
         found = item.found
-        if found.is_directory:
+        if self._replaces:
+            pass
+        elif found.is_directory:
             self._refuse_over_file(place)
         else:
             self._refuse_over_directory(place)
@@ -78,7 +82,7 @@ class _Copying:
         if header.size:
             self._data(item, header.size)
         if found.is_directory:
-            self._written.add(place)
+            self._root.add_directory(place)
 
     def _data(self, item: Item, size: int) -> None:
         for piece in item.data():
@@ -88,22 +92,27 @@ class _Copying:
             raise InvalidArgument(f"{shown(b'/'.join(item.parts))}: it changed while it was read")
 
     def _archive(self, item: Item) -> None:
-        """What is in an archive, below the item's place, with the modes that it has there."""
+        """What is in an archive, below the item's place, with the modes that it has there.
+
+        As Docker unpacks it: through links in the root, but what has an entry of its own takes the place of a link.
+        """
         for entry, reader in members(item.data()):
-            place = (*item.place, *split(entry.name))
-            if not place or place == item.place:
+            if not split(entry.name):
                 continue
+            place = self._root.inside(item.place, entry.name)
             self._ancestors(place, permissions.NEW_DIRECTORY)
             entry.name = b"/".join(place)
             if entry.kind == b"1":
-                entry.link = b"/".join((*item.place, *split(entry.link)))
+                entry.link = b"/".join(self._root.inside(item.place, entry.link))
             if self._chosen_owner is not None:
                 entry.uid, entry.gid = self._chosen_owner
             self._layer.entry(entry)
             for piece in reader.data():
                 self._layer.data(bytes(piece))
             if entry.kind == b"5":
-                self._written.add(place)
+                self._root.add_directory(place)
+            else:
+                self._root.add_entry(place, entry)
 
     @property
     def _chosen_owner(self) -> tuple[int, int] | None:
@@ -114,25 +123,25 @@ class _Copying:
         """Entries for the directories that lead there: as the image has them, or new ones of this mode."""
         for length in range(1, len(place)):
             above = place[:length]
-            if above in self._written:
+            if above in self._root.directories:
                 continue
-            there = self._chosen.target.look(above)
+            there = self._root.look(above)
             if there is not None and there.is_directory:
                 self._layer.entry(header_of(b"/".join(above), there))
             else:
                 uid, gid = self._owner or (0, 0)
                 self._refuse_over_file(above)
                 self._layer.entry(header_of(b"/".join(above), Found(stat.S_IFDIR | mode, uid, gid, self._now, 0)))
-            self._written.add(above)
+            self._root.add_directory(above)
 
     def _refuse_over_file(self, place: Parts) -> None:
-        there = self._chosen.target.look(place)
+        there = self._root.look(place)
         if there is not None and not there.is_directory:
             raise InvalidArgument(f"cannot copy to non-directory: {shown(b'/' + b'/'.join(place))}")
 
     def _refuse_over_directory(self, place: Parts) -> None:
-        there = self._chosen.target.look(place)
-        if place in self._written or (there is not None and there.is_directory):
+        there = self._root.look(place)
+        if there is not None and there.is_directory:
             raise InvalidArgument(f"cannot replace to directory {shown(b'/' + b'/'.join(place))} with file")
 
     def _header(self, place: Parts, found: Found) -> Header:

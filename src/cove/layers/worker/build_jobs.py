@@ -103,7 +103,8 @@ class Selection(msgspec.Struct, frozen=True):
     """What a COPY or ADD puts where. ``destination``: absolute and cleaned; ``directory``: it ended with a slash.
 
     ``owner``: ``user[:group]``, or empty for root. ``mode``: octal or symbolic, or empty. ``keep_owner``: as the source
-    has it, where ``owner`` is empty.
+    has it, where ``owner`` is empty. ``replaces``: directories take the place of files and links, and files that of
+    directories; else that is refused.
     """
 
     sources: list[Source]
@@ -112,6 +113,7 @@ class Selection(msgspec.Struct, frozen=True):
     owner: str = ""
     mode: str = ""
     keep_owner: bool = False
+    replaces: bool = False
 
 
 class Select(msgspec.Struct, frozen=True, tag=True):
@@ -207,10 +209,14 @@ class ListContextDone(msgspec.Struct, frozen=True, tag=True):
 
 
 class SelectDone(msgspec.Struct, frozen=True, tag=True):
-    """``digest``: ``sha256:…``, the same whenever the same would be copied. ``entries``: how many are copied."""
+    """``digest``: ``sha256:…``, the same whenever the same would be copied. ``entries``: how many are copied.
+
+    ``nothing``: patterns have matched nothing, and not even the destination is made.
+    """
 
     digest: str
     entries: int
+    nothing: bool = False
 
 
 BuildJob = (
