@@ -61,6 +61,21 @@ def test_provenance_has_the_graph(daemon: Engine, context: Path, tmp_path: Path)
     assert least["runDetails"]["metadata"]["buildkit_metadata"] == {}
 
 
+def test_provenance_has_owners_of_directories_and_names_of_contexts(
+    daemon: Engine, context: Path, tmp_path: Path
+) -> None:
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY f /\nCOPY --from=build-tools f /g\nUSER 7:8\nWORKDIR /w\n")
+    predicate = _provenance(
+        daemon, tmp_path / "max", "--provenance=mode=max", "--build-context", f"build-tools={context}", str(context)
+    )
+    steps = predicate["buildDefinition"]["internalParameters"]["buildConfig"]["llbDefinition"]
+    operations = [step["op"]["Op"] for step in steps]
+    sources = {each["source"]["identifier"].partition("@")[0] for each in operations if "source" in each}
+    assert {"local://context", "local://build-tools"} < sources
+    made = [each["file"]["actions"][0]["Action"].get("mkdir") for each in operations if "file" in each]
+    assert [each["owner"] for each in made if each] == ["7:8"]
+
+
 @pytest.mark.needs("git")
 def test_provenance_has_the_repository(daemon: Engine, tmp_path: Path) -> None:
     top = tmp_path / "repository"

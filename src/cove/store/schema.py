@@ -12,7 +12,7 @@ images         one row per image; ``id`` is the digest of its configuration blob
 image_names    references (``docker.io/library/busybox:latest``, canonical) to image ids
 image_targets  what names point at: indexes and manifests by digest, and which images they lead to
 layers         unpacked layers by chain id; ``directory`` is the short name below ``layers/``
-blobs          what is in ``blobs/sha256``; rows exist only for blobs that are whole, synced and verified
+blobs          what is in ``blobs``; rows exist only for blobs that are whole, synced and verified
 networks       one row per network
 endpoints      attachments of containers to networks; an address is in use while its row is there
 ports          published ports; ``address`` is the host address as text, ``0.0.0.0`` or ``::`` for all

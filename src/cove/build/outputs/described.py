@@ -84,6 +84,7 @@ def _operation(vertex: Vertex) -> dict[str, Any]:
             return {"exec": _run(operation)}
         case MakeDirectory():
             made = {"path": operation.path, "mode": 0o755, "makeParents": True, "timestamp": -1}
+            made |= {"owner": operation.owner} if operation.owner else {}
             return {"file": {"actions": [{"Action": {"mkdir": made}, "input": 0, "output": 0}]}}
         case CopyFiles():
             return {"file": {"actions": [_copy(operation, number) for number in range(len(operation.sources))]}}
@@ -94,7 +95,8 @@ def _identifier(vertex: Vertex, given: Given) -> str:
         return (
             f"docker-image://{vertex.name.removeprefix('FROM ')}@{given.identity}" if given.result.layers else "scratch"
         )
-    return f"local://{vertex.name.removeprefix('[context] ').replace('build', 'context')}"
+    name = vertex.name.removeprefix("[context] ")
+    return f"local://{'context' if name == 'build' else name}"
 
 
 def _run(run: Run) -> dict[str, Any]:
