@@ -16,7 +16,7 @@ from backports import zstd
 from harness.daemon import Daemon
 from harness.debian_registry import debian_registry
 from harness.engine import Engine
-from harness.oci_layout import CONFIG, LAYER, MANIFEST, Layout, busybox_layers, digest, tar
+from harness.oci_layout import CONFIG, INDEX, LAYER, MANIFEST, Layout, busybox_layers, digest, tar
 from harness.registries import KINDS, Served, served
 
 pytestmark = pytest.mark.needs("root", "docker-registry", "skopeo", "busybox-static")
@@ -180,6 +180,13 @@ def test_blobs_of_another_algorithm(fresh_daemon: Daemon, tmp_path: Path) -> Non
         assert refused.code == 1 and "the configuration must have a sha256 digest: sha512:" in refused.err
         engine.docker("tag", name, f"{registry.host}/team/other:1")
         engine.docker("push", f"{registry.host}/team/other:1")
+        entry = {"mediaType": MANIFEST, "digest": long, "size": len(json.dumps(manifest))}
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+        (tmp_path / "manifest").write_text(json.dumps(index))
+        _curl(engine, "-T", str(tmp_path / "manifest"), "-H", f"Content-Type: {INDEX}", f"{url}/manifests/index")
+        refused = engine.docker("pull", f"{registry.host}/team/long:index", check=False)
+        assert refused.code == 1 and f"a manifest in an index must have a sha256 digest: {long}" in refused.err
+        assert "Pulling fs layer" not in refused.out
 
 
 def _put(engine: Engine, url: str, data: bytes, media_type: str, algorithm: str, scratch: Path) -> dict[str, Any]:

@@ -161,6 +161,28 @@ def test_annotations_go_with_an_image_that_is_compressed(daemon: Engine, registr
     assert daemon.docker("push", name).out.splitlines()[-1] == first
 
 
+def test_names_that_change_while_they_are_pushed(daemon: Engine, registry: Served, tmp_path: Path) -> None:
+    """One is removed and one moved while layers are compressed; what they were is pushed, and here both stay so."""
+    name, tags = f"{registry.host}/team/racing", ("a", "b", "c")
+    for number, tag in enumerate(tags):
+        (tmp_path / "root.tar").write_bytes(tar({"large": random.Random(number).randbytes(20 << 20)}))
+        daemon.docker("import", str(tmp_path / "root.tar"), f"{name}:{tag}")
+    busybox, changed, said = daemon.sdk.images.get("busybox").id, False, []
+    for message in daemon.sdk.api.push(name, stream=True, decode=True):  # without a tag: all
+        said.append(message)
+        if not changed and message.get("progressDetail", {}).get("total"):
+            changed = True
+            daemon.sdk.images.remove(f"{name}:b")
+            daemon.sdk.images.get("busybox").tag(name, "c")
+    assert changed and not [message for message in said if "error" in message]
+    assert {message["aux"]["Tag"] for message in said if "aux" in message} == set(tags)
+    here = daemon.docker("images", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", name).out.splitlines()
+    tagged = dict(line.split() for line in here if not line.startswith("<none>"))
+    assert tagged.keys() == {"a", "c"} and tagged["c"] == busybox
+    assert all(layer["mediaType"].endswith("+gzip") for layer in _raw(daemon, f"{name}:b")["layers"])
+    daemon.docker("rmi", f"{name}:a", f"{name}:c")
+
+
 def test_where_an_image_comes_from(daemon: Engine, registry: Served, tmp_path: Path) -> None:
     """The build that made it and the registries that have it, whatever it is called; older versions are not told."""
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN echo made > /here\n")

@@ -47,7 +47,9 @@ class Blobs:
     def open(self) -> None:
         """Read the rows and remove what a stopped daemon left behind. Only at start-up."""
         for algorithm in LENGTHS:
-            (self._root / algorithm).mkdir(parents=True, exist_ok=True)
+            if not (self._root / algorithm).is_dir():
+                (self._root / algorithm).mkdir(parents=True)
+                file_data.sync(self._root)
         self._temporary.mkdir(parents=True, exist_ok=True)
         os.chmod(self._temporary, 0o700)
         self._present = {blob.digest: blob for blob in self._database.load(TABLE.select)}

@@ -15,7 +15,7 @@ from cove.content.compression import MAGIC_SIZE, detect
 from cove.digest import Digest
 from cove.errors import InvalidArgument
 from cove.images.catalog import named
-from cove.images.making import Parts, check_lengths, parse_config, write_manifest
+from cove.images.making import Parts, check_algorithm, check_lengths, parse_config, write_manifest
 from cove.images.targets import MAX_NESTING, decode, is_image, manifest_type
 from cove.layers.worker.jobs import Member
 from cove.oci import image as oci
@@ -165,6 +165,8 @@ def _manifests(
     if descriptor.media_type not in oci.INDEXES:
         yield _Leaf(descriptor, indexes)
         return
+    if indexes:
+        check_algorithm("a manifest in an index", descriptor.digest)
     if not depth:
         raise InvalidArgument("indexes are nested too deeply in the archive")
     inside = (*indexes, archive.read(name))
@@ -216,6 +218,9 @@ def _platform(archive: _Archive, descriptor: oci.Descriptor) -> Platform:
 
 def _parts(archive: _Archive, leaf: _Leaf) -> Parts:
     manifest = _manifest(archive, leaf.descriptor)
+    if leaf.indexes:
+        check_algorithm("a manifest in an index", leaf.descriptor.digest)
+    check_algorithm("the configuration", manifest.config.digest)
     config = archive.read(_blob_name(archive.blob(manifest.config).digest))
     check_lengths(parse_config(config).rootfs.diff_ids, manifest.layers)
     data = archive.read(_blob_name(leaf.descriptor.digest))

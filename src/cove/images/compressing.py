@@ -6,7 +6,7 @@ image's name then points at the manifest of the compressed layers.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,7 +16,7 @@ from cove.images.leases import Lease
 from cove.images.making import write_manifest
 from cove.images.records import Image
 from cove.images.reindexing import Reindexed, can_change
-from cove.images.targets import Part, Target, decode
+from cove.images.targets import Part, Target, decode, manifest_type
 from cove.oci import image as oci
 from cove.reference import Reference
 
@@ -39,35 +39,28 @@ async def compressed(
     target: Target,
     progress: Callable[[Image], Progress],
 ) -> Target:
-    """What a name points at, without plain layers: itself, or a new target that the name points at from now on.
+    """What a name points at, without plain layers: itself, or a new target that the name points at from now on, unless
+    it was moved or removed meanwhile.
 
     Of an index every image that is here is compressed, and what attests to them speaks of the new manifests; an index
-    with attestations that are signed, or not here, stays as it is. ``lease``: keeps what is made until then.
-    ``progress``: for each image.
+    with attestations that are signed, or not here, stays as it is. ``lease``: keeps what is made, and what ``target``
+    stands on; its images are held. ``progress``: for each image.
     """
     parts = [part for part in target.parts if part.image and any(each.media_type in PLAIN for each in part.blobs[1:])]
     if not parts or not can_change(target, [part.descriptor.digest for part in parts], images.blobs.get):
         return target
     known = _known(images)
-    made: dict[str, _Compressed] = {}
+    manifests: dict[str, bytes] = {}
     for part in parts:
         image = images.get(part.image)
-        made[part.descriptor.digest] = await _compressed(images, lease, part, image, known, progress(image))
-    manifests = {old: each.manifest for old, each in made.items()}
+        manifests[part.descriptor.digest] = await _compressed(images, lease, part, image, known, progress(image))
     new = await asyncio.to_thread(Reindexed, target, manifests, lambda digest: images.blobs.path(digest).read_bytes())
     lease.keep(*(str(Digest.of(body)) for body in new.new.values()))
     await images.blobs.commit([await images.blobs.stage(body) for body in new.new.values()])
-    for old, each in made.items():
-        await images.add(each.config, each.manifest, each.layers, [reference], new.indexes(old), build=target.build)
-    return images.target(str(reference))
-
-
-class _Compressed(NamedTuple):
-    """One image, with other layers."""
-
-    config: bytes
-    manifest: bytes
-    layers: list[oci.Descriptor]
+    top = new.new[target.digest]
+    digest = str(Digest.of(top))
+    now = msgspec.structs.replace(target.descriptor, media_type=manifest_type(top), digest=digest, size=len(top))
+    return await images.succeed(reference, target, now)
 
 
 async def _compressed(
@@ -77,14 +70,15 @@ async def _compressed(
     image: Image,
     known: dict[str, oci.Descriptor],
     progress: Progress,
-) -> _Compressed:
+) -> bytes:
+    """The manifest of one image with other layers."""
     layers = [
         await _made(images, lease, diff_id, layer, known, progress)
         for diff_id, layer in zip(image.config.rootfs.diff_ids, part.blobs[1:], strict=True)
     ]
     config = await images.blobs.read(image.id, MAX_CONFIG)
     before = decode(await images.blobs.read(part.descriptor.digest, MAX_CONFIG), oci.Manifest, "manifest")
-    return _Compressed(config, write_manifest(config, layers, before.annotations), layers)
+    return write_manifest(config, layers, before.annotations)
 
 
 async def _made(

@@ -174,6 +174,13 @@ class Images:
         named = replace(reference, tag="", digest=digest)
         await self._inventory.locate(digest, [reference.repository], [named])
 
+    async def succeed(self, reference: Reference, before: Target, descriptor: Descriptor) -> Target:
+        """The target of a descriptor: the images of ``before`` by other manifests, all in ``blobs`` and leased.
+
+        The name points at it from now on if it still points at ``before`` with these images. Raises InvalidArgument.
+        """
+        return await self._inventory.succeed(reference, before, descriptor)
+
     async def remove(
         self,
         name: str,

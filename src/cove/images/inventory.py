@@ -125,6 +125,23 @@ class Inventory:
             image = msgspec.structs.replace(self.catalog.get(current.image), tagged=now())
             await self._point([str(reference)], current, [image])
 
+    async def succeed(self, reference: Reference, before: Target, descriptor: oci.Descriptor) -> Target:
+        """The target of a descriptor, of the same images as ``before``, whose blobs are here; a name that still points
+        at that points at this from now on, else nothing stands on it. Raises InvalidArgument.
+        """
+        name, images = str(canonical(reference)), set(before.images)
+
+        def is_here(manifest: oci.Manifest) -> bool:
+            return manifest.config.digest in images and self._has_layers(manifest)
+
+        async with self._changing:
+            target = await asyncio.to_thread(survey, descriptor, self._read, is_here)
+            current = self.catalog.targets.get(self._pointed(name))
+            if current is not None and current.digest == before.digest and current.images == before.images:
+                target = self._located(target, (), before.build)
+                await self._point([name], target, [])
+        return target
+
     async def locate(self, digest: str, repositories: Collection[str], references: Iterable[Reference] = ()) -> None:
         """Note that a target is in these repositories of registries, and give it these names. Raises NotFound."""
         async with self._changing:
@@ -294,6 +311,9 @@ class Inventory:
         image = added.get(config) or self.catalog.images.get(config)
         if image is None or image.hidden:
             return False
+        return self._has_layers(manifest)
+
+    def _has_layers(self, manifest: oci.Manifest) -> bool:
         return all(self.blobs.known(layer.digest) for layer in manifest.layers)
 
     async def _make_targets(self) -> None:

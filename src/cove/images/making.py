@@ -72,6 +72,12 @@ def write_manifest(
     return msgspec.json.encode(manifest)
 
 
+def check_algorithm(what: str, digest: str) -> None:
+    """Raises InvalidArgument for a digest that something here could not go by: images and targets have SHA-256 ones."""
+    if Digest.parse(digest).algorithm != "sha256":
+        raise InvalidArgument(f"{what} must have a sha256 digest: {digest}")
+
+
 def check_lengths(diff_ids: Sequence[str], layers: Sequence[object]) -> None:
     """Raises InvalidArgument when manifest and configuration speak of different numbers of layers."""
     if len(diff_ids) != len(layers):

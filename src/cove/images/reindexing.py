@@ -16,13 +16,18 @@ from cove.oci import image as oci
 
 Read = Callable[[str], bytes]
 """The bytes of a blob by digest. Raises NotFound."""
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+"""By which statements name manifests."""
 Fields = dict[str, Any]
 
 
 def can_change(target: Target, manifests: Iterable[str], here: Callable[[str], object]) -> bool:
     """Whether what attests to these manifests can be written anew: statements that are ``here``, nothing signed."""
     changing = set(manifests)
-    about = [part for part in target.parts if part.kind == "attestation" and part.subject in changing]
+    attestations = [part for part in target.parts if part.kind == "attestation"]
+    if any(part.subject.startswith("sha512:") for part in attestations):  # what these are about is not looked for
+        return False
+    about = [part for part in attestations if part.subject in changing]
     return all(
         all(here(blob.digest) for blob in (part.descriptor, *part.blobs))
         and all(blob.media_type == IN_TOTO for blob in part.blobs[1:])
@@ -38,6 +43,11 @@ class Reindexed:
         self.new = dict(manifests)
         self._read = read
         self._above: dict[str, tuple[str, ...]] = {}
+        self._named = {
+            str(Digest.of(before, algorithm)): now
+            for before, now in ((read(digest), now) for digest, now in manifests.items())
+            for algorithm in _ALGORITHMS
+        }
         for part in target.parts:
             if part.kind == "attestation" and part.blobs and part.subject in manifests:
                 self._attestation(part)
@@ -56,8 +66,9 @@ class Reindexed:
         for layer in manifest["layers"]:
             statement = self._fields(layer["digest"])
             for hashes in _subjects(layer["digest"], statement):
-                if now := self.new.get(f"sha256:{hashes.get('sha256')}"):
-                    hashes["sha256"] = Digest.of(now).hex
+                for algorithm, before in hashes.items():
+                    if now := self._named.get(f"{algorithm}:{before}"):
+                        hashes[algorithm] = Digest.of(now, algorithm).hex
             self._change(layer["digest"], statement)
         config = self._fields(manifest["config"]["digest"])
         diff_ids = (config.get("rootfs") or {}).get("diff_ids") or []
@@ -88,6 +99,7 @@ class Reindexed:
         if body is None:
             return bool(about)
         descriptor |= {"digest": str(Digest.of(body)), "size": len(body)}
+        descriptor.pop("data", None)  # the bytes of before
         if descriptor["mediaType"] == oci.DOCKER_MANIFEST:
             descriptor["mediaType"] = manifest_type(body)
         return True

@@ -1,4 +1,5 @@
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def test_removed_is_gone_and_may_come_back(database: Database, tmp_path: Path) -
 
     asyncio.run(cycle())
     assert files(tmp_path) == [] and blobs.all() == []
+
+
+def test_new_directories_are_synced_once(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, fsync = [], os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((os.readlink(f"/proc/self/fd/{descriptor}"), sorted(os.listdir(descriptor))))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    (tmp_path / "blobs/sha256").mkdir(parents=True)  # as older versions left it
+    for _ in range(2):
+        opened(database, tmp_path)
+    assert synced == [(str(tmp_path / "blobs"), ["sha256", "sha512"])]
 
 
 def test_open_collects_what_has_no_row(database: Database, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def unused(image_id: str) -> Sequence[Use]:
     return ()
 
 
-def manifest(config: bytes, blobs: Sequence[bytes], **more: object) -> bytes:
+def manifest(config: bytes, blobs: Sequence[bytes], /, **more: object) -> bytes:
     """An OCI manifest of uncompressed layers; ``more`` replaces fields."""
     fields: dict[str, object] = {
         "schemaVersion": 2,
@@ -116,7 +116,7 @@ class Multi:
             for name, layer in self.layers.items()
         }
         self.manifests = {name: manifest(self.configs[name], [layer]) for name, layer in self.layers.items()}
-        self.statement = b'{"_type": "https://in-toto.io/Statement/v0.1"}'
+        self.statement = b'{"_type": "https://in-toto.io/Statement/v0.1", "subject": []}'
         self.attested = config([self.statement], architecture="unknown", os="unknown")
         proof = {"mediaType": IN_TOTO, "digest": digest(self.statement), "size": len(self.statement)}
         self.attestation = manifest(self.attested, [], layers=[proof])

@@ -3,6 +3,7 @@
 import asyncio
 import bz2
 import gzip
+import hashlib
 import json
 import lzma
 import os
@@ -15,10 +16,25 @@ from backports import zstd
 from cove.errors import InvalidArgument, NotFound
 from cove.filters import Filters
 from cove.images import Images, LoadProgress
+from cove.oci.image import CONFIG
 from cove.platform import Platform
 from cove.reference import Reference
 from unit.images.conftest import Body, opened
-from unit.images.samples import archive, config, digest, docker_archive, import_, load, names, stream, tar, unused
+from unit.images.samples import (
+    archive,
+    config,
+    digest,
+    docker_archive,
+    import_,
+    index,
+    listed,
+    load,
+    manifest,
+    names,
+    stream,
+    tar,
+    unused,
+)
 
 With = Callable[[Body], None]
 
@@ -101,6 +117,21 @@ def test_load_says_how_far_it_is(with_images: With) -> None:
     with_images(body)
 
 
+def _long_digests(*, of_config: bool) -> bytes:
+    """An OCI layout with an image in an index, by a SHA-512 digest at one place."""
+
+    def put(blob: bytes, algorithm: str, **more: object) -> dict[str, object]:
+        named = hashlib.new(algorithm, blob).hexdigest()
+        files[f"blobs/{algorithm}/{named}"] = blob
+        return {**listed(blob), "digest": f"{algorithm}:{named}", **more}
+
+    files: dict[str, bytes] = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}'}
+    data = config([])
+    described = put(data, "sha512" if of_config else "sha256", mediaType=CONFIG)
+    entry = put(manifest(data, [], config=described), "sha256" if of_config else "sha512")
+    return archive(files | {"index.json": index(put(index(entry), "sha256"))})
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -118,6 +149,8 @@ def test_load_says_how_far_it_is(with_images: With) -> None:
         ),
         (archive({"manifest.json": b'[{"Config":"c","Layers":[],"RepoTags":["X"]}]', "c": config([])}), "lowercase"),
         (b"", "neither manifest.json"),
+        (_long_digests(of_config=True), "the configuration must have a sha256 digest: sha512:"),
+        (_long_digests(of_config=False), "a manifest in an index must have a sha256 digest: sha512:"),
     ],
 )
 def test_nothing_is_left_of_a_bad_archive(with_images: With, tmp_path: Path, data: bytes, message: str) -> None:

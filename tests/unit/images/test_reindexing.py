@@ -87,6 +87,21 @@ def test_all_that_names_a_manifest_names_the_new_one(blobs: Blobs) -> None:
     assert by_digest[manifest["config"]["digest"]]["rootfs"]["diff_ids"] == [layer["digest"], "sha256:of-no-blob"]
 
 
+def test_statements_by_another_algorithm_and_embedded_bytes(blobs: Blobs) -> None:
+    image = {**_image(blobs, "amd64"), "data": "e30="}
+    body, now = blobs.kept[image["digest"]], b'{"the":"new manifest"}'
+    statement = {"subject": [{"name": "x", "digest": {"sha512": Digest.of(body, "sha512").hex, "sha1": "1"}}]}
+    target = blobs.target(blobs.index(image, _attestation(blobs, image["digest"], statement)))
+    done = Reindexed(target, {image["digest"]: now}, lambda digest: blobs.kept[digest])
+    said = json.loads(done.new[str(Digest.of(json.dumps(statement).encode()))])
+    assert said["subject"][0]["digest"] == {"sha512": Digest.of(now, "sha512").hex, "sha1": "1"}
+    (index,) = done.indexes(image["digest"])
+    assert "data" not in json.loads(index)["manifests"][0]
+    about = str(Digest.of(body, "sha512"))
+    odd = blobs.target(blobs.index(image, _attestation(blobs, about, _statement(image["digest"]))))
+    assert not can_change(odd, [image["digest"]], blobs.kept.get)
+
+
 def test_a_manifest_without_an_index(blobs: Blobs) -> None:
     image = _image(blobs, "amd64")
     done = Reindexed(blobs.target(image), {image["digest"]: b"{}"}, lambda digest: blobs.kept[digest])

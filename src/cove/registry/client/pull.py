@@ -12,6 +12,7 @@ from cove.digest import Digest, chain_ids
 from cove.errors import CoveError, InvalidArgument, NotFound, Upstream
 from cove.images import Image, Images
 from cove.images.arrivals import Layer
+from cove.images.making import check_algorithm
 from cove.oci import image as oci
 from cove.platform import Platform
 from cove.reference import Reference
@@ -123,6 +124,7 @@ class Puller:
                 raise Upstream(f"{reference.familiar}: more than {MAX_DEPTH} indexes in each other")
             indexes.append(manifest.body)
             chosen = choose(parse_index(manifest.body).manifests, self._platform)
+            check_algorithm("a manifest in an index", chosen.digest)
             manifest = await self._manifests.get(chosen.digest)
             _check_kind(manifest, reference)
         before = _known(self._images, reference)
@@ -149,8 +151,7 @@ class Puller:
             return await self._images.add(config, fetched.body, manifest.layers, [name], indexes, pulled=True)
 
     async def _config(self, descriptor: oci.Descriptor) -> bytes:
-        if Digest.parse(descriptor.digest).algorithm != "sha256":  # it would be the image's id
-            raise InvalidArgument(f"the configuration must have a sha256 digest: {descriptor.digest}")
+        check_algorithm("the configuration", descriptor.digest)  # it would be the image's id
         if self._images.blobs.get(descriptor.digest):
             return await self._images.blobs.read(descriptor.digest, MAX_CONFIG)
         return await read_small(self._blobs, descriptor, MAX_CONFIG, "image config")

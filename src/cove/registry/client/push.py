@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,23 +71,26 @@ class Pusher:
 
     async def one(self, reference: Reference, platform: Platform | None) -> Pushed:
         """One image. An index goes with all its platforms if they are here, else the best that is goes alone."""
-        image = self._images.resolve(str(reference), platform)
-        with self._images.hold(image.id):
+        async with AsyncExitStack() as kept:
+            lease = await kept.enter_async_context(self._images.lease())
+            image, target = self._images.resolve(str(reference), platform), self._images.target(str(reference))
+            lease.keep(*target.blobs, *image.blobs)
+            for each in target.images:  # the name may be moved or removed from now on
+                kept.push_async_callback(self._images.released, each)
+                kept.enter_context(self._images.hold(each))
             there = await self._manifests.digest_of(reference.tag)
-            async with self._images.lease() as lease:
-                target = self._images.target(str(reference))
-                lease.keep(*target.blobs, *image.blobs)
-                async with self._compressing:
-                    target = await compressed(self._images, lease, reference, target, self._preparing)
-                whole = bool(target.indexes) and platform is None and _is_whole(target)
-                parts = target.parts if whole else [self._part(target, image)]
-                top = target.descriptor if whole else parts[0].descriptor
-                if there == top.digest and not self._distributes(parts):
-                    self._all_there(parts)
-                else:
-                    manifest = await self._index(target) if whole else await self._image(parts[0])
-                    await self._manifests.put(reference.tag, manifest)
-                if top.digest == target.digest:
+            async with self._compressing:
+                target = await compressed(self._images, lease, reference, target, self._preparing)
+            whole = bool(target.indexes) and platform is None and _is_whole(target)
+            parts = target.parts if whole else [self._part(target, image)]
+            top = target.descriptor if whole else parts[0].descriptor
+            if there == top.digest and not self._distributes(parts):
+                self._all_there(parts)
+            else:
+                manifest = await self._index(target) if whole else await self._image(parts[0])
+                await self._manifests.put(reference.tag, manifest)
+            if top.digest == target.digest:
+                with suppress(NotFound):  # it was removed meanwhile
                     await self._images.pushed(top.digest, reference)
         self._tell(Step(f"{reference.tag}: digest: {top.digest} size: {top.size}"))
         self._tell(Step(current=0, aux={"Tag": reference.tag, "Digest": top.digest, "Size": top.size}))
