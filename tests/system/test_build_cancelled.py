@@ -57,6 +57,30 @@ def test_a_client_killed_as_it_writes(daemon: Engine, context: Path, output: str
         eventually(lambda: left(daemon) == before)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("used", ["", "created", "running"])
+def test_an_image_that_was_there_without_a_name_stays(
+    fresh_daemon: Daemon, context: Path, tmp_path: Path, used: str, restart: bool
+) -> None:
+    """One that its user has by its id, or in a container, though the killed build made the same."""
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY large /\nCMD sleep 600\n")
+    fresh_daemon.cove("build", "-q", "--iidfile", str(tmp_path / "id"), str(context))
+    image = (tmp_path / "id").read_text()
+    if used:
+        fresh_daemon.docker("create" if used == "created" else "run", *(["-d"] if used == "running" else []), image)
+    before = left(fresh_daemon)
+    with writing(fresh_daemon, "-o", "type=oci", str(context)) as client:
+        if restart:
+            fresh_daemon.kill9()
+        client.send_signal(signal.SIGKILL)
+        client.wait(30)
+        if restart:
+            fresh_daemon.start()
+        eventually(lambda: not fresh_daemon.docker("images", "-q", "cove-build").out)
+    assert left(fresh_daemon) == before and image in before[0]
+    assert fresh_daemon.docker("run", "--rm", image, "echo", "there").out == "there\n"
+
+
 @pytest.mark.parametrize("output", ["type=oci", "type=tar"])
 def test_client_and_daemon_killed_as_it_is_written(fresh_daemon: Daemon, context: Path, output: str) -> None:
     fresh_daemon.docker("tag", "busybox", "cove-build:mine")

@@ -198,6 +198,17 @@ class Images:
             return await removal.remove_platforms(self._inventory, name, platforms, force, in_use)
         return await removal.remove(self._inventory, name, force, in_use)
 
+    async def end(self, reference: Reference, in_use: InUse) -> None:
+        """Remove a name, and the image with its last one, unless that was there before, known by its id alone.
+
+        Raises Conflict, NotFound.
+        """
+        name = self._inventory.catalog.names.get(str(reference))
+        if name is not None and name.unnamed_before:
+            await self._inventory.untag([reference])
+        else:
+            await removal.remove(self._inventory, str(reference), True, in_use)
+
     async def prune(self, filters: Filters, in_use: InUse) -> Pruned:
         """Remove unused images: those without a name, or with ``dangling=false`` all that no container uses.
 

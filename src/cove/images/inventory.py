@@ -262,10 +262,19 @@ class Inventory:
         found = self.catalog.names.get(name)
         return found.target if found else ""
 
+    def _unnamed_before(self, name: str, target: Target) -> bool:
+        """Whether the image is here without a name, or was before those that it has came."""
+        image, had = self.catalog.images.get(target.image), self.catalog.names.get(name)
+        if had is not None and had.target == target.digest:
+            return had.unnamed_before
+        others = [other for other in self.catalog.names.values() if other.image == target.image]
+        return image is not None and not image.hidden and all(other.unnamed_before for other in others)
+
     @undivided
     async def _point(self, names: Iterable[str], target: Target, images: Sequence[Image]) -> None:
         """Write images, a target that they are in, and names of it, all or none. ``_changing`` is held."""
-        moved = {name: ImageName(name, target.image, target.digest) for name in names}
+        before = {name: self._unnamed_before(name, target) for name in names}
+        moved = {name: ImageName(name, target.image, target.digest, before[name]) for name in names}
         moved |= {
             name.reference: msgspec.structs.replace(name, image=target.image)
             for name in self.catalog.names.values()

@@ -60,12 +60,13 @@ class ImageName(msgspec.Struct, frozen=True, omit_defaults=True):
     """``reference``: canonical text, with a tag or a digest. ``image``: the image's id.
 
     ``target``: digest of what the name points at, of which that image is the best for this machine; empty in rows
-    that are older than targets.
+    that are older than targets. ``unnamed_before``: the image was there, and had no name, before it got this one.
     """
 
     reference: str
     image: str
     target: str = ""
+    unnamed_before: bool = False
 
 
 class Listed(msgspec.Struct, frozen=True):

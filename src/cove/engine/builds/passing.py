@@ -1,7 +1,7 @@
 """Images that are in the store for the time of a build: its client writes them elsewhere, or has loaded them for it.
 
 The client removes them when it is done. What a client that was killed has left goes with its connection, and what a
-daemon that was killed has left with the next start.
+daemon that was killed has left with the next start. Images that were there before stay.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Collection
 from cove.engine.containers.registry import Registry
 from cove.engine.removing.removal import Removal
 from cove.errors import CoveError
-from cove.images import Images
+from cove.images import Images, Use
 from cove.reference import Reference
 from cove.wire.builds import BuildOptions
 
@@ -55,7 +55,14 @@ class Passing:
                     await self._removal.remove(container, force=True, volumes=True, now=True)
         for name in names:
             with contextlib.suppress(CoveError):
-                await self._images.remove(str(name), force=True, in_use=lambda image: [])
+                await self._images.end(name, self._uses)
+
+    def _uses(self, image: str) -> list[Use]:
+        return [
+            Use(container.id, container.running)
+            for container in self._registry
+            if container.record.image == image or image in container.record.mounted_images
+        ]
 
 
 def _passes(name: str) -> bool:
