@@ -193,7 +193,7 @@ def _xattrs(path: int | bytes, whole: bool) -> dict[bytes, bytes]:
     """File capabilities and what users set; the rest belongs to the machine, unless the ``whole`` is wanted."""
     kept: dict[bytes, bytes] = {}
     try:
-        for name in map(os.fsencode, os.listxattr(path)):
+        for name in sorted(map(os.fsencode, os.listxattr(path))):  # XFS lists them as they were set
             if whole or name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay.")):
                 kept[name] = os.getxattr(path, name)
     except OSError:  # a file system without them, or one that went meanwhile

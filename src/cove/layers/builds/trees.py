@@ -283,7 +283,7 @@ def _found(place: int) -> Found:
 def _xattrs(place: int) -> dict[bytes, bytes]:
     path = f"/proc/self/fd/{place}"
     try:
-        names = [name.encode() for name in os.listxattr(path)]
+        names = sorted(name.encode() for name in os.listxattr(path))
         return {name: os.getxattr(path, name) for name in names if name.startswith(_KEPT_XATTRS)}
     except OSError:  # a file system without them
         return {}
