@@ -87,6 +87,14 @@ def test_the_classic_builder_replaces_what_is_in_the_way(daemon: Engine, tmp_pat
     assert done.code == 1 and "cannot copy to non-directory: /" in done.err
 
 
+def test_the_classic_builder_replaces_what_an_earlier_source_has_brought(daemon: Engine, tmp_path: Path) -> None:
+    for name in ("one/a/x", "one/b", "two/a", "two/b/y"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    done = build(daemon, tmp_path, "FROM busybox\nCOPY one/ two/ /to/\n", "docker")
+    assert look(daemon, done, "cd /to; find . | sort; cat a b/y") == [".", "./a", "./b", "./b/y", "two/atwo/b/y"]
+
+
 @pytest.mark.parametrize("first", ["COPY empty/ /to/", "COPY nothing* /to/"])
 def test_an_empty_directory_is_not_a_pattern_without_matches(daemon: Engine, tmp_path: Path, first: str) -> None:
     """The one makes the destination, the other nothing, whichever the cache has seen before."""

@@ -33,6 +33,8 @@ def test_nothing_like_it(tmp_path: Path) -> None:
         ({"option network": "none"}, {}, 'option network is gone: it was "none"'),
         ({"parent": f"sha256:{OLD}"}, {"parent": f"sha256:{NEW}"}, "what it is built on differs: sha256:aaaaaaaaaaaa"),
         ({"a": "x" * 300}, {"a": "y"}, "…"),
+        ({"option --chmod": "7"}, {"option --chmod": "7", "modes": "2"}, "of an older version, in which --chmod meant"),
+        ({}, {"option --chmod": "7", "modes": "2"}, 'option --chmod is new: "7"'),
     ],
 )
 def test_one_input(before: dict[str, str], now: dict[str, str], said: str, tmp_path: Path) -> None:

@@ -66,12 +66,9 @@ class _Copying:
             raise InvalidArgument("cannot copy a file over the root directory")
         self._ancestors(place, self._new_directory)
         found = item.found
-        if self._replaces:
-            pass
-        elif found.is_directory:
-            self._refuse_over_file(place)
-        else:
-            self._refuse_over_directory(place)
+        if not self._replaces:
+            refuse = self._refuse_over_file if found.is_directory else self._refuse_over_directory
+            refuse(place)
         header = self._header(place, found)
         key = (id(item.tree), found.identity)
         if found.identity and key in self._linked:
