@@ -21,6 +21,8 @@ LEAST_HOLES = 1 << 16
 """Bytes that must be holes for a file to be written as a sparse one."""
 
 _CAPABILITY = b"security.capability"
+_ALIASES = b"trusted.SGI_ACL_"
+"""Under which XFS lists what it lists as system.posix_acl_* too."""
 _PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -194,8 +196,14 @@ def _xattrs(path: int | bytes, whole: bool) -> dict[bytes, bytes]:
     kept: dict[bytes, bytes] = {}
     try:
         for name in sorted(map(os.fsencode, os.listxattr(path))):  # XFS lists them as they were set
-            if whole or name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay.")):
+            if _is_kept(name, whole):
                 kept[name] = os.getxattr(path, name)
     except OSError:  # a file system without them, or one that went meanwhile
         pass
     return kept
+
+
+def _is_kept(name: bytes, whole: bool) -> bool:
+    if whole:
+        return not name.startswith(_ALIASES)
+    return name == _CAPABILITY or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))

@@ -79,7 +79,10 @@ class Snapshots:
 
     def exchange(self, volume: str, made: Path) -> None:
         """``_data`` of what was begun becomes the volume's own, and the volume's own the other, in one step."""
-        renames.exchange(str(self._root / volume / DATA), str(made / DATA))
+        own, new = self._root / volume / DATA, made / DATA
+        was = new.stat()
+        renames.exchange(str(own), str(new))
+        os.utime(own, ns=(was.st_atime_ns, was.st_mtime_ns))  # XFS takes the exchange for a change of it
 
     def unfinished(self, volume: str) -> Sequence[Path]:
         """What was begun and never finished."""
