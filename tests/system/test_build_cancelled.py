@@ -81,6 +81,15 @@ def test_an_image_that_was_there_without_a_name_stays(
     assert fresh_daemon.docker("run", "--rm", image, "echo", "there").out == "there\n"
 
 
+def test_an_image_that_was_there_without_a_name_stays_after_the_end(
+    daemon: Engine, context: Path, tmp_path: Path
+) -> None:
+    daemon.cove("build", "-q", "--iidfile", str(tmp_path / "id"), str(context))
+    before = left(daemon)
+    daemon.cove("build", "-q", "-o", f"type=oci,dest={tmp_path / 'out'}", str(context))
+    assert left(daemon) == before and (tmp_path / "id").read_text() in before[0]
+
+
 @pytest.mark.parametrize("output", ["type=oci", "type=tar"])
 def test_client_and_daemon_killed_as_it_is_written(fresh_daemon: Daemon, context: Path, output: str) -> None:
     fresh_daemon.docker("tag", "busybox", "cove-build:mine")

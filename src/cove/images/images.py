@@ -19,7 +19,7 @@ from cove.images.arrivals import Arrivals
 from cove.images.changes import apply as apply_changes
 from cove.images.inventory import Inventory
 from cove.images.leases import Keeper, Lease
-from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned
+from cove.images.records import HistoryItem, Image, Listed, Loaded, LoadProgress, Pruned, Untagged
 from cove.images.removal import InUse, Removed
 from cove.images.targets import Build, Target
 from cove.images.verification import Report
@@ -198,16 +198,16 @@ class Images:
             return await removal.remove_platforms(self._inventory, name, platforms, force, in_use)
         return await removal.remove(self._inventory, name, force, in_use)
 
-    async def end(self, reference: Reference, in_use: InUse) -> None:
+    async def end(self, reference: Reference, in_use: InUse) -> Removed:
         """Remove a name, and the image with its last one, unless that was there before, known by its id alone.
 
-        Raises Conflict, NotFound.
+        What went, as ``remove`` tells it. Raises Conflict, NotFound.
         """
         name = self._inventory.catalog.names.get(str(reference))
         if name is not None and name.unnamed_before:
             await self._inventory.untag([reference])
-        else:
-            await removal.remove(self._inventory, str(reference), True, in_use)
+            return [Untagged(reference.familiar)]
+        return await removal.remove(self._inventory, str(reference), True, in_use)
 
     async def prune(self, filters: Filters, in_use: InUse) -> Pruned:
         """Remove unused images: those without a name, or with ``dangling=false`` all that no container uses.

@@ -31,13 +31,13 @@ class Passing:
     def leaves(self, options: BuildOptions) -> bool:
         """Whether a build makes an image that its client is going to fetch and remove."""
         made = [*filter(None, [options.stored_as]), *(given.get("ref", "") for given in options.cache_to)]
-        return any(map(_passes, made))
+        return any(map(passes, made))
 
     async def end(self, build: str, names: Collection[str] = ()) -> None:
         """Remove what there is still of a build, and these names where they are of such images."""
         if not build:
             return
-        given = [str(Reference.parse(name)) for name in names if _passes(name)]
+        given = [str(Reference.parse(name)) for name in names if passes(name)]
         await self._remove([name for name in self._all() if _build(name) == build or str(name) in given])
 
     async def collect(self) -> None:
@@ -65,7 +65,8 @@ class Passing:
         ]
 
 
-def _passes(name: str) -> bool:
+def passes(name: str) -> bool:
+    """Whether an image has this name for the time of a build only."""
     try:
         return bool(_build(Reference.parse(name)))
     except CoveError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from cove.engine.builds.passing import passes
 from cove.engine.containers.container import Container
 from cove.engine.containers.views import STORAGE_DRIVER
 from cove.engine.events.events import Events
@@ -162,6 +163,8 @@ class Images:
     ) -> Sequence[ImageDeleted]:
         told = self._named()
         wanted = [asked(platform) for platform in platforms]
+        if passes(name):
+            return [self._removed(item, told) for item in await self._store.end(Reference.parse(name), self._uses)]
         removed = await self._store.remove(name, force=force, prune=prune, platforms=wanted, in_use=self._uses)
         return [self._removed(item, told) for item in removed]
 
