@@ -1,10 +1,14 @@
 """``docker rm``, ``rename``, ``ps`` and ``inspect``."""
 
 import json
+import os
 
 import pytest
 
+from cove.kernel import cgroups
+from harness.daemon import Daemon
 from harness.engine import Engine
+from harness.waiting import eventually
 
 
 def test_running_needs_force(daemon: Engine) -> None:
@@ -120,3 +124,14 @@ def test_bad_requests_get_a_message(daemon: Engine, target: str, body: object, s
     assert answer.status == status
     assert answer.json()["message"]
     assert daemon.docker("ps", "-aq").out == ""
+
+
+@pytest.mark.needs("cove")
+def test_a_control_group_that_was_made_once_more_goes_with_its_container(daemon: Daemon) -> None:
+    """As by the child of a shim that was killed during a start, and that is seen to be gone before the child is."""
+    made = daemon.docker("create", "busybox").out.strip()
+    group = cgroups.Cgroup(cgroups.layout(), f"{daemon.cgroup_parent}/{made}")
+    for directory in group.directories:
+        os.makedirs(directory)
+    daemon.docker("rm", made)
+    eventually(lambda: not any(map(os.path.isdir, group.directories)))

@@ -126,7 +126,7 @@ class Recovery:
         if exited is not None and state.status in ("created", "exited"):
             state.started_at = state.started_at or exited.finished_at
         if exited is None and not container.running and container.paths.run.is_dir():
-            await self._transitions.collect_cgroup(container)  # of a start whose shim was killed as the daemon was
+            await self._stopping.collect_cgroup(container)  # of a start whose shim was killed as the daemon was
             await self._mounts.ended(container)
         if container.running or exited is not None:
             async with container.lock:

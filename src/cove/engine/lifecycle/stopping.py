@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import errno
+import logging
+import os
 import signal
 from collections.abc import Callable
 
@@ -15,6 +17,8 @@ from cove.engine.events.announcements import Announcements
 from cove.engine.lifecycle.health import Probes
 from cove.errors import Conflict, Internal, NotFound
 from cove.kernel.cgroups import Cgroup, layout
+
+log = logging.getLogger(__name__)
 
 DEFAULT_STOP_TIMEOUT = 10
 """Seconds between the stop signal and SIGKILL, Docker's default."""
@@ -124,6 +128,16 @@ class Stopping:
         with contextlib.suppress(Conflict):  # it has just ended
             await self._with_cgroup(container, _thaw_if_frozen)
 
+    async def collect_cgroup(self, container: Container) -> None:
+        """Kill and remove what a killed shim has left in the container's control group, if there is any."""
+        cgroup = Cgroup(layout(), self._bundles.cgroup(container))
+        if not any(map(os.path.isdir, cgroup.directories)):
+            return
+        try:
+            await asyncio.to_thread(_destroy, cgroup)
+        except OSError as error:
+            log.error("container %s: %s", container.id[:12], error)
+
     async def _with_cgroup(self, container: Container, change: Callable[[Cgroup], None]) -> None:
         """Raises Conflict when the container has just ended."""
         try:
@@ -146,3 +160,9 @@ def stop_signal(container: Container, signal_name: str) -> int:
 def _thaw_if_frozen(cgroup: Cgroup) -> None:
     if cgroup.frozen:
         cgroup.thaw()
+
+
+def _destroy(cgroup: Cgroup) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        cgroup.kill()
+    cgroup.remove()

@@ -219,7 +219,7 @@ class Transitions:
     async def _abandon(self, container: Container, shim: Shim) -> None:
         """Give up a start: the shim ends what it has begun, and is gone when this returns."""
         await shim.abandon()
-        await self.collect_cgroup(container)
+        await self._stopping.collect_cgroup(container)
 
     # end
 
@@ -261,7 +261,7 @@ class Transitions:
         if exited is None:
             log.warning("container %s: its shim was killed", container.id[:12])
             exited = Exited(KILLED, False, time.time_ns())
-            await self.collect_cgroup(container)
+            await self._stopping.collect_cgroup(container)
         container.shim, container.pid = None, 0
         container.execs.clear()
         state.status, state.exit_code = "exited", exited.exit_code
@@ -325,14 +325,6 @@ class Transitions:
             async with self._registry.locked(container):
                 if not container.running:
                     await self._start(container)
-
-    async def collect_cgroup(self, container: Container) -> None:
-        """Kill and remove what a killed shim left in the container's cgroup."""
-        cgroup = Cgroup(layout(), self._bundles.cgroup(container))
-        try:
-            await asyncio.to_thread(_destroy, cgroup)
-        except OSError as error:
-            log.error("container %s: %s", container.id[:12], error)
 
     # stop and restart
 
@@ -410,12 +402,6 @@ async def _finish(work: "asyncio.Future[Any]") -> None:
     """Let what is under way come to its end, so that what undoes it comes after it."""
     with contextlib.suppress(Exception):
         await work
-
-
-def _destroy(cgroup: Cgroup) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        cgroup.kill()
-    cgroup.remove()
 
 
 def _ran_for(container: Container) -> int:

@@ -138,7 +138,12 @@ class Removal:
         await self._deletions.finish()
 
     async def _delete(self, container: Container) -> None:
-        """Delete what lies on disk of a container whose row is gone."""
+        """Delete what there is still of a container whose row is gone: on disk, and of its control group.
+
+        Its end removes that, but a shim that is killed during a start is seen to be gone before its child has heard of
+        it, which may make the group once more.
+        """
+        await self._stopping.collect_cgroup(container)
         self._bundles.discard(container)
         self._roots.forget(container)
         await asyncio.to_thread(shutil.rmtree, container.paths.data, ignore_errors=True)
