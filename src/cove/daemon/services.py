@@ -97,7 +97,7 @@ def make_services(
     making = _making(roots, stores, engine)
     containers = _containers(roots, stores, engine, making)
     archives, removed = _archives(stores, engine), Removed(stores.trash)
-    images = Images(stores.images, containers.image_users, events)
+    images = Images(stores.images, registry.image_users, events)
     transfers = Transfers(stores.images, events, scratch, _registries(settings))
     steps, contexts = _build_steps(roots, engine), KeptContexts(stores.worker, roots.data / "contexts", scratch)
     builds = _builds(roots, stores, engine, steps, transfers, contexts)

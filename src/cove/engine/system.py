@@ -164,12 +164,7 @@ class System:
                 ["Log Rotation", _log_rotation(self.host.log_defaults)],
             ],
             logging_driver=self.host.log_defaults.driver,
-            plugins=Plugins(
-                volume=["local"],
-                network=list(self.host.network_drivers),
-                authorization=list(self.host.authorization) or None,
-                log=list(log_options.DRIVERS),
-            ),
+            plugins=_plugins(self.host),
             debug=self.host.debug,
             n_fd=len(os.listdir("/proc/self/fd")),
             system_time=format_time(now()),
@@ -249,6 +244,15 @@ class System:
         given = Credentials(credentials.username, credentials.password, credentials.identity_token)
         token = await login(host, given, self.host.registries)
         return AuthResponse(status="Login Succeeded", identity_token=token)
+
+
+def _plugins(host: Host) -> Plugins:
+    return Plugins(
+        volume=["local"],
+        network=list(host.network_drivers),
+        authorization=list(host.authorization) or None,
+        log=list(log_options.DRIVERS),
+    )
 
 
 def _security_options(host: Host) -> list[str]:

@@ -1,9 +1,12 @@
 """Project quotas: how much a directory and all below it may take (quotactl_fd(2), Linux 5.14; linux/fs.h)."""
 
+import contextlib
 import fcntl
 import os
+import stat
 import struct
 
+from cove.kernel import walks
 from cove.kernel.libc import system_call
 from cove.lean import NamedTuple, ctypes
 
@@ -21,7 +24,6 @@ _ATTRIBUTES = "<IIIII8s"
 
 _INHERIT = 0x200
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Usage(NamedTuple):
@@ -67,36 +69,25 @@ def assign_tree(directory: str, number: int) -> None:
 
     Links, devices and the like take no blocks, and stay what they are. Raises OSError.
     """
-    path = [os.open(directory, _DIRECTORY)]
-    todo = [_assign_files(path[0], number)]
+    top = os.open(directory, _DIRECTORY)
     try:
-        while path:
-            if todo[-1]:
-                path.append(os.open(todo[-1].pop(), _DIRECTORY, dir_fd=path[-1]))
-                todo.append(_assign_files(path[-1], number))
-                continue
-            _assign(path[-1], number, _INHERIT)
-            todo.pop()
-            os.close(path.pop())
+        with contextlib.closing(walks.below(top)) as found:
+            for place, name in found:
+                _assign_below(place, name, number)
+        _assign(top, number, _INHERIT)
     finally:
-        for descriptor in path:
-            os.close(descriptor)
+        os.close(top)
 
 
-def _assign_files(directory: int, number: int) -> list[str]:
-    """The files in a directory; the names of the directories in it."""
-    below = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below.append(entry.name)
-            elif entry.is_file(follow_symlinks=False):
-                file = os.open(entry.name, _FILE, dir_fd=directory)
-                try:
-                    _assign(file, number, 0)
-                finally:
-                    os.close(file)
-    return below
+def _assign_below(place: int, name: str, number: int) -> None:
+    mode = os.stat(name, dir_fd=place, follow_symlinks=False).st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        return
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    try:
+        _assign(descriptor, number, _INHERIT if stat.S_ISDIR(mode) else 0)
+    finally:
+        os.close(descriptor)
 
 
 def _assign(descriptor: int, number: int, more: int) -> None:

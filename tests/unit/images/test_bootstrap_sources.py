@@ -12,8 +12,9 @@ from cove.errors import CoveError, InvalidArgument, NotFound
 from cove.images.bootstrap import deb822
 from cove.images.bootstrap.apt_sources import Source, parse_list, parse_sources, read_sources
 from cove.images.bootstrap.archive import choose_sources
-from cove.images.bootstrap.download import proxy_for, without_password
+from cove.images.bootstrap.download import proxy_for
 from cove.images.bootstrap.machine import Machine, boolean, parse_settings
+from cove.urls import without_user
 
 MACHINE = Machine(Path("/nowhere"), "gadget", "amd64")
 MAIN = Source("http://mirror.test/debian", "gadget", ("main", "contrib"), signed_by="/keys.gpg")
@@ -210,5 +211,5 @@ def test_proxy_that_cannot_be_used() -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert without_password("http://me:secret@mirror.test:81/a@b") == "http://mirror.test:81/a@b"
-    assert without_password("file:/mirror") == "file:/mirror"
+    assert without_user("http://me:secret@mirror.test:81/a@b") == "http://mirror.test:81/a@b"
+    assert without_user("file:/mirror") == "file:/mirror"

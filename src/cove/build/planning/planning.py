@@ -217,12 +217,11 @@ class _Stage:
         """Have all of a context as the first layer, over nothing."""
         start = self._planned.stage.start
         everything = CopyFiles((CopySource(input=1),), "/", True)
-        self.root = Vertex(everything, (self.root, files), f"[{self._place(1)}] {start.code}", start.code,
-                           self._planned.label, str(self._platform))  # fmt: skip
-        self.steps.append(
-            Step(start.code, self.root, self.configuring.config, f"local source for {start.image}", FROM_FILES, "",
-                 start.location.first, start.code)
-        )  # fmt: skip
+        name, label = f"[{self._place(1)}] {start.code}", self._planned.label
+        self.root = Vertex(everything, (self.root, files), name, start.code, label, str(self._platform))
+        created_by, config = f"local source for {start.image}", self.configuring.config
+        step = Step(start.code, self.root, config, created_by, FROM_FILES, "", start.location.first, start.code)
+        self.steps.append(step)
 
     async def add(self, written: types.Instruction) -> None:
         """Raises DockerfileError, InvalidArgument."""

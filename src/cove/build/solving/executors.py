@@ -245,8 +245,8 @@ class Executors:
                 optional=source.optional,
             )
             sources.append(made)
-        return Selection(sources, copy.destination, copy.directory, copy.owner, copy.mode, copy.keep_owner,
-                         copy.replaces)  # fmt: skip
+        place, directory, replaces = copy.destination, copy.directory, copy.replaces
+        return Selection(sources, place, directory, copy.owner, copy.mode, copy.keep_owner, replaces)
 
     async def _tree(self, result: Result) -> TreePlace:
         if isinstance(result, Promised):

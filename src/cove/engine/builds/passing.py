@@ -58,11 +58,7 @@ class Passing:
                 await self._images.end(name, self._uses)
 
     def _uses(self, image: str) -> list[Use]:
-        return [
-            Use(container.id, container.running)
-            for container in self._registry
-            if container.record.image == image or image in container.record.mounted_images
-        ]
+        return [Use(container.id, container.running) for container in self._registry.image_users(image)]
 
 
 def passes(name: str) -> bool:

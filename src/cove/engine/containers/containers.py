@@ -158,11 +158,3 @@ class Containers:
                 with self._registry.needed(container):
                     async for found in read_lines(output):
                         yield [Change(path=difference.path, kind=difference.kind) for difference in found]
-
-    def image_users(self, image_id: str) -> Sequence[Container]:
-        """The containers made from an image, or that mount it."""
-        return [
-            container
-            for container in self._registry
-            if container.record.image == image_id or image_id in container.record.mounted_images
-        ]

@@ -82,6 +82,14 @@ class Registry:
             if any(mount.kind == "volume" and mount.name == volume for mount in container.record.mounts)
         ]
 
+    def image_users(self, image: str) -> list[Container]:
+        """The containers that are made from an image, or mount it."""
+        return [
+            container
+            for container in self
+            if container.record.image == image or image in container.record.mounted_images
+        ]
+
     def linked_to(self, container_id: str) -> list[str]:
         """The ids of the containers that have a link to one."""
         return sorted(self._linked.get(container_id, ()))

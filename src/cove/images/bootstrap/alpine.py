@@ -10,7 +10,7 @@ from cove.images.bootstrap.apk_index import ApkIndex, read_index
 from cove.images.bootstrap.busybox import PATH
 from cove.images.bootstrap.deb import DataEntry
 from cove.images.bootstrap.distribution import Spool, Wish, finished
-from cove.images.bootstrap.download import Downloads, without_password
+from cove.images.bootstrap.download import Downloads
 from cove.images.bootstrap.index import Candidate
 from cove.images.bootstrap.installed import LOG, WORK, stays
 from cove.images.bootstrap.machine import PLATFORMS, Machine
@@ -22,6 +22,7 @@ from cove.images.bootstrap.variants import VARIANTS, Finish
 from cove.images.bootstrap.workshop import Workshop
 from cove.oci.image import Config
 from cove.store import in_thread
+from cove.urls import without_user
 
 NAME = "alpine"
 BASE = ("alpine-baselayout", "alpine-keys", "apk-tools", "busybox", "libc-utils")
@@ -70,7 +71,7 @@ async def _index(asked: Wish, machine: Machine, downloads: Downloads, report: Re
         raise NotFound(f"there are no keys of Alpine at {keys}: pass --keyring, a PEM file or a directory of them")
     architecture = _ARCHITECTURES.get(machine.architecture, machine.architecture)
     directory = f"{asked.mirror.rstrip('/')}/{asked.suite}/{REPOSITORY}/{architecture}"
-    name = without_password(f"{directory}/APKINDEX.tar.gz")
+    name = without_user(f"{directory}/APKINDEX.tar.gz")
     report(Progress("Reading index", asked.suite))
     content = await downloads.read(f"{directory}/APKINDEX.tar.gz", MAX_INDEX)
     if content is None:
@@ -84,7 +85,7 @@ async def _unpack(tree: Tree, candidate: Candidate, downloads: Downloads, *, ins
     package = candidate.package
     content = await downloads.read(package.url, package.expected.size)
     if content is None:
-        raise Unavailable(f"{without_password(package.url)} is missing, though the index lists it")
+        raise Unavailable(f"{without_user(package.url)} is missing, though the index lists it")
     try:
         streams = apk.split(content, str(package))
         apk.check(streams, package.expected.sha256, str(package))

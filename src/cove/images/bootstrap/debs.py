@@ -5,15 +5,16 @@ from pathlib import Path
 
 from cove.errors import InvalidArgument, Unavailable
 from cove.images.bootstrap.deb import Deb
-from cove.images.bootstrap.download import Downloads, without_password
+from cove.images.bootstrap.download import Downloads
 from cove.images.bootstrap.packages import Package
+from cove.urls import without_user
 
 
 async def fetch(packages: Iterable[Package], downloads: Downloads, work: Path) -> None:
     """Bring the packages' files to ``work``, each as the index says it must be. Raises Unavailable."""
     for package in packages:
         if not await downloads.save(package.url, path(work, package), package.expected, str(package)):
-            raise Unavailable(f"{without_password(package.url)} is missing, though the index lists it")
+            raise Unavailable(f"{without_user(package.url)} is missing, though the index lists it")
 
 
 def path(work: Path, package: Package) -> Path:

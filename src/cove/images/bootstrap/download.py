@@ -14,6 +14,7 @@ from cove.errors import InvalidArgument, Unavailable
 from cove.images.bootstrap.machine import Machine
 from cove.images.bootstrap.progress import Progress, Report
 from cove.store import in_thread
+from cove.urls import without_user
 
 CHUNK = 1 << 18
 ATTEMPTS = 3
@@ -79,7 +80,7 @@ class Downloads:
         async for chunk in self._chunks(url):
             content += chunk
             if len(content) > limit:
-                raise Unavailable(f"{without_password(url)} is larger than {limit} bytes")
+                raise Unavailable(f"{without_user(url)} is larger than {limit} bytes")
         return bytes(content)
 
     async def _save_once(self, url: str, target: Path, expected: Expected, name: str) -> None:
@@ -119,7 +120,7 @@ class _Sink:
     def __init__(self, file: BinaryIO, url: str, expected: Expected) -> None:
         self.size = 0
         self._file = file
-        self._url = without_password(url)
+        self._url = without_user(url)
         self._expected = expected
         self._hash = hashlib.sha256()
 
@@ -166,12 +167,6 @@ def _checked(proxy: str, name: str) -> str:
     return proxy
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    netloc = urlsplit(url).netloc
-    return url.replace(netloc, netloc.rpartition("@")[2], 1) if "@" in netloc else url
-
-
 def _is_transient(error: Exception) -> bool:
     return not isinstance(error, aiohttp.ClientResponseError) or error.status >= 500
 
@@ -183,4 +178,4 @@ def _unreadable(url: str, error: Exception) -> Unavailable:
         reason = f"{error.host}: {error.os_error.strerror or error.os_error}"
     else:
         reason = str(error) or type(error).__name__
-    return Unavailable(f"cannot read {without_password(url)}: {reason}")
+    return Unavailable(f"cannot read {without_user(url)}: {reason}")

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from cove.images.bootstrap.apt_sources import Source
 from cove.images.bootstrap.busybox import PATH
 from cove.images.bootstrap.deb import Deb
-from cove.images.bootstrap.download import without_password
 from cove.images.bootstrap.index import Candidate
 from cove.images.bootstrap.tree import Tree
 from cove.oci.image import Config
+from cove.urls import without_user
 
 WORK = ".cove-bootstrap"
 """A directory of the root, until the end: the packages, and what was said."""
@@ -145,4 +145,4 @@ def _excludes() -> str:
 def _sources(sources: Sequence[Source]) -> str:
     """Where more packages come from; a mirror that is a directory of this machine is none for a container."""
     reached = [source for source in sources if source.uri.startswith(("http://", "https://"))]
-    return "".join(f"deb {without_password(each.uri)} {each.suite} main\n" for each in reached)
+    return "".join(f"deb {without_user(each.uri)} {each.suite} main\n" for each in reached)

@@ -8,10 +8,11 @@ from cove.errors import InvalidArgument, NotFound, Unavailable
 from cove.images.bootstrap import deb822
 from cove.images.bootstrap.archive import COMPONENT
 from cove.images.bootstrap.compression import Content, Readable
-from cove.images.bootstrap.download import Downloads, Expected, without_password
+from cove.images.bootstrap.download import Downloads, Expected
 from cove.images.bootstrap.release import Release
 from cove.images.bootstrap.version import Version
 from cove.store import in_thread
+from cove.urls import without_user
 
 _READ = 1 << 20
 _MAX_STANZA = 1 << 20
@@ -73,7 +74,7 @@ def _index_path(release: Release, component: str, architecture: str) -> str:
         path = f"{component}/binary-{architecture}/Packages{suffix}"
         if path in release.files:
             return path
-    raise NotFound(f"{without_password(release.directory)} has no packages for {architecture}")
+    raise NotFound(f"{without_user(release.directory)} has no packages for {architecture}")
 
 
 async def _download_index(release: Release, path: str, target: Path, downloads: Downloads) -> None:
@@ -84,11 +85,11 @@ async def _download_index(release: Release, path: str, target: Path, downloads: 
     for candidate in [*paths, path]:
         if await downloads.save(f"{release.directory}/{candidate}", target, expected, f"{release.source.suite} index"):
             return
-    raise Unavailable(f"{without_password(release.directory)}/{path} is missing, though the release lists it")
+    raise Unavailable(f"{without_user(release.directory)}/{path} is missing, though the release lists it")
 
 
 def _read_index(index: Path, wanted: frozenset[str], release: Release, architecture: str) -> list[Package]:
-    where = f"{without_password(release.directory)}/{COMPONENT}/binary-{architecture}/Packages"
+    where = f"{without_user(release.directory)}/{COMPONENT}/binary-{architecture}/Packages"
     try:
         with index.open("rb") as file:
             stanzas = list(find_stanzas(Content(file, index.name), wanted))

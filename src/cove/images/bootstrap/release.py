@@ -9,12 +9,13 @@ from pathlib import Path
 from cove.errors import InvalidArgument, NotFound, Unavailable
 from cove.images.bootstrap import deb822
 from cove.images.bootstrap.apt_sources import Source
-from cove.images.bootstrap.download import Downloads, Expected, without_password
+from cove.images.bootstrap.download import Downloads, Expected
 from cove.images.bootstrap.keyring import keyring_for
 from cove.images.bootstrap.machine import Machine, boolean
 from cove.images.bootstrap.progress import Progress, Report
 from cove.images.bootstrap.signature import check_detached, signed_text
 from cove.store import in_thread
+from cove.urls import without_user
 
 MAX_RELEASE = 16 << 20
 """Bytes. Debian's largest InRelease files have 2 MB."""
@@ -50,15 +51,15 @@ async def fetch_release(
     base = f"{source.uri}/dists/{source.suite}"
     keyring = await in_thread(keyring_for, source.signed_by, machine, work)
     report(Progress("Reading release", source.suite))
-    name = without_password(f"{base}/InRelease")
+    name = without_user(f"{base}/InRelease")
     if message := await downloads.read(f"{base}/InRelease", MAX_RELEASE):
         text = await in_thread(signed_text, message, keyring, name)
     else:
-        name = without_password(f"{base}/Release")
+        name = without_user(f"{base}/Release")
         text = await downloads.read(f"{base}/Release", MAX_RELEASE) or b""
         signature = await downloads.read(f"{base}/Release.gpg", MAX_RELEASE)
         if not text:
-            raise NotFound(f"{without_password(base)} has no release: is the suite's name right?")
+            raise NotFound(f"{without_user(base)} has no release: is the suite's name right?")
         if not signature:
             raise Unavailable(f"{name} is not signed")
         await in_thread(check_detached, text, signature, keyring, name)
